@@ -65,6 +65,14 @@ interface Topmost {
   readonly gid: number;
 }
 
+/** What is written to the root of a container goes into a tmpfs of its own: init/common/root-overlay.ts */
+export interface GuestRootOverlay {
+  /** Path of the program that makes it, before the init switches to the root. */
+  readonly program: string;
+  /** The largest size of the tmpfs. */
+  readonly bytes: number;
+}
+
 /** A mount. Mounts are made in the order of the config. */
 export type GuestMount = { readonly target: string } & (
   | GuestShare
@@ -156,6 +164,8 @@ export interface GuestConfig {
   readonly root: GuestRoot;
   /** Undefined: the root is mounted as it is. */
   readonly overlay?: GuestOverlay | undefined;
+  /** Undefined, and always in a machine: a container's root is read-only. */
+  readonly rootOverlay?: GuestRootOverlay | undefined;
   readonly mounts: readonly GuestMount[];
   readonly disks: readonly GuestDisk[];
   /** Paths of block devices by serial number; undefined: the guest looks for them in /sys. */

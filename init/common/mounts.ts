@@ -40,14 +40,14 @@ const P9_CACHE: Record<ShareCache, string> = {
 };
 
 export function rootStep(config: GuestConfig, devices: Devices): Step {
-  const { root, overlay, platform } = config;
+  const { root, overlay, rootOverlay, platform } = config;
   const calls = [
     // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
     ...(overlay === undefined || root.type === 'staged'
       ? plainRoot(config, devices)
       : overlayCalls(overlay, call(rootAt(root, LOWER_ROOT, devices)), devices)),
-    ...(isReadOnly(root) && overlay === undefined
+    ...(isReadOnly(root) && overlay === undefined && rootOverlay === undefined
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
     // A read-only root must have the mount points.

@@ -15,17 +15,19 @@ export interface Configuration {
   readonly disk: boolean;
   /** The root is served by virtiofs. */
   readonly virtiofs?: boolean;
+  /** Of a container: its root can be written to, and the application does. */
+  readonly overlay?: boolean;
 }
 
 /** The status of the application when it ends by itself. */
 export const APPLICATION_STATUS = 7;
 
 /**
- * The application says `running`, waits for a line, reads what is shared, starts a program of the root, says `over`, and
- * ends.
+ * The application says `running`, waits for a line, reads what is shared, starts a program of the root, writes to the
+ * root, which only an overlay allows, says `over`, and ends.
  */
 const APPLICATION = `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1
-ls -d /usr >/dev/null || exit 9; echo over; exit 7`;
+ls -d /usr >/dev/null || exit 9; (echo x >/usr/soak) 2>/dev/null; echo over; exit 7`;
 
 /** In seconds: a start that fails ends by itself. */
 const BOOT_TIMEOUT = 60;
@@ -48,11 +50,12 @@ export function argumentsOf(
   configuration: Configuration,
   bootTimeout = BOOT_TIMEOUT,
 ): string[] {
-  const { driver, boot, share, network, disk, virtiofs } = configuration;
+  const { driver, boot, share, network, disk, virtiofs, overlay } = configuration;
   const machine = driver === 'lxc' ? [] : ['--boot', boot === 'warm' ? 'auto' : 'cold'];
   return [
     ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(bootTimeout), ...machine],
     ...(virtiofs === true ? ['--root-fs', 'virtiofs'] : []),
+    ...(overlay ? ['--overlay'] : []),
     ...(share ? ['-m', `host-bind:/mnt=${ground.shareFor(driver)}`] : []),
     ...(network ? ['-N', 'dhcp'] : []),
     ...(disk ? ['--disk', `file:soak=${ground.diskFor(driver)}`] : []),

@@ -65,6 +65,7 @@ export function planOf(seed: number): SignalPlan {
     disk: isMachine && choices.chance(20),
     // By itself, so that older seeds say what they said.
     virtiofs: isMachine && new Choices(seed + VIRTIOFS_SEED).chance(25),
+    overlay: !isMachine && choices.chance(50),
   };
   const phase = choices.one(PHASES);
   const longest = { start: configuration.boot === 'cold' ? 5000 : 1200, running: 300, end: 150 }[phase];

@@ -16,7 +16,7 @@ import { coveredPaths } from './hidden-paths.js';
 import { homeInMemory } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
-import { overlayDisk, overlayOf, overlayShare } from './overlay.js';
+import { overlayDisk, overlayOf, overlayShare, rootOverlayOf } from './overlay.js';
 import { rootServer, startsAhead } from './root-server.js';
 import type { RootTransport } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
@@ -37,7 +37,17 @@ export interface Devices {
   /** The same devices for the common init. */
   readonly guest: Pick<
     GuestConfig,
-    'platform' | 'root' | 'overlay' | 'home' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
+    | 'platform'
+    | 'root'
+    | 'overlay'
+    | 'rootOverlay'
+    | 'home'
+    | 'hidden'
+    | 'mounts'
+    | 'disks'
+    | 'devices'
+    | 'network'
+    | 'shell'
   >;
 }
 
@@ -105,7 +115,8 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root, config.rootCache) : rootOf(mounts[atRoot]),
-      overlay: overlayOf(config),
+      overlay: platform === 'machine' ? overlayOf(config) : undefined,
+      rootOverlay: config.overlay && platform === 'container' ? rootOverlayOf(config) : undefined,
       home: homeInMemory(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),

@@ -1,8 +1,9 @@
-/** The overlay over the root of a machine. */
+/** The overlay over the root. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GuestOverlay } from '../../../init/common/config.js';
+import type { GuestOverlay, GuestRootOverlay } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
+import { CONTAINER_NATIVE } from '../../domain/container.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import type { Share } from '../../domain/shares.js';
 import { valueOr } from '../../util/errors.js';
@@ -33,7 +34,7 @@ export function overlayDisk({ overlay }: SandboxConfig): DiskDevice[] {
   return [{ serial: SERIAL, source: overlay.path, isBlock: false, format: 'qcow2', readOnly: false }];
 }
 
-/** The overlay for the guest; undefined: the root is read-only. */
+/** The overlay of a machine; undefined: the root is read-only. */
 export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
   if (config.overlay === undefined) return undefined;
   if (config.overlay.type === 'directory') return { type: 'virtiofs', tag: OVERLAY_TAG };
@@ -59,4 +60,9 @@ export function overlayShare({ overlay }: SandboxConfig, name: string): Share[] 
 /** The program that libvirt starts for the layers: a link to share-server in the sandbox's state directory. */
 export function overlayServer(stateDirectory: string): string {
   return join(stateDirectory, LINK);
+}
+
+/** That of a container is as large as that of a machine: a tmpfs there has half of the memory. */
+export function rootOverlayOf({ memory }: SandboxConfig): GuestRootOverlay {
+  return { program: join(CONTAINER_NATIVE, 'root-overlay'), bytes: Math.floor(memory / 2) };
 }

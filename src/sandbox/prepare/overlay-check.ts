@@ -16,13 +16,13 @@ import { findVirtiofsd, shareProgram } from '../devices/share-server.js';
  */
 export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void {
   const { overlay } = config;
-  if (overlay === undefined) return;
-  // The mounts below the root need overlays of their own, which not every file system can have.
+  if (overlay === undefined || overlay.type === 'memory') return;
+  // Each mount below the root has an upper layer of its own there.
   if (kind === 'lxc') {
     throw configError(
       'overlay-of-container',
-      `a container cannot have ${option('overlay')}`,
-      `run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+      `the overlay of a container cannot be kept in the ${overlay.type} ${quote(overlay.path)}`,
+      `use ${IN_MEMORY()}, or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
     );
   }
   if (overlay.type !== 'directory') return;

@@ -1,6 +1,6 @@
 /**
- * Sets up a guest that answers and starts the application. In order: slots, interfaces, the plan of the common init
- * with the clock, name servers, includes, and the application.
+ * Sets up a guest that answers and starts the application. In order: slots, interfaces, the overlay of a container, the
+ * plan of the common init with the clock, name servers, includes, and the application.
  */
 import { randomBytes } from 'node:crypto';
 import { hasApplication, spawnApplication } from '../../../init/common/application.js';
@@ -48,6 +48,10 @@ export async function runPlan(answering: Answering): Promise<void> {
   const firstSteps = await stopBeforePlan(answering, planNow, clock);
   const network = guest.network === undefined ? undefined : await import('./network.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
+  if (guest.rootOverlay !== undefined) {
+    const { setUpOverlay } = await import('./root-overlay.js');
+    await setUpOverlay(channel, guest, console, options);
+  }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.
   const plan = planNow().slice(done);

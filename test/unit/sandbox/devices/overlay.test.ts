@@ -1,15 +1,17 @@
 /** How an overlay is laid over the root: the module set, and the calls of the step `root`. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
+import { overlayArguments } from '../../../../init/common/root-overlay.js';
 import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { Operation } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
+import { coveredPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
 import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { checkDriver } from '../../../../src/sandbox/prepare/driver-check.js';
@@ -129,11 +131,62 @@ test('a directory keeps the layers, as a share of its own that is written to', a
   ]);
 });
 
-test('a container has none', async () => {
-  const config = await configFromOptions({ command, overlay: true });
-  assert.throws(() => checkDriver(config, 'lxc'), { code: 'overlay-of-container' });
-  const kept = await configFromOptions({ command, overlay: '/srv/state.qcow2' });
-  assert.throws(() => checkDriver(kept, 'lxc'), { code: 'overlay-of-container' });
-  checkDriver(kept, 'embedded');
+test('a container has memory for one, which a program of the package lays over its root', async () => {
+  const config = await configFromOptions({ command, overlay: true, memory: '1G', switchto: 'root' });
+  checkDriver(config, 'lxc');
   checkDriver(config, 'session');
+  const { guest } = devices(config, 'lxc');
+  assert.equal(guest.overlay, undefined);
+  assert.deepEqual(guest.rootOverlay, { program: '/native/root-overlay', bytes: 1 << 29 });
+  // The root is there already, and can be written to.
+  const plan = rootStep({ ...guestConfig(config, { name: 'overlay', devices: devices(config, 'lxc') }) }, new Map());
+  const made = plan.calls.flatMap(({ operation }) => (operation.op === 'mkdir' ? operation.path : []));
+  assert.deepEqual(
+    made,
+    ['dev', 'proc', 'sys', 'tmp', 'run'].map((name) => `/newroot/${name}`),
+  );
+});
+
+test('root inside looks through the layers of a container as nobody, a user as itself', () => {
+  const first = 0x7c00_0000;
+  const map = [{ inside: 0, outside: first, count: 65_536 }];
+  const of = (uid: number, isPrivileged = false) =>
+    overlayArguments({
+      rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 },
+      idMap: isPrivileged ? undefined : { uids: map, gids: map },
+      identity: { uid, gid: uid, groups: [4, 27], username: 'x', home: '/' },
+    } as unknown as GuestConfig);
+  const end = ['/newroot', '1048576'];
+  const ids = ['--uid', '0', `${first}`, '65536', '--gid', '0', `${first}`, '65536'];
+  const asRoot = of(0) ?? [];
+  assert.deepEqual(asRoot.slice(0, 12), ['/native/root-overlay', '--reader', '65534', '65534', ...ids]);
+  assert.deepEqual(asRoot.slice(-2), end);
+  assert.ok(asRoot.join(' ').includes('--empty /var/lib/dpkg/lock '));
+  const asUser = ['--reader', '1000', '1000', '--group', '4', '--group', '27'];
+  assert.deepEqual(of(1000), ['/native/root-overlay', ...asUser, ...end]);
+  assert.deepEqual(of(0, true), ['/native/root-overlay', ...end]);
+});
+
+test('what a container’s wall closes is covered with the directory above it', async (t) => {
+  const root = scratchDirectory(t);
+  for (const name of ['open', 'closed/deep']) mkdirSync(join(root, name), { recursive: true });
+  for (const name of ['open/file', 'closed/deep/file']) writeFileSync(join(root, name), '');
+  chmodSync(join(root, 'closed'), 0o700);
+  symlinkSync('closed/deep', join(root, 'link'));
+  const options = { command, root, hide: ['/open/file', '/closed/deep/file', '/closed/deep', '/link/file'] };
+  const shown = async (more: object) => coveredPaths(await configFromOptions({ ...options, ...more }));
+  assert.deepEqual(await shown({ overlay: true }), [
+    { path: '/open/file', isDirectory: false },
+    { path: '/closed', isDirectory: true },
+  ]);
+  assert.equal((await shown({})).length, 4);
+  assert.equal((await shown({ overlay: true, privileged: true })).length, 4);
+});
+
+test('what outlives the sandbox is refused for a container', async () => {
+  for (const path of ['/srv/state/', '/srv/state.qcow2']) {
+    const kept = await configFromOptions({ command, overlay: path });
+    assert.throws(() => checkDriver(kept, 'lxc'), { code: 'overlay-of-container' });
+  }
+  checkDriver(await configFromOptions({ command, overlay: '/srv/state.qcow2' }), 'embedded');
 });

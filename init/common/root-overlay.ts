@@ -1,0 +1,81 @@
+/**
+ * Lays memory over the root of a container. A program of the package does it, which the init runs before the plan: each
+ * mount below the root needs an overlay of its own, and its layers are looked through with the rights of the user
+ * inside (init/root-overlay/main.c).
+ */
+import type { Guest } from '../../src/protocol/operations.js';
+import type { GuestConfig } from './config.js';
+import { NEW_ROOT } from './step.js';
+
+/** The step of a start in which it happens. */
+export const OVERLAY_STEP = 'overlay';
+
+/**
+ * Root inside reads the host's files as somebody to whom none belongs. Host ids in an idmapped mount are those of the
+ * container's range, so not even a file of the host's user `nobody` belongs to this one.
+ */
+const NOBODY = 65_534;
+
+/**
+ * Locks of dpkg, APT and what changes the users, which only root may read. They are empty, so root inside may have them
+ * as its own.
+ */
+const LOCKS = [
+  '/etc/.pwd.lock',
+  '/var/cache/apt/archives/lock',
+  '/var/cache/debconf/passwords.dat',
+  '/var/lib/apt/lists/lock',
+  '/var/lib/dpkg/lock',
+  '/var/lib/dpkg/lock-frontend',
+  '/var/lib/dpkg/triggers/Lock',
+];
+
+/** In milliseconds. A busy host takes its time with a mount. */
+const TIMEOUT = 60_000;
+
+/** The overlay cannot be made. */
+export class RootOverlayError extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'RootOverlayError';
+  }
+}
+
+/**
+ * Makes the overlays.
+ * @returns the mounts that stay read-only, with the reason: `/boot/efi: Invalid argument`
+ * @throws {RootOverlayError}
+ * @throws {OperationError} if the program cannot be run
+ */
+export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<string[]> {
+  const argv = overlayArguments(config);
+  if (argv === undefined) return [];
+  const { value } = await guest.call({ op: 'run', argv, environment: [], stdin: new Uint8Array(), timeout: TIMEOUT });
+  const said = new TextDecoder().decode(value.output).trim();
+  if (value.status !== 0) {
+    const reason = /^root-overlay: (.*)/m.exec(said)?.[1];
+    throw new RootOverlayError(reason ?? `root-overlay failed, with the wait status ${value.status}: ${said}`);
+  }
+  return said.split('\n').flatMap((line) => /^read-only (.*)/.exec(line)?.[1] ?? []);
+}
+
+/** The command line; undefined for a sandbox without such an overlay. */
+export function overlayArguments({ rootOverlay, idMap, identity }: GuestConfig): string[] | undefined {
+  if (rootOverlay === undefined) return undefined;
+  const { program, bytes } = rootOverlay;
+  return [program, ...readerOf(idMap, identity), NEW_ROOT, String(bytes)];
+}
+
+/** Without a user namespace, root inside is root outside, and reads everything as it is. */
+function readerOf(idMap: GuestConfig['idMap'], { uid, gid, groups }: GuestConfig['identity']): string[] {
+  if (idMap === undefined) return [];
+  // This user owns the same files inside and outside.
+  if (uid !== 0) {
+    return ['--reader', String(uid), String(gid), ...groups.flatMap((group) => ['--group', String(group)])];
+  }
+  const nobody = String(NOBODY);
+  const map = (['uid', 'gid'] as const).flatMap((kind) =>
+    idMap[`${kind}s`].flatMap((range) => [`--${kind}`, ...[range.inside, range.outside, range.count].map(String)]),
+  );
+  return ['--reader', nobody, nobody, ...map, ...LOCKS.flatMap((path) => ['--empty', path])];
+}

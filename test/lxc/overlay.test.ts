@@ -1,0 +1,287 @@
+/** A root to write to: --overlay, in containers. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
+import { ask, askInside } from '../helpers/inside.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { fingerprint } from '../helpers/tree-listing.js';
+
+/** Not in /tmp, which a sandbox has of its own. */
+const ground = mkdtempSync('/var/tmp/virt-sandbox-overlay-');
+const NOBODY = 65_534;
+/** A tree of root's that sandboxes change. */
+const tree = join(ground, 'tree');
+/** They make these too. */
+const MADE = ['/etc/default/new', '/made', '/usr/bin/overlay-sayer', '/etc/overlay-sayer', '/usr/local/bin/tool'];
+const PRIVILEGED = /^virt-sandbox: warning: a privileged container is no barrier/;
+
+function hostNow(): string {
+  assert.deepEqual(MADE.filter(existsSync), []);
+  assert.ok(existsSync('/usr/local/share') && existsSync('/etc/passwd'));
+  return fingerprint(ground);
+}
+
+before(() => {
+  chmodSync(ground, 0o755);
+  for (const name of ['tree', 'tree/sub', 'tree/sub/deep', 'tree/gone']) mkdirSync(join(ground, name), { mode: 0o755 });
+  for (const name of ['file', 'removed', 'replaced', 'sub/file', 'sub/deep/file', 'gone/file'])
+    writeFileSync(join(tree, name), `host ${name}\n`, { mode: 0o644 });
+  linkSync(join(tree, 'file'), join(tree, 'second'));
+  symlinkSync('file', join(tree, 'link'));
+});
+after(() => rmSync(ground, { recursive: true, force: true }));
+
+/** What root does, as shell commands. */
+const WRITES = {
+  root: 'awk \'$2 == "/" {print $3, substr($4, 1, 2)}\' /proc/mounts; stat -c "%a %u %g" /',
+  owners: 'stat -c "%U %G" /etc/passwd /etc/shadow',
+  append: `cd ${tree} && echo more >> file && cat file link second`,
+  modes: `cd ${tree} && chmod 750 file && stat -c '%a %u %g' file`,
+  remove: `cd ${tree} && rm removed && rm -r gone && ls removed gone 2>/dev/null; mkdir gone && ls -A gone`,
+  replace: `cd ${tree} && rm replaced && mkdir replaced && touch replaced/x && ls replaced`,
+  rename: `cd ${tree} && perl -e 'rename("sub", "moved") or die $!' && find moved sub 2>/dev/null | sort; cat moved/deep/file`,
+  links: `cd ${tree} && ln moved/file hard && echo again >> hard && cat moved/file && stat -c %h hard`,
+  pipe: `cd ${tree} && mkfifo pipe && ls -l pipe | cut -c1`,
+  attributes: `cd ${tree} && touch -d 2001-01-01 second && stat -c %Y second`,
+  device: `cd ${tree} && stat -c %d file second moved moved/deep/file / /etc | sort -u | wc -l`,
+  system:
+    'echo x > /etc/default/new && rm -r /usr/local/share && mkdir -p /made/deep && touch /made/deep/x && ls /made/deep',
+  run: `cp /bin/true ${tree}/program && ${tree}/program && echo ran`,
+  usual: 'for path in /tmp /run /dev/shm; do stat -f -c %T $path; done; ls -A /tmp',
+} as const;
+
+const WRITTEN = {
+  root: 'overlay rw\n755 0 0',
+  owners: 'root root\nroot shadow',
+  append: 'host file\nmore\nhost file\nmore\nhost file',
+  modes: '750 0 0',
+  remove: '',
+  replace: 'x',
+  rename: 'moved\nmoved/deep\nmoved/deep/file\nmoved/file\nhost sub/deep/file',
+  links: 'host sub/file\nagain\n2',
+  pipe: 'p',
+  attributes: `${Date.UTC(2001, 0, 1) / 1000}`,
+  device: '1',
+  system: 'x',
+  run: 'ran',
+  usual: 'tmpfs\ntmpfs\ntmpfs',
+};
+
+describe('root in a container with an overlay', { skip: lxc.skip || unlessProgram('perl'), concurrency: 2 }, () => {
+  for (const [how, args, stderr] of [
+    ['in its user namespace', [], /^$/],
+    ['with -p', ['-p'], PRIVILEGED],
+  ] as const) {
+    it(`writes everywhere ${how}, and the host keeps what it has`, async () => {
+      const name = uniqueName();
+      const earlier = hostNow();
+      const options = { ...lxc.options, stderr };
+      const found = await ask(['-c', lxc.uri, '-n', name, '--overlay', ...args], WRITES, options);
+      assert.deepEqual(found, WRITTEN);
+      assert.equal(hostNow(), earlier);
+      await assertNothingLeft(name, lxc.where);
+    });
+  }
+
+  it('is full at half of the memory, and what is there stays usable', async () => {
+    const found = await askInside(lxc, ['--overlay', '--memory', '128M'], {
+      size: 'df -k / | tail -n 1 | tr -s " " | cut -d" " -f2',
+      files: 'df -i / | tail -n 1 | tr -s " " | cut -d" " -f2',
+      full: 'head -c 80M /dev/zero > /big',
+      // To change a file of the host it has to be copied, for which there is no room.
+      copy: 'echo x >> /usr/bin/perl',
+      after: 'rm /big && echo x > /small && cat /small',
+    });
+    assert.deepEqual([found.size, found.files, found.after], [String(64 << 10), String(16 << 10), 'x']);
+    assert.match(found.full, /No space left on device$/);
+    assert.match(found.copy, /No space left on device$/);
+  });
+
+  it('mounts over it, whose targets may be missing, and mounts are written to as ever', async (t) => {
+    const kept = scratchDirectory(t);
+    const mounts = [`host-bind:/made/up=${kept}`, 'ram:/opt=1M', 'guest-bind:/srv/new=/usr/lib'];
+    const found = await askInside(lxc, ['--overlay', ...mounts.flatMap((mount) => ['-m', mount])], {
+      kept: 'echo out > /made/up/file; echo in > /made/file; ls /made',
+      opt: 'stat -f -c %T /opt',
+      bound: 'touch /srv/new/through; ls /usr/lib/through',
+    });
+    assert.deepEqual(found, { kept: 'file\nup', opt: 'tmpfs', bound: '/usr/lib/through' });
+    assert.equal(readFileSync(join(kept, 'file'), 'utf8'), 'out\n');
+    assert.deepEqual(readdirSync(kept), ['file']);
+  });
+
+  it('has one over the directory of --root, which keeps its mode', { skip: unlessBusybox }, async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'var');
+    chmodSync(root, 0o1755);
+    const earlier = fingerprint(root);
+    const found = await ask(
+      ['-c', lxc.uri, '--overlay', '-r', root],
+      {
+        names: 'busybox stat -c "%a %u %g" /; busybox ls / | busybox tr "\\n" " "',
+        write: 'echo x > /var/file; busybox rm /bin/sh; busybox ls /bin /var',
+      },
+      { ...lxc.options, shell: ['/bin/busybox', 'sh'] },
+    );
+    assert.equal(found.names, '1755 0 0\nbin dev proc run sys tmp var');
+    assert.equal(found.write, '/bin:\nbusybox\n\n/var:\nfile');
+    assert.equal(fingerprint(root), earlier);
+  });
+});
+
+describe('packages in a container', { skip: lxc.skip || unlessProgram('dpkg-deb', 'apt-get', 'make') }, () => {
+  before(() => {
+    const build = join(ground, 'package');
+    mkdirSync(join(build, 'DEBIAN'), { recursive: true });
+    mkdirSync(join(build, 'usr/bin'), { recursive: true });
+    const control = ['Package: overlay-sayer', 'Version: 1', 'Architecture: all', 'Maintainer: x <x@example.org>'];
+    writeFileSync(join(build, 'DEBIAN/control'), `${[...control, 'Description: says'].join('\n')}\n`);
+    writeFileSync(join(build, 'DEBIAN/postinst'), '#!/bin/sh\necho set up > /etc/overlay-sayer\n', { mode: 0o755 });
+    writeFileSync(join(build, 'usr/bin/overlay-sayer'), '#!/bin/sh\ncat /etc/overlay-sayer\n', { mode: 0o755 });
+    execFileSync('dpkg-deb', ['--root-owner-group', '-b', build, join(ground, 'sayer.deb')], { stdio: 'ignore' });
+    const source = join(ground, 'source');
+    mkdirSync(source);
+    writeFileSync(join(source, 'tool'), '#!/bin/sh\necho made\n', { mode: 0o755 });
+    const rules = [
+      'install:',
+      '\tinstall -D tool $(PREFIX)/bin/tool',
+      '\tinstall -D -m 644 tool $(PREFIX)/share/tool/tool',
+    ];
+    writeFileSync(join(source, 'Makefile'), `PREFIX = /usr/local\n${rules.join('\n')}\n`);
+  });
+
+  // Without -p, APT may not become its own user.
+  for (const [how, args, apt, stderr] of [
+    ['in its user namespace', [], 'apt-get -o APT::Sandbox::User=root', /^$/],
+    ['with -p', ['-p'], 'apt-get', PRIVILEGED],
+  ] as const) {
+    it(`dpkg, APT and make install programs for root ${how}, and the host has none of them`, async () => {
+      const earlier = hostNow();
+      const found = await ask(
+        ['-c', lxc.uri, '--overlay', ...args],
+        {
+          dpkg: `dpkg -i ${ground}/sayer.deb >/tmp/log 2>&1 && overlay-sayer && dpkg-query -W overlay-sayer`,
+          remove: 'dpkg -P overlay-sayer >/tmp/log 2>&1 && ls /usr/bin/overlay-sayer',
+          apt: `${apt} install -y ${ground}/sayer.deb >/tmp/log 2>&1 && overlay-sayer`,
+          make: `make -s -C ${ground}/source install && tool && ls /usr/local/share/tool`,
+        },
+        { ...lxc.options, stderr },
+      );
+      assert.deepEqual(found, {
+        dpkg: 'set up\noverlay-sayer\t1',
+        remove: "ls: cannot access '/usr/bin/overlay-sayer': No such file or directory",
+        apt: 'set up',
+        make: 'made\ntool',
+      });
+      assert.equal(hostNow(), earlier);
+      assert.equal(readFileSync('/var/lib/dpkg/status', 'utf8').includes('overlay-sayer'), false);
+    });
+  }
+});
+
+describe('a user in a container with an overlay', { skip: lxc.skip }, () => {
+  it('writes what is the user’s', async () => {
+    const own = join(ground, 'own');
+    mkdirSync(join(own, 'sub'), { recursive: true, mode: 0o700 });
+    writeFileSync(join(own, 'file'), 'of the host\n', { mode: 0o600 });
+    for (const name of ['', 'sub', 'file']) chownSync(join(own, name), NOBODY, NOBODY);
+    const earlier = hostNow();
+    const found = await askInside(lxc, ['--overlay', '-S', 'nobody'], {
+      own: `cd ${own} && echo more >> file && cat file && mv sub other && mkdir new && stat -c %u file other new`,
+      others: ['touch /made', 'rm -f /etc/passwd', 'chmod 777 /etc', 'sh -c "echo x >> /etc/passwd"']
+        .map((command) => `${command} 2>/dev/null || echo no`)
+        .join('; '),
+    });
+    assert.equal(found.own, `of the host\nmore\n${NOBODY}\n${NOBODY}\n${NOBODY}`);
+    assert.equal(found.others, 'no\nno\nno\nno');
+    assert.equal(hostNow(), earlier);
+  });
+});
+
+describe('what is mounted below the root', { skip: lxc.skip || unlessProgram('setfacl') }, () => {
+  it('can be written to, keeps its ACL, and stays read-only where the kernel has no overlay for it', async () => {
+    const below = join(ground, 'below');
+    const names = { memory: 'a:b,c d', acl: 'acl', overlay: 'overlay' };
+    for (const name of Object.values(names)) mkdirSync(join(below, name), { recursive: true });
+    chmodSync(below, 0o755);
+    const at = (name: keyof typeof names) => join(below, names[name]);
+    const earlier = fingerprint(ground);
+    try {
+      besideLxc('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', at('memory'));
+      besideLxc('touch', join(at('memory'), 'file'));
+      besideLxc('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', at('acl'));
+      // Everybody may enter but this one.
+      besideLxc('setfacl', '-m', `u:${NOBODY}:---`, at('acl'));
+      besideLxc('mount', '-t', 'overlay', '-o', `lowerdir=${tree}:${at('acl')}`, 'none', at('overlay'));
+      const found = await ask(
+        ['-c', lxc.uri, '-v', '--overlay'],
+        {
+          memory: `cd '${at('memory')}' && rm file && touch new && ls`,
+          acl: `getfacl -cp ${at('acl')} 2>&1 | tr '\n' ' '`,
+          overlay: `ls ${at('overlay')}/sub; touch ${at('overlay')}/x`,
+        },
+        { ...lxc.options, stderr: new RegExp(`overlay: read-only stays ${at('overlay')}: Invalid argument`) },
+      );
+      assert.equal(found.memory, 'new');
+      assert.match(found.acl, /user:nobody:---/);
+      assert.match(found.overlay, /^deep\nfile\n.*Read-only file system$/);
+      const user = await askInside(lxc, ['--overlay', '-S', 'nobody'], { acl: `ls ${at('acl')}` });
+      assert.match(user.acl, /Permission denied$/);
+      assert.equal(besideLxc('ls', at('memory')), 'file\n');
+    } finally {
+      for (const name of ['overlay', 'acl', 'memory'] as const) {
+        try {
+          besideLxc('umount', at(name));
+        } catch {
+          // It was not mounted.
+        }
+      }
+    }
+    assert.equal(fingerprint(ground), earlier);
+  });
+});
+
+describe('an overlay of a container', { skip: lxc.skip }, () => {
+  it('is refused for a root that cannot have one, with the reason', { skip: unlessBusybox }, async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys');
+    const other = scratchDirectory(t);
+    const mounted = scratchDirectory(t);
+    besideLxc('mount', '-t', 'overlay', '-o', `lowerdir=${root}:${other}`, 'none', mounted);
+    try {
+      const result = await runSandbox(['-c', lxc.uri, '--overlay', '-r', mounted, '--', '/bin/sh'], lxc.options);
+      assertFailure(result, /an overlay cannot be laid over the root: .*: Invalid argument/, /a root on ext4/);
+    } finally {
+      besideLxc('umount', mounted);
+    }
+  });
+
+  it('cannot be kept', async (t) => {
+    const args = ['-c', lxc.uri, `--overlay=${scratchDirectory(t)}/`, '--', 'true'];
+    assertFailure(await runSandbox(args, lxc.options), /overlay of a container cannot be kept/, /use --overlay/);
+  });
+
+  it('is named in what a sandbox is saved as', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const args = ['-c', lxc.uri, '--overlay', '--save-config', file, '--', 'sh', '-c', 'touch /x && echo written'];
+    assertRun(await runSandbox(args, lxc.options), 0, '');
+    assertRun(await runSandbox(['-c', lxc.uri, '--config', file], lxc.options), 0, 'written\n');
+  });
+});
