@@ -154,6 +154,16 @@ static int keep_read_only(const struct making *making, size_t number)
 	return result;
 }
 
+static bool is_seen(const struct making *making, const char *path)
+{
+	int fd = open_below(making->root, path);
+
+	if (fd < 0)
+		return false;
+	(void)close(fd);
+	return true;
+}
+
 /* A mount below the root, and a line if it cannot be written to. */
 static int add_below(struct making *making, size_t number)
 {
@@ -163,6 +173,9 @@ static int add_below(struct making *making, size_t number)
 	if (error == 0)
 		error = make_upper(making, number) == 0 ? 0 : errno;
 	if (error == 0)
+		return 0;
+	/* It lies below another mount, so nobody sees it. */
+	if (!is_seen(making, path))
 		return 0;
 	if (keep_read_only(making, number) == 0) {
 		(void)printf("read-only /%s: %s\n", path, strerror(error));

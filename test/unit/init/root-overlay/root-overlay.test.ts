@@ -143,6 +143,17 @@ describe('a root with mounts', { skip }, () => {
     assert.deepEqual(lines, ['done', 'file', 'x', 'touch: below/x: Read-only file system']);
   });
 
+  it('lacks what another mount covers', (t) => {
+    const lines = run(
+      t,
+      MAPPED,
+      `mount -t tmpfs none $view/below; mkdir $view/below/deep; mount -t tmpfs none $view/below/deep
+       mount -t tmpfs none $view/below`,
+      `inside 'ls below; cat open/file'`,
+    );
+    assert.deepEqual(lines, ['done', 'host open/file']);
+  });
+
   it('is as it was if the topmost cannot have one', (t) => {
     const lines = run(
       t,
