@@ -273,6 +273,11 @@ describe('an overlay of a container', { skip: lxc.skip }, () => {
     }
   });
 
+  it('has no shell beside it that root inside may have replaced', async () => {
+    const args = ['-c', lxc.uri, '--overlay', '--shell', '--', 'true'];
+    assertFailure(await runSandbox(args, lxc.options), /has no root shell beside the application/, /-S USER/);
+  });
+
   it('cannot be kept', async (t) => {
     const args = ['-c', lxc.uri, `--overlay=${scratchDirectory(t)}/`, '--', 'true'];
     assertFailure(await runSandbox(args, lxc.options), /overlay of a container cannot be kept/, /use --overlay/);

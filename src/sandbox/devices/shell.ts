@@ -7,6 +7,8 @@ import { canMakeTerminals, shellChannel, shellSerial } from '../../domain/shell.
 import type { Element } from '../../domain/xml.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { SHELL_NAME } from '../../protocol/wire.js';
+import { SandboxError } from '../../util/errors.js';
+import { forCaller, option, shortOption } from '../../util/option-names.js';
 import type { LaunchOptions } from '../types.js';
 
 /** Paths in the state directory of a sandbox with shells. */
@@ -46,7 +48,10 @@ export interface Shell {
   readonly noConsole: string | undefined;
 }
 
-/** Undefined if the sandbox needs no shells. A breakpoint needs one even if the config does not. */
+/**
+ * Undefined if the sandbox needs no shells. A breakpoint needs one even if the config does not.
+ * @throws {SandboxError} `shell-with-overlay`
+ */
 export function shellOf(
   config: SandboxConfig,
   breakpoint: LaunchOptions['breakpoint'],
@@ -54,6 +59,7 @@ export function shellOf(
 ): Shell | undefined {
   if (!config.shell && breakpoint === undefined) return undefined;
   if (kind === 'lxc') {
+    refuseReplacedShell(config);
     return { guest: { sessions: CONTAINER_SHELL, console: undefined }, hasConsole: false, noConsole: undefined };
   }
   const noConsole = reasonAgainstConsole(kind);
@@ -63,6 +69,25 @@ export function shellOf(
     hasConsole,
     noConsole: config.shell ? noConsole : undefined,
   };
+}
+
+/**
+ * A shell beside the application is root of the host's kernel, in a container, and a program of the root. Root inside owns
+ * that program in an overlay, so it could have put another one there.
+ */
+function refuseReplacedShell({ overlay, identity, privileged }: SandboxConfig): void {
+  if (overlay === undefined || identity.uid !== 0 || privileged === true) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'shell-with-overlay',
+    message:
+      `a container with ${option('overlay')} has no root shell beside the application: that would be root of this host, ` +
+      'and a program that the application may have replaced',
+    remedy:
+      `leave ${forCaller({ commandLine: '--shell', program: 'shell' })} and breakpoints out, run as another user ` +
+      `(${forCaller({ commandLine: '-S USER', program: 'identity' })}), or run a machine: ` +
+      shortOption('connect', 'qemu:///embed'),
+  });
 }
 
 /** A machine's devices for shells. */

@@ -183,6 +183,14 @@ test('what a container’s wall closes is covered with the directory above it', 
   assert.equal((await shown({ overlay: true, privileged: true })).length, 4);
 });
 
+test('root inside cannot replace a shell that is root of the host', async () => {
+  const options = { command, overlay: true, shell: true } as const;
+  const of = async (more: object) => devices(await configFromOptions({ ...options, ...more }), 'lxc').shell;
+  await assert.rejects(of({ switchto: 'root' }), { code: 'shell-with-overlay' });
+  for (const more of [{ overlay: undefined, switchto: 'root' }, { privileged: true }, { switchto: 'nobody' }])
+    assert.ok(await of(more));
+});
+
 test('what outlives the sandbox is refused for a container', async () => {
   for (const path of ['/srv/state/', '/srv/state.qcow2']) {
     const kept = await configFromOptions({ command, overlay: path });
