@@ -5,7 +5,7 @@ export const overlay: Detail = {
   value: 'WHERE',
   complete: 'file',
   text: [
-    'Lets the command write to the whole root, with the rights of its user. No file of the host’s root changes. A mount is written to as without this option. A container cannot have it. *WHERE* says where the command’s writes go. It follows a `=`, since the next word begins the command.',
+    'Lets the command write to the whole root, with the rights of its user. No file of the host’s root changes. A mount is written to as without this option. A container has it in memory only. *WHERE* says where the command’s writes go. It follows a `=`, since the next word begins the command.',
     {
       terms: [
         ['`memory`', 'The default. Memory of the sandbox, at most half of `--memory`. It is gone at the end.'],
