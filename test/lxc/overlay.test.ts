@@ -19,9 +19,9 @@ import { after, before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { ask, askInside } from '../helpers/inside.js';
-import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
-import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { fingerprint } from '../helpers/tree-listing.js';
 
@@ -256,6 +256,33 @@ describe('what is mounted below the root', { skip: lxc.skip || unlessProgram('se
       }
     }
     assert.equal(fingerprint(ground), earlier);
+  });
+});
+
+describe('an overlay whose sandbox is killed', { skip: lxc.skip }, () => {
+  /** Those that root-overlay has made, where libvirt runs, and in this test's namespace. */
+  const overlays = () =>
+    [besideLxc('cat', '/proc/self/mountinfo'), readFileSync('/proc/self/mountinfo', 'utf8')].flatMap((table) =>
+      table.split('\n').filter((line) => line.includes('upperdir=upper/')),
+    );
+
+  it('goes with it, whatever is killed', async () => {
+    for (const victim of ['libvirt_lxc', '/native/init']) {
+      const name = uniqueName();
+      const command = ['sh', '-c', 'echo x > /made; echo running; exec sleep 1000'];
+      const running = startSandbox(['-c', lxc.uri, '-n', name, '--overlay', '--', ...command], lxc.options);
+      await running.until(/running/);
+      const controller = Number.parseInt(
+        processesWith(name).find((line) => line.includes('libvirt_lxc') && / --name \S+/.test(line)) ?? '',
+        10,
+      );
+      const init = Number(readFileSync(`/proc/${controller}/task/${controller}/children`, 'utf8'));
+      process.kill(victim === 'libvirt_lxc' ? controller : init, 'SIGKILL');
+      assert.equal((await running.result).code, 125);
+      await assertNothingLeft(name, exceptLogs(lxc.where));
+      assert.deepEqual(overlays(), []);
+      assert.equal(existsSync('/made'), false);
+    }
   });
 });
 
