@@ -63,6 +63,12 @@ static void name_layer(char name[NAME_MAX], const char *folder, size_t number)
 	(void)snprintf(name, NAME_MAX, "%s/%zu", folder, number);
 }
 
+static void close_open(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 /* A copy of the mount, read-only, as the lower layer. */
 static int make_lower(const struct making *making, size_t number)
 {
@@ -80,22 +86,24 @@ static int make_lower(const struct making *making, size_t number)
 
 	int error = errno;
 
-	for (size_t i = 0; i < 3; i++) {
-		int open_one = (int[]){fd, copy, target}[i];
-
-		if (open_one >= 0)
-			(void)close(open_one);
-	}
+	close_open(fd);
+	close_open(copy);
+	close_open(target);
 	errno = error;
 	return result;
 }
 
-/* What the mount has of these. Device nodes mean nothing, and neither do set-user-ID bits to who cannot gain by them. */
-static unsigned long flags_of(const struct making *making, const char *lower)
+/*
+ * What the mount has of these: its copy has them, and the wall over that has not. Device nodes mean nothing, and neither
+ * do set-user-ID bits to who cannot gain by them.
+ */
+static unsigned long flags_of(const struct making *making, size_t number)
 {
+	char lower[NAME_MAX];
 	struct statvfs status;
 	unsigned long flags = MS_NODEV | (making->options->has_reader ? MS_NOSUID : 0);
 
+	name_layer(lower, "lower", number);
 	/* What cannot be asked has all of them. */
 	if (statvfs(lower, &status) != 0)
 		return flags | MS_NOSUID | MS_NOEXEC;
@@ -124,13 +132,12 @@ static int make_upper(const struct making *making, size_t number)
 	(void)snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s," OPTIONS, lower, upper, work);
 
 	int result = top_copy(lower, upper) == 0 && mkdir(work, 0700) == 0 &&
-				     mount("overlay", target, "overlay", flags_of(making, lower), options) == 0
+				     mount("overlay", target, "overlay", flags_of(making, number), options) == 0
 			     ? 0
 			     : -1;
 	int error = errno;
 
-	if (point >= 0)
-		(void)close(point);
+	close_open(point);
 	errno = error;
 	return result;
 }
@@ -144,12 +151,9 @@ static int keep_read_only(const struct making *making, size_t number)
 	int result = copy >= 0 && point >= 0 && restrict_mount(copy, -1) == 0 ? attach_mount(copy, point) : -1;
 	int error = errno;
 
-	if (fd >= 0)
-		(void)close(fd);
-	if (copy >= 0)
-		(void)close(copy);
-	if (point >= 0)
-		(void)close(point);
+	close_open(fd);
+	close_open(copy);
+	close_open(point);
 	errno = error;
 	return result;
 }
@@ -196,8 +200,7 @@ static int put_in_place(const struct making *making)
 	int target = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int result = target < 0 ? -1 : attach_mount(making->tree, target);
 
-	if (target >= 0)
-		(void)close(target);
+	close_open(target);
 	return result;
 }
 

@@ -132,6 +132,22 @@ describe('a root with mounts', { skip }, () => {
     ]);
   });
 
+  it('lets nobody execute what is on a mount that does not', (t) => {
+    for (const words of [MAPPED, []]) {
+      const lines = run(
+        t,
+        words,
+        `for name in below open; do
+           mount -t tmpfs -o mode=755 none $view/$name
+           cp $view/bin/busybox $view/$name/busybox; chmod 755 $view/$name/busybox
+         done
+         mount -o remount,noexec $view/below`,
+        `chroot $view /below/busybox true 2>/dev/null || echo refused; chroot $view /open/busybox true && echo ran`,
+      );
+      assert.deepEqual(lines, ['done', 'refused', 'ran']);
+    }
+  });
+
   it('keeps read-only what cannot have one, and says so', (t) => {
     const lines = run(
       t,
