@@ -84,6 +84,19 @@ int op_write_file(struct call *call)
 	return error;
 }
 
+/* What opens a device or a pipe takes from it what is others': the path may be a link of whoever may write there. */
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || (fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))))
+		return fd;
+	fd_close(&fd);
+	errno = EINVAL;
+	return -1;
+}
+
 int op_read_file(struct call *call)
 {
 	static uint8_t content[VS_MAX_READ_FILE_BYTES + 1];
@@ -98,7 +111,7 @@ int op_read_file(struct call *call)
 		return error;
 	if (limit == 0 || limit > VS_MAX_READ_FILE_BYTES)
 		return call_fail(call, EINVAL, "read_file(%s): limit %u", path, limit);
-	fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	fd = open_file(path);
 	if (fd < 0)
 		return call_fail(call, errno, "open(%s)", path);
 	do {

@@ -1,7 +1,8 @@
 /** Operations on files. */
 
 import assert from 'node:assert/strict';
-import { readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { open, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -78,6 +79,21 @@ describe('files', () => {
     await writeFile(path, '');
     assert.deepEqual(await guest.ok(Proc.READ_FILE, read(1)), u32(0));
     await guest.fails(errno.EISDIR, Proc.READ_FILE, Buffer.concat([str('/'), u32(1)]));
+    await guest.finish();
+  });
+
+  test('READ_FILE takes nothing from a device or a pipe', async (t) => {
+    const directory = await scratch(t);
+    const guest = await Guest.start(t);
+    const [pipe, link] = [join(directory, 'pipe'), join(directory, 'link')];
+    execFileSync('mkfifo', [pipe]);
+    const end = await open(pipe, 'r+');
+    await end.write('of others');
+    await symlink('/dev/zero', link);
+    for (const path of [pipe, link])
+      await guest.fails(errno.EINVAL, Proc.READ_FILE, Buffer.concat([str(path), u32(100)]), CallFlag.TOLERATE);
+    assert.equal((await end.read(Buffer.alloc(20))).bytesRead, 9);
+    await end.close();
     await guest.finish();
   });
 
