@@ -24,10 +24,13 @@ export const APPLICATION_STATUS = 7;
 
 /**
  * The application says `running`, waits for a line, reads what is shared, starts a program of the root, writes to the
- * root, which only an overlay allows, says `over`, and ends.
+ * root if there is an overlay, says `over`, and ends. It has another status if it cannot.
  */
-const APPLICATION = `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1
-ls -d /usr >/dev/null || exit 9; (echo x >/usr/soak) 2>/dev/null; echo over; exit 7`;
+export function applicationOf({ overlay }: Pick<Configuration, 'overlay'>): string {
+  const write = overlay ? 'echo x >/usr/soak && grep -qx x /usr/soak || exit 9; ' : '';
+  return `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1
+ls -d /usr >/dev/null || exit 9; ${write}echo over; exit ${APPLICATION_STATUS}`;
+}
 
 /** In seconds: a start that fails ends by itself. */
 const BOOT_TIMEOUT = 60;
@@ -91,7 +94,13 @@ export function start(
   configuration: Configuration,
   { bootTimeout, env }: { readonly bootTimeout?: number; readonly env?: Readonly<Record<string, string>> } = {},
 ): Started {
-  const args = [...argumentsOf(ground, name, configuration, bootTimeout), '--', 'sh', '-c', APPLICATION];
+  const args = [
+    ...argumentsOf(ground, name, configuration, bootTimeout),
+    '--',
+    'sh',
+    '-c',
+    applicationOf(configuration),
+  ];
   const options = ground.optionsOf(configuration.driver);
   const how = { ...options, env: { ...options.env, ...env } };
   return configuration.terminal ? startAtTerminal(args, how) : startPlain(args, how);
