@@ -30,8 +30,11 @@ const ground = mkdtempSync('/var/tmp/virt-sandbox-overlay-');
 const NOBODY = 65_534;
 /** A tree of root's that sandboxes change. */
 const tree = join(ground, 'tree');
+/** Names that nothing on the host has. */
+const OWN = uniqueName();
+const [SAYER, TOOL, NEW] = [`${OWN}-sayer`, `${OWN}-tool`, `/${OWN}-made`];
 /** They make these too. */
-const MADE = ['/etc/default/new', '/made', '/usr/bin/overlay-sayer', '/etc/overlay-sayer', '/usr/local/bin/tool'];
+const MADE = [`/etc/default/${OWN}`, NEW, `/usr/bin/${SAYER}`, `/etc/${SAYER}`, `/usr/local/bin/${TOOL}`];
 const PRIVILEGED = /^virt-sandbox: warning: a privileged container is no barrier/;
 
 function hostNow(): string {
@@ -64,7 +67,8 @@ const WRITES = {
   attributes: `cd ${tree} && touch -d 2001-01-01 second && stat -c %Y second`,
   device: `cd ${tree} && stat -c %d file second moved moved/deep/file / /etc | sort -u | wc -l`,
   system:
-    'echo x > /etc/default/new && rm -r /usr/local/share && mkdir -p /made/deep && touch /made/deep/x && ls /made/deep',
+    `echo x > /etc/default/${OWN} && rm -r /usr/local/share && ` +
+    `mkdir -p ${NEW}/deep && touch ${NEW}/deep/x && ls ${NEW}/deep`,
   run: `cp /bin/true ${tree}/program && ${tree}/program && echo ran`,
   usual: 'for path in /tmp /run /dev/shm; do stat -f -c %T $path; done; ls -A /tmp',
 } as const;
@@ -118,9 +122,9 @@ describe('root in a container with an overlay', { skip: lxc.skip || unlessProgra
 
   it('mounts over it, whose targets may be missing, and mounts are written to as ever', async (t) => {
     const kept = scratchDirectory(t);
-    const mounts = [`host-bind:/made/up=${kept}`, 'ram:/opt=1M', 'guest-bind:/srv/new=/usr/lib'];
+    const mounts = [`host-bind:${NEW}/up=${kept}`, 'ram:/opt=1M', 'guest-bind:/srv/new=/usr/lib'];
     const found = await askInside(lxc, ['--overlay', ...mounts.flatMap((mount) => ['-m', mount])], {
-      kept: 'echo out > /made/up/file; echo in > /made/file; ls /made',
+      kept: `echo out > ${NEW}/up/file; echo in > ${NEW}/file; ls ${NEW}`,
       opt: 'stat -f -c %T /opt',
       bound: 'touch /srv/new/through; ls /usr/lib/through',
     });
@@ -152,18 +156,18 @@ describe('packages in a container', { skip: lxc.skip || unlessProgram('dpkg-deb'
     const build = join(ground, 'package');
     mkdirSync(join(build, 'DEBIAN'), { recursive: true });
     mkdirSync(join(build, 'usr/bin'), { recursive: true });
-    const control = ['Package: overlay-sayer', 'Version: 1', 'Architecture: all', 'Maintainer: x <x@example.org>'];
+    const control = [`Package: ${SAYER}`, 'Version: 1', 'Architecture: all', 'Maintainer: x <x@example.org>'];
     writeFileSync(join(build, 'DEBIAN/control'), `${[...control, 'Description: says'].join('\n')}\n`);
-    writeFileSync(join(build, 'DEBIAN/postinst'), '#!/bin/sh\necho set up > /etc/overlay-sayer\n', { mode: 0o755 });
-    writeFileSync(join(build, 'usr/bin/overlay-sayer'), '#!/bin/sh\ncat /etc/overlay-sayer\n', { mode: 0o755 });
+    writeFileSync(join(build, 'DEBIAN/postinst'), `#!/bin/sh\necho set up > /etc/${SAYER}\n`, { mode: 0o755 });
+    writeFileSync(join(build, 'usr/bin', SAYER), `#!/bin/sh\ncat /etc/${SAYER}\n`, { mode: 0o755 });
     execFileSync('dpkg-deb', ['--root-owner-group', '-b', build, join(ground, 'sayer.deb')], { stdio: 'ignore' });
     const source = join(ground, 'source');
     mkdirSync(source);
-    writeFileSync(join(source, 'tool'), '#!/bin/sh\necho made\n', { mode: 0o755 });
+    writeFileSync(join(source, TOOL), '#!/bin/sh\necho made\n', { mode: 0o755 });
     const rules = [
       'install:',
-      '\tinstall -D tool $(PREFIX)/bin/tool',
-      '\tinstall -D -m 644 tool $(PREFIX)/share/tool/tool',
+      `\tinstall -D ${TOOL} $(PREFIX)/bin/${TOOL}`,
+      `\tinstall -D -m 644 ${TOOL} $(PREFIX)/share/${TOOL}/tool`,
     ];
     writeFileSync(join(source, 'Makefile'), `PREFIX = /usr/local\n${rules.join('\n')}\n`);
   });
@@ -178,21 +182,21 @@ describe('packages in a container', { skip: lxc.skip || unlessProgram('dpkg-deb'
       const found = await ask(
         ['-c', lxc.uri, '--overlay', ...args],
         {
-          dpkg: `dpkg -i ${ground}/sayer.deb >/tmp/log 2>&1 && overlay-sayer && dpkg-query -W overlay-sayer`,
-          remove: 'dpkg -P overlay-sayer >/tmp/log 2>&1 && ls /usr/bin/overlay-sayer',
-          apt: `${apt} install -y ${ground}/sayer.deb >/tmp/log 2>&1 && overlay-sayer`,
-          make: `make -s -C ${ground}/source install && tool && ls /usr/local/share/tool`,
+          dpkg: `dpkg -i ${ground}/sayer.deb >/tmp/log 2>&1 && ${SAYER} && dpkg-query -W ${SAYER}`,
+          remove: `dpkg -P ${SAYER} >/tmp/log 2>&1 && ls /usr/bin/${SAYER}`,
+          apt: `${apt} install -y ${ground}/sayer.deb >/tmp/log 2>&1 && ${SAYER}`,
+          make: `make -s -C ${ground}/source install && ${TOOL} && ls /usr/local/share/${TOOL}`,
         },
         { ...lxc.options, stderr },
       );
       assert.deepEqual(found, {
-        dpkg: 'set up\noverlay-sayer\t1',
-        remove: "ls: cannot access '/usr/bin/overlay-sayer': No such file or directory",
+        dpkg: `set up\n${SAYER}\t1`,
+        remove: `ls: cannot access '/usr/bin/${SAYER}': No such file or directory`,
         apt: 'set up',
         make: 'made\ntool',
       });
       assert.equal(hostNow(), earlier);
-      assert.equal(readFileSync('/var/lib/dpkg/status', 'utf8').includes('overlay-sayer'), false);
+      assert.equal(readFileSync('/var/lib/dpkg/status', 'utf8').includes(SAYER), false);
     });
   }
 });
@@ -206,7 +210,7 @@ describe('a user in a container with an overlay', { skip: lxc.skip }, () => {
     const earlier = hostNow();
     const found = await askInside(lxc, ['--overlay', '-S', 'nobody'], {
       own: `cd ${own} && echo more >> file && cat file && mv sub other && mkdir new && stat -c %u file other new`,
-      others: ['touch /made', 'rm -f /etc/passwd', 'chmod 777 /etc', 'sh -c "echo x >> /etc/passwd"']
+      others: [`touch ${NEW}`, 'rm -f /etc/passwd', 'chmod 777 /etc', 'sh -c "echo x >> /etc/passwd"']
         .map((command) => `${command} 2>/dev/null || echo no`)
         .join('; '),
     });
@@ -216,13 +220,17 @@ describe('a user in a container with an overlay', { skip: lxc.skip }, () => {
   });
 });
 
+/**
+ * Directories of the libvirtd's namespace, which go with it: other containers of this run bind what is mounted on them,
+ * and may do so when the mounts are gone.
+ */
+const LASTING = `/var/lib/libvirt/${OWN}`;
+
 describe('what is mounted below the root', { skip: lxc.skip || unlessProgram('setfacl') }, () => {
   it('can be written to, keeps its ACL, and stays read-only where the kernel has no overlay for it', async () => {
-    const below = join(ground, 'below');
     const names = { memory: 'a:b,c d', acl: 'acl', overlay: 'overlay' };
-    for (const name of Object.values(names)) mkdirSync(join(below, name), { recursive: true });
-    chmodSync(below, 0o755);
-    const at = (name: keyof typeof names) => join(below, names[name]);
+    const at = (name: keyof typeof names) => join(LASTING, names[name]);
+    besideLxc('mkdir', '-p', at('memory'), at('acl'), at('overlay'));
     const earlier = fingerprint(ground);
     try {
       besideLxc('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', at('memory'));
@@ -269,7 +277,7 @@ describe('an overlay whose sandbox is killed', { skip: lxc.skip }, () => {
   it('goes with it, whatever is killed', async () => {
     for (const victim of ['libvirt_lxc', '/native/init']) {
       const name = uniqueName();
-      const command = ['sh', '-c', 'echo x > /made; echo running; exec sleep 1000'];
+      const command = ['sh', '-c', `echo x > ${NEW}; echo running; exec sleep 1000`];
       const running = startSandbox(['-c', lxc.uri, '-n', name, '--overlay', '--', ...command], lxc.options);
       await running.until(/running/);
       const controller = Number.parseInt(
@@ -281,7 +289,7 @@ describe('an overlay whose sandbox is killed', { skip: lxc.skip }, () => {
       assert.equal((await running.result).code, 125);
       await assertNothingLeft(name, exceptLogs(lxc.where));
       assert.deepEqual(overlays(), []);
-      assert.equal(existsSync('/made'), false);
+      assert.equal(existsSync(NEW), false);
     }
   });
 });
@@ -290,7 +298,8 @@ describe('an overlay of a container', { skip: lxc.skip }, () => {
   it('is refused for a root that cannot have one, with the reason', { skip: unlessBusybox }, async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys');
     const other = scratchDirectory(t);
-    const mounted = scratchDirectory(t);
+    const mounted = join(LASTING, 'refused');
+    besideLxc('mkdir', '-p', mounted);
     besideLxc('mount', '-t', 'overlay', '-o', `lowerdir=${root}:${other}`, 'none', mounted);
     try {
       const result = await runSandbox(['-c', lxc.uri, '--overlay', '-r', mounted, '--', '/bin/sh'], lxc.options);
