@@ -3,7 +3,7 @@
  * mount below the root needs an overlay of its own, and its layers are looked through with the rights of the user
  * inside (init/root-overlay/main.c).
  */
-import type { Guest } from '../../src/protocol/operations.js';
+import type { Guest, IdRange } from '../../src/protocol/operations.js';
 import type { GuestConfig } from './config.js';
 import { NEW_ROOT } from './step.js';
 
@@ -69,13 +69,20 @@ export function overlayArguments({ rootOverlay, idMap, identity }: GuestConfig):
 /** Without a user namespace, root inside is root outside, and reads everything as it is. */
 function readerOf(idMap: GuestConfig['idMap'], { uid, gid, groups }: GuestConfig['identity']): string[] {
   if (idMap === undefined) return [];
-  // This user owns the same files inside and outside.
+  // This user owns the same files inside and outside, and has those groups that it has inside.
   if (uid !== 0) {
-    return ['--reader', String(uid), String(gid), ...groups.flatMap((group) => ['--group', String(group)])];
+    const own = (group: number) => idMap.gids.some((range) => isSame(range, group));
+    const group = own(gid) ? gid : NOBODY;
+    return ['--reader', String(uid), String(group), ...groups.filter(own).flatMap((each) => ['--group', String(each)])];
   }
   const nobody = String(NOBODY);
   const map = (['uid', 'gid'] as const).flatMap((kind) =>
     idMap[`${kind}s`].flatMap((range) => [`--${kind}`, ...[range.inside, range.outside, range.count].map(String)]),
   );
   return ['--reader', nobody, nobody, ...map, ...LOCKS.flatMap((path) => ['--empty', path])];
+}
+
+/** The id is in the range, and the same inside and outside. */
+function isSame({ inside, outside, count }: IdRange, id: number): boolean {
+  return inside === outside && id >= inside && id - inside < count;
 }

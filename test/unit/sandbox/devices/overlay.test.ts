@@ -9,7 +9,7 @@ import { overlayArguments } from '../../../../init/common/root-overlay.js';
 import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import type { Operation } from '../../../../src/protocol/operations.js';
+import type { IdMap, Operation } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
 import { coveredPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
@@ -149,22 +149,29 @@ test('a container has memory for one, which a program of the package lays over i
 
 test('root inside looks through the layers of a container as nobody, a user as itself', () => {
   const first = 0x7c00_0000;
-  const map = [{ inside: 0, outside: first, count: 65_536 }];
-  const of = (uid: number, isPrivileged = false) =>
+  const ids = [{ inside: 0, outside: first, count: 65_536 }];
+  const split = (id: number) => [
+    { inside: 0, outside: first, count: id },
+    { inside: id, outside: id, count: 1 },
+    { inside: id + 1, outside: first + id + 1, count: 65_535 - id },
+  ];
+  const of = (uid: number, gid: number, idMap: IdMap | undefined) =>
     overlayArguments({
       rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 },
-      idMap: isPrivileged ? undefined : { uids: map, gids: map },
-      identity: { uid, gid: uid, groups: [4, 27], username: 'x', home: '/' },
+      idMap,
+      identity: { uid, gid, groups: [0, 4, 27], username: 'x', home: '/' },
     } as unknown as GuestConfig);
   const end = ['/newroot', '1048576'];
-  const ids = ['--uid', '0', `${first}`, '65536', '--gid', '0', `${first}`, '65536'];
-  const asRoot = of(0) ?? [];
-  assert.deepEqual(asRoot.slice(0, 12), ['/native/root-overlay', '--reader', '65534', '65534', ...ids]);
+  const map = ['--uid', '0', `${first}`, '65536', '--gid', '0', `${first}`, '65536'];
+  const asRoot = of(0, 0, { uids: ids, gids: ids }) ?? [];
+  assert.deepEqual(asRoot.slice(0, 12), ['/native/root-overlay', '--reader', '65534', '65534', ...map]);
   assert.deepEqual(asRoot.slice(-2), end);
   assert.ok(asRoot.join(' ').includes('--empty /var/lib/dpkg/lock '));
-  const asUser = ['--reader', '1000', '1000', '--group', '4', '--group', '27'];
-  assert.deepEqual(of(1000), ['/native/root-overlay', ...asUser, ...end]);
-  assert.deepEqual(of(0, true), ['/native/root-overlay', ...end]);
+  // Only the groups that it has inside too, which group 0 is never one of.
+  const user = (gid: number, same: number) => of(1000, gid, { uids: split(1000), gids: split(same) });
+  assert.deepEqual(user(4, 4), ['/native/root-overlay', '--reader', '1000', '4', '--group', '4', ...end]);
+  assert.deepEqual(user(0, 27), ['/native/root-overlay', '--reader', '1000', '65534', '--group', '27', ...end]);
+  assert.deepEqual(of(0, 0, undefined), ['/native/root-overlay', ...end]);
 });
 
 test('what a container’s wall closes is covered with the directory above it', async (t) => {
