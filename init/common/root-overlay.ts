@@ -30,12 +30,23 @@ const LOCKS = [
   '/var/lib/dpkg/triggers/Lock',
 ];
 
+/** How errors begin of the user namespace with the owners of files: init/root-overlay/layers.c */
+const OF_IDS = 'cannot make the ids of ';
+
 /** In milliseconds. A busy host takes its time with a mount. */
 const TIMEOUT = 60_000;
 
 /** The overlay cannot be made. */
 export class RootOverlayError extends Error {
-  constructor(reason: string) {
+  /**
+   * @param errno 0: it ended otherwise
+   * @param isOfIds it is the user namespace with the owners of files that cannot be made
+   */
+  constructor(
+    reason: string,
+    readonly errno: number,
+    readonly isOfIds: boolean,
+  ) {
     super(reason);
     this.name = 'RootOverlayError';
   }
@@ -43,7 +54,7 @@ export class RootOverlayError extends Error {
 
 /**
  * Makes the overlays.
- * @returns the mounts that stay read-only, with the reason: `/boot/efi: Invalid argument`
+ * @returns a sentence for each mount that stays read-only: `/boot/efi stays read-only: Invalid argument`
  * @throws {RootOverlayError}
  * @throws {OperationError} if the program cannot be run
  */
@@ -53,10 +64,14 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
   const { value } = await guest.call({ op: 'run', argv, environment: [], stdin: new Uint8Array(), timeout: TIMEOUT });
   const said = new TextDecoder().decode(value.output).trim();
   if (value.status !== 0) {
-    const reason = /^root-overlay: (.*)/m.exec(said)?.[1];
-    throw new RootOverlayError(reason ?? `root-overlay failed, with the wait status ${value.status}: ${said}`);
+    const [, errno = '0', reason] = /^root-overlay: (\d+) (.*)/m.exec(said) ?? [];
+    const otherwise = `root-overlay failed, with the wait status ${value.status}: ${said}`;
+    throw new RootOverlayError(reason ?? otherwise, Number(errno), reason?.startsWith(OF_IDS) ?? false);
   }
-  return said.split('\n').flatMap((line) => /^read-only (.*)/.exec(line)?.[1] ?? []);
+  return said.split('\n').flatMap((line) => {
+    const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
+    return mount === undefined ? [] : [`${mount} stays read-only: ${reason}`];
+  });
 }
 
 /** The command line; undefined for a sandbox without such an overlay. */

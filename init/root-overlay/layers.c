@@ -244,8 +244,11 @@ int layers_make(const struct arguments *options, const struct mounts *mounts, co
 	if (making.root < 0)
 		return -1;
 	if (options->uids.count > 0) {
+		const char *step;
+
 		making.ids = id_namespace_open(options->uids.ranges, options->uids.count, options->gids.ranges,
-					       options->gids.count, what);
+					       options->gids.count, &step);
+		*what = "cannot make the ids of";
 		if (making.ids < 0)
 			return -1;
 	}

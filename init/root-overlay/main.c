@@ -29,9 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The number is for who runs it. */
 static int complain(const char *what, const char *path)
 {
-	(void)dprintf(1, "root-overlay: %s %s: %s\n", what, path, strerror(errno));
+	(void)dprintf(1, "root-overlay: %d %s %s: %s\n", errno, what, path, strerror(errno));
 	return 1;
 }
 

@@ -246,7 +246,7 @@ describe('what is mounted below the root', { skip: lxc.skip || unlessProgram('se
           acl: `getfacl -cp ${at('acl')} 2>&1 | tr '\n' ' '`,
           overlay: `ls ${at('overlay')}/sub; touch ${at('overlay')}/x`,
         },
-        { ...lxc.options, stderr: new RegExp(`overlay: read-only stays ${at('overlay')}: Invalid argument`) },
+        { ...lxc.options, stderr: new RegExp(`overlay: ${at('overlay')} stays read-only: Invalid argument`) },
       );
       assert.equal(found.memory, 'new');
       assert.match(found.acl, /user:nobody:---/);

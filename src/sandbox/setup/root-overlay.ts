@@ -1,4 +1,5 @@
 /** Lays memory over the root of a container. Loaded only for one with an overlay. */
+import { constants } from 'node:os';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
 import { layOverRoot, OVERLAY_STEP, RootOverlayError } from '../../../init/common/root-overlay.js';
@@ -8,6 +9,8 @@ import { option, shortOption } from '../../util/option-names.js';
 import type { Console } from '../start/console.js';
 import type { Observers } from '../types.js';
 import { stepError } from './step-errors.js';
+
+const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 
 /**
  * Makes the overlays, before the plan. Says which mounts stay read-only.
@@ -20,7 +23,7 @@ export async function setUpOverlay(
   { onChoice }: Pick<Observers, 'onChoice'>,
 ): Promise<void> {
   try {
-    for (const mount of await layOverRoot(guest, config)) onChoice?.(`overlay: read-only stays ${mount}`);
+    for (const sentence of await layOverRoot(guest, config)) onChoice?.(`overlay: ${sentence}`);
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;
@@ -28,10 +31,24 @@ export async function setUpOverlay(
       stage: 'init',
       code: 'overlay-failed',
       message: `an overlay cannot be laid over the root: ${error.message}`,
-      remedy:
-        'it takes Linux 5.19 with overlayfs, and a root on ext4, xfs or btrfs, which is no overlay itself ' +
-        `(${option('root')}); or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+      remedy: overlayRemedy(error),
       cause: error,
     });
   }
+}
+
+/** What to do about it. Exported for tests. */
+export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno' | 'isOfIds'>): string {
+  const { E2BIG, EACCES, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
+  if (errno === ETIMEDOUT) return 'try again when this host has less to do';
+  if (isOfIds) return `see that this host has user namespaces (sysctl user.max_user_namespaces), or ${MACHINE}`;
+  if (errno === E2BIG) return `unmount some of what is mounted below the root, or take another one (${option('root')})`;
+  if (errno === ENOMEM || errno === ENOSPC)
+    return `give the sandbox more memory (${option('memory')}), and see that this host has it and sysctl fs.mount-max`;
+  if (errno === EACCES)
+    return `take a root that the user inside may enter (${option('root')}): root inside is nobody on this host`;
+  return (
+    'it takes Linux 5.19 with overlayfs, and a root on ext4, xfs or btrfs, which is no overlay itself ' +
+    `(${option('root')}); or ${MACHINE}`
+  );
 }

@@ -177,7 +177,7 @@ describe('a root with mounts', { skip }, () => {
       'umount $view; mount -t proc none $view; mount --bind /bin $view/irq',
       'ls -d $view/self/ns $view/irq/sh; umount $view/irq $view; mount --bind $root $view',
     );
-    assert.match(lines.shift() ?? '', /^root-overlay: cannot lay an overlay over .*: Invalid argument$/);
+    assert.match(lines.shift() ?? '', /^root-overlay: 22 cannot lay an overlay over .*: Invalid argument$/);
     assert.equal(lines.shift(), 'failed');
     assert.equal(lines.length, 2);
   });

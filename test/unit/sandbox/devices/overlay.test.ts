@@ -1,15 +1,16 @@
 /** How an overlay is laid over the root: the module set, and the calls of the step `root`. */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
-import { overlayArguments } from '../../../../init/common/root-overlay.js';
+import { layOverRoot, overlayArguments } from '../../../../init/common/root-overlay.js';
 import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import type { IdMap, Operation } from '../../../../src/protocol/operations.js';
+import type { Guest, IdMap, Operation } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
 import { coveredPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
@@ -17,6 +18,7 @@ import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { checkDriver } from '../../../../src/sandbox/prepare/driver-check.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
 import { guestConfig } from '../../../../src/sandbox/setup/guest-config.js';
+import { overlayRemedy } from '../../../../src/sandbox/setup/root-overlay.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const command = ['/bin/true'];
@@ -188,6 +190,35 @@ test('what a container’s wall closes is covered with the directory above it', 
   ]);
   assert.equal((await shown({})).length, 4);
   assert.equal((await shown({ overlay: true, privileged: true })).length, 4);
+});
+
+test('what keeps an overlay from a container has its own remedy', () => {
+  const { E2BIG, EACCES, EINVAL, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
+  const remedy = (errno: number, isOfIds = false) => overlayRemedy({ errno, isOfIds });
+  assert.match(remedy(EINVAL), /Linux 5\.19/);
+  assert.match(remedy(E2BIG), /^unmount some/);
+  for (const errno of [ENOSPC, ENOMEM]) assert.match(remedy(errno), /--memory/);
+  assert.match(remedy(ENOSPC, true), /max_user_namespaces/);
+  assert.match(remedy(ETIMEDOUT, true), /try again/);
+  assert.match(remedy(EACCES), /may enter/);
+});
+
+test('what root-overlay says is told', async () => {
+  const saying = (status: number, said: string) => {
+    const value = { status, output: Buffer.from(said) };
+    const config = { rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 }, identity: { uid: 0 } };
+    return layOverRoot({ call: async () => ({ value }) } as unknown as Guest, config as unknown as GuestConfig);
+  };
+  assert.deepEqual(await saying(0, 'read-only /boot: efi: Invalid argument\n'), [
+    '/boot: efi stays read-only: Invalid argument',
+  ]);
+  const message = 'cannot make the ids of /newroot: No space left on device';
+  await assert.rejects(saying(256, `read-only /x: y\nroot-overlay: 28 ${message}\n`), {
+    message,
+    errno: 28,
+    isOfIds: true,
+  });
+  await assert.rejects(saying(9, ''), { errno: 0, isOfIds: false });
 });
 
 test('root inside cannot replace a shell that is root of the host', async () => {
