@@ -3,8 +3,10 @@
  * mount below the root needs an overlay of its own, and its layers are looked through with the rights of the user
  * inside (init/root-overlay/main.c).
  */
-import type { Guest, IdRange } from '../../src/protocol/operations.js';
-import type { GuestConfig } from './config.js';
+import { constants } from 'node:os';
+import { dirname } from 'node:path/posix';
+import { type Guest, type IdRange, OperationError } from '../../src/protocol/operations.js';
+import type { GuestConfig, GuestHidden } from './config.js';
 import { NEW_ROOT } from './step.js';
 
 /** The step of a start in which it happens. */
@@ -72,6 +74,31 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
     const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
     return mount === undefined ? [] : [`${mount} stays read-only: ${reason}`];
   });
+}
+
+/**
+ * What to cover of `hidden`. In the overlay not even the init enters a directory that the user inside may not enter, so
+ * it cannot cover what is in there. Then the directory is covered: the host may open it later.
+ */
+export async function coverable(guest: Guest, hidden: readonly GuestHidden[]): Promise<GuestHidden[]> {
+  const covered = await Promise.all(hidden.map((each) => nearest(guest, each)));
+  return [...new Map(covered.map((each) => [each.path, each])).values()];
+}
+
+async function nearest(guest: Guest, hidden: GuestHidden): Promise<GuestHidden> {
+  if (hidden.path === '/' || (await isReached(guest, hidden.path))) return hidden;
+  return nearest(guest, { path: dirname(hidden.path), isDirectory: true });
+}
+
+/** Also what is gone meanwhile, of which the plan says so. */
+async function isReached(guest: Guest, path: string): Promise<boolean> {
+  try {
+    await guest.call({ op: 'stat', path: `${NEW_ROOT}${path}`, follow: false }, { tolerate: true });
+    return true;
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    return error.errno !== constants.errno.EACCES;
+  }
 }
 
 /** The command line; undefined for a sandbox without such an overlay. */

@@ -24,26 +24,29 @@ import { askInside } from '../helpers/inside.js';
 import { unlessBusybox } from '../helpers/roots.js';
 import { fingerprint } from '../helpers/tree-listing.js';
 
-const skip = lxc.skip || unlessProgram('python3');
+const skip = lxc.skip || unlessProgram('python3', 'setfacl');
 /** Not in /tmp, which a sandbox has of its own. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-overlay-');
 const NOBODY = 65_534;
 const MEMORY = 128;
+/** Hidden from sandboxes; two of them are where nobody may enter, by the mode and by an ACL. */
+const HELD = ['home/private/key', 'home/netrc', 'home/locked/key', 'home/acl/key'];
 
 before(() => {
   if (skip !== false) return;
   chmodSync(ground, 0o755);
-  for (const name of ['closed/deep', 'home/private', 'home/locked', 'nobodys']) {
+  for (const name of ['closed/deep', 'home/private', 'home/locked', 'home/acl', 'nobodys']) {
     mkdirSync(join(ground, name), { recursive: true });
   }
-  for (const name of ['closed/deep/key', 'secret', 'nobodys/key', 'home/private/key', 'home/netrc', 'home/locked/key'])
+  for (const name of ['closed/deep/key', 'secret', 'nobodys/key', ...HELD])
     writeFileSync(join(ground, name), 'secret of the host\n', { mode: 0o600 });
   writeFileSync(join(ground, 'victim'), 'of the host\n', { mode: 0o644 });
   // What is hidden, everybody might read.
-  for (const name of ['home/private/key', 'home/netrc', 'home/locked/key']) chmodSync(join(ground, name), 0o644);
+  for (const name of HELD) chmodSync(join(ground, name), 0o644);
   for (const name of ['closed', 'nobodys', 'home/locked']) chmodSync(join(ground, name), 0o700);
   for (const name of ['nobodys', 'nobodys/key']) chownSync(join(ground, name), NOBODY, NOBODY);
   execFileSync('mknod', ['-m', '666', join(ground, 'null'), 'c', '1', '3']);
+  execFileSync('setfacl', ['-m', `u:${NOBODY}:---`, join(ground, 'home/acl')]);
   linkSync(join(ground, 'secret'), join(ground, 'second'));
   symlinkSync('closed/deep/key', join(ground, 'link'));
 });
@@ -91,11 +94,12 @@ const HIDDEN = {
   private: `cd ${ground}/home && ls -A private; cat private/key`,
   netrc: `cd ${ground}/home && cat netrc; ln netrc other && cat other; mv netrc other && cat other`,
   locked: `cd ${ground}/home && ls -A locked; chmod 755 locked; cat locked/key`,
-  moved: `cd ${ground} && mv home away; cat away/private/key away/netrc away/locked/key; mv away home`,
+  acl: `cd ${ground}/home && ls -A acl; chmod 755 acl; cat acl/key`,
+  moved: `cd ${ground} && mv home away; cat away/private/key away/netrc away/locked/key away/acl/key; mv away home`,
   removed: `cd ${ground} && rm -r home; mkdir -p home/private; cat home/private/key home/netrc`,
 } as const;
 
-const HIDE = ['private', 'netrc', 'locked/key'].flatMap((name) => ['--hide', join(ground, 'home', name)]);
+const HIDE = ['private', 'netrc', 'locked/key', 'acl/key'].flatMap((name) => ['--hide', join(ground, 'home', name)]);
 
 describe('user 0 in a container with an overlay', { skip }, () => {
   it('reads what everybody may read, and writes to nothing of the host', async () => {

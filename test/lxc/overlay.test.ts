@@ -309,6 +309,28 @@ describe('an overlay of a container', { skip: lxc.skip }, () => {
     }
   });
 
+  it('hides what a link of the root leads to in that root', {
+    skip: unlessBusybox || unlessProgram('setfacl'),
+  }, async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'real/deep', 'etc');
+    writeFileSync(join(root, 'real/deep/key'), 'secret\n');
+    // On the host, it leads nowhere.
+    symlinkSync('/real/deep', join(root, 'etc', OWN));
+    const script = `/bin/busybox cat /real/deep/key /etc/${OWN}/key && echo seen`;
+    const sees = async (...user: string[]) => {
+      const args = ['-c', lxc.uri, '--overlay', '-r', root, '--hide', `/etc/${OWN}/key`, ...user];
+      const { out, stderr } = await runSandbox([...args, '--', '/bin/sh', '-c', script], lxc.options);
+      return [out, stderr];
+    };
+    const nobody = ['-S', 'nobody'];
+    for (const user of [[], nobody]) assert.deepEqual(await sees(...user), ['seen\n', '']);
+    // The mode lets this one in, since its group bits are the mask.
+    execFileSync('setfacl', ['-m', `u:${NOBODY}:---`, join(root, 'real')]);
+    const [out, stderr = ''] = await sees(...nobody);
+    assert.equal(out, '');
+    assert.match(stderr, /^cat: .*No such file/);
+  });
+
   it('has no shell beside it that root inside may have replaced', async () => {
     const args = ['-c', lxc.uri, '--overlay', '--shell', '--', 'true'];
     assertFailure(await runSandbox(args, lxc.options), /has no root shell beside the application/, /-S USER/);

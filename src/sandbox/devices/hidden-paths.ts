@@ -1,5 +1,5 @@
 /** What a sandbox does not see of its root. */
-import { realpathSync, statSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
@@ -10,41 +10,45 @@ import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
 import { otherPathsOf } from './host-mounts.js';
 
+/** As many links as Linux follows in one path. */
+const MOST_LINKS = 40;
+
 /** Those that are there, for a container, where the common init covers them. */
 export function coveredPaths(config: SandboxConfig): GuestHidden[] {
-  const isWalled = config.overlay !== undefined && config.privileged !== true;
   const covered = hiddenPaths(config).flatMap((path) => {
-    const found = valueOr(() => statSync(join(config.root, path), { throwIfNoEntry: false }), undefined);
-    if (found === undefined) return [];
-    return isWalled ? behindWall(config, path, found.isDirectory()) : [{ path, isDirectory: found.isDirectory() }];
+    const inside = pathInRoot(config.root, path);
+    const found = inside && valueOr(() => lstatSync(join(config.root, inside), { throwIfNoEntry: false }), undefined);
+    return found ? [{ path: inside, isDirectory: found.isDirectory() }] : [];
   });
   return [...new Map(covered.map((hidden) => [hidden.path, hidden])).values()];
 }
 
 /**
- * In the overlay of a container not even the init enters a directory that the user inside may not enter
- * (init/root-overlay/main.c), so it cannot cover what is in there. Then the directory is covered: the host may open it
- * later.
+ * The path without links, as a process whose root that is would follow them. path_resolution(7)
+ * @param root of the host; its own links are followed
+ * @returns undefined if it leads nowhere
  */
-function behindWall({ root, identity }: SandboxConfig, path: string, isDirectory: boolean): GuestHidden {
-  const top = valueOr(() => realpathSync(root), root);
-  const real = valueOr(() => realpathSync(join(root, path)), join(root, path));
-  // A link in another root may lead elsewhere inside than it does here.
-  const inside = covers(top, real) ? join('/', relative(top, real)) : path;
-  const parts = inside.split('/').filter((part) => part !== '');
-  const above = parts.slice(0, -1).map((_part, index) => join('/', ...parts.slice(0, index + 1)));
-  const closed = above.find((directory) => !mayEnter(identity, join(root, directory)));
-  return closed === undefined ? { path: inside, isDirectory } : { path: closed, isDirectory: true };
-}
-
-/** By the mode alone. Root inside is nobody on the host. */
-function mayEnter({ uid, gid, groups }: SandboxConfig['identity'], directory: string): boolean {
-  const status = valueOr(() => statSync(directory), undefined);
-  if (status === undefined) return false;
-  if (uid === 0) return (status.mode & 0o001) !== 0;
-  if (status.uid === uid) return (status.mode & 0o100) !== 0;
-  if (status.gid === gid || groups.includes(status.gid)) return (status.mode & 0o010) !== 0;
-  return (status.mode & 0o001) !== 0;
+function pathInRoot(root: string, path: string): string | undefined {
+  const left = path.split('/');
+  let at = '/';
+  for (let links = 0; links <= MOST_LINKS; ) {
+    const name = left.shift();
+    if (name === undefined) return at;
+    // Of / too, .. is the directory itself.
+    const next = join(at, name);
+    const found = valueOr(() => lstatSync(join(root, next), { throwIfNoEntry: false }), undefined);
+    if (found === undefined) return undefined;
+    if (next !== '/' && found.isSymbolicLink()) {
+      const target = valueOr(() => readlinkSync(join(root, next)), undefined);
+      if (target === undefined) return undefined;
+      links += 1;
+      left.unshift(...target.split('/'));
+      at = target.startsWith('/') ? '/' : at;
+    } else {
+      at = next;
+    }
+  }
+  return undefined;
 }
 
 /** Absolute paths inside. They need not exist. */

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
-import { layOverRoot, OVERLAY_STEP, RootOverlayError } from '../../../init/common/root-overlay.js';
+import { coverable, layOverRoot, OVERLAY_STEP, RootOverlayError } from '../../../init/common/root-overlay.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import { option, shortOption } from '../../util/option-names.js';
@@ -14,6 +14,7 @@ const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 
 /**
  * Makes the overlays, before the plan. Says which mounts stay read-only.
+ * @returns the config whose hidden paths can be covered in them
  * @throws {SandboxError} `overlay-failed`, or the init's `init-step-failed`
  */
 export async function setUpOverlay(
@@ -21,9 +22,10 @@ export async function setUpOverlay(
   config: GuestConfig,
   console: Console,
   { onChoice }: Pick<Observers, 'onChoice'>,
-): Promise<void> {
+): Promise<GuestConfig> {
   try {
     for (const sentence of await layOverRoot(guest, config)) onChoice?.(`overlay: ${sentence}`);
+    return { ...config, hidden: await coverable(guest, config.hidden ?? []) };
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;

@@ -40,7 +40,8 @@ export interface Answering {
  * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
 export async function runPlan(answering: Answering): Promise<void> {
-  const { channel, guest, console, options } = answering;
+  const { channel, console, options } = answering;
+  let { guest } = answering;
   await attach(answering);
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
@@ -50,7 +51,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   if (guest.rootOverlay !== undefined) {
     const { setUpOverlay } = await import('./root-overlay.js');
-    await setUpOverlay(channel, guest, console, options);
+    guest = await setUpOverlay(channel, guest, console, options);
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.
