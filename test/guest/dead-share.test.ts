@@ -76,6 +76,22 @@ async function expectDeath(t: TestContext, args: readonly string[], options: Run
   return name;
 }
 
+/** What is going on in the share when its server is killed, each again and again. It tells that it has begun. */
+const BUSY: Readonly<Record<string, string>> = {
+  'a read': 'echo begun; while :; do cat /srv/large >/dev/null; echo 3 >/proc/sys/vm/drop_caches; done',
+  'a write': 'echo begun; exec dd if=/dev/zero of=/srv/new bs=64k conv=notrunc',
+  'a write to mapped memory': [
+    `python3 -c 'import mmap, os`,
+    'fd = os.open("/srv/large", os.O_RDWR)',
+    'memory = mmap.mmap(fd, 8 << 20)',
+    'print("begun", flush=True)',
+    'while True:',
+    '    for at in range(0, len(memory), 4096): memory[at] = (memory[at] + 1) % 256',
+    `    memory.flush()'`,
+  ].join('\n'),
+  'a list': 'echo begun; while :; do ls -lR /srv >/dev/null; done',
+};
+
 describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }, () => {
   let snapshot: UsualSnapshot | undefined;
   before(async () => {
@@ -94,6 +110,20 @@ describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }
     const env = snapshot?.env ?? {};
     await assertNothingLeft(await expectDeath(t, ['-c', embedded.uri, '--boot', 'warm'], { env }));
   });
+
+  for (const [what, script] of Object.entries(BUSY))
+    it(`during ${what} ends the sandbox`, async (t) => {
+      const name = uniqueName();
+      const { directory, args } = twoShares(t);
+      writeFileSync(join(directory, 'large'), Buffer.alloc(8 << 20, 'x'));
+      const words = ['-c', embedded.uri, '-n', name, '-p', ...args, '--', 'sh', '-c', script];
+      const running = startSandbox(words, { env: snapshot?.env ?? {} });
+      await running.until(/begun/);
+      await killServers(serversOf(directory));
+      const result = await running.result;
+      assertFailureWith(125, { ...result, out: '' }, /^virt-sandbox: application: virtiofsd of \/srv died/);
+      await assertNothingLeft(name, exceptLogs(embedded.where));
+    });
 
   for (const way of [embedded, system]) {
     it(`before it is mounted, ends the start: ${way.uri}`, { skip: way.skip }, async (t) => {

@@ -105,17 +105,22 @@ for (const way of [embedded, system]) {
       assert.deepEqual([code, out], [0, 'of the overlay\n/proc/1\n'], stderr);
     });
 
-    it('ends the sandbox with its server', async () => {
-      const name = uniqueName();
-      const args = ['-c', way.uri, ...ACCEL, '-n', name, ...VIRTIOFS, '--', 'sh', '-c', 'echo up; exec cat'];
-      const running = startSandbox(args, { env: usual.env, input: 'open' });
-      await running.until(/up/);
-      process.kill(serversOf(name)[0] ?? 0, 'SIGKILL');
-      const { code, stderr } = await running.result;
-      assert.equal(code, 125);
-      assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
-      await assertNothingLeft(name, exceptLogs(way.where));
-    });
+    for (const [what, command] of [
+      ['', 'exec cat'],
+      [', which it reads', 'while :; do ls -lR /usr/share >/dev/null; done'],
+      [', which it has mapped', 'while :; do perl -e 1; echo 3 >/proc/sys/vm/drop_caches; done'],
+    ] as const)
+      it(`ends the sandbox with its server${what}`, async () => {
+        const name = uniqueName();
+        const args = ['-c', way.uri, ...ACCEL, '-p', '-n', name, ...VIRTIOFS, '--', 'sh', '-c', `echo up; ${command}`];
+        const running = startSandbox(args, { env: usual.env, input: 'open' });
+        await running.until(/up/);
+        process.kill(serversOf(name)[0] ?? 0, 'SIGKILL');
+        const { code, stderr } = await running.result;
+        assert.equal(code, 125);
+        assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
+        await assertNothingLeft(name, exceptLogs(way.where));
+      });
   });
 }
 

@@ -16,6 +16,7 @@ import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
 import { pools } from './pools.js';
 import type { Finding, Scenario } from './scenario.js';
+import { shares } from './shares.js';
 import { shortage } from './shortage.js';
 import { signals } from './signals.js';
 import { starts } from './starts.js';
@@ -29,6 +30,7 @@ const SCENARIOS: readonly Scenario[] = [
   builders,
   damage,
   shortage,
+  shares,
   guestFaults,
   clock,
   suspend,
