@@ -12,4 +12,9 @@ export interface Context extends Subject {
   readonly progress: Progress;
   /** virtme-ng, or why there is no comparison with it. */
   readonly virtme: Virtme;
+  /** Of `data`: how much is done, and a file for the page of documentation. */
+  readonly scale: number;
+  readonly page: string | undefined;
+  /** One line on the versions and the machine. */
+  readonly describe: () => string;
 }

@@ -2,9 +2,10 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { findVirtme, imageFacts, programPath } from '../../src/bench/run/commands.js';
-import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
+import { type HostFacts, hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
 import { bootRows } from './boot.js';
 import type { Context } from './context.js';
+import { dataRows } from './data.js';
 import { diskRows } from './disks.js';
 import { execRows } from './exec.js';
 import { helpRows } from './help.js';
@@ -30,18 +31,21 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   help: helpRows,
   exec: execRows,
   disks: diskRows,
+  data: dataRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['disks', 'takes', 'pool-kvm', 'pool-shell'];
+const SEPARATE = ['disks', 'data', 'takes', 'pool-kvm', 'pool-shell'];
 
 interface Options {
   readonly runs: number;
   readonly names: readonly string[];
   readonly json: boolean;
+  readonly scale: number;
+  readonly page: string | undefined;
 }
 
 /**
@@ -65,13 +69,24 @@ export async function bench(argv: readonly string[], version: string): Promise<n
   const program = programPath();
   const image = imageFacts(program);
   const virtme = findVirtme(image.kernelVersion);
-  return measure({ runs: options.runs, program, image, scratch, progress: say, virtme }, options, version);
+  const { runs, scale, page } = options;
+  const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
+  const machine = { ...hostFacts(image), ...versions };
+  const describe = () => `virt-sandbox ${version}; ${hostText(machine)}; virtme-ng ${machine.virtme}`;
+  return measure(
+    { runs, program, image, scratch, progress: say, virtme, scale, page, describe },
+    options,
+    machine,
+    version,
+  );
 }
 
-async function measure(context: Context, { names, json }: Options, version: string): Promise<number> {
-  const { virtme } = context;
-  const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
-  const machine = { ...hostFacts(context.image), ...versions };
+async function measure(
+  context: Context,
+  { names, json }: Options,
+  machine: HostFacts & { readonly virtme: string },
+  version: string,
+): Promise<number> {
   if (machine.load > QUIET_LOAD) say(`the load is ${machine.load.toFixed(2)}: other work will show in the figures`);
   const rows: Row[] = [];
   const failures: string[] = [];
@@ -86,7 +101,7 @@ async function measure(context: Context, { names, json }: Options, version: stri
   process.stdout.write(
     json
       ? `${JSON.stringify({ version, machine, rows, failures }, null, 2)}\n`
-      : `virt-sandbox ${version}; ${hostText(machine)}; virtme-ng ${machine.virtme}\n\n${markdownTable(rows)}`,
+      : `${context.describe()}\n\n${markdownTable(rows)}`,
   );
   return failures.length === 0 ? 0 : 1;
 }
@@ -98,6 +113,8 @@ function parse(argv: readonly string[]): Options {
       runs: { type: 'string', default: '7' },
       only: { type: 'string', multiple: true },
       json: { type: 'boolean', default: false },
+      scale: { type: 'string', default: '1' },
+      page: { type: 'string' },
     },
   });
   const runs = Number(values.runs);
@@ -107,7 +124,9 @@ function parse(argv: readonly string[]): Options {
   if (unknown !== undefined) {
     throw new Error(`--only takes ${Object.keys(BENCHMARKS).join(', ')}, not ${unknown}`);
   }
-  return { runs, names, json: values.json };
+  const scale = Number(values.scale);
+  if (!(scale > 0 && scale <= 1)) throw new Error(`--scale takes a number above 0 and up to 1, not ${values.scale}`);
+  return { runs, names, json: values.json, scale, page: values.page };
 }
 
 function say(message: string): void {

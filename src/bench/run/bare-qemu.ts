@@ -39,6 +39,7 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
  * @param argv QEMU's command line as libvirt would start it
  * @param guest sets up the guest and uses it; the listener is that of the channel, whose second connection is QEMU's
  *   monitor
+ * @param limitMs for the whole of it, in milliseconds
  * @returns what the guest gave, and the seconds from QEMU's start until it is gone
  * @throws {Interrupted} when the signal came first; QEMU is then gone
  * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself; or when the guest is not
@@ -48,6 +49,7 @@ export async function runBare<Result>(
   argv: readonly string[],
   guest: (listener: Listener) => Promise<Result>,
   signal?: AbortSignal,
+  limitMs = TIMEOUT_MS,
 ): Promise<{ readonly result: Result; readonly seconds: number }> {
   if (signal?.aborted) throw new Interrupted();
   const [program = '', ...words] = uncontrolledArgv(argv);
@@ -67,8 +69,8 @@ export async function runBare<Result>(
   });
   try {
     const over = unlessAborted(Promise.race([running, gone]), signal, () => new Interrupted());
-    if (!(await settlesWithin(over, TIMEOUT_MS)))
-      throw new Error(`the guest of the bare QEMU was not done within ${TIMEOUT_MS / 1000} s`);
+    if (!(await settlesWithin(over, limitMs)))
+      throw new Error(`the guest of the bare QEMU was not done within ${limitMs / 1000} s`);
     const result = await over;
     qemu.kill('SIGKILL');
     await ended;

@@ -15,15 +15,43 @@ export interface Pipe {
   readonly release: () => void;
 }
 
+/** A pipe into a child. */
+export interface InputPipe {
+  readonly input: Socket;
+  /** Descriptor to pass to a child. */
+  readonly output: number;
+  /** Closes `output` here; call it once the child has it. */
+  readonly release: () => void;
+}
+
 export function openPipe(): Pipe {
-  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-bench-'));
-  try {
-    const path = join(directory, 'pipe');
-    execFileSync('mkfifo', [path]);
+  return withFifo((path) => {
     const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const input = openSync(path, constants.O_WRONLY);
     const output = new Socket({ fd: reading, readable: true, writable: false });
     return { output, input, release: () => closeSync(input) };
+  });
+}
+
+export function openInputPipe(): InputPipe {
+  return withFifo((path) => {
+    // Without a reader it could not be opened for writing.
+    const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writing = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    // The child's end blocks.
+    const output = openSync(path, constants.O_RDONLY);
+    closeSync(first);
+    const input = new Socket({ fd: writing, readable: false, writable: true });
+    return { input, output, release: () => closeSync(output) };
+  });
+}
+
+function withFifo<Result>(open: (path: string) => Result): Result {
+  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-bench-'));
+  try {
+    const path = join(directory, 'pipe');
+    execFileSync('mkfifo', [path]);
+    return open(path);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -1,0 +1,25 @@
+/** What is the same in every system: the directory, the program, and how much memory there is. */
+import { join } from 'node:path';
+import { COLD } from '../../../src/bench/run/baseline.js';
+import type { Context } from '../context.js';
+import { workEnvironment } from './ground.js';
+
+/** Where the guests have the directory. */
+export const TARGET = '/mnt';
+export const MEMORY = '1G';
+/** Of the whole of a system's rows, its boot among them. */
+export const MOST_SECONDS = 1200;
+
+/** The options of virt-sandbox by which a sandbox has the root and the directory. */
+export function sandboxOptions({ image }: Context, rootFs: '9p' | 'virtiofs', directory: string): string[] {
+  return [
+    ...[...COLD, '-c', image.uri, '-p', '--memory', MEMORY, '--root-fs', rootFs],
+    ...['-m', `host-bind:${TARGET}=${directory}`],
+  ];
+}
+
+/** The words of the program inside. */
+export function workCommand(directory: string, isCold: boolean): string[] {
+  const program = join(directory, 'data-work');
+  return ['env', '-i', ...workEnvironment(directory), program, 'run', directory, ...(isCold ? ['cold'] : [])];
+}

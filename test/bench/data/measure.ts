@@ -1,0 +1,152 @@
+/** Runs every system, round after round, and keeps what each row took. */
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { summarize } from '../../../src/bench/result/statistics.js';
+import { inOrderOf } from '../../../src/bench/run/order.js';
+import { findInPath } from '../../../src/util/programs.js';
+import type { Context } from '../context.js';
+import { type Quantity, quantity } from '../row.js';
+import { copyGround, makeGround } from './ground.js';
+import { type Amounts, amountsOf, rowsFile, type WorkRow, workRows } from './rows.js';
+import { HOST, type System, type SystemName, systemsOf } from './systems.js';
+import { driveWork, type RowResult, type Work } from './work.js';
+
+/** A row that takes longer is ended: it says no more than that. */
+const ROW_SECONDS = 120;
+/** The status of such a row. */
+const LATE = 124;
+
+/**
+ * What a system took for a row, or why that is not known.
+ * `isMore`: it took longer than this.
+ */
+export type Cell = { readonly quantity: Quantity; readonly isMore?: true } | { readonly failure: string };
+
+export interface DataResult {
+  readonly amounts: Amounts;
+  readonly rows: readonly WorkRow[];
+  readonly systems: readonly System[];
+  /** By the names of rows; `echoes` has a rate. */
+  readonly cells: ReadonlyMap<SystemName, ReadonlyMap<string, Cell>>;
+}
+
+export const ECHOES = 'echoes';
+
+export async function measureData(context: Context): Promise<DataResult> {
+  const amounts = amountsOf(context.scale);
+  const rows = workRows(amounts).filter(({ programs = [] }) => programs.every((name) => findInPath(name)));
+  const systems = systemsOf(context);
+  const ground = join(context.scratch, 'ground');
+  context.progress('making the files');
+  makeGround(ground, amounts);
+  const wanted = (await runOnce(context, HOST, ground, rows, amounts)).rows;
+  const works = new Map<SystemName, (Work | Error)[]>();
+  for (let round = 0; round < context.runs; round += 1) {
+    for (const system of inOrderOf(round, systems)) {
+      const work = await runOnce(context, system, ground, rows, amounts).catch((error: Error) => error);
+      if (work instanceof Error) context.progress(`${system.title}: ${work.message}`);
+      works.set(system.name, [...(works.get(system.name) ?? []), work]);
+    }
+  }
+  const cells = new Map([...works].map(([name, all]) => [name, cellsOf(rows, all, wanted)] as const));
+  const native = new Map(
+    [...wanted].map(([name, { seconds }]) => [name, { quantity: { amount: seconds, unit: 's' } }]),
+  );
+  return {
+    amounts,
+    rows,
+    systems,
+    cells: new Map<SystemName, ReadonlyMap<string, Cell>>([...cells, ['host', native as ReadonlyMap<string, Cell>]]),
+  };
+}
+
+async function runOnce(
+  { scratch, progress }: Context,
+  system: System,
+  ground: string,
+  rows: readonly WorkRow[],
+  amounts: Amounts,
+): Promise<Work> {
+  const directory = join(scratch, 'directory');
+  copyGround(ground, directory);
+  try {
+    writeFileSync(
+      join(directory, 'rows'),
+      rowsFile(
+        rows.filter(({ group }) => system.groups.includes(group)),
+        ROW_SECONDS,
+      ),
+    );
+    const begun = performance.now();
+    const work = await system.run(directory, (streams) =>
+      driveWork(streams, amounts.echoes, (name, { seconds, status, error }) =>
+        progress(
+          `${system.title}, ${name}: ${seconds.toFixed(3)} s${status === 0 ? '' : `, status ${status}: ${error}`}`,
+        ),
+      ),
+    );
+    const whole = (performance.now() - begun) / 1000;
+    progress(`${system.title}: ${work.echoes.toFixed(0)} echoes a second; ${whole.toFixed(0)} s in all`);
+    return system.groups.includes('directory') ? checked(work, directory, amounts) : work;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Sees on the host whether all that was written is there. */
+function checked(work: Work, directory: string, { mebibytes }: Amounts): Work {
+  const write = work.rows.get('write');
+  if (write?.status !== 0) return work;
+  let error: string | undefined;
+  try {
+    const said = execFileSync(join(directory, 'data-work'), ['read', join(directory, 'new')], { encoding: 'utf8' });
+    if (said !== `${mebibytes * 256} pages\n`) error = `only ${said.trimEnd()} are on the host`;
+  } catch {
+    error = 'what was written is not what is on the host';
+  }
+  return error === undefined
+    ? work
+    : { ...work, rows: new Map([...work.rows, ['write', { ...write, status: 1, error }]]) };
+}
+
+function cellsOf(
+  rows: readonly WorkRow[],
+  works: readonly (Work | Error)[],
+  wanted: ReadonlyMap<string, RowResult>,
+): Map<string, Cell> {
+  const cells = new Map<string, Cell>();
+  const failed = works.find((work) => work instanceof Error);
+  const done = works.filter((work): work is Work => !(work instanceof Error));
+  for (const { name } of rows) {
+    const results = done.flatMap((work) => work.rows.get(name) ?? []);
+    if (results.length > 0) cells.set(name, cellOf(results, wanted.get(name)));
+    else if (failed) cells.set(name, { failure: failed.message });
+  }
+  const rates = done.map(({ echoes }) => echoes);
+  cells.set(
+    ECHOES,
+    rates.length > 0 ? { quantity: quantity(summarize(rates), '/s') } : { failure: failed?.message ?? '' },
+  );
+  return cells;
+}
+
+/** @param wanted what the row prints on the host */
+export function cellOf(results: readonly RowResult[], wanted: RowResult | undefined): Cell {
+  const wrong = results.find(({ status, printed }) => status !== 0 || printed !== wanted?.printed);
+  if (wrong === undefined) return { quantity: quantity(summarize(results.map(({ seconds }) => seconds)), 's') };
+  if (wrong.status === LATE) return { quantity: { amount: ROW_SECONDS, unit: 's' }, isMore: true };
+  if (wrong.status !== 0) return { failure: `status ${wrong.status}: ${wrong.error}` };
+  return { failure: `it printed ${wrong.printed} and not ${wanted?.printed}` };
+}
+
+/** The quicker of two. */
+export function best(one: Cell | undefined, other: Cell | undefined): Cell | undefined {
+  if (one === undefined || 'failure' in one) return other ?? one;
+  if (other === undefined || 'failure' in other) return one;
+  return isQuicker(one.quantity, other.quantity) ? one : other;
+}
+
+function isQuicker(one: Quantity, other: Quantity): boolean {
+  return one.unit === '/s' ? one.amount > other.amount : one.amount < other.amount;
+}

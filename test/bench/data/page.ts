@@ -1,0 +1,109 @@
+/** Writes docs/data-path.md: the figures of one run of the benchmark `data`. */
+import { markdown } from '../../../src/bench/result/markdown.js';
+import { best, type Cell, type DataResult, ECHOES } from './measure.js';
+import type { SystemName } from './systems.js';
+
+/** @param machine one line that says of which versions and which machine the figures are */
+export function dataPage(result: DataResult, machine: string): string {
+  return `# Files: how fast they are inside
+
+Compare reading and writing in a sandbox with virtme-ng and with a bare QEMU that has the same shares, in seconds of the
+guest's own clock. This page is written by its benchmark:
+
+    make bench BENCH="--only data --runs 3 --page docs/data-path.md"
+
+${machine}
+
+## Seconds
+
+Lower is better, but for the echoes.
+
+${markdown(...secondsTable(result))}
+## Ratios
+
+Of the time of virtme-ng, the better of its two, and of the bare QEMU with the same root. Below 1 the sandbox is faster.
+The ratio of the echoes is turned round, so that this holds for it as well.
+
+${markdown(...ratioTable(result))}
+${failures(result)}## How it is measured
+
+- **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* has a
+  writable \`host-bind\`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to write to;
+  *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command line, its devices
+  and its mount options, and file servers that were started by hand: no libvirt, no launcher. *This host* runs the rows
+  without a machine, once, with full caches.
+- **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
+  it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
+  guest. The caches of the host are full, for all.
+- **It counts only if it is right.** What a row prints, or what it has made, is digested, and has to be what the same
+  row gives on the host. What was written is read again on the host, every page of it.
+- **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
+  host.
+- **A row that takes more than two minutes** is ended, and the next one begins.
+- Figures are medians of the runs. The machines are emulated unless it says KVM, so a row with much computing (the C
+  build, \`npm ci\`) says little about files.
+
+## Limits
+
+- On a machine that does other work the figures are worthless, and ratios are better than they.
+- What serves files is a process of the host, so a host with one processor has other ratios.
+`;
+}
+
+type Table = [head: string[], rows: string[][]];
+
+function named({ rows, amounts }: DataResult): { name: string; what: string }[] {
+  return [...rows, { name: ECHOES, what: `one-line echoes a second, of ${amounts.echoes.toLocaleString('en-US')}` }];
+}
+
+function secondsTable(result: DataResult): Table {
+  const systems: { name: SystemName; title: string }[] = [...result.systems, { name: 'host', title: 'this host' }];
+  const rows = named(result).map(({ name, what }) => [
+    what,
+    ...systems.map((system) => cellText(result.cells.get(system.name)?.get(name))),
+  ]);
+  return [['', ...systems.map(({ title }) => title)], rows];
+}
+
+function ratioTable(result: DataResult): Table {
+  const { cells } = result;
+  const rows = named(result).map(({ name, what }) => {
+    const at = (system: SystemName) => cells.get(system)?.get(name);
+    const virtme = best(at('virtme-virtiofs'), at('virtme-9p'));
+    return [
+      what,
+      ...(['9p', 'virtiofs'] as const).flatMap((rootFs) => [
+        ratioText(at(`ours-${rootFs}`), virtme),
+        ratioText(at(`ours-${rootFs}`), at(`bare-${rootFs}`)),
+      ]),
+    ];
+  });
+  const head = ['root over 9p ÷ virtme-ng', '÷ bare QEMU', 'root over virtiofs ÷ virtme-ng', '÷ bare QEMU'];
+  return [['', ...head], rows];
+}
+
+function cellText(cell: Cell | undefined): string {
+  if (cell === undefined) return '';
+  if ('failure' in cell) return 'fails';
+  const { amount, unit } = cell.quantity;
+  if (cell.isMore) return `> ${amount}`;
+  return unit === '/s' ? amount.toFixed(0) : amount.toFixed(amount < 10 ? 2 : 1);
+}
+
+function ratioText(own: Cell | undefined, other: Cell | undefined): string {
+  if (own === undefined || other === undefined || 'failure' in own || 'failure' in other) return '';
+  if (own.isMore) return '';
+  const ratio = own.quantity.amount / other.quantity.amount;
+  return `${other.isMore ? '< ' : ''}${(own.quantity.unit === '/s' ? 1 / ratio : ratio).toFixed(2)}`;
+}
+
+/** Why a row fails, one item each. */
+function failures(result: DataResult): string {
+  const items = result.systems.flatMap(({ name: system, title }) =>
+    named(result).flatMap(({ name, what }) => {
+      const cell = result.cells.get(system)?.get(name);
+      return cell !== undefined && 'failure' in cell ? [`- ${title}, ${what}: ${cell.failure}.`] : [];
+    }),
+  );
+  return items.length === 0 ? '' : `${items.join('\n')}\n\n`;
+}

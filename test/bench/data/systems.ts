@@ -1,0 +1,137 @@
+/** The systems that run the rows, each from a boot of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Virtme } from '../../../src/bench/run/commands.js';
+import { openInputPipe, openPipe } from '../../../src/bench/run/pipe.js';
+import { valueOr } from '../../../src/util/errors.js';
+import { settlesWithin } from '../../../src/util/promises.js';
+import type { Context } from '../context.js';
+import { runBareWork } from './bare.js';
+import { MEMORY, MOST_SECONDS, sandboxOptions, TARGET, workCommand } from './inside.js';
+import type { Group } from './rows.js';
+import type { Streams } from './work.js';
+
+export type SystemName =
+  | 'host'
+  | 'ours-9p'
+  | 'ours-virtiofs'
+  | 'virtme-virtiofs'
+  | 'virtme-9p'
+  | 'bare-9p'
+  | 'bare-virtiofs';
+
+export interface System {
+  readonly name: SystemName;
+  readonly title: string;
+  readonly groups: readonly Group[];
+  /**
+   * Runs the program in a copy of the ground, until it has ended.
+   * @param drive uses its streams
+   */
+  run<Result>(directory: string, drive: (streams: Streams) => Promise<Result>): Promise<Result>;
+}
+
+const KEPT_ERRORS = 4096;
+const ALL: readonly Group[] = ['root', 'directory'];
+
+export function systemsOf(context: Context): System[] {
+  const { virtme } = context;
+  const ours = (rootFs: '9p' | 'virtiofs', groups: readonly Group[]): System => ({
+    name: `ours-${rootFs}`,
+    title: `virt-sandbox, root over ${rootFs}`,
+    groups,
+    run: (directory, drive) =>
+      runProgram(
+        [context.program, ...sandboxOptions(context, rootFs, directory), '--', ...workCommand(TARGET, true)],
+        drive,
+      ),
+  });
+  const bare = (rootFs: '9p' | 'virtiofs', groups: readonly Group[]): System => ({
+    name: `bare-${rootFs}`,
+    title: `bare QEMU, root over ${rootFs}`,
+    groups,
+    run: (directory, drive) => runBareWork(context, rootFs, directory, drive),
+  });
+  return [
+    ours('9p', ALL),
+    ours('virtiofs', ['root']),
+    ...('missing' in virtme ? [] : virtmeSystems(context, virtme)),
+    bare('9p', ALL),
+    bare('virtiofs', ['root']),
+  ];
+}
+
+/** The host itself: what the rows must print, and how long they take without a machine. */
+export const HOST: System = {
+  name: 'host',
+  title: 'this host',
+  groups: ALL,
+  run: (directory, drive) => runProgram(workCommand(directory, false), drive),
+};
+
+/**
+ * virtme-ng's two file systems. Over virtiofs, only its root can be written to; so it gets a view of the host whose root
+ * file system is read-only but for the directory. /tmp and other mounted file systems are not.
+ */
+function virtmeSystems({ image }: Context, virtme: Exclude<Virtme, { missing: string }>): System[] {
+  const argv = [
+    ...[virtme.program, '--run', virtme.kernel, '--memory', MEMORY, '--cpus', '1'],
+    ...(image.acceleration === 'kvm' ? [] : ['--disable-kvm']),
+  ];
+  const command = ['--', ...workCommand(TARGET, true)];
+  const view = [
+    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-ec'],
+    `mount --bind "$1" ${TARGET}; mount --bind /tmp /tmp; mount -o remount,bind,ro /; shift; exec "$@"`,
+    'sh',
+  ];
+  return [
+    {
+      name: 'virtme-virtiofs',
+      title: 'virtme-ng, virtiofs',
+      groups: ALL,
+      run: (directory, drive) => runProgram([...view, directory, ...argv, '--rw', ...command], drive),
+    },
+    {
+      name: 'virtme-9p',
+      title: 'virtme-ng, 9p',
+      groups: ALL,
+      run: (directory, drive) =>
+        runProgram([...argv, '--force-9p', `--rwdir=${TARGET}=${directory}`, ...command], drive),
+    },
+  ];
+}
+
+/** Runs a program of this host whose streams are those of the program that measures. */
+async function runProgram<Result>(
+  [program = '', ...words]: readonly string[],
+  drive: (streams: Streams) => Promise<Result>,
+): Promise<Result> {
+  const [stdin, stdout, stderr] = [openInputPipe(), openPipe(), openPipe()];
+  const child = spawn(program, words, { stdio: [stdin.output, stdout.input, stderr.input], cwd: '/', detached: true });
+  // virtme-ng's QEMU is not its child, but of its group.
+  const end = () => void valueOr(() => process.kill(-(child.pid ?? 0), 'SIGTERM'), false);
+  process.once('exit', end);
+  for (const pipe of [stdin, stdout, stderr]) pipe.release();
+  let errors = '';
+  stderr.output.setEncoding('utf8').on('data', (text: string) => {
+    errors = `${errors}${text}`.slice(-KEPT_ERRORS);
+  });
+  // It may end without reading all.
+  stdin.input.on('error', () => {});
+  const ended = once(child, 'exit');
+  try {
+    const work = drive({ stdin: stdin.input, stdout: stdout.output }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${errors.trimEnd().split('\n').slice(-3).join('\n')}`);
+    });
+    if (!(await settlesWithin(work, MOST_SECONDS * 1000)))
+      throw new Error(`${program} was not done within ${MOST_SECONDS} s`);
+    const result = await work;
+    await ended;
+    return result;
+  } finally {
+    if (child.exitCode === null && child.signalCode === null) end();
+    await ended;
+    process.off('exit', end);
+    for (const stream of [stdin.input, stdout.output, stderr.output]) stream.destroy();
+  }
+}
