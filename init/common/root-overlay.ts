@@ -70,6 +70,9 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
     const otherwise = `root-overlay failed, with the wait status ${value.status}: ${said}`;
     throw new RootOverlayError(reason ?? otherwise, Number(errno), reason?.startsWith(OF_IDS) ?? false);
   }
+  if (!(await isReached(guest, '/dev'))) {
+    throw new RootOverlayError('the user inside may not enter it', constants.errno.EACCES, false);
+  }
   return said.split('\n').flatMap((line) => {
     const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
     return mount === undefined ? [] : [`${mount} stays read-only: ${reason}`];

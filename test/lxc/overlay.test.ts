@@ -331,6 +331,13 @@ describe('an overlay of a container', { skip: lxc.skip }, () => {
     assert.match(stderr, /^cat: .*No such file/);
   });
 
+  it('is refused for a root that root inside may not enter', { skip: unlessBusybox }, async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys');
+    chmodSync(root, 0o700);
+    const result = await runSandbox(['-c', lxc.uri, '--overlay', '-r', root, '--', '/bin/sh'], lxc.options);
+    assertFailure(result, /over the root: the user inside may not enter it/, /root inside is nobody on this host/);
+  });
+
   it('has no shell beside it that root inside may have replaced', async () => {
     const args = ['-c', lxc.uri, '--overlay', '--shell', '--', 'true'];
     assertFailure(await runSandbox(args, lxc.options), /has no root shell beside the application/, /-S USER/);

@@ -48,7 +48,7 @@ export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno'
   if (errno === ENOMEM || errno === ENOSPC)
     return `give the sandbox more memory (${option('memory')}), and see that this host has it and sysctl fs.mount-max`;
   if (errno === EACCES)
-    return `take a root that the user inside may enter (${option('root')}): root inside is nobody on this host`;
+    return `let that user enter it (root inside is nobody on this host), or take another root (${option('root')})`;
   return (
     'it takes Linux 5.19 with overlayfs, and a root on ext4, xfs or btrfs, which is no overlay itself ' +
     `(${option('root')}); or ${MACHINE}`
