@@ -9,18 +9,20 @@
  * What a guest has written is hostile: programs with set-user-ID bits, links to anywhere. So nobody but root reaches the
  * directory, and nothing below `layers` is opened here by a path that may have a link in it.
  */
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
   fchmodSync,
   fchownSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   realpathSync,
-  renameSync,
+  rmSync,
   type Stats,
   writeSync,
 } from 'node:fs';
@@ -33,13 +35,13 @@ import { forCaller, option } from '../../util/option-names.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { readPlainFile } from '../../util/small-files.js';
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_TRUNC } = constants;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = constants;
 
 const LAYERS = 'layers';
 const UPPER = 'upper';
 const WORK = 'work';
 const RECORD = 'overlay.json';
-/** The record while it is written. */
+/** How the names of records begin while they are written. */
 const NEW_RECORD = 'overlay.json.new';
 /** More than a path has. */
 const RECORD_BYTES = 16_384;
@@ -138,6 +140,8 @@ export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, '
       closeSync(upper);
     }
     writeRecord(directory, rootOf(config.root));
+    // Another start may have been first, with another root.
+    checkOverlayDirectory(path, config);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw configError(
@@ -201,8 +205,7 @@ function unsafe(directory: string, why: string): SandboxError {
 
 /** A directory without a record may be new, or what an interrupted attempt has made. */
 function checkUnused(directory: string): void {
-  const ours = [LAYERS, NEW_RECORD];
-  const other = readdirSync(directory).find((name) => !ours.includes(name));
+  const other = readdirSync(directory).find((name) => name !== LAYERS && !name.startsWith(NEW_RECORD));
   if (other === undefined) return;
   throw configError(
     'overlay-directory-foreign',
@@ -251,15 +254,23 @@ function damagedRecord(directory: string, why: string, cause?: unknown): Sandbox
   );
 }
 
-/** It is there as a whole or not at all. */
+/** It is there as a whole or not at all, and stays as the first one of those who start at once has written it. */
 function writeRecord(directory: string, root: string): void {
-  const fresh = join(directory, NEW_RECORD);
-  const fd = openSync(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  const fresh = join(directory, `${NEW_RECORD}.${randomUUID()}`);
+  const fd = openSync(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     writeSync(fd, `${JSON.stringify({ version: VERSION, root })}\n`);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  renameSync(fresh, join(directory, RECORD));
+  try {
+    linkSync(fresh, join(directory, RECORD));
+  } catch (error) {
+    // ENOENT: the other one has removed it.
+    if (!isSystemError(error, 'EEXIST') && !isSystemError(error, 'ENOENT')) throw error;
+  }
+  // Those too that killed attempts have left.
+  for (const name of readdirSync(directory))
+    if (name.startsWith(NEW_RECORD)) rmSync(join(directory, name), { force: true });
 }
