@@ -101,6 +101,23 @@ for (const way of [embedded, system]) {
   });
 }
 
+describe('a secret that is a link out of the home', { skip: embedded.skip }, () => {
+  for (const more of [[], ['-p']])
+    it(`is not seen where the link leads to ${more.join(' ')}`, async () => {
+      const home = makeHome(`linked${more.join('')}`, 0);
+      const data = join(ground, `data${more.join('')}`);
+      mkdirSync(data);
+      writeFileSync(join(data, 'id'), 'SECRET\n', { mode: 0o644 });
+      symlinkSync(data, join(home, '.gnupg'));
+      const facts = { link: `cat ${home}/.gnupg/id`, data: `cat ${data}/id; grep -rs SECRET ${data}` };
+      const args = ['-c', embedded.uri, ...ACCEL, ...more];
+      const env = { HOME: home };
+      assert.match((await ask([...args, '--hide', 'none'], facts, { env })).data, /^SECRET/);
+      const found = await ask([...args, '--home', 'tmp'], facts, { env });
+      for (const answer of Object.values(found)) assert.doesNotMatch(answer, /SECRET/);
+    });
+});
+
 describe('a home that the host shows elsewhere', { skip: embedded.skip }, () => {
   it('is not seen there either', async (t) => {
     const home = makeHome('bound', 0);

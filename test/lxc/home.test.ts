@@ -48,6 +48,17 @@ describe('the home in a container', { skip: lxc.skip }, () => {
     assert.equal((await askInside(way, ['--home', box], { read: 'cat ~/file' })).read, 'kept');
   });
 
+  it('may be where the container has a file system of its own', async () => {
+    const there = mkdtempSync('/tmp/virt-sandbox-lxc-home-');
+    const from = { ...lxc, options: { ...lxc.options, env: { HOME: there } } };
+    try {
+      const found = await askInside(from, ['--home', 'tmp'], { names: FACTS.names, write: FACTS.write });
+      assert.deepEqual(found, { names: there, write: 'kept' });
+    } finally {
+      rmSync(there, { recursive: true });
+    }
+  });
+
   it('is of another user too', async () => {
     const mount = ['-m', 'ram:/opt=1M', '-S', 'daemon'];
     const daemons = /^daemon:[^:]*:(\d+):(\d+):[^:]*:([^:]*):/m.exec(readFileSync('/etc/passwd', 'utf8'));

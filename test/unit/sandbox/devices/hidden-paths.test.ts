@@ -1,0 +1,44 @@
+/** What is hidden of the root, and what of it a container covers. */
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { defaultConfig } from '../../../../src/config/defaults.js';
+import { callerIdentity } from '../../../../src/config/identity.js';
+import type { SandboxConfig } from '../../../../src/config/types.js';
+import { coveredPaths, hiddenPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+async function sandboxOn(root: string, changes: Partial<SandboxConfig>, home = '/home/ada'): Promise<SandboxConfig> {
+  const config = defaultConfig({ ...(await callerIdentity()), home });
+  return { ...config, root, hidden: { secrets: false, paths: [] }, ...changes };
+}
+
+test('a link in what is hidden hides what it leads to', async (t) => {
+  const root = scratchDirectory(t);
+  for (const path of ['home/ada/own', 'data/ada-ssh', 'data/net', 'a'])
+    mkdirSync(join(root, path), { recursive: true });
+  symlinkSync('/data/ada-ssh', join(root, 'home/ada/.ssh'));
+  symlinkSync('../../../data/net', join(root, 'home/ada/own/net'));
+  symlinkSync('/home/ada/own', join(root, 'link'));
+  const home = { type: 'tmp' } as const;
+  const secrets = hiddenPaths(await sandboxOn(root, { home, hidden: { secrets: true, paths: [] } }));
+  assert.ok(secrets.includes('/data/ada-ssh'), secrets.join(' '));
+  assert.ok(secrets.includes('/home/ada'));
+  assert.ok(secrets.every((path) => !path.startsWith('/home/ada/')));
+  const named = { secrets: false, paths: ['/home', '/home/ada/own/net', '/link', '/home/./ada/'] };
+  assert.deepEqual(hiddenPaths(await sandboxOn(root, { hidden: named })), ['/home', '/data/net']);
+});
+
+test('a container covers nothing below what is mounted before', async (t) => {
+  const root = scratchDirectory(t);
+  for (const path of ['tmp/ada', 'var/run/ada', 'data/ada']) mkdirSync(join(root, path), { recursive: true });
+  writeFileSync(join(root, 'data/file'), '');
+  symlinkSync('var/run', join(root, 'run'));
+  symlinkSync('/tmp/ada', join(root, 'data/link'));
+  const paths = ['/tmp/ada', '/run/ada', '/data/link', '/data/ada', '/data/file', '/data/gone'];
+  assert.deepEqual(coveredPaths(await sandboxOn(root, { hidden: { secrets: false, paths } })), [
+    { path: '/data/ada', isDirectory: true },
+    { path: '/data/file', isDirectory: false },
+  ]);
+});
