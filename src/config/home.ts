@@ -9,6 +9,11 @@ export function hasOwnHome({ home }: Pick<SandboxConfig, 'home'>): boolean {
   return home !== undefined && home.type !== 'host';
 }
 
+/** The directory of the host that is the home, in its one spelling: what is checked is what is mounted. */
+export function homeDirectory({ home }: Pick<SandboxConfig, 'home'>): string | undefined {
+  return home?.type === 'directory' ? normalizePath(home.path) : undefined;
+}
+
 /**
  * @throws SandboxError `home-is-root`: the user has no home; `home-source-not-absolute`; `home-mounted`: a mount is there
  */
@@ -45,10 +50,11 @@ export function mountsBeforeHome({ identity, mounts }: Pick<SandboxConfig, 'iden
 
 /** The same sandbox, with a directory of the host for the home as a mount among the others. */
 export function withHomeMount(config: SandboxConfig): SandboxConfig {
-  const { home, identity, mounts } = config;
-  if (home?.type !== 'directory') return config;
+  const { identity, mounts } = config;
+  const source = homeDirectory(config);
+  if (source === undefined) return config;
   const mount: HostBindMount = {
-    ...{ type: 'host-bind', target: identity.home, source: home.path },
+    ...{ type: 'host-bind', target: identity.home, source },
     ...{ readOnly: false, includes: [] },
   };
   return { ...config, mounts: mounts.toSpliced(mountsBeforeHome(config), 0, mount) };
