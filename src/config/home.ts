@@ -43,9 +43,17 @@ export function checkHome({ home, identity, mounts }: SandboxConfig): void {
   }
 }
 
-/** How many mounts are made before the home: those that it is in come first. */
-export function mountsBeforeHome({ identity, mounts }: Pick<SandboxConfig, 'identity' | 'mounts'>): number {
-  return mounts.findLastIndex(({ target }) => covers(target, identity.home)) + 1;
+/** How many mounts are made before the home: those that it is in come first. A mount on / is the root, and none of them. */
+export function mountsBeforeHome(config: Pick<SandboxConfig, 'identity' | 'mounts'>): number {
+  return config.mounts.slice(0, indexOfHome(config)).filter(({ target }) => normalizePath(target) !== '/').length;
+}
+
+/** Where the home is among all mounts. */
+function indexOfHome({ identity, mounts }: Pick<SandboxConfig, 'identity' | 'mounts'>): number {
+  const isRoot = (index: number) => normalizePath(mounts[index]?.target ?? '') === '/';
+  const last = mounts.findLastIndex(({ target }, index) => !isRoot(index) && covers(target, identity.home));
+  // Its share comes behind the root's.
+  return last + (isRoot(last + 1) ? 2 : 1);
 }
 
 /** The same sandbox, with a directory of the host for the home as a mount among the others. */
@@ -57,7 +65,7 @@ export function withHomeMount(config: SandboxConfig): SandboxConfig {
     ...{ type: 'host-bind', target: identity.home, source },
     ...{ readOnly: false, includes: [] },
   };
-  return { ...config, mounts: mounts.toSpliced(mountsBeforeHome(config), 0, mount) };
+  return { ...config, mounts: mounts.toSpliced(indexOfHome(config), 0, mount) };
 }
 
 /** Whether a mount is the one of {@link withHomeMount}. */

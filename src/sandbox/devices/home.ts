@@ -6,7 +6,6 @@ import { mountsBeforeHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
-import { rootMount } from './mounts.js';
 import { isForeign, type ShareServer } from './shares.js';
 
 /** The bit of a directory's mode that lets others enter it. */
@@ -15,9 +14,7 @@ const OTHERS_ENTER = 0o001;
 /** The home in memory; undefined: none. */
 export function homeInMemory(config: SandboxConfig, server: ShareServer): GuestHome | undefined {
   if (config.home?.type === 'tmp') {
-    // The root is no mount of the guest's.
-    const roots = rootMount(config) === undefined ? 0 : 1;
-    return { isAsked: true, after: Math.max(0, mountsBeforeHome(config) - roots) };
+    return { isAsked: true, after: mountsBeforeHome(config) };
   }
   return config.home === undefined && needsOwnHome(config, server) ? { isAsked: false, after: 0 } : undefined;
 }

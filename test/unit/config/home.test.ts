@@ -1,7 +1,7 @@
 /** The option --home: its value, what it goes with, where its mount is, and how sandbox.cfg has it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withHomeMount } from '../../../src/config/home.js';
+import { mountsBeforeHome, withHomeMount } from '../../../src/config/home.js';
 import { configFromOptions } from '../../../src/config/options.js';
 import { parseHome } from '../../../src/config/parsers/home.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../src/config/sandbox-cfg/sandbox-cfg.js';
@@ -57,6 +57,17 @@ test('a directory is mounted behind the mounts that the home is in', async (t) =
   });
   const alone = await configFromOptions({ home: '/srv/box', mount: ['ram:/opt=1M'] }, users, base);
   assert.equal(order(withHomeMount(alone).mounts), '/home/ada /opt');
+  // A root that is named last hides nothing that is named before it.
+  for (const [last, before] of [
+    [['ram:/home/ada/x=1M', 'ram:/=9M'], 0],
+    [['ram:/home=1M', 'ram:/home/ada/x=1M', 'ram:/.=9M'], 1],
+    [['ram:/=9M', 'ram:/home=1M', 'ram:/home/ada/x=1M'], 1],
+  ] as const) {
+    const rooted = await configFromOptions({ home: '/srv/box', mount: last }, users, base);
+    const targets = withHomeMount(rooted).mounts.map(({ target }) => target);
+    assert.ok(targets.indexOf('/home/ada') < targets.indexOf('/home/ada/x'), targets.join(' '));
+    assert.equal(mountsBeforeHome(rooted), before);
+  }
   for (const home of ['tmp', 'host'])
     assert.deepEqual(withHomeMount(await configFromOptions({ home }, users, base)).mounts, []);
 });
