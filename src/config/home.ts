@@ -9,13 +9,25 @@ export function hasOwnHome({ home }: Pick<SandboxConfig, 'home'>): boolean {
   return home !== undefined && home.type !== 'host';
 }
 
+/**
+ * What a system cannot do without, and the init's own mount points: daemons and sync(8) have such homes. Hidden or
+ * covered, no program of theirs could be started.
+ */
+const OF_THE_SYSTEM = /^\/(?:(?:(?:bin|sbin|lib[^/]*|usr|etc)(?:\/[^/]+)?)|run|tmp|(?:dev|proc|sys)(?:\/.*)?)$/;
+
+/** Whether a home is no place of anybody's own. */
+export function isOfTheSystem(home: string): boolean {
+  return OF_THE_SYSTEM.test(normalizePath(home));
+}
+
 /** The directory of the host that is the home, in its one spelling: what is checked is what is mounted. */
 export function homeDirectory({ home }: Pick<SandboxConfig, 'home'>): string | undefined {
   return home?.type === 'directory' ? normalizePath(home.path) : undefined;
 }
 
 /**
- * @throws SandboxError `home-is-root`: the user has no home; `home-source-not-absolute`; `home-mounted`: a mount is there
+ * @throws SandboxError `home-is-root`, `home-of-system`: the user has no home; `home-source-not-absolute`;
+ *   `home-mounted`: a mount is there
  */
 export function checkHome({ home, identity, mounts }: SandboxConfig): void {
   if (home === undefined || home.type === 'host') return;
@@ -34,6 +46,13 @@ export function checkHome({ home, identity, mounts }: SandboxConfig): void {
       `set HOME to another directory, or leave out ${option('home')}`,
     );
   }
+  if (isOfTheSystem(inside)) {
+    throw configError(
+      'home-of-system',
+      `the home directory of ${identity.username} is ${quote(inside)}, which the system itself needs`,
+      `set HOME to another directory, or leave out ${option('home')}`,
+    );
+  }
   if (mounts.some(({ target }) => normalizePath(target) === inside)) {
     throw configError(
       'home-mounted',
@@ -43,7 +62,7 @@ export function checkHome({ home, identity, mounts }: SandboxConfig): void {
   }
 }
 
-/** How many mounts are made before the home: those that it is in come first. A mount on / is the root, and none of them. */
+/** How many mounts are made before the home: those that it is in. A mount on / is the root, and none of them. */
 export function mountsBeforeHome(config: Pick<SandboxConfig, 'identity' | 'mounts'>): number {
   return config.mounts.slice(0, indexOfHome(config)).filter(({ target }) => normalizePath(target) !== '/').length;
 }

@@ -34,11 +34,11 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
- *   `home-not-absolute`, `home-is-root`, `home-mounted`, `home-source-not-absolute`, `hide-not-absolute`,
- *   `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`, `overlay-not-absolute`,
- *   `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`,
- *   `env-key-invalid`, `nul-character`, `argument-too-long`,
- *   `arguments-too-long`, and what {@link checkTuning} throws
+ *   `home-not-absolute`, `home-is-root`, `home-of-system`, `home-mounted`, `home-source-not-absolute`,
+ *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
+ *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
+ *   `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
+ *   {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
   refuseNul(config);

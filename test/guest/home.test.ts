@@ -206,8 +206,8 @@ describe('of an ordinary user', { skip: unlessOrdinaryUser() }, () => {
       );
       assert.deepEqual(root, { read: 'kept', caller: '' });
       assert.equal(readFileSync(join(box, '.cache/more'), 'utf8'), 'more\n');
-      const refused = await runSandbox([...args, '-S', 'daemon', '--home', box, '--', 'true'], options);
-      assertFailure(refused, /config: files of a directory of this host belong to you.*daemon/);
+      const refused = await runSandbox([...args, '-S', 'mail', '--home', box, '--', 'true'], options);
+      assertFailure(refused, /config: files of a directory of this host belong to you.*mail/);
       await assertNothingLeft(name, uri === embedded.uri ? { state: user.home } : user.where);
     });
   }

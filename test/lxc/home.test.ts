@@ -4,10 +4,11 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
+import { mounted } from '../helpers/hide.js';
 import { askInside } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertFailure, runSandbox } from '../helpers/run.js';
 
-const NOBODY = 65_534;
 /** Not in /tmp, which a sandbox has of its own. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-lxc-home-');
 const home = join(ground, 'home');
@@ -16,7 +17,7 @@ const way = { ...lxc, options: { ...lxc.options, env: { HOME: home } } };
 
 before(() => {
   chmodSync(ground, 0o755);
-  for (const path of ['', '.ssh', 'own', 'nobody']) mkdirSync(join(home, path), { recursive: true, mode: 0o755 });
+  for (const path of ['', '.ssh', 'own']) mkdirSync(join(home, path), { recursive: true, mode: 0o755 });
   for (const path of ['.ssh/id', 'own/secret', '.netrc']) writeFileSync(join(home, path), 'SECRET\n', { mode: 0o644 });
 });
 after(() => rmSync(ground, { recursive: true, force: true }));
@@ -60,15 +61,23 @@ describe('the home in a container', { skip: lxc.skip }, () => {
   });
 
   it('is of another user too', async () => {
-    const mount = ['-m', 'ram:/opt=1M', '-S', 'daemon'];
-    const daemons = /^daemon:[^:]*:(\d+):(\d+):[^:]*:([^:]*):/m.exec(readFileSync('/etc/passwd', 'utf8'));
-    assert.ok(daemons);
-    const [, uid = '', gid = '', at = ''] = daemons;
-    const found = await askInside(way, [...mount, '--home', 'tmp'], FACTS);
-    assert.deepEqual(found, { names: at, mode: `700 ${uid} ${gid}`, write: 'kept', secrets: '' });
-    const box = join(ground, 'boxes/daemon');
-    assert.equal((await askInside(way, [...mount, '--home', box], FACTS)).write, 'kept');
-    assert.equal(statSync(join(box, 'file')).uid, Number(uid));
-    assert.notEqual(Number(uid), NOBODY);
+    const users = join(ground, 'passwd');
+    const at = join(ground, 'madeup');
+    mkdirSync(at, { mode: 0o755 });
+    const user = { uid: 54_321, gid: 54_322 };
+    writeFileSync(users, `root:x:0:0::/root:/bin/sh\nmadeup:x:${user.uid}:${user.gid}::${at}:/bin/sh\n`, {
+      mode: 0o644,
+    });
+    // Only the launcher sees it.
+    const through = [...(lxc.options.through ?? []), ...mounted(`mount --bind '${users}' /etc/passwd`)];
+    const from = { ...lxc, options: { through, env: { HOME: home } } };
+    const own = ['-m', 'ram:/opt=1M', '-S', 'madeup'];
+    const found = await askInside(from, [...own, '--home', 'tmp'], FACTS);
+    assert.deepEqual(found, { names: at, mode: `700 ${user.uid} ${user.gid}`, write: 'kept', secrets: '' });
+    const box = join(ground, 'boxes/madeup');
+    assert.equal((await askInside(from, [...own, '--home', box], FACTS)).write, 'kept');
+    assert.equal(statSync(join(box, 'file')).uid, user.uid);
+    const refused = await runSandbox(['-c', lxc.uri, '-S', 'daemon', '--home', 'tmp', '--', 'true'], lxc.options);
+    assertFailure(refused, /config: the home directory of daemon is "\/usr\/sbin", which the system itself needs/);
   });
 });

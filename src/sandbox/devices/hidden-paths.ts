@@ -3,7 +3,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
-import { hasOwnHome } from '../../config/home.js';
+import { hasOwnHome, isOfTheSystem } from '../../config/home.js';
 import { covers, normalizePath } from '../../config/path.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -42,7 +42,8 @@ export function hiddenPaths(config: SandboxConfig): string[] {
 /** The whole homes of those whose files they are, wherever the root shows them. */
 function hiddenHomes({ root, identity }: SandboxConfig): string[] {
   const source = valueOr(() => realpathSync(root), root);
-  const callers = [...homes(identity.home)];
+  // With -p, or another user inside, the caller may be one without a home of its own.
+  const callers = [...homes(identity.home)].filter((home) => !isOfTheSystem(home));
   const places = callers.flatMap((home) => {
     const real = valueOr(() => realpathSync(home), home);
     return [real, ...otherPathsOf(real)];

@@ -41,6 +41,29 @@ test('a user whose home is the root has none of another kind, and a mount is not
   await configFromOptions({ home: 'host' }, users, rootless);
 });
 
+test('a home that the system needs is none, and one in memory or below such a place is', async (t) => {
+  const users = await testUsers(t);
+  const base = await configFromOptions({ command }, users);
+  const withHome = (home: string) => ({ ...base, identity: { ...identity, home } });
+  for (const home of [
+    '/bin',
+    '/usr/sbin',
+    '/usr/games/',
+    '/lib64',
+    '/etc',
+    '/tmp',
+    '/run/.',
+    '/dev',
+    '/proc/self',
+    '/sys',
+  ])
+    for (const value of ['tmp', '/srv/box'])
+      await refuses(() => configFromOptions({ home: value }, users, withHome(home)), 'config', 'home-of-system', 'ada');
+  for (const home of ['/usr/local/ada', '/tmp/home', '/run/ada', '/binary', '/home/bin', '/development'])
+    await configFromOptions({ home: 'tmp' }, users, withHome(home));
+  await configFromOptions({ home: 'host' }, users, withHome('/bin'));
+});
+
 test('a directory is mounted behind the mounts that the home is in', async (t) => {
   const users = await testUsers(t);
   const base = { ...(await configFromOptions({ command }, users)), identity };

@@ -30,6 +30,18 @@ test('a link in what is hidden hides what it leads to', async (t) => {
   assert.deepEqual(hiddenPaths(await sandboxOn(root, { hidden: named })), ['/home', '/data/net']);
 });
 
+test('what the system needs is not hidden for the sake of a home', async (t) => {
+  const root = scratchDirectory(t);
+  const home = process.env['HOME'];
+  t.after(() => {
+    if (home === undefined) delete process.env['HOME'];
+    else process.env['HOME'] = home;
+  });
+  process.env['HOME'] = '/usr/sbin';
+  const paths = hiddenPaths(await sandboxOn(root, { home: { type: 'tmp' } }));
+  assert.ok(paths.includes('/home/ada') && !paths.includes('/usr/sbin'), paths.join(' '));
+});
+
 test('a container covers nothing below what is mounted before', async (t) => {
   const root = scratchDirectory(t);
   for (const path of ['tmp/ada', 'var/run/ada', 'data/ada']) mkdirSync(join(root, path), { recursive: true });
