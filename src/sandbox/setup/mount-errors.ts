@@ -75,11 +75,26 @@ function keptFailure({ message }: StepError): MountFailure {
   };
 }
 
-function homeFailure(home: string, { message }: StepError): MountFailure {
+function homeFailure(home: string, { message, operation: { errno, operation } }: StepError): MountFailure {
+  const another = `set HOME to one that is there, or to /tmp/home, or leave out ${option('home')}`;
+  if (errno === EACCES) {
+    return {
+      code: 'home-closed-inside',
+      message: `the home directory ${home} cannot be reached inside, as the files of the root are read as a user who may not: ${message}`,
+      remedy: another,
+    };
+  }
+  if (operation === 'mount' && errno !== ENOENT && errno !== ENOTDIR) {
+    return {
+      code: 'home-not-mounted',
+      message: `nothing can be mounted on the home directory ${home}: ${message}`,
+      remedy: `leave out ${option('home')}`,
+    };
+  }
   return {
     code: 'home-missing',
     message: `the home directory ${home} is not there inside, and cannot be made: ${message}`,
-    remedy: `make it on the host, set HOME to one that is there, or to /tmp/home, or leave out ${option('home')}`,
+    remedy: `make it on the host, ${another}`,
   };
 }
 
