@@ -2,7 +2,7 @@
 import { option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
 import { covers, normalizePath } from './path.js';
-import type { HostBindMount, SandboxConfig } from './types.js';
+import type { HostBindMount, Mount, SandboxConfig } from './types.js';
 
 /** Whether the sandbox has a home that is not the one of its root, and nothing of that one is seen. */
 export function hasOwnHome({ home }: Pick<SandboxConfig, 'home'>): boolean {
@@ -85,6 +85,22 @@ export function withHomeMount(config: SandboxConfig): SandboxConfig {
     ...{ readOnly: false, includes: [] },
   };
   return { ...config, mounts: mounts.toSpliced(indexOfHome(config), 0, mount) };
+}
+
+/** All mounts that a path inside may lie in: a home in memory is one among the others. */
+export function mountsWithHome(config: Pick<SandboxConfig, 'home' | 'identity' | 'mounts'>): readonly Mount[] {
+  const { home, identity, mounts } = config;
+  if (home?.type !== 'tmp') return mounts;
+  const memory: Mount = { type: 'ram', target: identity.home, usage: 0, includes: [] };
+  return mounts.toSpliced(indexOfHome(config), 0, memory);
+}
+
+/** What to do about an include in the home that no mount covers. Undefined: it is not in a home of its own. */
+export function remedyInHome(config: Pick<SandboxConfig, 'home' | 'identity'>, target: string): string | undefined {
+  const { home, identity } = config;
+  if (home === undefined || home.type === 'host' || !covers(identity.home, target)) return undefined;
+  if (home.type === 'directory') return `put it into ${quote(home.path)}, which is the home`;
+  return `put it into a directory for ${option('home')}, or add a mount in the home whose target is above it`;
 }
 
 /** Whether a mount is the one of {@link withHomeMount}. */

@@ -43,9 +43,14 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
  * libvirt-sandbox: the mount is the first whose target the path begins with, the order is that of a hash table. Neither
  * says where an include is copied to; {@link includesOf} does. A mount that the path only begins with, as `/ab` does
  * with `/a`, is passed over where {@link pathFromBelow} would take its `dst` for a path inside it.
+ * @param remedyFor what to do about one that no mount covers, if it is more than to add one
  * @throws SandboxError `include-not-covered`
  */
-export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
+export function attachIncludes(
+  mounts: readonly Mount[],
+  includes: readonly Include[],
+  remedyFor: (target: string) => string | undefined = () => undefined,
+): readonly Mount[] {
   const isCovered = isCoveredBy(mounts.map(({ target }) => target));
   const comesBack = (mount: string, path: string) => {
     const below = pathBelow(mount, path);
@@ -58,7 +63,7 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
       throw argumentError(
         'include-not-covered',
         `include ${quote(include.target)} is not inside any mount`,
-        `add a mount (${option('mounts')}) whose target is above it`,
+        remedyFor(include.target) ?? `add a mount (${option('mounts')}) whose target is above it`,
       );
     }
     const mount =

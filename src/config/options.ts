@@ -3,6 +3,7 @@
 import { defaultConfig } from './defaults.js';
 import { argumentError, quote } from './errors.js';
 import { tableOrder } from './hash-order.js';
+import { remedyInHome } from './home.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
 import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
@@ -88,6 +89,7 @@ export async function configFromOptions(
 ): Promise<SandboxConfig> {
   const identity = await identityFrom(options, database, base);
   const from = base ?? defaultConfig(identity);
+  const home = optional(options.home, (text) => parseHome(text, '--home')) ?? from.home;
   const config = {
     ...from,
     identity,
@@ -106,8 +108,8 @@ export async function configFromOptions(
     privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
     userNamespaces: options.userns ?? from.userNamespaces,
     hidden: parseHide(options.hide ?? [], from.hidden),
-    home: optional(options.home, (text) => parseHome(text, '--home')) ?? from.home,
-    mounts: await mountsFrom(options, from.mounts),
+    home,
+    mounts: await mountsFrom(options, from.mounts, (target) => remedyInHome({ home, identity }, target)),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: networksFrom(options, from.networks),
     publish: [...from.publish, ...(options.publish ?? []).map(parsePublish)],
@@ -166,10 +168,14 @@ async function identityFrom(
   return userIdentity(options.switchto, database);
 }
 
-async function mountsFrom(options: ConfigOptions, base: readonly Mount[]): Promise<readonly Mount[]> {
+async function mountsFrom(
+  options: ConfigOptions,
+  base: readonly Mount[],
+  remedyFor: (target: string) => string | undefined,
+): Promise<readonly Mount[]> {
   const includes = (options.include ?? []).map(parseInclude);
   if (options.includefile !== undefined) includes.push(...(await readIncludeFile(options.includefile)));
-  return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes);
+  return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes, remedyFor);
 }
 
 /** `none` on the command line leaves no interface, not even the file's. */

@@ -1,7 +1,7 @@
 /** Checks of a whole sandbox: those that need more than one option's value. */
 import { forCaller, option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
-import { checkHome } from './home.js';
+import { checkHome, remedyInHome } from './home.js';
 import { coveringMount } from './include-mount.js';
 import { checkName } from './name.js';
 import { MIB } from './parsers/size.js';
@@ -142,13 +142,14 @@ function checkMounts({ mounts }: SandboxConfig): void {
   }
 }
 
-function checkIncludes({ mounts }: SandboxConfig): void {
+function checkIncludes(config: SandboxConfig): void {
+  const { mounts } = config;
   for (const { target } of mounts.flatMap(({ includes }) => includes)) {
     if (coveringMount(mounts, target) !== undefined) continue;
     throw configError(
       'include-not-covered',
       `include ${quote(target)} is not inside any mount`,
-      'add a mount whose target is above it',
+      remedyInHome(config, target) ?? 'add a mount whose target is above it',
     );
   }
 }

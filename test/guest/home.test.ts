@@ -1,6 +1,16 @@
 /** The home directory inside: --home. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
@@ -128,6 +138,25 @@ describe('a home', { skip: embedded.skip }, () => {
     );
     assert.equal(found.names, '/opt/homes/ada\n/opt/homes/ada\nwork');
     assert.equal(found.work, 'shared\ntmpfs\ntmpfs');
+  });
+
+  it('has the includes of it, and no directory of the host that is mounted above it', async (t) => {
+    const shared = scratchDirectory(t);
+    const file = join(shared, 'given');
+    writeFileSync(file, 'included\n');
+    const above = join(shared, 'above');
+    mkdirSync(above);
+    const env = { HOME: '/opt/ada' };
+    for (const mount of ['ram:/opt=8M', `host-bind:/opt=${above}`]) {
+      const include = ['-m', mount, '-i', `/opt/ada/.rc=${file}`, '-i', `/opt/beside=${file}`];
+      const found = await ask([...args, ...include, '--home', 'tmp'], { rc: 'cat ~/.rc; stat -f -c %T ~' }, { env });
+      assert.equal(found.rc, 'included\ntmpfs', mount);
+    }
+    // The mount point is the host's, and what is in the home is not.
+    assert.deepEqual(
+      [readdirSync(join(above, 'ada')), readFileSync(join(above, 'beside'), 'utf8')],
+      [[], 'included\n'],
+    );
   });
 
   it('is in another root too', { skip: unlessBusybox }, async (t) => {

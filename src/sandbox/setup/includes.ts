@@ -1,5 +1,6 @@
 /** Copies includes: into directories of the host before the start, all others over the channel when mounts are made. */
 import { posix } from 'node:path';
+import { mountsWithHome } from '../../config/home.js';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/include-mount.js';
 import { covers, normalizePath } from '../../config/path.js';
 import type { Include, Mount, SandboxConfig } from '../../config/types.js';
@@ -24,7 +25,7 @@ export async function copyOnHost(
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
 ): Promise<void> {
-  const placed = includesOf(config.mounts).filter(isOnHost);
+  const placed = includesOf(mountsWithHome(config)).filter(isOnHost);
   for (const [index, mount] of config.mounts.entries()) {
     const { share } = devices[index] ?? {};
     if (share === undefined || mount.type !== 'host-bind') continue;
@@ -46,7 +47,8 @@ export async function copyOnHost(
  * host. {@link copyOnHost} refuses those that it copies itself.
  * @throws {SandboxError} `include-device`, `include-unreadable`
  */
-export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void> {
+export async function refuseHostDevices(config: SandboxConfig): Promise<void> {
+  const mounts = mountsWithHome(config);
   for (const placed of includesOf(mounts)) {
     if (isOnHost(placed) || !endsOnHost(mounts, placed)) continue;
     const { refuseDevices } = await import('../../includes/walk.js');
@@ -55,8 +57,8 @@ export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void
 }
 
 /** The includes that are copied over the channel, when the mounts are made. */
-export function guestIncludes({ mounts }: SandboxConfig): Include[] {
-  return includesOf(mounts)
+export function guestIncludes(config: SandboxConfig): Include[] {
+  return includesOf(mountsWithHome(config))
     .filter((placed) => !isOnHost(placed))
     .map(({ include }) => include);
 }

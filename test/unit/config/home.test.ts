@@ -5,6 +5,7 @@ import { mountsBeforeHome, withHomeMount } from '../../../src/config/home.js';
 import { configFromOptions } from '../../../src/config/options.js';
 import { parseHome } from '../../../src/config/parsers/home.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import { SandboxError } from '../../../src/util/errors.js';
 import { refuses, testUsers } from './support.js';
 
 const command = ['/bin/true'];
@@ -93,6 +94,25 @@ test('a directory is mounted behind the mounts that the home is in', async (t) =
   }
   for (const home of ['tmp', 'host'])
     assert.deepEqual(withHomeMount(await configFromOptions({ home }, users, base)).mounts, []);
+});
+
+test('an include in the home that nothing covers has a remedy that works', async (t) => {
+  const users = await testUsers(t);
+  const base = { ...(await configFromOptions({ command }, users)), identity };
+  const include = ['/home/ada/.rc=/etc/hostname'];
+  const remedyOf = async (home: string, given = include) => {
+    try {
+      await configFromOptions({ home, include: given }, users, base);
+    } catch (error) {
+      assert.ok(error instanceof SandboxError && error.code === 'include-not-covered', String(error));
+      return error.remedy;
+    }
+    return assert.fail('it is accepted');
+  };
+  assert.match(await remedyOf('/srv/box'), /put it into "\/srv\/box"/);
+  assert.match(await remedyOf('tmp'), /a mount in the home/);
+  assert.match(await remedyOf('tmp', ['/opt/x=/etc/hostname']), /^add a mount/);
+  await configFromOptions({ home: 'tmp', include, mount: ['ram:/home=1M'] }, users, base);
 });
 
 test('sandbox.cfg says what the home is, and nothing where no option did', async (t) => {
