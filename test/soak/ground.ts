@@ -52,8 +52,8 @@ export class Ground {
   readonly directory: string;
   readonly user: OrdinaryUser;
   readonly daemons: Daemons;
-  /** Directories to share, and disks to give: by user. */
-  readonly #given: Readonly<Record<'root' | 'user', { readonly share: string; readonly disk: string }>>;
+  /** By user. */
+  readonly #given: Readonly<Record<'root' | 'user', Given>>;
 
   private constructor(directory: string, user: OrdinaryUser, lxcScript: string) {
     this.directory = directory;
@@ -101,6 +101,11 @@ export class Ground {
     return this.#givenTo(driver).disk;
   }
 
+  /** A directory that it may have as its home. */
+  homeFor(driver: Driver): string {
+    return this.#givenTo(driver).home;
+  }
+
   #givenTo(driver: Driver) {
     return this.#given[driver === 'session' || driver === 'user-embed' ? 'user' : 'root'];
   }
@@ -141,13 +146,25 @@ export class Ground {
   }
 }
 
-function given(directory: string, name: string, uid: number): { share: string; disk: string } {
+/** Directories to share and to have as a home, and disks to give. */
+interface Given {
+  readonly share: string;
+  readonly disk: string;
+  readonly home: string;
+}
+
+function given(directory: string, name: string, uid: number): Given {
   const share = join(directory, `share-${name}`);
   const disk = join(directory, `disk-${name}`);
+  const closed = join(directory, `closed-${name}`);
+  const home = join(closed, 'home');
   mkdirSync(share, { mode: 0o755 });
   writeFileSync(join(share, 'hello'), 'hello\n');
   writeFileSync(disk, '');
   truncateSync(disk, DISK_BYTES);
-  for (const path of [share, disk]) chownSync(path, uid, uid);
-  return { share, disk };
+  for (const path of [closed, home]) mkdirSync(path, { mode: 0o700 });
+  // What every sandbox writes there is nothing that it leaves.
+  writeFileSync(join(home, 'kept'), '');
+  for (const path of [share, disk, closed, home, join(home, 'kept')]) chownSync(path, uid, uid);
+  return { share, disk, home };
 }

@@ -17,19 +17,21 @@ export interface Configuration {
   readonly virtiofs?: boolean;
   /** Of a container: its root can be written to, and the application does. */
   readonly overlay?: boolean;
+  /** A home of its own, which is kept. */
+  readonly home?: boolean;
 }
 
 /** The status of the application when it ends by itself. */
 export const APPLICATION_STATUS = 7;
 
 /**
- * The application says `running`, waits for a line, reads what is shared, starts a program of the root, writes to the
- * root if there is an overlay, says `over`, and ends. It has another status if it cannot.
+ * The application says `running`, waits for a line, reads what is shared, writes to its home, starts a program of the
+ * root, writes to the root if there is an overlay, says `over`, and ends. It has another status if it cannot.
  */
 export function applicationOf({ overlay }: Pick<Configuration, 'overlay'>): string {
   const write = overlay ? 'echo x >/usr/soak && grep -qx x /usr/soak || exit 9; ' : '';
   return `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1
-ls -d /usr >/dev/null || exit 9; ${write}echo over; exit ${APPLICATION_STATUS}`;
+[ ! -w ~ ] || echo kept >~/kept; ls -d /usr >/dev/null || exit 9; ${write}echo over; exit ${APPLICATION_STATUS}`;
 }
 
 /** In seconds: a start that fails ends by itself. */
@@ -53,13 +55,14 @@ export function argumentsOf(
   configuration: Configuration,
   bootTimeout = BOOT_TIMEOUT,
 ): string[] {
-  const { driver, boot, share, network, disk, virtiofs, overlay } = configuration;
+  const { driver, boot, share, network, disk, virtiofs, overlay, home = false } = configuration;
   const machine = driver === 'lxc' ? [] : ['--boot', boot === 'warm' ? 'auto' : 'cold'];
   return [
     ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(bootTimeout), ...machine],
     ...(virtiofs === true ? ['--root-fs', 'virtiofs'] : []),
     ...(overlay ? ['--overlay'] : []),
     ...(share ? ['-m', `host-bind:/mnt=${ground.shareFor(driver)}`] : []),
+    ...(home ? ['--home', ground.homeFor(driver)] : []),
     ...(network ? ['-N', 'dhcp'] : []),
     ...(disk ? ['--disk', `file:soak=${ground.diskFor(driver)}`] : []),
   ];

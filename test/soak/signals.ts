@@ -71,8 +71,10 @@ export function planOf(seed: number): SignalPlan {
   const longest = { start: configuration.boot === 'cold' ? 5000 : 1200, running: 300, end: 150 }[phase];
   const role = choices.one(rolesOf(configuration));
   const signal = choices.one(SIGNALS);
+  const home = choices.chance(30);
   return {
-    configuration,
+    // A directory of the host has the processes of a share.
+    configuration: { ...configuration, home },
     role,
     // A terminal does nothing else.
     signal: role === 'terminal' ? 'SIGHUP' : signal,
