@@ -9,6 +9,7 @@ import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
 import { realPathIn } from '../../util/real-path.js';
+import { stateBase } from '../state/state-directory.js';
 import { otherPathsOf } from './host-mounts.js';
 
 /** What the common init mounts before it covers anything: what the root has below is not seen. */
@@ -48,7 +49,9 @@ function hiddenHomes({ root, identity }: SandboxConfig): string[] {
     const real = valueOr(() => realpathSync(home), home);
     return [real, ...otherPathsOf(real)];
   });
-  const seen = places.filter((path) => covers(source, path) && path !== source);
+  // The views of other sandboxes come and go, and no sandbox sees them.
+  const views = stateBase();
+  const seen = places.filter((path) => covers(source, path) && path !== source && !covers(views, path));
   return [...new Set([...callers, ...seen.map((path) => `/${relative(source, path)}`)])];
 }
 
