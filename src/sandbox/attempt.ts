@@ -149,7 +149,7 @@ export class Attempt {
     const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);
     if (this.#isRunning && ofQemu)
       return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
-    const reason = overlayReason(this.#config, error);
+    const reason = overlayReason(this.#prepared.devices.shares, error);
     if (reason !== error) return reason;
     return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }
@@ -180,7 +180,7 @@ export class Attempt {
       this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
       this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
       makeRootServer(rootShareOf(prepared), path);
-      await prepareOverlay(this.#config, path);
+      await prepareOverlay(this.#config, prepared.devices.shares, path);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }

@@ -15,14 +15,15 @@ const MOST_LINKS = 40;
  * Who besides root and this user could put something else in the place of `path`, as a part of a sentence: the owner of
  * a directory or link on the way, or all who may write there. Undefined: nobody. The last parts of the path need not
  * exist.
+ * @param part `entry`: only who could move the last part away, which the caller makes and checks if it is not there
  */
-export function othersWhoMayReplace(path: string): string | undefined {
+export function othersWhoMayReplace(path: string, part: 'content' | 'entry' = 'content'): string | undefined {
   const left = partsOf(path);
   let at = '/';
   let directory = lstatSync(at);
   for (let links = 0; ; ) {
     const name = left.shift();
-    if (name === undefined) return writersOf(at, directory, false);
+    if (name === undefined) return part === 'entry' ? undefined : writersOf(at, directory, false);
     if (name === '..') {
       at = dirname(at);
       directory = lstatSync(at);
@@ -30,7 +31,8 @@ export function othersWhoMayReplace(path: string): string | undefined {
     }
     const next = join(at, name);
     const found = lstatSync(next, { throwIfNoEntry: false });
-    const writers = writersOf(at, directory, found !== undefined);
+    const isLeftToCaller = part === 'entry' && left.length === 0;
+    const writers = writersOf(at, directory, found !== undefined || isLeftToCaller);
     if (writers !== undefined || found === undefined) return writers;
     if (!isTrustedUser(found.uid)) return `${next} belongs to user ${found.uid}`;
     if (!found.isSymbolicLink()) {

@@ -1,5 +1,6 @@
 /** virt-sandbox-ctl diff: what a sandbox has changed of its root. */
 import { readlinkSync } from 'node:fs';
+import { hostPath } from '../../config/path.js';
 import { type Change, type Kind, opaqueByAttribute, overlayChanges } from '../../sandbox/devices/overlay-changes.js';
 import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { overlayLink } from '../../sandbox/devices/overlay-server.js';
@@ -33,7 +34,7 @@ async function overlayOf(word: string): Promise<KeptOverlay> {
   if (process.geteuid?.() !== 0)
     throw failure('diff-not-root', 'overlays that are kept in directories belong to root', 'run this as root');
   if (/^(?:\/|\.\.?(?:\/|$))/.test(word)) {
-    const kept = keptOverlay(word);
+    const kept = keptOverlay(hostPath(word, 'diff'));
     if (kept !== undefined) return kept;
     throw failure('no-overlay', `no overlay is in ${JSON.stringify(word)}`, 'name the DIR of --overlay=DIR');
   }

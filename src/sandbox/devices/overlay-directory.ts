@@ -32,6 +32,7 @@ import { normalizePath } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { forCaller, option } from '../../util/option-names.js';
+import { othersWhoMayReplace } from '../../util/ownership.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { readPlainFile } from '../../util/small-files.js';
 
@@ -46,8 +47,6 @@ const NEW_RECORD = 'overlay.json.new';
 /** More than a path has. */
 const RECORD_BYTES = 16_384;
 const VERSION = 1;
-/** S_ISVTX of inode(7): only its owner, and that of the directory, may rename what is in it. */
-const STICKY = 0o1000;
 
 /** What the topmost directory of a new overlay has of the root. */
 export interface Topmost {
@@ -102,7 +101,7 @@ export interface KeptOverlay {
  */
 export function keptOverlay(path: string): KeptOverlay | undefined {
   const directory = realPathOf(path);
-  checkAbove(directory);
+  checkWay(path, directory);
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   checkOwn(directory, found);
@@ -162,21 +161,20 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** Whoever may rename a directory on the way could put another one in its place. */
-function checkAbove(directory: string): void {
-  for (let above = dirname(directory); ; above = dirname(above)) {
-    const found = lstatSync(above, { throwIfNoEntry: false });
-    if (found === undefined)
-      throw configError(
-        'overlay-parent-missing',
-        `the directory ${quote(directory)} of an overlay cannot be made: ${quote(above)} is not there`,
-        `make it first: mkdir -p ${above}`,
-      );
-    const isSticky = (found.mode & STICKY) !== 0;
-    const isOpen = (found.mode & 0o022) !== 0 && !isSticky;
-    if (found.uid !== 0 || isOpen) throw unsafe(directory, `others than root may rename what is in ${quote(above)}`);
-    if (above === '/') return;
-  }
+/**
+ * Whoever may rename a directory or change a link on the way could put another one in its place: one for the checks, and
+ * one for what is served. The path as it was given counts, with its links.
+ */
+function checkWay(path: string, directory: string): void {
+  const above = dirname(directory);
+  if (lstatSync(above, { throwIfNoEntry: false }) === undefined)
+    throw configError(
+      'overlay-parent-missing',
+      `the directory ${quote(directory)} of an overlay cannot be made: ${quote(above)} is not there`,
+      `make it first: mkdir -p ${above}`,
+    );
+  const others = othersWhoMayReplace(normalizePath(path), 'entry');
+  if (others !== undefined) throw unsafe(directory, `others than root may put another one in its place: ${others}`);
 }
 
 function checkOwn(directory: string, found: Stats): void {

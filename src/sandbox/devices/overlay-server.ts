@@ -4,9 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configError, quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
+import type { Share } from '../../domain/shares.js';
 import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { overlayServer, topmostOf } from './overlay.js';
+import { OVERLAY_TAG, overlayServer, topmostOf } from './overlay.js';
 import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
 
 /** How long the server of a sandbox that has ended may take to end, in milliseconds. */
@@ -15,18 +16,24 @@ const LOOK_MS = 20;
 
 /**
  * Makes the directory and the link to share-server, if a directory keeps the overlay.
+ * @param shares of the domain: libvirt serves the layers at the path that is there
  * @throws {SandboxError} `overlay-in-use`, `state-not-writable`, and what {@link makeOverlayDirectory} throws
  */
-export async function prepareOverlay(config: SandboxConfig, stateDirectory: string): Promise<void> {
-  const { overlay } = config;
-  if (overlay?.type !== 'directory') return;
-  makeOverlayDirectory(overlay.path, config, topmostOf(config));
-  const layers = layersOf(overlay.path);
+export async function prepareOverlay(
+  config: SandboxConfig,
+  shares: readonly Share[],
+  stateDirectory: string,
+): Promise<void> {
+  const layers = overlayShareIn(shares)?.directory;
+  if (layers === undefined) return;
+  const directory = dirname(layers);
+  if (layersOf(directory) !== layers) throw moved(directory);
+  makeOverlayDirectory(directory, config, topmostOf(config));
   await untilFree(layers);
   const link = overlayServer(stateDirectory);
   try {
     symlinkSync(hostProgram('share-server'), link);
-    symlinkSync(dirname(layers), overlayLink(stateDirectory));
+    symlinkSync(directory, overlayLink(stateDirectory));
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',
@@ -41,6 +48,18 @@ export async function prepareOverlay(config: SandboxConfig, stateDirectory: stri
 /** A link to the directory that keeps the overlay of a running sandbox, in its state directory. */
 export function overlayLink(stateDirectory: string): string {
   return join(stateDirectory, 'overlay');
+}
+
+function overlayShareIn(shares: readonly Share[]): Share | undefined {
+  return shares.find(({ tag }) => tag === OVERLAY_TAG);
+}
+
+function moved(directory: string): SandboxError {
+  return configError(
+    'overlay-directory-unsafe',
+    `the directory ${quote(directory)} of an overlay has been replaced by a link, or one above it`,
+    'start again when nobody changes it',
+  );
 }
 
 /**
@@ -61,9 +80,9 @@ async function untilFree(layers: string): Promise<void> {
  * Why a domain did not start: another sandbox may have taken the lock meanwhile, and libvirt knows only that its server
  * has ended.
  */
-export function overlayReason({ overlay }: SandboxConfig, error: unknown): unknown {
-  if (overlay?.type !== 'directory' || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
-  const layers = layersOf(overlay.path);
+export function overlayReason(shares: readonly Share[], error: unknown): unknown {
+  const layers = overlayShareIn(shares)?.directory;
+  if (layers === undefined || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
   const holder = valueOr(() => holderOf(layers), undefined);
   return holder === undefined ? error : inUse(layers, holder);
 }

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -106,13 +107,35 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
       [0o755, NOBODY],
     ] as const) {
       chmodSync(above, mode);
-      chownSync(above, uid, 0);
+      chownSync(above, uid, NOBODY);
       refuses(directory, 'overlay-directory-unsafe', /\/var\/lib/);
     }
     chownSync(above, 0, 0);
     // As /tmp is: nobody else can rename what is root's.
     chmodSync(above, 0o1777);
     checkOverlayDirectory(directory, ROOT);
+  });
+
+  it('is refused if a link of another user is on the way, or one that others may replace', (t) => {
+    const directory = made(t);
+    const ground = scratchDirectory(t);
+    const link = join(ground, 'link');
+    symlinkSync(directory, link);
+    checkOverlayDirectory(link, ROOT);
+    lchownSync(link, NOBODY, NOBODY);
+    refuses(link, 'overlay-directory-unsafe', /\/var\/lib/);
+    // What is above, and a directory that is not there yet.
+    const above = join(ground, 'above');
+    symlinkSync(join(directory, '..'), above);
+    lchownSync(above, NOBODY, NOBODY);
+    for (const name of ['kept', 'new']) refuses(join(above, name), 'overlay-directory-unsafe', /\/var\/lib/);
+    lchownSync(above, 0, 0);
+    checkOverlayDirectory(join(above, 'new'), ROOT);
+    // A link of root's where another user may put another one.
+    chownSync(ground, NOBODY, NOBODY);
+    refuses(join(above, 'kept'), 'overlay-directory-unsafe', /\/var\/lib/);
+    chownSync(ground, 0, 0);
+    assert.deepEqual(readdirSync(join(directory, '..')), ['kept']);
   });
 
   it('is refused if it is no directory, its parent is missing, or something else is in it', (t) => {
