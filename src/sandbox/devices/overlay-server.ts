@@ -7,6 +7,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
+import { isLeft, ownerText, removeStaleMeanwhile } from '../state/state-directory.js';
 import { OVERLAY_TAG, overlayServer, topmostOf } from './overlay.js';
 import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
 
@@ -29,7 +30,7 @@ export async function prepareOverlay(
   const directory = dirname(layers);
   if (layersOf(directory) !== layers) throw moved(directory);
   makeOverlayDirectory(directory, config, topmostOf(config));
-  await untilFree(layers);
+  await untilFree(layers, stateDirectory);
   const link = overlayServer(stateDirectory);
   try {
     symlinkSync(hostProgram('share-server'), link);
@@ -65,13 +66,23 @@ function moved(directory: string): SandboxError {
 /**
  * Waits for the server of a sandbox that has just ended. share-server itself takes the lock (init/share-server/layers.h),
  * and keeps it as long as anything can write there; here it is only looked at, for an error that says who has it.
+ * @param own the state directory of the sandbox that starts, whose server does not run yet
  */
-async function untilFree(layers: string): Promise<void> {
-  const deadline = Date.now() + ENDING_MS;
+async function untilFree(layers: string, own: string): Promise<void> {
+  let deadline = Date.now() + ENDING_MS;
+  const removed = new Set<string>();
   for (;;) {
     const holder = holderOf(layers);
     if (holder === undefined) return;
-    if (!isEnding(holder) || Date.now() > deadline) throw inUse(layers, holder);
+    const { stateDirectory } = holder;
+    if (stateDirectory !== undefined && !removed.has(stateDirectory) && isLeft(stateDirectory)) {
+      // Nobody else ends what a killed supervisor has left, until the name is wanted again.
+      removed.add(stateDirectory);
+      if (!(await removeStaleMeanwhile(stateDirectory).catch(() => false))) throw inUse(layers, holder);
+      deadline = Date.now() + ENDING_MS;
+      continue;
+    }
+    if (!isEnding(holder, own) || Date.now() > deadline) throw inUse(layers, holder);
     await sleep(LOOK_MS);
   }
 }
@@ -94,8 +105,10 @@ interface Holder {
   readonly stateDirectory: string | undefined;
 }
 
-function isEnding({ stateDirectory }: Holder): boolean {
-  return stateDirectory !== undefined && lstatSync(stateDirectory, { throwIfNoEntry: false }) === undefined;
+function isEnding({ stateDirectory }: Holder, own: string): boolean {
+  if (stateDirectory === undefined) return false;
+  // It loses the file `owner` while it is removed.
+  return stateDirectory === own || ownerText(stateDirectory) === undefined;
 }
 
 function inUse(layers: string, { pid, stateDirectory }: Holder): SandboxError {

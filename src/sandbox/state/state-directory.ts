@@ -180,7 +180,7 @@ export function removeStale(path: string): boolean {
 }
 
 /** As {@link removeStale}. */
-async function removeStaleMeanwhile(path: string): Promise<boolean> {
+export async function removeStaleMeanwhile(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     execFile(hostProgram('supervisor'), ['--remove-stale', path], REMOVING, (error, _stdout, stderr) => {
       try {

@@ -1,11 +1,26 @@
 /** What serves an overlay that is kept in a directory: where, and who else does. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
-import { overlayShare } from '../../../../src/sandbox/devices/overlay.js';
+import { overlayServer, overlayShare } from '../../../../src/sandbox/devices/overlay.js';
 import { overlayLink, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
+import { stateBase } from '../../../../src/sandbox/state/state-directory.js';
+import { sphere } from '../../../../src/util/sphere.js';
+import { unlessProgram } from '../../../helpers/images.js';
 import { uniqueName } from '../../../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
@@ -28,7 +43,7 @@ async function keptIn(t: TestContext): Promise<Kept> {
   return { ground, kept, stateDirectory, prepare: () => prepareOverlay(config, shares, stateDirectory) };
 }
 
-describe('the server of an overlay', { skip: unlessRoot('the overlay is root’s') }, () => {
+describe('the server of an overlay', { skip: unlessRoot('the overlay is root’s') || unlessProgram('flock') }, () => {
   it('has the directory that libvirt serves, wherever a link leads meanwhile', async (t) => {
     const { ground, kept, stateDirectory, prepare } = await keptIn(t);
     const other = join(ground, 'other');
@@ -51,4 +66,76 @@ describe('the server of an overlay', { skip: unlessRoot('the overlay is root’s
     assert.equal(existsSync(join(ground, 'away/layers')), false);
     assert.equal(existsSync(overlayLink(stateDirectory)), false);
   });
+
+  it('waits for the server of a sandbox whose supervisor was killed, and has what that has left removed', async (t) => {
+    const { kept, prepare, stateDirectory } = await keptIn(t);
+    await prepare();
+    for (const name of readdirSync(stateDirectory)) rmSync(join(stateDirectory, name));
+    const dead = stateOf(t, deadOwner());
+    const server = await serve(t, kept, { program: overlayServer(dead), whileThere: dead });
+    await prepare();
+    assert.equal(existsSync(dead), false);
+    await server.closed;
+  });
+
+  it('is in use by a sandbox that lives, and says which', async (t) => {
+    const { kept, prepare, stateDirectory } = await keptIn(t);
+    await prepare();
+    for (const name of readdirSync(stateDirectory)) rmSync(join(stateDirectory, name));
+    const live = stateOf(t, liveOwner());
+    await serve(t, kept, { program: overlayServer(live), whileThere: kept });
+    await assert.rejects(prepare, { code: 'overlay-in-use', message: new RegExp(`by the sandbox ${basename(live)}$`) });
+    assert.equal(existsSync(live), true);
+  });
 });
+
+/** A state directory among those of sandboxes, with that owner. */
+function stateOf(t: TestContext, owner: string): string {
+  const directory = join(stateBase(), uniqueName());
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  writeFileSync(join(directory, 'owner'), owner, { mode: 0o600 });
+  return directory;
+}
+
+function startOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
+function liveOwner(): string {
+  return `${process.pid} ${startOf(process.pid)} ${sphere()} 1\n`;
+}
+
+/** This process, had it been started at another time. */
+function deadOwner(): string {
+  return `${process.pid} 1 ${sphere()} 1\n`;
+}
+
+interface Server {
+  /** The words that a server has: argv[0] is its link. */
+  readonly program: string;
+  /** It ends when this path is gone. */
+  readonly whileThere: string;
+  readonly uid?: number;
+  /** What it locks. Default: the layers. */
+  readonly locks?: string;
+}
+
+/** A process that has the lock as share-server has it. */
+async function serve(t: TestContext, kept: string, { program, whileThere, uid, locks }: Server) {
+  const layers = join(kept, 'layers');
+  const script = 'echo; while [ -e "$0" ]; do sleep 0.05; done';
+  const process = spawn('flock', [locks ?? layers, 'sh', '-c', script, whileThere, layers], {
+    argv0: program,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  const closed = once(process, 'close');
+  t.after(async () => {
+    rmSync(whileThere, { recursive: true, force: true });
+    await closed;
+  });
+  await once(process.stdout, 'data');
+  return { closed };
+}
