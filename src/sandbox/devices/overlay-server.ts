@@ -7,7 +7,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { isLeft, ownerText, removeStaleMeanwhile } from '../state/state-directory.js';
+import { isLeft, ownerText, removeStaleMeanwhile, stateBase } from '../state/state-directory.js';
 import { OVERLAY_TAG, overlayServer, topmostOf } from './overlay.js';
 import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
 
@@ -92,10 +92,14 @@ async function untilFree(layers: string, own: string): Promise<void> {
  * has ended.
  */
 export function overlayReason(shares: readonly Share[], error: unknown): unknown {
-  const layers = overlayShareIn(shares)?.directory;
-  if (layers === undefined || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
-  const holder = valueOr(() => holderOf(layers), undefined);
-  return holder === undefined ? error : inUse(layers, holder);
+  const share = overlayShareIn(shares);
+  if (share?.program === undefined || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
+  const { directory, program } = share;
+  const holder = valueOr(() => holderOf(directory), undefined);
+  // This sandbox's own server has it as long as its domain is there: then something else has failed.
+  return holder === undefined || holder.isGone || holder.stateDirectory === dirname(program)
+    ? error
+    : inUse(directory, holder);
 }
 
 /** A process that has the lock. */
@@ -103,10 +107,12 @@ interface Holder {
   readonly pid: string;
   /** The state directory of its sandbox; undefined: it is no share-server. */
   readonly stateDirectory: string | undefined;
+  /** It has ended, or does just now. */
+  readonly isGone: boolean;
 }
 
-function isEnding({ stateDirectory }: Holder, own: string): boolean {
-  if (stateDirectory === undefined) return false;
+function isEnding({ stateDirectory, isGone }: Holder, own: string): boolean {
+  if (stateDirectory === undefined) return isGone;
   // It loses the file `owner` while it is removed.
   return stateDirectory === own || ownerText(stateDirectory) === undefined;
 }
@@ -128,14 +134,29 @@ function holderOf(layers: string): Holder | undefined {
   const { ino, dev } = lstatSync(layers, { bigint: true });
   for (const [, pid = '', major, minor, inode] of readFileSync('/proc/locks', 'latin1').matchAll(LOCK)) {
     if (inode !== String(ino)) continue;
-    const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
-    const link = words[0] ?? '';
-    // Some file systems have another device number there.
-    if (words.includes(layers) && link === overlayServer(dirname(link))) return { pid, stateDirectory: dirname(link) };
-    if (BigInt(`0x${major}`) === majorOf(dev) && BigInt(`0x${minor}`) === minorOf(dev))
-      return { pid, stateDirectory: undefined };
+    const isSame = BigInt(`0x${major}`) === majorOf(dev) && BigInt(`0x${minor}`) === minorOf(dev);
+    // Some file systems without a device of their own, such as btrfs, have another number there.
+    if (!isSame && (majorOf(dev) !== 0n || Number(`0x${major}`) !== 0)) continue;
+    const command = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '');
+    // It has ended since /proc/locks was read, or its memory is gone and its files go next.
+    if (command === '' && isSame) return { pid, stateDirectory: undefined, isGone: true };
+    const stateDirectory = isOfRoot(pid) ? serverOf(command.split('\0'), layers) : undefined;
+    if (isSame || stateDirectory !== undefined) return { pid, stateDirectory, isGone: false };
   }
   return undefined;
+}
+
+/** The state directory of the sandbox whose server has these words; undefined: they are another program's. */
+function serverOf(words: readonly string[], layers: string): string | undefined {
+  const [link = ''] = words;
+  const stateDirectory = dirname(link);
+  const isServer = link === overlayServer(stateDirectory) && dirname(stateDirectory) === stateBase();
+  return isServer && words.includes(layers) ? stateDirectory : undefined;
+}
+
+/** Anybody may have such words. Its real user counts too: proc_pid_status(5). */
+function isOfRoot(pid: string): boolean {
+  return /^Uid:(?:\t0){4}$/m.test(valueOr(() => readFileSync(`/proc/${pid}/status`, 'latin1'), ''));
 }
 
 /** makedev(3) */

@@ -1,10 +1,14 @@
 /** What serves an overlay that is kept in a directory: where, and who else does. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
+  lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,37 +17,48 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
+import type { Share } from '../../../../src/domain/shares.js';
 import { overlayServer, overlayShare } from '../../../../src/sandbox/devices/overlay.js';
-import { overlayLink, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
+import { overlayLink, overlayReason, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
 import { stateBase } from '../../../../src/sandbox/state/state-directory.js';
 import { sphere } from '../../../../src/util/sphere.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { uniqueName } from '../../../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
+const NOBODY = 65_534;
+
 interface Kept {
   readonly ground: string;
   readonly kept: string;
   readonly stateDirectory: string;
   readonly prepare: () => Promise<void>;
+  readonly shares: readonly Share[];
 }
 
 /** A sandbox with an overlay in `kept`, named by a link. */
 async function keptIn(t: TestContext): Promise<Kept> {
   const ground = scratchDirectory(t);
   const kept = join(ground, 'kept');
-  const stateDirectory = join(ground, 'state');
-  for (const directory of [kept, stateDirectory]) mkdirSync(directory, { mode: 0o700 });
+  mkdirSync(kept, { mode: 0o700 });
   symlinkSync(kept, join(ground, 'link'));
-  const config = await configFromOptions({ command: ['/bin/true'], overlay: join(ground, 'link') });
-  const shares = overlayShare(config, uniqueName());
-  return { ground, kept, stateDirectory, prepare: () => prepareOverlay(config, shares, stateDirectory) };
+  return { ground, kept, ...(await overlayIn(join(ground, 'link'), join(ground, 'state'))) };
 }
 
-describe('the server of an overlay', { skip: unlessRoot('the overlay is root’s') || unlessProgram('flock') }, () => {
+async function overlayIn(overlay: string, stateDirectory: string) {
+  mkdirSync(stateDirectory, { mode: 0o700 });
+  const config = await configFromOptions({ command: ['/bin/true'], overlay });
+  const shares = overlayShare(config, uniqueName());
+  return { stateDirectory, shares, prepare: () => prepareOverlay(config, shares, stateDirectory) };
+}
+
+const skip = unlessRoot('the overlay is root’s') || unlessProgram('flock');
+
+describe('the server of an overlay', { skip }, () => {
   it('has the directory that libvirt serves, wherever a link leads meanwhile', async (t) => {
     const { ground, kept, stateDirectory, prepare } = await keptIn(t);
     const other = join(ground, 'other');
@@ -86,6 +101,61 @@ describe('the server of an overlay', { skip: unlessRoot('the overlay is root’s
     await serve(t, kept, { program: overlayServer(live), whileThere: kept });
     await assert.rejects(prepare, { code: 'overlay-in-use', message: new RegExp(`by the sandbox ${basename(live)}$`) });
     assert.equal(existsSync(live), true);
+  });
+
+  it('is not seen in what another user runs with the same words, on a device with the same inode numbers', {
+    skip: unlessProgram('mount'),
+  }, async (t) => {
+    const ground = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+    const [ours, theirs] = [join(ground, 'ours'), join(ground, 'theirs')];
+    t.after(() => {
+      // What runs there ends later.
+      for (const at of [ours, theirs]) spawnSync('umount', ['--lazy', at]);
+      rmSync(ground, { recursive: true });
+    });
+    for (const at of [ours, theirs]) {
+      mkdirSync(at);
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', at]);
+    }
+    chmodSync(ground, 0o755);
+    const kept = join(ours, 'kept');
+    const { prepare, stateDirectory } = await overlayIn(kept, join(ground, 'state'));
+    await prepare();
+    for (const name of readdirSync(stateDirectory)) rmSync(join(stateDirectory, name));
+    const { ino } = lstatSync(join(kept, 'layers'));
+    let same = '';
+    for (let number = 0; same === ''; number += 1) {
+      const path = join(theirs, String(number));
+      writeFileSync(path, '', { mode: 0o666 });
+      const made = lstatSync(path).ino;
+      assert.ok(made <= ino, `inode ${ino} is still to come after ${made}`);
+      if (made === ino) same = path;
+    }
+    chownSync(same, NOBODY, NOBODY);
+    const live = stateOf(t, liveOwner());
+    const forged = { program: overlayServer(live), whileThere: same, locks: same };
+    await serve(t, kept, { ...forged, uid: NOBODY });
+    await prepare();
+  });
+});
+
+describe('the reason of a domain that did not start', { skip }, () => {
+  const failed = new Error('virtiofsd died unexpectedly');
+
+  it('is another sandbox that has the lock, and not the own one', async (t) => {
+    const { kept, prepare, shares } = await keptIn(t);
+    await prepare();
+    const own = dirname(shares[0]?.program ?? '');
+    mkdirSync(own, { mode: 0o711 });
+    const ours = await serve(t, kept, { program: overlayServer(own), whileThere: own });
+    assert.equal(overlayReason(shares, failed), failed);
+    rmSync(own, { recursive: true });
+    await ours.closed;
+    const other = stateOf(t, liveOwner());
+    await serve(t, kept, { program: overlayServer(other), whileThere: other });
+    assert.match(String(overlayReason(shares, failed)), /in use by the sandbox/);
+    const unrelated = new Error('no memory');
+    assert.equal(overlayReason(shares, unrelated), unrelated);
   });
 });
 
