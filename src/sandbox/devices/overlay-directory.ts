@@ -39,7 +39,8 @@ import { readPlainFile } from '../../util/small-files.js';
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = constants;
 
 const LAYERS = 'layers';
-const UPPER = 'upper';
+/** The layer with what differs from the root, in the share. */
+export const UPPER = 'upper';
 const WORK = 'work';
 const RECORD = 'overlay.json';
 /** How the names of records begin while they are written. */
@@ -90,8 +91,8 @@ export interface KeptOverlay {
   readonly directory: string;
   /** The root that it belongs to. */
   readonly root: string;
-  /** What differs from that root. */
-  readonly upper: string;
+  /** The share, where the guest writes: what differs from that root is in the directory {@link UPPER} there. */
+  readonly layers: string;
 }
 
 /**
@@ -110,7 +111,7 @@ export function keptOverlay(path: string): KeptOverlay | undefined {
   checkClosed(directory, found);
   if (root === undefined) return undefined;
   for (const below of [[], [UPPER], [WORK]]) checkLayer(directory, [LAYERS, ...below]);
-  return { directory, root, upper: join(directory, LAYERS, UPPER) };
+  return { directory, root, layers: join(directory, LAYERS) };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What an overlay has changed, read from its upper layer: with names and trees as a hostile guest makes them. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { opaqueByAttribute, overlayChanges } from '../../../../src/sandbox/devices/overlay-changes.js';
@@ -12,6 +12,8 @@ const skip = unlessRoot('it makes whiteouts') || unlessProgram('python3', 'mknod
 const OPAQUE = 'user.virtiofs.trusted.overlay.opaque';
 
 interface Layers {
+  /** The share. */
+  readonly layers: string;
   readonly root: string;
   readonly upper: string;
 }
@@ -21,7 +23,7 @@ function layers(t: TestContext): Layers {
   const ground = mkdtempSync('/var/tmp/virt-sandbox-changes-');
   t.after(() => rmSync(ground, { recursive: true, force: true }));
   for (const name of ['root', 'upper']) mkdirSync(join(ground, name), { mode: 0o755 });
-  return { root: join(ground, 'root'), upper: join(ground, 'upper') };
+  return { layers: ground, root: join(ground, 'root'), upper: join(ground, 'upper') };
 }
 
 function make(directory: string, names: readonly string[]): void {
@@ -51,7 +53,8 @@ async function changesOf(layers: Layers): Promise<string[]> {
 }
 
 test('names are added, changed and deleted, and directories with such in them are changed', { skip }, async (t) => {
-  const { root, upper } = layers(t);
+  const all = layers(t);
+  const { root, upper } = all;
   make(root, ['etc/', 'etc/same', 'etc/mode', 'etc/gone', 'etc/content', 'usr/', 'usr/bin/', 'usr/bin/tool', 'idle/']);
   make(upper, ['etc/', 'etc/same', 'etc/mode', 'etc/content', 'etc/new', 'usr/', 'usr/bin/', 'idle/', 'var/', 'var/x']);
   chmodSync(join(upper, 'etc/mode'), 0o600);
@@ -60,7 +63,7 @@ test('names are added, changed and deleted, and directories with such in them ar
   whiteout(join(upper, 'usr/bin/tool'));
   // The root has lost it since.
   whiteout(join(upper, 'usr/bin/never'));
-  assert.deepEqual(await changesOf({ root, upper }), [
+  assert.deepEqual(await changesOf(all), [
     'C /etc',
     'C /etc/content',
     'D /etc/gone',
@@ -75,13 +78,14 @@ test('names are added, changed and deleted, and directories with such in them ar
 });
 
 test('an opaque directory hides all of the root’s, and only `y` makes one', { skip }, async (t) => {
-  const { root, upper } = layers(t);
+  const all = layers(t);
+  const { root, upper } = all;
   for (const name of ['one', 'two'])
     make(root, [`${name}/`, `${name}/sub/`, `${name}/sub/deep`, `${name}/gone/`, `${name}/gone/x`, `${name}/file`]);
   for (const name of ['one', 'two']) make(upper, [`${name}/`, `${name}/sub/`, `${name}/sub/new`]);
   setAttribute(join(upper, 'one'), 'y');
   setAttribute(join(upper, 'two'), 'x');
-  assert.deepEqual(await changesOf({ root, upper }), [
+  assert.deepEqual(await changesOf(all), [
     'C /one',
     'D /one/file',
     'D /one/gone',
@@ -95,14 +99,15 @@ test('an opaque directory hides all of the root’s, and only `y` makes one', { 
 });
 
 test('what has another kind is changed, and no link is followed', { skip }, async (t) => {
-  const { root, upper } = layers(t);
+  const all = layers(t);
+  const { root, upper } = all;
   make(root, ['directory/', 'directory/x', 'file', 'target/', 'target/file']);
   symlinkSync('target', join(root, 'link'));
   make(upper, ['file/', 'file/inside', 'link/', 'link/file', 'directory']);
   // Of the root by its path, and of the host: neither is looked into.
   symlinkSync(root, join(upper, 'out'));
   symlinkSync('/etc', join(upper, 'target'));
-  assert.deepEqual(await changesOf({ root, upper }), [
+  assert.deepEqual(await changesOf(all), [
     'C /directory',
     'C /file',
     'A /file/inside',
@@ -114,12 +119,13 @@ test('what has another kind is changed, and no link is followed', { skip }, asyn
 });
 
 test('names may be any bytes, and are sorted by them', { skip }, async (t) => {
-  const { root, upper } = layers(t);
+  const all = layers(t);
+  const { upper } = all;
   for (const name of ['\n', '\x1b[31m', 'é', '\xff', ' ', 'a', 'a-', '..a'])
     writeFileSync(Buffer.concat([Buffer.from(`${upper}/`), Buffer.from(name, 'latin1')]), '');
   mkdirSync(join(upper, 'a.d'));
   writeFileSync(join(upper, 'a.d/x'), '');
-  const found = await changesOf({ root, upper });
+  const found = await changesOf(all);
   assert.deepEqual(found, [
     'A /\n',
     'A /\x1b[31m',
@@ -135,7 +141,8 @@ test('names may be any bytes, and are sorted by them', { skip }, async (t) => {
 });
 
 test('directories without end are an error, not a crash', { skip }, async (t) => {
-  const { root, upper } = layers(t);
+  const all = layers(t);
+  const { root, upper } = all;
   const deep = (directory: string, depth: number) =>
     spawnSync('python3', [
       '-c',
@@ -145,10 +152,49 @@ test('directories without end are an error, not a crash', { skip }, async (t) =>
     ]);
   deep(upper, 1000);
   deep(root, 1000);
-  assert.deepEqual(await changesOf({ root, upper }), []);
+  assert.deepEqual(await changesOf(all), []);
   mkdirSync(join(upper, 'e'));
   deep(join(upper, 'e'), 1100);
-  await assert.rejects(() => changesOf({ root, upper }), { code: 'overlay-too-deep' });
+  await assert.rejects(() => changesOf(all), { code: 'overlay-too-deep' });
   // rmSync() calls itself for each directory.
   execFileSync('rm', ['-rf', upper, root]);
+});
+
+test('a link in the place of the layer is not followed', { skip }, async (t) => {
+  const all = layers(t);
+  rmSync(all.upper, { recursive: true });
+  make(all.layers, ['secret/', 'secret/file']);
+  symlinkSync(join(all.layers, 'secret'), all.upper);
+  await assert.rejects(() => changesOf(all), { code: 'overlay-directory-damaged' });
+});
+
+test('a root that is gone is an error with a remedy', { skip }, async (t) => {
+  const all = layers(t);
+  rmSync(all.root, { recursive: true });
+  await assert.rejects(() => changesOf(all), { code: 'overlay-root-gone', remedy: /overlay\.json/ });
+});
+
+test('directories that are moved meanwhile are an error with a remedy', { skip }, (t) => {
+  const all = layers(t);
+  const names = Array.from({ length: 40 }, (_, at) => `${'d/'.repeat(at)}d/`);
+  make(all.upper, names);
+  let asked = 0;
+  const isOpaque = () => {
+    asked += 1;
+    if (asked === 40) renameSync(join(all.upper, 'd/d/d/d/d'), join(all.upper, 'moved'));
+    return false;
+  };
+  assert.throws(() => overlayChanges(all, isOpaque), { code: 'overlay-unreadable', remedy: /has ended/ });
+});
+
+test('names without end are an error, whether they are changes or not', { skip }, (t) => {
+  const all = layers(t);
+  for (let at = 0; at < 20; at += 1) whiteout(join(all.upper, String(at)));
+  const most = 30 * 70;
+  assert.deepEqual(
+    overlayChanges(all, () => false, most),
+    [],
+  );
+  for (let at = 20; at < 40; at += 1) whiteout(join(all.upper, String(at)));
+  assert.throws(() => overlayChanges(all, () => false, most), { code: 'overlay-too-large' });
 });
