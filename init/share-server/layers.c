@@ -2,6 +2,7 @@
 
 #include "link.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,5 +20,7 @@ const char *layers_lock(const char *directory)
 
 	if (fd < 0)
 		return directory;
-	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? NULL : "the overlay is in use";
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return NULL;
+	return errno == EWOULDBLOCK ? "the overlay is in use" : "cannot lock the overlay";
 }

@@ -4,16 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
+/** Where there are extended attributes. A tmpfs has `user.*` since Linux 6.6 only. */
+export const WITH_ATTRIBUTES = '/var/tmp';
+
 /** A new directory that other users may enter. The caller removes it. */
-export function freshDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+export function freshDirectory(above = tmpdir()): string {
+  const directory = mkdtempSync(join(above, 'virt-sandbox-test-'));
   chmodSync(directory, 0o755);
   return directory;
 }
 
 /** The same, but removed after the test. */
-export function scratchDirectory(context: TestContext): string {
-  const directory = freshDirectory();
+export function scratchDirectory(context: TestContext, above = tmpdir()): string {
+  const directory = freshDirectory(above);
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

@@ -1,7 +1,8 @@
 /** virt-sandbox-ctl diff: what a sandbox has changed of its root. */
 import { readlinkSync } from 'node:fs';
 import { hostPath } from '../../config/path.js';
-import { type Change, type Kind, opaqueByAttribute, overlayChanges } from '../../sandbox/devices/overlay-changes.js';
+import { opaqueByAttribute } from '../../sandbox/devices/overlay-attributes.js';
+import { type Change, type Kind, overlayChanges } from '../../sandbox/devices/overlay-changes.js';
 import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { overlayLink } from '../../sandbox/devices/overlay-server.js';
 import { findRunning } from '../../sandbox/state/running.js';
@@ -19,7 +20,7 @@ const KINDS: readonly (readonly [key: string, kind: Kind])[] = [
 export async function diff(args: CtlArguments): Promise<number> {
   const asJson = wantsJson(args, 'diff');
   const [word = ''] = args.words;
-  const changes = overlayChanges(await overlayOf(word), await opaqueByAttribute());
+  const changes = overlayChanges(await overlayOf(word), opaqueByAttribute());
   if (!asJson) await printLines(changes.map(({ kind, path }) => `${kind} ${oneLine(path)}`));
   else await printJson(Object.fromEntries(KINDS.map(([key, kind]) => [key, pathsOf(changes, kind)])));
   return 0;

@@ -11,6 +11,7 @@ import { quote } from '../../config/errors.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { bytesOf, textOf } from '../../util/raw-text.js';
 import { Descent } from '../files/tree/descent.js';
+import type { IsOpaque } from './overlay-attributes.js';
 import { type KeptOverlay, UPPER } from './overlay-directory.js';
 
 /** What has happened to a name of the root: docker's letters. */
@@ -36,24 +37,6 @@ const STRING_BYTES = 64;
 
 /** Errors of a name that is gone meanwhile, is of another kind now, or that the root's file system cannot have. */
 const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENAMETOOLONG'];
-
-/** Whether the overlay's directory with this descriptor hides that of the root: its attribute. */
-export type IsOpaque = (fd: number) => boolean;
-
-/** As share-server has virtiofsd name it: init/share-server/layers.h */
-const OPAQUE = 'user.virtiofs.trusted.overlay.opaque';
-
-/** Node.js reads no extended attributes: getxattr(2). */
-export async function opaqueByAttribute(): Promise<IsOpaque> {
-  const { default: koffi } = await import('koffi');
-  const fgetxattr = koffi
-    .load('libc.so.6')
-    .func('intptr_t fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)');
-  return (fd) => {
-    const value = Buffer.alloc(1);
-    return fgetxattr(fd, OPAQUE, value, value.length) === 1 && value.toString() === 'y';
-  };
-}
 
 /**
  * The changes in the order of their paths. What is like the root's in kind, mode, owner, size and time of change counts

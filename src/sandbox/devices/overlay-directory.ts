@@ -22,6 +22,7 @@ import {
   openSync,
   readdirSync,
   realpathSync,
+  rmdirSync,
   rmSync,
   type Stats,
   writeSync,
@@ -35,6 +36,7 @@ import { forCaller, option } from '../../util/option-names.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { readPlainFile } from '../../util/small-files.js';
+import { takesAttributes } from './overlay-attributes.js';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = constants;
 
@@ -116,18 +118,19 @@ export function keptOverlay(path: string): KeptOverlay | undefined {
 
 /**
  * Makes the directory, or what an interrupted attempt has not made of it.
- * @throws {SandboxError} as {@link checkOverlayDirectory}, and `overlay-not-writable`
+ * @throws {SandboxError} as {@link checkOverlayDirectory}, `overlay-without-attributes`, `overlay-not-writable`
  */
 export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, 'root'>, topmost: Topmost): void {
   checkOverlayDirectory(path, config);
   const directory = realPathOf(path);
   try {
-    makeDirectory(directory);
+    const isNew = makeDirectory(directory);
     // In a directory like /tmp somebody else may have made it meanwhile; nobody else can put another one there now.
     const made = lstatSync(directory);
     checkOwn(directory, made);
     checkClosed(directory, made);
     if (readRecord(directory) !== undefined) return;
+    checkAttributes(directory, isNew);
     const layers = join(directory, LAYERS);
     makeDirectory(layers);
     makeDirectory(join(layers, WORK));
@@ -153,13 +156,27 @@ export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, '
   }
 }
 
-function makeDirectory(path: string): void {
+/** @returns whether it was not there */
+function makeDirectory(path: string): boolean {
   try {
     // The mode is not changed by a umask that takes nothing from the owner.
     mkdirSync(path, { mode: 0o700 });
+    return true;
   } catch (error) {
     if (!isSystemError(error, 'EEXIST')) throw error;
+    return false;
   }
+}
+
+/** Without them overlayfs in the guest says only EINVAL. @param isNew it is removed again */
+function checkAttributes(directory: string, isNew: boolean): void {
+  if (takesAttributes(directory)) return;
+  if (isNew) rmdirSync(directory);
+  throw configError(
+    'overlay-without-attributes',
+    `the directory ${quote(directory)} cannot keep an overlay: its file system has no extended attributes (user.*)`,
+    'name a directory on another one, such as ext4, XFS or Btrfs',
+  );
 }
 
 /**

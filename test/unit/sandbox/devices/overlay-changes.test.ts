@@ -4,7 +4,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { opaqueByAttribute, overlayChanges } from '../../../../src/sandbox/devices/overlay-changes.js';
+import { opaqueByAttribute } from '../../../../src/sandbox/devices/overlay-attributes.js';
+import { overlayChanges } from '../../../../src/sandbox/devices/overlay-changes.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
 
@@ -49,7 +50,7 @@ function setAttribute(path: string, value: string): void {
 }
 
 async function changesOf(layers: Layers): Promise<string[]> {
-  return overlayChanges(layers, await opaqueByAttribute()).map(({ kind, path }) => `${kind} ${path}`);
+  return overlayChanges(layers, opaqueByAttribute()).map(({ kind, path }) => `${kind} ${path}`);
 }
 
 test('names are added, changed and deleted, and directories with such in them are changed', { skip }, async (t) => {

@@ -1,5 +1,6 @@
 /** The directory that keeps an overlay: what it is made of, and which are refused. */
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -7,6 +8,7 @@ import {
   lchownSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -15,6 +17,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
@@ -22,14 +25,14 @@ import {
   layersOf,
   makeOverlayDirectory,
 } from '../../../../src/sandbox/devices/overlay-directory.js';
-import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const NOBODY = 65_534;
 const TOPMOST = { mode: 0o1751, uid: 7, gid: 8 };
 const ROOT = { root: '/' };
 
 function made(t: TestContext): string {
-  const directory = join(scratchDirectory(t), 'kept');
+  const directory = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
   makeOverlayDirectory(directory, ROOT, TOPMOST);
   return directory;
 }
@@ -78,14 +81,14 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
   });
 
   it('is nothing that a check makes', (t) => {
-    const directory = join(scratchDirectory(t), 'kept');
+    const directory = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
     checkOverlayDirectory(directory, ROOT);
     assert.equal(existsSync(directory), false);
   });
 
   it('is found by a path without links', (t) => {
     const directory = made(t);
-    const link = join(scratchDirectory(t), 'link');
+    const link = join(scratchDirectory(t, WITH_ATTRIBUTES), 'link');
     symlinkSync(directory, link);
     assert.equal(layersOf(link), join(directory, 'layers'));
     symlinkSync(join(directory, '..'), `${link}-above`);
@@ -118,7 +121,7 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
 
   it('is refused if a link of another user is on the way, or one that others may replace', (t) => {
     const directory = made(t);
-    const ground = scratchDirectory(t);
+    const ground = scratchDirectory(t, WITH_ATTRIBUTES);
     const link = join(ground, 'link');
     symlinkSync(directory, link);
     checkOverlayDirectory(link, ROOT);
@@ -139,7 +142,7 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
   });
 
   it('is refused if it is no directory, its parent is missing, or something else is in it', (t) => {
-    const ground = scratchDirectory(t);
+    const ground = scratchDirectory(t, WITH_ATTRIBUTES);
     writeFileSync(join(ground, 'file'), '');
     refuses(join(ground, 'file'), 'overlay-directory-unsafe', /name a directory/);
     refuses(join(ground, 'missing/kept'), 'overlay-parent-missing', /mkdir -p/);
@@ -171,6 +174,22 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
       renameSync(`${directory}-aside`, path);
     }
     checkOverlayDirectory(directory, ROOT);
+  });
+
+  it('is not on a file system without extended attributes, and leaves nothing there', (t) => {
+    const ground = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+    t.after(() => {
+      spawnSync('umount', [ground]);
+      rmdirSync(ground);
+    });
+    execFileSync('mount', ['-t', 'ramfs', 'ramfs', ground]);
+    mkdirSync(join(ground, 'empty'), { mode: 0o700 });
+    for (const name of ['new', 'empty'])
+      assert.throws(() => makeOverlayDirectory(join(ground, name), ROOT, TOPMOST), {
+        code: 'overlay-without-attributes',
+        remedy: /ext4/,
+      });
+    assert.deepEqual(readdirSync(ground, { recursive: true }), ['empty']);
   });
 
   it('belongs to one root', (t) => {

@@ -23,12 +23,13 @@ import { describe, it, type TestContext } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { Share } from '../../../../src/domain/shares.js';
 import { overlayServer, overlayShare } from '../../../../src/sandbox/devices/overlay.js';
+import { takesAttributes } from '../../../../src/sandbox/devices/overlay-attributes.js';
 import { overlayLink, overlayReason, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
 import { stateBase } from '../../../../src/sandbox/state/state-directory.js';
 import { sphere } from '../../../../src/util/sphere.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { uniqueName } from '../../../helpers/leftovers.js';
-import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const NOBODY = 65_534;
 
@@ -42,7 +43,7 @@ interface Kept {
 
 /** A sandbox with an overlay in `kept`, named by a link. */
 async function keptIn(t: TestContext): Promise<Kept> {
-  const ground = scratchDirectory(t);
+  const ground = scratchDirectory(t, WITH_ATTRIBUTES);
   const kept = join(ground, 'kept');
   mkdirSync(kept, { mode: 0o700 });
   symlinkSync(kept, join(ground, 'link'));
@@ -118,6 +119,10 @@ describe('the server of an overlay', { skip }, () => {
       execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', at]);
     }
     chmodSync(ground, 0o755);
+    if (!takesAttributes(ours)) {
+      t.skip('a tmpfs has no attributes of users here');
+      return;
+    }
     const kept = join(ours, 'kept');
     const { prepare, stateDirectory } = await overlayIn(kept, join(ground, 'state'));
     await prepare();

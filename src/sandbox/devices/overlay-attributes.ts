@@ -1,0 +1,33 @@
+/** Extended attributes of the layers that a directory keeps, which Node.js neither reads nor writes: xattr(7) */
+import { createRequire } from 'node:module';
+
+/** How share-server has virtiofsd name a guest's: init/share-server/layers.h */
+const PREFIX = 'user.virtiofs.';
+
+/** Whether the overlay's directory with this descriptor hides that of the root: its attribute. */
+export type IsOpaque = (fd: number) => boolean;
+
+export function opaqueByAttribute(): IsOpaque {
+  const fgetxattr = libc().func('intptr_t fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)');
+  return (fd) => {
+    const value = Buffer.alloc(1);
+    return fgetxattr(fd, `${PREFIX}trusted.overlay.opaque`, value, value.length) === 1 && value.toString() === 'y';
+  };
+}
+
+/** Whether the file system of a directory has such attributes; none stays there. */
+export function takesAttributes(directory: string): boolean {
+  const library = libc();
+  const name = `${PREFIX}user.virt-sandbox`;
+  const setxattr = library.func(
+    'int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
+  );
+  if (setxattr(directory, name, Buffer.from('y'), 1, 0) !== 0) return false;
+  library.func('int removexattr(const char *path, const char *name)')(directory, name);
+  return true;
+}
+
+/** Loaded where it is used: few starts have such an overlay. */
+function libc() {
+  return (createRequire(import.meta.url)('koffi') as typeof import('koffi')).load('libc.so.6');
+}
