@@ -46,7 +46,7 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
     ...(overlay === undefined || root.type === 'staged'
       ? plainRoot(config, devices)
-      : overlayCalls(overlay, call(rootAt(root, LOWER_ROOT, devices)), devices)),
+      : overlayCalls({ ...config, overlay }, call(rootAt(root, LOWER_ROOT, devices)), devices)),
     ...(isReadOnly(root) && overlay === undefined && rootOverlay === undefined
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),

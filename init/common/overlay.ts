@@ -2,9 +2,9 @@
  * The calls that lay a writable file system over the root: memory, a disk, or a directory of the host.
  * https://docs.kernel.org/filesystems/overlayfs.html
  */
-import type { GuestOverlay } from './config.js';
+import type { GuestConfig, GuestOverlay } from './config.js';
 import { type Devices, deviceOf } from './disks.js';
-import { call, MNT_DETACH, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
+import { call, MNT_DETACH, MS_NODEV, MS_NOSYMFOLLOW, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
 
 /** Where the layers are mounted meanwhile. An overlay keeps them, so the path goes away. */
 const OVERLAY = '/overlay';
@@ -39,9 +39,18 @@ const EXT4_OPTIONS = 'discard,noinit_itable,errors=remount-ro';
 /** No user: the application cannot be it, and so cannot open what belongs to it without a capability. */
 const NOBODYS = 0xfffffffe;
 
+/** What is laid over the root, and whether the application has capabilities. */
+type OverlayOptions = Pick<GuestConfig, 'privileged'> & { readonly overlay: GuestOverlay };
+
 /** @param lower the call that mounts the root as it is at {@link LOWER_ROOT} */
-export function overlayCalls(overlay: GuestOverlay, lower: PlannedCall, devices: Devices): PlannedCall[] {
+export function overlayCalls(
+  { overlay, privileged }: OverlayOptions,
+  lower: PlannedCall,
+  devices: Devices,
+): PlannedCall[] {
   const directory = overlay.type === 'ram' ? OVERLAY : KEPT;
+  // A sandbox with capabilities may have left a node that lets all open the disk, or the memory.
+  const flags = privileged || overlay.type === 'ram' ? 0 : MS_NODEV;
   const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
   return [
     call({ op: 'mkdir', path: OVERLAY, mode: 0o700 }),
@@ -49,7 +58,7 @@ export function overlayCalls(overlay: GuestOverlay, lower: PlannedCall, devices:
     call({ op: 'mkdir', path: LOWER_ROOT, mode: 0o700 }),
     lower,
     ...upperCalls(overlay, directory, devices),
-    call(mountOf('overlay', NEW_ROOT, 'overlay', 0, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
+    call(mountOf('overlay', NEW_ROOT, 'overlay', flags, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
     // Nobody inside finds a path to them.
     call({ op: 'unmount', path: OVERLAY, flags: MNT_DETACH }),
   ];
@@ -74,7 +83,8 @@ function upperCalls(overlay: GuestOverlay, directory: string, devices: Devices):
 function diskCalls(device: string): PlannedCall[] {
   return [
     call({ op: 'mkdir', path: KEPT, mode: 0o700 }),
-    call(mountOf(device, KEPT, 'ext4', 0, EXT4_OPTIONS)),
+    // Links in the places of the layers would lead to what the init has.
+    call(mountOf(device, KEPT, 'ext4', MS_NOSYMFOLLOW, EXT4_OPTIONS)),
     call({ op: 'chmod', path: device, mode: 0 }),
     call({ op: 'chown', path: device, uid: NOBODYS, gid: NOBODYS }),
   ];

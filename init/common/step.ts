@@ -6,6 +6,8 @@ export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 32;
+/** Since Linux 5.10; earlier ones ignore it. */
+export const MS_NOSYMFOLLOW = 256;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
 /** A flag of umount2(2). */

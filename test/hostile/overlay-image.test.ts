@@ -78,9 +78,27 @@ async function assertRefused(uri: string, owner: number, options: RunOptions = {
   assert.equal(statSync(victim).uid, 0);
 }
 
+/** A guest with every capability prepares the image; one without any finds no way to what is in it. */
+async function assertClosed(uri: string, owner: number, options: RunOptions = {}): Promise<void> {
+  const path = join(placeOf(owner), 'kept.qcow2');
+  const on = ['-c', uri, ...ACCEL, `--overlay=${path}`];
+  const node = 'mknod -m 666 /open b $(stat -c "0x%t 0x%T" /dev/vd?) && head -c 1 /open >/dev/null && echo made';
+  assert.equal((await ask([...on, '-p'], { node }, options)).node, 'made');
+  const looks = { node: 'head -c 1 /open >/dev/null && echo read', image: `head -c 3 ${path}` };
+  const found = await ask(on, looks, options);
+  assert.match(found.node, /Permission denied$/);
+  assert.doesNotMatch(found.image, /QFI/);
+  for (const directory of [join(path, '..'), ground]) {
+    const refused = await runSandbox([...on, '-m', `host-bind:/mnt=${directory}`, '--', 'true'], options);
+    assertFailure(refused, / config: the sandbox can write to the image .* by the mount on \/mnt;/);
+  }
+}
+
 for (const way of [embedded, system]) {
   describe(`an image that root is offered, over ${way.uri}`, { skip: way.skip || TOOLS }, () => {
     it('names no file of the host, and is no other thing', () => assertRefused(way.uri, 0));
+
+    it('shows nothing of itself to a guest without capabilities', () => assertClosed(way.uri, 0));
 
     it("is nobody else's, nor in a place of somebody else", async () => {
       const make = (path: string) => qemuImg('create', '-q', '-f', 'qcow2', path, '64M');
@@ -104,6 +122,15 @@ for (const way of [embedded, system]) {
       assertFailure(await run(join(placeOf(NOBODY), 'new.qcow2')), /belongs to user 65534/);
     });
 
+    it('has layers of its own, when the guest has put a link in the place of one', async () => {
+      const path = join(placeOf(0), 'kept.qcow2');
+      const on = ['-c', way.uri, ...ACCEL, '-p', `--overlay=${path}`];
+      const swap = 'mkdir /tmp/m && mount /dev/vda /tmp/m && mv /tmp/m/upper /tmp/m/was && ln -s / /tmp/m/upper';
+      assert.equal((await ask(on, { swap: `${swap} && echo swapped` })).swap, 'swapped');
+      const refused = await runSandbox([...on, '--', 'true']);
+      assertFailure(refused, /init: the image of the overlay has .* a broken one: mkdir\(.*: Symbolic link loop/);
+    });
+
     it('breaks no more than itself, when the guest has broken it', async () => {
       const path = join(placeOf(0), 'kept.qcow2');
       const name = uniqueName();
@@ -125,6 +152,10 @@ describe('an image that an ordinary user is offered', { skip: unlessOrdinaryUser
   });
   after(() => user?.end());
 
-  for (const uri of ['qemu:///session', embedded.uri])
+  for (const uri of ['qemu:///session', embedded.uri]) {
     it(`names no file of that user, over ${uri}`, () => assertRefused(uri, NOBODY, user.options));
+
+    it(`shows nothing of itself to a guest without capabilities, over ${uri}`, () =>
+      assertClosed(uri, NOBODY, user.options));
+  }
 });

@@ -158,14 +158,21 @@ function checkFound(path: string, found: Stats): void {
     );
   }
   if ((found.mode & OTHERS_WRITE) !== 0) throw open(path, 'its mode lets others write to it');
+  refuseFurtherFile(path);
+}
+
+/**
+ * Refuses an image that is more than its file, whoever has written to it meanwhile.
+ * @throws {SandboxError} `overlay-image-names-file`
+ */
+export function refuseFurtherFile(path: string): void {
   const further = furtherFile({ source: path, format: 'qcow2' });
-  if (further !== undefined) {
-    throw configError(
-      'overlay-image-names-file',
-      `the image ${quote(path)}, for the overlay, has ${further}`,
-      'make it one file, with qemu-img convert -O qcow2, or name a file that is not there yet',
-    );
-  }
+  if (further === undefined) return;
+  throw configError(
+    'overlay-image-names-file',
+    `the image ${quote(path)}, for the overlay, has ${further}`,
+    'make it one file, with qemu-img convert -O qcow2, or name a file that is not there yet',
+  );
 }
 
 /** Who else could put another file in its place. One that libvirt has given to QEMU is in a directory that is looked at. */

@@ -20,7 +20,7 @@ const LINK = 'overlay-server';
 const PERMISSIONS = 0o7777;
 
 /** The serial number of the disk that keeps an overlay. */
-const SERIAL = 'overlay';
+export const OVERLAY_SERIAL = 'overlay';
 
 export function topmostOf({ root }: Pick<SandboxConfig, 'root'>): Topmost {
   // checkHost() says so if it is missing; an image can be baked for it all the same.
@@ -31,14 +31,14 @@ export function topmostOf({ root }: Pick<SandboxConfig, 'root'>): Topmost {
 /** The disk with the layers, if an image keeps them. */
 export function overlayDisk({ overlay }: SandboxConfig): DiskDevice[] {
   if (overlay?.type !== 'image') return [];
-  return [{ serial: SERIAL, source: overlay.path, isBlock: false, format: 'qcow2', readOnly: false }];
+  return [{ serial: OVERLAY_SERIAL, source: overlay.path, isBlock: false, format: 'qcow2', readOnly: false }];
 }
 
 /** The overlay of a machine; undefined: the root is read-only. */
 export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
   if (config.overlay === undefined) return undefined;
   if (config.overlay.type === 'directory') return { type: 'virtiofs', tag: OVERLAY_TAG };
-  if (config.overlay.type === 'image') return { type: 'image', serial: SERIAL, ...topmostOf(config) };
+  if (config.overlay.type === 'image') return { type: 'image', serial: OVERLAY_SERIAL, ...topmostOf(config) };
   return { type: 'ram', ...topmostOf(config) };
 }
 

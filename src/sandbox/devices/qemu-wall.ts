@@ -19,6 +19,8 @@ import type { Observers } from '../types.js';
 import { emulatorDirectory } from './emulator.js';
 import { canEnter } from './home.js';
 import type { MachineParts } from './machine-options.js';
+import { OVERLAY_SERIAL } from './overlay.js';
+import { refuseFurtherFile } from './overlay-image.js';
 import { rootLink } from './root-view.js';
 import { ROOT_TAG } from './shares.js';
 
@@ -121,9 +123,14 @@ function forbidden(program: string): string {
   return `AppArmor keeps libvirtd from starting ${program}; ${allowanceFor(program)}`;
 }
 
-/** What QEMU may do for a sandbox. */
+/**
+ * What QEMU may do for a sandbox.
+ * @throws {SandboxError} `overlay-image-names-file`
+ */
 export function sandboxRules({ name, image, devices, snapshot }: Omit<MachineParts, 'acceleration'>): Rule[] {
   const { shares, disks, interfaces, shell } = devices;
+  // What was one file when it was checked. QEMU must not be let through to another one now.
+  for (const { serial, source } of disks) if (serial === OVERLAY_SERIAL) refuseFurtherFile(source);
   const served = shares.filter((share) => !isVirtiofs(share) && share.tag !== ROOT_TAG);
   const hasView = shares.some((share) => share.tag === ROOT_TAG && !isVirtiofs(share));
   return [

@@ -128,6 +128,7 @@ function hiddenBelow(source: string, config: SandboxConfig): string[] {
   return [
     ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
     ...[...stores, ...ofCaller].flatMap((path) => below(source, path)),
+    ...imageBelow(source, config),
     ...hiddenPaths(config).map((path) => path.replace(/^\/+/, '')),
   ].filter((path) => path !== '');
 }
@@ -153,9 +154,17 @@ function below(source: string, path: string): string[] {
   return real !== '' && covers(source, real) ? [relative(source, real)] : [];
 }
 
+/**
+ * The image that keeps the overlay: QEMU may read it, so a guest without any capability could, with what is in it of
+ * other users.
+ */
+function imageBelow(source: string, { overlay }: SandboxConfig): string[] {
+  return overlay?.type === 'image' ? below(source, overlay.path) : [];
+}
+
 /** Whether a sandbox must not start without a view. */
 function needsView(config: SandboxConfig): boolean {
-  return config.privileged === true || config.hidden.paths.length > 0 || hasOwnHome(config);
+  return causesOf(config).length > 0;
 }
 
 /**
@@ -180,6 +189,7 @@ function causesOf(config: SandboxConfig): OptionKey[] {
     ...(config.privileged === true ? (['privileged'] as const) : []),
     ...(config.hidden.paths.length > 0 ? (['hidden'] as const) : []),
     ...(hasOwnHome(config) ? (['home'] as const) : []),
+    ...(imageBelow(realpathSync(config.root), config).length > 0 ? (['overlay'] as const) : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** Refuses an overlay that a sandbox cannot have here, before anything is started. */
 import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
 import { covers } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -25,7 +25,10 @@ export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void 
       `use ${IN_MEMORY()}, or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
     );
   }
-  if (overlay.type !== 'directory') return;
+  if (overlay.type === 'image') {
+    refuseInMounts('image', imageOf(overlay.path), config);
+    return;
+  }
   const obstacle = directoryObstacle(kind);
   if (obstacle !== undefined) {
     const [reason, remedy] = obstacle;
@@ -35,23 +38,30 @@ export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void 
       remedy,
     );
   }
-  refuseInMounts(overlay.path, config);
+  refuseInMounts('directory', dirname(layersOf(overlay.path)), config);
   checkOverlayDirectory(overlay.path, config);
 }
 
-/** What a sandbox writes to the directory itself would change what the next one, or root, takes the overlay for. */
-function refuseInMounts(path: string, { mounts }: SandboxConfig): void {
-  const directory = dirname(layersOf(path));
+/** What a sandbox writes there by another way would change what the next one, or root, takes the overlay for. */
+function refuseInMounts(what: 'directory' | 'image', path: string, { mounts }: SandboxConfig): void {
   for (const mount of mounts) {
     if (mount.type !== 'host-bind' || mount.readOnly || mount.source === undefined) continue;
     const source = valueOr(() => realpathSync(mount.source ?? ''), mount.source);
-    if (!covers(source, directory) && !covers(directory, source)) continue;
+    if (!covers(source, path) && !covers(path, source)) continue;
     throw configError(
       'overlay-in-mount',
-      `the sandbox can write to the directory ${quote(directory)} of its overlay by the mount on ${mount.target}`,
-      'name another directory, or make the mount read-only',
+      `the sandbox can write to the ${what} ${quote(path)} of its overlay by the mount on ${mount.target}`,
+      `name another ${what}, or make the mount read-only`,
     );
   }
+}
+
+/** The image by a path without links above it. It need not be there yet. */
+function imageOf(path: string): string {
+  return join(
+    valueOr(() => realpathSync(dirname(path)), dirname(path)),
+    basename(path),
+  );
 }
 
 const IN_MEMORY = () =>

@@ -62,9 +62,9 @@ function overlayFailure({ message }: StepError): MountFailure {
   };
 }
 
-/** Whether the file system of the overlay could not be mounted. */
-function isKept({ step, operation: { operation, message } }: StepError): boolean {
-  return step === 'root' && operation === 'mount' && message.includes(', /overlay/kept,');
+/** Whether the file system of the overlay could not be mounted, or has something else in the places of the layers. */
+function isKept({ step, operation: { message } }: StepError): boolean {
+  return step === 'root' && /^mount\(\S+, \/overlay\/kept,|^mkdir\(\/overlay\/kept\//.test(message);
 }
 
 function keptFailure({ message }: StepError): MountFailure {

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
 import { layOverRoot, overlayArguments } from '../../../../init/common/root-overlay.js';
-import { MS_RDONLY } from '../../../../init/common/step.js';
+import { MS_NODEV, MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { Guest, IdMap, Operation } from '../../../../src/protocol/operations.js';
@@ -105,6 +105,12 @@ test('an image is a disk of its own, whose file system is ext4, and whose device
     `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/kept/upper,workdir=/overlay/kept/work,${FLAGS.replace('=on', '=nofollow')}`,
     'unmount /overlay',
   ]);
+  // A node of a device is of use only to who could make one.
+  const flagsOf = (privileged: boolean) =>
+    rootStep({ ...guest, privileged }, new Map([['overlay', '/dev/vdb']])).calls.flatMap(({ operation }) =>
+      operation.op === 'mount' && operation.fstype === 'overlay' ? operation.flags : [],
+    );
+  assert.deepEqual([flagsOf(true), flagsOf(false)], [[0], [MS_NODEV]]);
 });
 
 test('the topmost directory has the mode and the owners of the root', async (t) => {

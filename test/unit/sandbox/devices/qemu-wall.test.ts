@@ -175,6 +175,16 @@ describe('the rules of a QEMU', () => {
     assert.equal(attempt('read-device'), hasLandlock ? 'text\n' : 'text\nwritten\n');
   });
 
+  it('let QEMU through to no file that the image of an overlay has come to name', {
+    skip: unlessProgram('qemu-img'),
+  }, async (t) => {
+    const image = join(scratchDirectory(t), 'kept.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, '1M']);
+    assert.deepEqual(await rulesOf({ overlay: image }), [...BARE, ['write', image]]);
+    execFileSync('qemu-img', ['rebase', '-q', '-u', '-b', '/etc/passwd', '-F', 'raw', image]);
+    await assert.rejects(rulesOf({ overlay: image }), { code: 'overlay-image-names-file' });
+  });
+
   it('allow sockets where QEMU is the network', async () => {
     // As on a host without passt.
     const { parts } = await partsOf({ network: ['dhcp,host-loopback'] });
