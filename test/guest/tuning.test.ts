@@ -1,12 +1,16 @@
 /** Limits of a running sandbox, checked from outside, or from inside where they show there. */
 
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { mostRealTimePriority } from '../../src/sandbox/devices/capabilities.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
 import { qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
@@ -69,6 +73,26 @@ describe('--disk-limit', { skip: embedded.skip }, () => {
       assert.ok(took(`slow ${way}`) > 3, result.out);
       assert.ok(took(`free ${way}`) < took(`slow ${way}`), result.out);
     }
+  });
+});
+
+describe('a disk that is slow', { skip: embedded.skip || unlessProgram('mke2fs', 'debugfs') }, () => {
+  it('has all that was written when the sandbox ends', async (t) => {
+    const directory = scratchDirectory(t);
+    const [image, written] = ['image', 'written'].map((name) => join(directory, name)) as [string, string];
+    writeFileSync(image, '');
+    truncateSync(image, 64 * MIB);
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', image], { stdio: 'ignore' });
+    // Half a minute for what is in memory at the end.
+    const script = 'mount /dev/disk/by-tag/a /mnt && head -c 30M /dev/urandom > /mnt/x && sha256sum < /mnt/x';
+    const limited = ['--disk', `file:a=${image}`, '--disk-limit', `a:write_bytes_sec=${MIB}`];
+    const result = await runSandbox(['-c', embedded.uri, ...ACCEL, '-p', ...limited, '--', 'sh', '-c', script]);
+    assert.equal(result.code, 0, result.stderr);
+    // As the next mount would find it: with what is in the journal.
+    spawnSync('e2fsck', ['-p', image], { stdio: 'ignore' });
+    execFileSync('debugfs', ['-R', `dump x ${written}`, image], { stdio: 'ignore' });
+    const sum = createHash('sha256').update(readFileSync(written)).digest('hex');
+    assert.equal(result.out.split(' ')[0], sum);
   });
 });
 

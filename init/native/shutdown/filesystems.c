@@ -20,7 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A server of the host that does not answer by then will not. A disk may be as slow as what is left for it is large. */
 #define END_US (10 * MICROSECONDS_PER_SECOND)
+#define DISKS_END_US (600 * MICROSECONDS_PER_SECOND)
 #define TABLE_BYTES (256 * 1024)
 #define MAX_MOUNTS 1024
 
@@ -142,13 +144,18 @@ static bool sync_disks(bool write_out)
 	return found;
 }
 
-static bool anything_to_lose(size_t count, bool container)
+static bool has_disks(bool container)
+{
+	return container ? sync_disks(false) : has_block_devices();
+}
+
+static bool holds_data(size_t count)
 {
 	while (count-- > 0) {
 		if (mount_holds_data(&mounts[count]))
 			return true;
 	}
-	return container ? sync_disks(false) : has_block_devices();
+	return false;
 }
 
 static void unmount_all(size_t count, bool container)
@@ -169,15 +176,19 @@ static void unmount_all(size_t count, bool container)
 void filesystems_end(void)
 {
 	bool container = platform() == PLATFORM_CONTAINER;
-	uint64_t deadline = clock_now() + END_US;
+	uint64_t limit = END_US;
+	uint64_t deadline;
 	size_t count;
 	pid_t pid;
 
 	if (TEST_BUILD)
 		return;
 	count = read_mounts();
-	if (!anything_to_lose(count, container))
+	if (has_disks(container))
+		limit = DISKS_END_US;
+	else if (!holds_data(count))
 		return;
+	deadline = clock_now() + limit;
 	/*
 	 * In a child, because these calls wait for ever on a server that does not answer, and nothing interrupts them.
 	 */
@@ -194,8 +205,8 @@ void filesystems_end(void)
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return;
 		if (clock_now() >= deadline) {
-			log_line("sync and unmount took more than %d s; ending without them",
-				 END_US / MICROSECONDS_PER_SECOND);
+			log_line("sync and unmount took more than %u s; ending without them",
+				 (unsigned)(limit / MICROSECONDS_PER_SECOND));
 			return;
 		}
 		(void)poll(&wait, 1, clock_poll_timeout(deadline));
