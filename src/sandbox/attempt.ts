@@ -16,6 +16,7 @@ import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
+import { overlayImageReason } from './devices/overlay-image.js';
 import { overlayReason, prepareOverlay } from './devices/overlay-server.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
@@ -151,7 +152,9 @@ export class Attempt {
       return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
     const reason = overlayReason(this.#prepared.devices.shares, error);
     if (reason !== error) return reason;
-    return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
+    const isRestoring = this.#snapshot !== undefined && !this.#isLoaded;
+    const found = isRestoring ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
+    return overlayImageReason(found, this.#prepared.devices.disks);
   }
 
   #tellFailure(error: unknown): void {

@@ -48,13 +48,19 @@ function imagePath(owner = 0): string {
   return join(directory, 'kept.qcow2');
 }
 
-/** The file system as the next mount would find it: with what is in the journal. It has no other errors. */
+/**
+ * The file system as the next mount would find it: with what is in the journal, and without files that were open after
+ * they had been removed. It has no other errors.
+ */
 function fileSystemOf(image: string): string {
-  execFileSync('qemu-img', ['check', '-q', image]);
+  // 3: a QEMU that was killed leaves clusters that nothing refers to. They are no errors. qemu-img(1)
+  const checked = spawnSync('qemu-img', ['check', '-q', image], { encoding: 'utf8' });
+  assert.ok(checked.status === 0 || checked.status === 3, checked.stderr);
   const plain = join(ground, '..', `${image.split('/').at(-2)}.raw`);
   execFileSync('qemu-img', ['convert', '-O', 'raw', image, plain]);
-  // Replays the journal, and corrects nothing.
-  spawnSync('e2fsck', ['-E', 'journal_only', '-y', plain], { stdio: 'ignore' });
+  // 1: as a mount does, it has removed such files. Whatever else it finds is an error of its own then.
+  const replayed = spawnSync('e2fsck', ['-p', plain], { encoding: 'utf8' });
+  assert.ok(replayed.status === 0 || replayed.status === 1, replayed.stdout);
   const { status, stdout } = spawnSync('e2fsck', ['-fn', plain], { encoding: 'utf8' });
   assert.equal(status, 0, stdout);
   return plain;
@@ -181,7 +187,7 @@ describe('an overlay in an image', { skip: embedded.skip || TOOLS }, () => {
     await running.until(/up/);
     for (const boot of ['cold', 'auto']) {
       const refused = await runSandbox([...on(image), '--boot', boot, '--', 'true']);
-      assertFailure(refused, /domain: .*lock/, new RegExp(image));
+      assertFailure(refused, /domain: the overlay in "(.*)" is in use by another sandbox/, new RegExp(image));
     }
     running.child.stdin?.end('\n');
     assert.equal((await running.result).code, 0);

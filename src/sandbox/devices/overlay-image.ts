@@ -9,10 +9,12 @@ import { dirname, join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { furtherFile } from '../../disk-image/stands-alone.js';
+import type { DiskDevice } from '../../domain/disks.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
 import { isQemuUid } from '../../util/qemu-ids.js';
+import { OVERLAY_SERIAL } from './overlay.js';
 
 /** Bytes of a new image. It takes as much space as is written. */
 const SIZE = 10 * 2 ** 30;
@@ -74,6 +76,25 @@ export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
     await rm(directory, { recursive: true, force: true });
   }
   checkOverlayImage(config);
+}
+
+/**
+ * The error for a domain that was not started because something else has the image.
+ * @param error any reason for the end of a start
+ * @param disks all of the domain
+ * @returns `error` itself, if it is not that
+ */
+export function overlayImageReason(error: unknown, disks: readonly DiskDevice[]): unknown {
+  if (!(error instanceof SandboxError) || error.code !== 'image-in-use') return error;
+  const [image, ...others] = disks.filter(({ source }) => error.message.includes(source));
+  if (image?.serial !== OVERLAY_SERIAL || others.length > 0) return error;
+  return new SandboxError({
+    stage: 'domain',
+    code: 'overlay-in-use',
+    message: `the overlay in ${quote(image.source)} is in use by another sandbox, or the image is by another program`,
+    remedy: 'end that first, or name another file',
+    cause: error,
+  });
 }
 
 /** Removes what a process that was killed has begun there. */
