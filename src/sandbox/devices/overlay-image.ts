@@ -3,17 +3,19 @@
  * the guest's own kernel mounts what is behind that.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, linkSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { furtherFile } from '../../disk-image/stands-alone.js';
 import type { DiskDevice } from '../../domain/disks.js';
-import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
 import { isQemuUid } from '../../util/qemu-ids.js';
+import { sphere } from '../../util/sphere.js';
+import { startTime } from '../state/state-directory.js';
 import { OVERLAY_SERIAL } from './overlay.js';
 
 /** Bytes of a new image. It takes as much space as is written. */
@@ -24,6 +26,9 @@ const OTHERS_WRITE = 0o022;
 
 /** Time limit of a program, in milliseconds. */
 const TIMEOUT = 60_000;
+
+/** More than an image takes to be made, in milliseconds. */
+const MAKING = 3_600_000;
 
 /**
  * ext4 as every kernel since 4.19 mounts it, whatever the host's mke2fs.conf says. Nothing is kept back for root: the
@@ -63,11 +68,14 @@ export function checkOverlayImage({ overlay }: SandboxConfig): void {
 export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
   checkOverlayImage(config);
   const { overlay } = config;
-  if (overlay?.type !== 'image' || lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) return;
+  if (overlay?.type !== 'image') return;
   const above = dirname(overlay.path);
-  const directory = join(above, `.overlay-${process.pid}-${randomBytes(8).toString('hex')}.tmp`);
+  // An image that is there is of use without that.
+  await removeStale(above).catch(() => {});
+  if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) return;
+  const maker = `${sphere()}-${process.pid}-${startTime(process.pid)}`;
+  const directory = join(above, `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
   try {
-    await removeStale(above);
     await mkdir(directory, { mode: 0o700 });
     linkTo(overlay.path, await makeIn(directory));
   } catch (error) {
@@ -100,10 +108,16 @@ export function overlayImageReason(error: unknown, disks: readonly DiskDevice[])
 /** Removes what a process that was killed has begun there. */
 async function removeStale(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const [, pid] = /^\.overlay-(\d+)-[0-9a-f]{16}\.tmp$/.exec(name) ?? [];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-    if (lstatSync(join(directory, name), { throwIfNoEntry: false })?.uid !== process.geteuid?.()) continue;
-    await rm(join(directory, name), { recursive: true, force: true });
+    const [, where, pid, start] = /^\.overlay-(\S+-\d+)-(\d+)-(\d+)-[0-9a-f]{16}\.tmp$/.exec(name) ?? [];
+    if (pid === undefined) continue;
+    const found = lstatSync(join(directory, name), { throwIfNoEntry: false });
+    if (found?.uid !== process.geteuid?.()) continue;
+    // What another host or PID namespace calls so is not to be seen here.
+    const lives =
+      where === sphere()
+        ? valueOr(() => startTime(Number(pid)), undefined) === start
+        : Date.now() - (found?.mtimeMs ?? 0) < MAKING;
+    if (!lives) await rm(join(directory, name), { recursive: true, force: true });
   }
 }
 

@@ -225,8 +225,10 @@ export function ownerText(path: string): string | undefined {
 /**
  * When a process was started, in clock ticks since boot. With the PID it identifies a process. Field 22 of
  * proc_pid_stat(5).
+ * @returns '' for a zombie
+ * @throws if there is no such process
  */
-function startTime(pid: number): string {
+export function startTime(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // A zombie is dead.

@@ -1,13 +1,25 @@
 /** The image of an overlay: how it is made. What is refused is in test/hostile/overlay-image.test.ts. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { defaultConfig } from '../../../../src/config/defaults.js';
 import { callerIdentity } from '../../../../src/config/identity.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import { checkOverlayImage, makeOverlayImage } from '../../../../src/sandbox/devices/overlay-image.js';
+import { startTime } from '../../../../src/sandbox/state/state-directory.js';
+import { sphere } from '../../../../src/util/sphere.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { refuses } from '../../config/support.js';
 
@@ -47,12 +59,27 @@ test('a missing image is made, of the caller alone and without any other file, a
 
 test('what a process that was killed has begun is removed, and what another one makes is not', { skip }, async (t) => {
   const path = join(directory(t), 'kept.qcow2');
-  // A number that no process has.
+  // A number that no process has, and one that another process had before.
   const dead = readFileSync('/proc/sys/kernel/pid_max', 'utf8').trim();
-  const names = [dead, '1'].map((pid) => `.overlay-${pid}-0123456789abcdef.tmp`);
-  for (const name of [...names, '.overlay-mine.tmp']) mkdirSync(join(path, '..', name));
-  await makeOverlayImage(await keptIn(path));
-  assert.deepEqual(readdirSync(join(path, '..')).sort(), [names[1], '.overlay-mine.tmp', 'kept.qcow2'].sort());
+  const nameOf = (maker: string) => `.overlay-${maker}-0123456789abcdef.tmp`;
+  const [gone, reused, abandoned] = [`${sphere()}-${dead}-7`, `${sphere()}-1-0`, `0123456789ab-6-${dead}-7`].map(
+    nameOf,
+  );
+  const [living, elsewhere] = [`${sphere()}-1-${startTime(1)}`, `0123456789ab-5-${dead}-7`].map(nameOf);
+  const make = () => {
+    for (const name of [gone, reused, abandoned, living, elsewhere, '.overlay-mine.tmp'])
+      mkdirSync(join(path, '..', name ?? ''), { recursive: true });
+    utimesSync(join(path, '..', abandoned ?? ''), 1, 1);
+  };
+  // Also beside an image that is there.
+  for (let turn = 0; turn < 2; turn += 1) {
+    make();
+    await makeOverlayImage(await keptIn(path));
+    assert.deepEqual(
+      readdirSync(join(path, '..')).sort(),
+      [living, elsewhere, '.overlay-mine.tmp', 'kept.qcow2'].sort(),
+    );
+  }
 });
 
 test('nothing is made where somebody else could put another file, or where nothing is', async (t) => {
