@@ -7,7 +7,8 @@ import { refusePorts, refuseWriters } from './errors.js';
 
 /**
  * The config of each sandbox. They wait without a command, whatever a file has.
- * @throws {SandboxError} `pool-with-name`, `pool-with-writable-disk`, `pool-with-kept-overlay`, `pool-with-ports`, `not-supported`
+ * @throws {SandboxError} `pool-with-name`, `pool-with-writable-disk`, `pool-with-kept-overlay`, `pool-with-ports`,
+ *   `not-supported`
  */
 export function templateConfig(config: SandboxConfig): SandboxConfig {
   refuseUnsupported(config);
