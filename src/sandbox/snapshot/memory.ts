@@ -28,8 +28,8 @@ export interface WaitingQemu {
 }
 
 /**
- * Copies the data of the saved memory, while QEMU makes the rest of the machine. What it is not copied to is zeros, as in
- * new memory. Where a machine maps the snapshot's memory, that is there as early.
+ * Copies the data of the saved memory, while QEMU makes the rest of the machine. The rest stays zero. Copying before
+ * QEMU's reset is safe: with -incoming QEMU writes no ROM to memory.
  * @throws {Error} if its memory cannot be opened
  */
 export async function fillMemory(qemu: WaitingQemu, snapshot: Snapshot): Promise<void> {
@@ -51,6 +51,8 @@ async function sharedMemory({ pid, name, answered }: WaitingQemu): Promise<numbe
   const made = answered.then(() => {
     isMade = true;
   });
+  // A QEMU that dies rejects it, also where this is not waited for: the caller waits for the same promise.
+  made.catch(() => {});
   for (;;) {
     // Asked before it is looked for: a QEMU that had answered by then has its memory.
     const isLast = isMade;
