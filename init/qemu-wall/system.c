@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static const char *const beside[] = {"", "/../lib", "/../lib64", "/../libexec", 
  * snapshot's memory has another id.
  */
 #define MEMORY "{\"qom-type\":\"memory-backend-file\",\"id\":\"pc.ram\",\"mem-path\":\""
+#define MEMORY_FILE "/pc.ram"
 
 static int allow_beside(const struct landlock *wall, const char *qemu)
 {
@@ -80,36 +82,48 @@ static int allow_beside(const struct landlock *wall, const char *qemu)
 	return 0;
 }
 
-/* Allows the path from `start` up to `end`. Nothing without an end. */
-static int allow_part(const struct landlock *wall, const char *start, const char *end, enum access access)
+/*
+ * Copies a value of JSON to `path`, of PATH_MAX bytes. False: there is none here, or it has an escape that no path needs.
+ * What is not understood gets no rule: one for a part of it would be one for a directory above.
+ */
+static bool read_path(const char *start, char *path)
 {
-	char path[PATH_MAX];
+	size_t length = 0;
 
-	if (end == NULL)
-		return 0;
-	if ((size_t)snprintf(path, sizeof(path), "%.*s", (int)(end - start), start) >= sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
+	for (const char *at = start; *at != '"'; at++) {
+		if (*at == '\\' && *++at != '"' && *at != '\\')
+			return false;
+		if (*at == '\0' || length + 1 >= PATH_MAX)
+			return false;
+		path[length++] = *at;
 	}
-	return landlock_allow_path(wall, path, access);
+	path[length] = '\0';
+	return true;
 }
 
 static int allow_secret(const struct landlock *wall, const char *argument)
 {
+	char path[PATH_MAX];
 	const char *key = strstr(argument, FILE_KEY);
-	const char *start = key == NULL ? NULL : key + strlen(FILE_KEY);
 
-	return start == NULL ? 0 : allow_part(wall, start, strchr(start, '"'), ACCESS_READ);
+	if (key == NULL || !read_path(key + strlen(FILE_KEY), path))
+		return 0;
+	return landlock_allow_path(wall, path, ACCESS_READ);
 }
 
 static int allow_memory(const struct landlock *wall, const char *argument)
 {
-	const char *start = argument + strlen(MEMORY);
-	const char *end = strchr(start, '"');
+	char path[PATH_MAX];
 
-	while (end != NULL && end > start && *end != '/')
-		end--;
-	return end == start ? 0 : allow_part(wall, start, end, ACCESS_WRITE);
+	if (!read_path(argument + strlen(MEMORY), path))
+		return 0;
+	char *file = strrchr(path, '/');
+
+	/* Its directory, which is never /. */
+	if (file == NULL || file == path || strcmp(file, MEMORY_FILE) != 0)
+		return 0;
+	*file = '\0';
+	return landlock_allow_path(wall, path, ACCESS_WRITE);
 }
 
 int system_allow(const struct landlock *wall, const char *qemu, char *const arguments[])

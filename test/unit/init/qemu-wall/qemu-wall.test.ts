@@ -229,6 +229,25 @@ describe('qemu-wall', () => {
     assert.equal(stdout, versionOf(ground) === 0 ? 'yes\nyes\n' : 'yes\nno\n');
   });
 
+  it("allows the directory of libvirt's memory and key, and none above, whatever JSON escapes", (t) => {
+    const attempt = (directory: string, file = 'pc.ram') => {
+      const ground = makeGround(t);
+      const { at, report } = ground;
+      const there = at(`given/${directory}`);
+      mkdirSync(there);
+      writeFileSync(join(there, 'key'), '');
+      const scripts = [`echo x >'${there}/pc.ram'`, `cat '${there}/key'`, `echo x >${at('given/file')}`];
+      const memory = { 'qom-type': 'memory-backend-file', id: 'pc.ram', 'mem-path': join(there, file), share: true };
+      const secret = { 'qom-type': 'secret', id: 'masterKey0', format: 'raw', file: join(there, 'key') };
+      const words = [memory, secret].map((each) => JSON.stringify(each));
+      const { stdout } = run(ground, report, tries(scripts), ...words);
+      return versionOf(ground) === 0 ? 'no Landlock' : stdout.trimEnd().split('\n').join(' ');
+    };
+    const found = ['plain', 'a"b', 'a\\', 'a\nb'].map((name) => attempt(name)).concat(attempt('plain', 'other'));
+    const walled = ['yes yes no', 'yes yes no', 'yes yes no', 'no no no', 'no yes no'];
+    assert.deepEqual(found, found[0] === 'no Landlock' ? found.map(() => 'no Landlock') : walled);
+  });
+
   it('starts nothing with rules that it cannot carry out', (t) => {
     const ground = makeGround(t);
     const { at, report } = ground;
