@@ -17,7 +17,4 @@ unsigned long descriptors_raise(void);
 /* Closes every descriptor behind the standard streams but one. False with errno if that fails. */
 bool descriptors_close_but(int kept);
 
-/* Has open_by_handle_at(2) fail with EPERM from now on. NULL, or what failed with errno. */
-const char *descriptors_refuse_handles(void);
-
 #endif

@@ -10,6 +10,7 @@
  *   descriptors.h    the limit of open files, or file handles in their place
  *   walls.h          namespaces: processes, network, and a root that holds the share and no other data
  *   capabilities.h   the capabilities that the share needs
+ *   calls.h          the system calls that it is refused
  *   log.h            virtiofsd's messages, up to a bound
  *
  * Started by a link that is called root-server, it serves the root of a sandbox, as the user who owns the link. An
@@ -24,6 +25,7 @@
  * This process is the one that libvirt knows. It ends with virtiofsd's exit status, and virtiofsd does not outlive it.
  */
 #include "arguments.h"
+#include "calls.h"
 #include "capabilities.h"
 #include "descriptors.h"
 #include "layers.h"
@@ -71,9 +73,28 @@ static const char *limit_rights(const struct arguments *arguments, const struct 
 	return capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
 }
 
+/*
+ * The end of the parent, of this child too. The parent is in another PID namespace, where getppid(2) does not see it,
+ * and may have ended already: nobody reads this end of the pipe then.
+ */
+static const char *end_with_reader(int messages)
+{
+	struct pollfd fd = {.fd = messages};
+
+	/* Becoming another user clears it, and a parent of another user may not send it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return "prctl(PR_SET_PDEATHSIG)";
+	if (poll(&fd, 1, 0) < 0)
+		return "poll";
+	errno = ESRCH;
+	return fd.revents & POLLERR ? "the end of the parent" : NULL;
+}
+
 /* In the child. Returns only if it fails. */
 static int become_virtiofsd(struct arguments *arguments, const struct user *user, int messages)
 {
+	/* Nothing of the launcher's, which may have a user's keys: QEMU could have virtiofsd read its own. */
+	static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
 	const char *failed;
 
 	if (dup2(messages, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
@@ -83,14 +104,13 @@ static int become_virtiofsd(struct arguments *arguments, const struct user *user
 	if (arguments->walled && (failed = walls_enter()) != NULL)
 		return fail(failed);
 	failed = limit_rights(arguments, user);
-	if (failed == NULL && !arguments->handles)
-		failed = descriptors_refuse_handles();
+	if (failed == NULL)
+		failed = calls_refuse(arguments->handles);
+	if (failed == NULL)
+		failed = end_with_reader(STDOUT_FILENO);
 	if (failed != NULL)
 		return fail(failed);
-	/* Becoming another user has cleared it, and a parent of another user may not send it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-		return fail("prctl(PR_SET_PDEATHSIG)");
-	(void)execv(arguments->program, (char *const *)arguments->words);
+	(void)execve(arguments->program, (char *const *)arguments->words, (char *const *)environment);
 	return fail(arguments->program);
 }
 

@@ -37,15 +37,30 @@ const skip = unlessRoot('it mounts') || (existsSync(VIRTIOFSD) ? false : `there 
 
 describe('share-server without the right to make namespaces', { skip }, () => {
   it('says so, and limits capabilities all the same', (t) => {
-    const script = 'grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "$@"; exit 7';
+    const script = 'grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "$@"; echo "$PATH $LC_ALL ${LOG-}."; exit 7';
     const { code, log, directory } = serve(t, script, '--readonly');
-    const [warning, capabilities, privileges, words = ''] = readLines(log);
+    const [warning, capabilities, privileges, words = '', environment] = readLines(log);
     assert.equal(warning, 'share-server: no namespaces for virtiofsd: Operation not permitted');
     // DAC_READ_SEARCH, SETPCAP and SYS_CHROOT. virtiofsd drops the latter two.
     assert.equal(capabilities, 'CapEff:\t0000000000040104');
     assert.equal(privileges, 'NoNewPrivs:\t1');
     assert.match(words, new RegExp(`--fd=9 --shared-dir ${directory} --sandbox chroot --readonly --modcaps=-chown:`));
+    assert.equal(environment, '/usr/bin:/bin C .', "nothing of the caller's environment");
     assert.equal(code, 7, "virtiofsd's exit status");
+  });
+
+  it('refuses user namespaces, and leaves processes and threads', { skip: unlessProgram('perl') }, (t) => {
+    // unshare(2), clone(2) and clone3(2) by their numbers on x86_64 and aarch64: a new user namespace and SIGCHLD.
+    const calls = `my ($unshare, $clone) = @{{ x86_64 => [272, 56], aarch64 => [97, 220] }->{(POSIX::uname())[4]}};
+      for ([$unshare, 0x200], [$unshare, 0x10000000], [$clone, 0x10000011, 0, 0, 0, 0], [435, 0, 0]) {
+        my $result = syscall($_->[0], @$_[1 .. $#$_]); exit 0 if $result == 0 && $_->[0] == $clone;
+        print $result == 0 ? "done" : $!, "\\n"; }`;
+    const { code, log } = serve(t, `perl -MPOSIX -e '${calls}'; (echo child) | cat; exit 3`);
+    const refused = 'Operation not permitted';
+    assert.deepEqual(
+      [code, ...readLines(log).slice(1)],
+      [3, 'done', refused, refused, 'Function not implemented', 'child'],
+    );
   });
 
   it('bounds the log, and does not hold up what writes to it', (t) => {
@@ -118,6 +133,34 @@ describe('share-server by a link that is called root-server', { skip: skip || un
     while (/^State:\t[^Z]/m.test(read(`${pid}/status`))) await sleep(5);
   }
 
+  it('starts no virtiofsd that would stay, where it is killed before', { skip: unlessProgram('strace') }, async (t) => {
+    const { words, directory } = rootServer(t, '70123:70124');
+    const ids = join(directory, 'stopped');
+    // The child stops when it gets its root, which is before it asks for its end with its parent.
+    const traced = ['-f', '-qq', '-o', ids, '-e', 'inject=pivot_root:signal=SIGSTOP', '-e', 'trace=pivot_root'];
+    const tracer = spawn('strace', [...traced, 'perl', ...words], { stdio: ['pipe', 'ignore', 'ignore'] });
+    t.after(() => {
+      tracer.stdin.end();
+      tracer.kill('SIGKILL');
+    });
+    const log = () => valueOr(() => readFileSync(ids, 'latin1'), '');
+    const stopped = () => /^(\d+) +--- stopped by SIGSTOP/m.exec(log())?.[1];
+    while (stopped() === undefined) {
+      assert.deepEqual([tracer.exitCode, tracer.signalCode], [null, null], log());
+      await sleep(5);
+    }
+    const child = Number(stopped());
+    const status = readFileSync(`/proc/${child}/status`, 'latin1');
+    const parent = Number(/^PPid:\t(\d+)/m.exec(status)?.[1]);
+    process.kill(parent, 'SIGKILL');
+    while (existsSync(`/proc/${parent}`)) await sleep(5);
+    process.kill(child, 'SIGCONT');
+    t.after(() => {
+      if (existsSync(`/proc/${child}`)) process.kill(child, 'SIGKILL');
+    });
+    while (/^State:\t[^Z]/m.test(valueOr(() => readFileSync(`/proc/${child}/status`, 'latin1'), ''))) await sleep(5);
+  });
+
   it('starts nothing as root, or without namespaces', (t) => {
     for (const owner of ['0:0', '0:70124', '70123:0']) {
       const { status, stderr } = spawnSync('perl', rootServer(t, owner).words, { encoding: 'utf8', input: '' });
@@ -136,12 +179,12 @@ describe('share-server by a link that is called overlay-server', { skip: skip ||
     const link = join(directory, 'overlay-server');
     symlinkSync(hostProgram('share-server'), link);
     const fake = join(directory, 'virtiofsd');
-    const script = '#!/bin/sh\ngrep CapEff /proc/self/status; echo "$@"; flock -n "$SHARE" true || echo locked\n';
+    const script = '#!/bin/sh\ngrep CapEff /proc/self/status; echo "$@"; flock -n "$3" true || echo locked\n';
     writeFileSync(fake, script, { mode: 0o755 });
     const mounted = 'mount --bind "$0" "$1" && shift && exec setpriv --bounding-set=-sys_admin -- "$@" 9</dev/null';
     const command = [link, '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot'];
     const words = ['--mount', '--', 'sh', '-c', mounted, fake, VIRTIOFSD, ...command];
-    const run = () => spawnSync('unshare', words, { env: { ...process.env, SHARE: directory }, encoding: 'utf8' });
+    const run = () => spawnSync('unshare', words, { encoding: 'utf8' });
     return { directory, run };
   }
 
