@@ -15,6 +15,7 @@ interface Rule {
 
 /** Messages of init/root-view/main.c, which runs before libvirt. */
 const ROOT_VIEW = /^root-view: (.*)/;
+const ROOT_SERVER = /^root-view: (cannot serve the view .*)/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
@@ -61,6 +62,13 @@ const rules: readonly Rule[] = [
     code: 'disks-not-owned',
     remedy: 'keep the image on a file system that can be mounted with other owners (docs/security.md)',
     message: (_name, text) => OWN_DISKS.exec(text)?.[1] ?? text,
+  },
+  {
+    pattern: ROOT_SERVER,
+    code: 'root-server-failed',
+    remedy: () =>
+      `use ${option('rootFs', '9p')}, with a kernel that has 9p (${option('kernel.version')}) where this one has none`,
+    message: (_name, text) => `the root cannot be served over virtiofs: ${ROOT_SERVER.exec(text)?.[1] ?? text}`,
   },
   {
     pattern: ROOT_VIEW,

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { domainError, isQemuGone } from '../../../src/libvirt/errors.js';
+import { isOwnDisksError } from '../../../src/sandbox/devices/own-disks.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 test('the remedy for an existing QEMU does not say to install it', (context) => {
@@ -47,6 +48,15 @@ test('a kernel that allows no more user namespaces is no full disk', () => {
   assert.equal(domainError('x', many).code, 'disk-full');
   assert.notEqual(domainError('x', "Failed to write pid file '/run/x': Permission denied").code, 'disk-full');
   assert.equal(domainError('x', "internal error: Failed to write pid file '/run/x'").code, 'disk-full');
+});
+
+test('a server of the root that cannot be started is no matter of hiding, nor of disks', () => {
+  const error = domainError('x', 'root-view: cannot serve the view by /run/x/root-server: Too many levels');
+  assert.equal(error.code, 'root-server-failed');
+  const message = /^the root cannot be served over virtiofs: cannot serve the view by \/run\/x\/root-server: Too many/;
+  assert.match(error.message, message);
+  assert.match(error.remedy, /^use --root-fs 9p, with a kernel that has 9p \(--kernver\) where this one has none$/);
+  assert.ok(!isOwnDisksError(error));
 });
 
 test('an image is called by the path that the user gave', () => {

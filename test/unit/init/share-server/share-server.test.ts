@@ -37,7 +37,7 @@ const skip = unlessRoot('it mounts') || (existsSync(VIRTIOFSD) ? false : `there 
 
 describe('share-server without the right to make namespaces', { skip }, () => {
   it('says so, and limits capabilities all the same', (t) => {
-    const script = 'grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "$@"; echo "$PATH $LC_ALL ${LOG-}."; exit 7';
+    const script = 'grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "$@"; echo "$PATH $LC_ALL $LOG."; exit 7';
     const { code, log, directory } = serve(t, script, '--readonly');
     const [warning, capabilities, privileges, words = '', environment] = readLines(log);
     assert.equal(warning, 'share-server: no namespaces for virtiofsd: Operation not permitted');
