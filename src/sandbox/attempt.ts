@@ -144,7 +144,7 @@ export class Attempt {
   }
 
   async #reasonFor(error: unknown): Promise<unknown> {
-    const ofServer = serverError(rootShareOf(this.#prepared), error);
+    const ofServer = serverError(rootShareOf(this.#prepared), error, this.#config.rootFs);
     if (ofServer !== undefined) return ofServer;
     // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
     const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);

@@ -57,7 +57,7 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const wanted = await wantedRoot(config, facts);
   const has9p = await kernelServes({ kernel, sets: ['root-9p'] });
   const lacksWanted = wanted === '9p' && !has9p;
-  const root = lacksWanted ? ((await otherRoot(config, wanted, facts)) ?? wanted) : wanted;
+  const root = lacksWanted ? ((await otherRoot(config, facts)) ?? wanted) : wanted;
   const devices = await prepareDevices(config, { name: config.name ?? '', kind, root });
   return {
     config,

@@ -3,8 +3,9 @@
  * (init/root-view/server.h), or libvirt does.
  */
 import { spawnSync } from 'node:child_process';
-import { lchownSync, readFileSync, symlinkSync } from 'node:fs';
+import { lchownSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
@@ -18,12 +19,24 @@ import { stateBase } from '../state/state-directory.js';
 const LINK = 'root-server';
 const FLAT_LINK = 'flat-root-server';
 
-/** Whether it can show files that are nobody's in a user namespace as root's: since virtiofsd 1.12. */
+/**
+ * Whether it can show files that are nobody's in a user namespace as root's: since virtiofsd 1.12. No, if it cannot be
+ * asked. Each program is asked once by this process.
+ */
 export function translatesOwners(program: string): boolean {
-  return spawnSync(program, ['--help'], { encoding: 'utf8', timeout: ASKED_MS }).stdout.includes('--translate-uid');
+  const key = `${program} ${valueOr(() => statSync(program).mtimeMs, 0)}`;
+  const known = translating.get(key);
+  if (known !== undefined) return known;
+  const { stdout } = spawnSync(program, ['--help'], { encoding: 'utf8', timeout: ASKED_MS });
+  // Null where the program was not started.
+  const found = (stdout as string | null)?.includes('--translate-uid') ?? false;
+  translating.set(key, found);
+  return found;
 }
 
 const ASKED_MS = 5000;
+/** Whether programs translate owners, by path and time of modification. */
+const translating = new Map<string, boolean>();
 
 /** Where root-view has it listen, in the state directory. */
 const SOCKET = 'rootfs';
@@ -99,15 +112,25 @@ export function serverWords(root: Share | undefined, sockets: string, client: nu
 /** What qemu-wall and QEMU say where nothing listens, or what listened is gone. */
 const UNSERVED = new RegExp(`${SOCKET}\\b|vhost`);
 
-/** The error of a start that failed since the server of the root did; undefined: it is another one. */
-export function serverError(root: Share | undefined, error: unknown): SandboxError | undefined {
+/**
+ * The error of a start that failed since the server of the root did; undefined: it is another one.
+ * @param rootFs what was asked for. `auto` has virtiofs only where the kernel has no 9p.
+ */
+export function serverError(
+  root: Share | undefined,
+  error: unknown,
+  rootFs: SandboxConfig['rootFs'],
+): SandboxError | undefined {
   const words = root && aheadServer(root)?.lastWords();
   if (words === undefined || !(error instanceof SandboxError) || !UNSERVED.test(error.message)) return undefined;
   return new SandboxError({
     stage: 'domain',
     code: 'root-server-failed',
     message: `the root cannot be served over virtiofs: ${words}`,
-    remedy: `use ${option('rootFs', '9p')}`,
+    remedy:
+      rootFs === 'auto'
+        ? `use a kernel that has the 9p file system (${option('kernel.version')})`
+        : `use ${option('rootFs', '9p')}`,
     cause: error,
   });
 }

@@ -24,34 +24,20 @@ export interface RootFacts {
 }
 
 /**
- * What `auto` takes where kernel and host have both. 9p needs no other process, and starts sooner:
- * docs/decisions/0047.
- */
-function preferredRoot(): RootTransport {
-  return '9p';
-}
-
-/**
- * What serves the root, if the kernel has it.
+ * What serves the root, if the kernel has it. `auto` takes 9p where kernel and host have both: it needs no other process,
+ * and starts sooner (docs/decisions/0047).
  * @throws {SandboxError} `root-fs-unavailable`
  */
 export async function wantedRoot(config: SandboxConfig, facts: RootFacts): Promise<RootTransport> {
-  if (!hasChoice(config, facts)) return '9p';
-  const wanted = config.rootFs === 'auto' ? preferredRoot() : config.rootFs;
-  const obstacle = wanted === 'virtiofs' ? await virtiofsObstacle(facts) : undefined;
-  if (obstacle === undefined) return wanted;
-  if (config.rootFs === 'auto') return '9p';
-  throw unavailableError(obstacle);
+  if (config.rootFs !== 'virtiofs' || !hasChoice(config, facts)) return '9p';
+  const obstacle = await virtiofsObstacle(facts);
+  if (obstacle !== undefined) throw unavailableError(obstacle);
+  return 'virtiofs';
 }
 
-/** What serves the root where the kernel does not have what {@link wantedRoot} says; undefined: nothing. */
-export async function otherRoot(
-  config: SandboxConfig,
-  wanted: RootTransport,
-  facts: RootFacts,
-): Promise<RootTransport | undefined> {
+/** What serves the root where the kernel has no 9p; undefined: nothing. */
+export async function otherRoot(config: SandboxConfig, facts: RootFacts): Promise<RootTransport | undefined> {
   if (config.rootFs !== 'auto' || !hasChoice(config, facts)) return undefined;
-  if (wanted === 'virtiofs') return '9p';
   return (await virtiofsObstacle(facts)) === undefined ? 'virtiofs' : undefined;
 }
 
@@ -99,12 +85,20 @@ function obstacleOfUser({ kind, model }: RootFacts, program: string): Obstacle |
     };
   if (!startsAhead(kind, model))
     return { reason: `${model} confines QEMU here, which has not been tried with it`, remedy: LEAVE_OUT() };
-  const reason = reasonAgainstUserNamespaces() ?? reasonAgainstProc();
-  if (reason === undefined)
-    return translatesOwners(program)
-      ? undefined
-      : { reason: `${program} cannot translate owners`, remedy: `install virtiofsd 1.12 or newer, or ${LEAVE_OUT()}` };
-  return { reason, remedy: `allow user namespaces on this host (docs/security.md), or ${LEAVE_OUT()}` };
+  const noNamespaces = reasonAgainstUserNamespaces();
+  if (noNamespaces !== undefined)
+    return {
+      reason: noNamespaces,
+      remedy: `allow user namespaces on this host (docs/security.md), or ${LEAVE_OUT()}`,
+    };
+  const noProc = reasonAgainstProc();
+  if (noProc !== undefined) return { reason: noProc, remedy: `start the sandbox as root, or ${LEAVE_OUT()}` };
+  if (!translatesOwners(program))
+    return {
+      reason: `${program} cannot translate owners`,
+      remedy: `install virtiofsd 1.12 or newer, or ${LEAVE_OUT()}`,
+    };
+  return undefined;
 }
 
 const LEAVE_OUT = () => `leave out ${option('rootFs')}`;

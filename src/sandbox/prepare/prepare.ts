@@ -99,7 +99,7 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
     if (served) options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
     return prepared;
   } catch (error) {
-    const other = lacksRoot(error, wanted) ? await otherRoot(config, wanted, rootFacts) : undefined;
+    const other = lacks9p(error) ? await otherRoot(config, rootFacts) : undefined;
     if (other === undefined) throw error;
     const prepared = await prepareWith(other, config, facts, options).catch((another: unknown) => {
       throw lacksFeature(another) ? error : another;
@@ -109,13 +109,10 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
   }
 }
 
-/** Whether the lack is that of the root: another one is the same whatever serves it. */
-function lacksRoot(error: unknown, wanted: RootTransport): boolean {
-  return lacksFeature(error) && NAMES[wanted].test(messageOf(error));
+/** Whether the lack is that of the root, by what the errors name. Another one is the same whatever serves it. */
+function lacks9p(error: unknown): boolean {
+  return lacksFeature(error) && /\b9p/.test(messageOf(error));
 }
-
-/** How the errors name what the kernel lacks. */
-const NAMES: Readonly<Record<RootTransport, RegExp>> = { '9p': /\b9p/, virtiofs: /virtiofs/ };
 
 /** Whether the kernel, or the image that was named, lacks a module set. */
 function lacksFeature(error: unknown): boolean {

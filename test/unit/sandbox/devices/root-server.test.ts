@@ -1,49 +1,53 @@
+/** What a virtiofsd can do, and what an error of the root's server says. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import type { Share } from '../../../../src/domain/shares.js';
-import { aheadServer, serverError, serverWords, startsAhead } from '../../../../src/sandbox/devices/root-server.js';
+import { serverError, translatesOwners } from '../../../../src/sandbox/devices/root-server.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-const shareIn = (directory: string): Share => ({
-  ...{ tag: 'sandbox:rootfs', directory: '/srv', readOnly: true, transport: 'virtiofs' },
-  ...{ program: join(directory, 'root-server'), socket: join(directory, 'rootfs') },
+function programThat(t: TestContext, answer: string, mode = 0o755): string {
+  const program = join(scratchDirectory(t), 'virtiofsd');
+  writeFileSync(program, `#!/bin/sh\n${answer}\n`, { mode });
+  return program;
+}
+
+describe('a virtiofsd', () => {
+  it('translates owners if its help says so, and cannot if it cannot be asked', (t) => {
+    assert.ok(translatesOwners(programThat(t, 'echo "    --translate-uid <MAP>"')));
+    assert.ok(!translatesOwners(programThat(t, 'echo "    --cache <CACHE>"')));
+    assert.ok(!translatesOwners(programThat(t, 'true', 0o644)));
+    assert.ok(!translatesOwners('/does/not/exist'));
+  });
+
+  it('is asked again when it is another one', (t) => {
+    const program = programThat(t, 'echo "    --cache <CACHE>"');
+    assert.ok(!translatesOwners(program));
+    writeFileSync(program, '#!/bin/sh\necho --translate-uid\n');
+    utimesSync(program, 1, 1);
+    assert.ok(translatesOwners(program));
+  });
 });
 
-const qemuError = (message: string) =>
-  new SandboxError({ stage: 'domain', code: 'domain-refused', message, remedy: '' });
+describe('a root whose server has failed', () => {
+  function failed(t: TestContext, rootFs: 'auto' | 'virtiofs'): SandboxError | undefined {
+    const directory = scratchDirectory(t);
+    const program = join(directory, 'root-server');
+    writeFileSync(`${program}.log`, 'share-server: pivot_root: Invalid argument\n');
+    const root = { program, socket: join(directory, 'rootfs') } as Share;
+    const message = `qemu-wall: ${root.socket}: Connection refused`;
+    const error = new SandboxError({ stage: 'domain', code: 'domain-refused', message, remedy: 'none' });
+    return serverError(root, error, rootFs);
+  }
 
-it("root-view starts the server where nothing confines QEMU, and no daemon of root's does", () => {
-  assert.deepEqual(
-    (['embedded', 'session', 'system', 'lxc'] as const).map((kind) => startsAhead(kind, undefined)),
-    [true, true, false, false],
-  );
-  assert.equal(startsAhead('embedded', 'selinux'), false);
-});
-
-it('root-view is given the socket by its short path, and the user of QEMU', () => {
-  const share = shareIn('/long');
-  assert.deepEqual(serverWords(share, '/s', 7), ['--serve', '/long/root-server', '/s/rootfs', '7', 'auto']);
-  assert.deepEqual(serverWords({ ...share, socket: undefined }, '/s', 7), []);
-  assert.deepEqual(serverWords(undefined, '/s', 7), []);
-});
-
-it('what a server says is told only of a start that failed by it', (t) => {
-  const directory = scratchDirectory(t);
-  const share = shareIn(directory);
-  const refused = qemuError(`qemu-wall: ${directory}/rootfs: Connection refused`);
-  assert.equal(serverError(share, refused), undefined, 'it has said nothing');
-  assert.equal(aheadServer(share)?.pid(), undefined);
-  writeFileSync(join(directory, 'root-server.pid'), '4711\n');
-  writeFileSync(
-    join(directory, 'root-server.log'),
-    '[2026-11-28T19:41:12Z INFO  virtiofsd] Waiting\n[2026-11-28T19:36:06Z ERROR virtiofsd] No sandbox\nmore\n',
-  );
-  assert.equal(aheadServer(share)?.pid(), 4711);
-  assert.equal(aheadServer(share)?.lastWords(), 'No sandbox');
-  assert.match(serverError(share, refused)?.message ?? '', /^the root cannot be served over virtiofs: No sandbox$/);
-  assert.equal(serverError(share, qemuError('qemu-system-x86_64: no such machine')), undefined);
-  assert.equal(serverError({ ...share, socket: undefined }, refused), undefined, 'libvirt tells what its server says');
+  it('can have 9p where virtiofs was asked for, and another kernel where this one has no 9p', (t) => {
+    assert.equal(failed(t, 'virtiofs')?.remedy, 'use --root-fs 9p');
+    assert.equal(failed(t, 'auto')?.remedy, 'use a kernel that has the 9p file system (--kernver)');
+    assert.equal(
+      failed(t, 'auto')?.message,
+      'the root cannot be served over virtiofs: share-server: pivot_root: Invalid argument',
+    );
+  });
 });
