@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -17,7 +18,7 @@ import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { lackingKernel, unlessLackingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, exceptLogs, processesWith, qemuOf, uniqueName } from '../helpers/leftovers.js';
-import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { DAEMON, OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
@@ -128,7 +129,7 @@ for (const uri of ['qemu:///session', 'qemu:///embed']) {
   describe(`a root over virtiofs of an ordinary user over ${uri}`, { skip: unlessOrdinaryUser() }, () => {
     let user: OrdinaryUser;
     before(async () => {
-      user = await OrdinaryUser.create({ emptyStore: true });
+      user = await OrdinaryUser.create({ emptyStore: true, account: DAEMON });
       await bakeSnapshot(['-c', uri, '--with', 'root-virtiofs'], { ...user.options, env: cacheOf(user) });
     });
     after(() => user?.end());
@@ -150,6 +151,26 @@ for (const uri of ['qemu:///session', 'qemu:///embed']) {
         assert.match(out, /^\/run:\n\n\/tmp:\n/m);
         assert.match(out, /'\/etc\/x': Read-only file system/);
       });
+
+    it("shows the user's own files as its own, and those of all others as root's", async (t) => {
+      const directory = mkdtempSync('/var/tmp/virt-sandbox-root-fs-');
+      t.after(() => rmSync(directory, { recursive: true, force: true }));
+      chmodSync(directory, 0o755);
+      const owners: readonly (readonly [name: string, uid: number, gid: number])[] = [
+        ['own', user.uid, user.gid],
+        ['of-root', 0, 0],
+        ['of-a-third', 54_400, 54_401],
+        ['of-nobody', 65_534, 65_534],
+      ];
+      for (const [name, uid, gid] of owners) {
+        writeFileSync(join(directory, name), '');
+        chownSync(join(directory, name), uid, gid);
+      }
+      const paths = owners.map(([name]) => join(directory, name));
+      const { code, out, stderr } = await runSandbox(args('-v', '--', 'stat', '-c', '%u:%g', ...paths), user.options);
+      assert.deepEqual([code, out], [0, '1:1\n0:0\n0:0\n0:0\n'], stderr);
+      assert.match(stderr, /^virt-sandbox: owners: files of all other users seem to be root's inside, /m);
+    });
 
     it('can have an overlay', async () => {
       const script = 'echo of the overlay >/etc/hostname; cat /etc/hostname';

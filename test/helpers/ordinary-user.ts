@@ -9,21 +9,30 @@ import { copyCapabilities, copyFacts } from './cache.js';
 import { domainsOf, type WhereLeft } from './leftovers.js';
 import { PROGRAM, REPOSITORY, type RunOptions } from './run.js';
 
+/** A user and a group. */
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** nobody and nogroup: libvirt's daemon crashes for a user that the host does not know. */
-const UID = 65_534;
-const GID = 65_534;
+const NOBODY: Account = { uid: 65_534, gid: 65_534 };
+/** Debian's daemon, for tests to which nobody is also the number of what a user namespace does not have. */
+export const DAEMON: Account = { uid: 1, gid: 1 };
 /** A supplementary group. */
 const GROUP = 54_323;
 
 export class OrdinaryUser {
-  readonly uid = UID;
-  readonly gid = GID;
+  readonly uid: number;
+  readonly gid: number;
   readonly group = GROUP;
   readonly home: string;
   /** How virt-sandbox is run as this user. */
   readonly options: RunOptions;
 
-  private constructor(directory: string, program: string) {
+  private constructor({ uid, gid }: Account, directory: string, program: string) {
+    this.uid = uid;
+    this.gid = gid;
     this.home = directory;
     const env = {
       HOME: this.home,
@@ -41,17 +50,17 @@ export class OrdinaryUser {
    * The caller must be root. End it with {@link end}.
    *
    * The store is the one that scripts/test.mjs has baked a snapshot for, if it has: so sandboxes need not boot.
-   * @param options `emptyStore`: a store of its own, without any image
+   * @param options `emptyStore`: a store of its own, without any image, as each account but the usual one needs
    */
-  static async create({ emptyStore = false } = {}): Promise<OrdinaryUser> {
+  static async create({ emptyStore = false, account = NOBODY } = {}): Promise<OrdinaryUser> {
     const directory = mkdtempSync(join(tmpdir(), 'vs-'));
     chmodSync(directory, 0o755);
     mkdirSync(join(directory, 'run'), { mode: 0o700 });
     copyFacts(join(directory, '.cache/virt-sandbox'));
     copyCapabilities(join(directory, '.cache'));
     if (!emptyStore) linkStore(directory);
-    execFileSync('chown', ['-hR', `${UID}:${GID}`, directory]);
-    return new OrdinaryUser(directory, await programFor(directory));
+    execFileSync('chown', ['-hR', `${account.uid}:${account.gid}`, directory]);
+    return new OrdinaryUser(account, directory, await programFor(account, directory));
   }
 
   /** The directory of this user's boot images. */
@@ -110,9 +119,9 @@ async function endDaemon(pid: number): Promise<void> {
  * A path of the program that this user can reach. If only root can enter the repository, installs the program below
  * `directory`.
  */
-async function programFor(directory: string): Promise<string> {
+async function programFor({ uid }: Account, directory: string): Promise<string> {
   try {
-    execFileSync('setpriv', [`--reuid=${UID}`, '--clear-groups', 'test', '-r', `${REPOSITORY}dist/native/init`]);
+    execFileSync('setpriv', [`--reuid=${uid}`, '--clear-groups', 'test', '-r', `${REPOSITORY}dist/native/init`]);
     return PROGRAM;
   } catch {
     const prefix = join(directory, 'prefix');

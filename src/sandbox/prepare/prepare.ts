@@ -96,7 +96,10 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
   try {
     const prepared = await prepareWith(wanted, config, facts, options);
     const served = prepared.platform === 'machine' && prepared.devices.shares.some(isRoot);
-    if (served) options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
+    if (served) {
+      options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
+      tellOwners(wanted, options);
+    }
     return prepared;
   } catch (error) {
     const other = lacks9p(error) ? await otherRoot(config, rootFacts) : undefined;
@@ -105,8 +108,15 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
       throw lacksFeature(another) ? error : another;
     });
     options.onChoice?.(`root: over ${other}, because ${messageOf(error)}`);
+    tellOwners(other, options);
     return prepared;
   }
+}
+
+/** An ordinary user's virtiofsd knows no other owners: init/share-server/arguments.c */
+function tellOwners(root: RootTransport, options: LaunchOptions): void {
+  if (root !== 'virtiofs' || process.geteuid?.() === 0) return;
+  options.onChoice?.("owners: files of all other users seem to be root's inside, set-user-ID programs too");
 }
 
 /** Whether the lack is that of the root, by what the errors name. Another one is the same whatever serves it. */
