@@ -154,7 +154,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     writeFileSync(disk, Buffer.alloc(1 << 20));
     assert.equal(
       await steps('-N', 'dhcp', '--disk', `file:d=${disk}`, '-m', 'ram:/srv=1M', '-i', '/mnt/hosts=/etc/hosts'),
-      `interfaces, clock, root, system, ${home}disks, mount.0, mount.1, network, confine, resolver, includes, spawn`,
+      `interfaces, clock, root, system, disks, ${home}mount.0, mount.1, network, confine, resolver, includes, spawn`,
     );
   });
 
