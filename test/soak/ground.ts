@@ -72,7 +72,8 @@ export class Ground {
     const ground = new Ground(directory, await OrdinaryUser.create(), lxcScript);
     for (const driver of ['embed', 'user-embed'] as const) {
       say(`baking a snapshot for ${driver === 'embed' ? 'root' : 'an ordinary user'}`);
-      await ground.bake(ground.optionsOf(driver), 'create', '--warm', '--slots', SLOTS);
+      const served = driver === 'embed' ? [] : ['--with', 'root-virtiofs'];
+      await ground.bake(ground.optionsOf(driver), 'create', '--warm', '--slots', SLOTS, ...served);
     }
     return ground;
   }

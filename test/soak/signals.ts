@@ -44,7 +44,7 @@ export function rolesOf({ driver, terminal, share, network, virtiofs = false }: 
   const root = [...user, ...(share ? ['virtiofsd', 'share-server'] : [])];
   const by: Readonly<Record<Driver, readonly string[]>> = {
     embed: ['virt-qemu-run', ...root],
-    'user-embed': ['virt-qemu-run', ...user],
+    'user-embed': ['virt-qemu-run', ...(virtiofs ? ['root-view'] : []), ...user],
     system: ['root-view', ...root, 'libvirtd', 'virtlogd'],
     session: ['root-view', ...user, 'libvirtd', 'virtlogd'],
     lxc: ['libvirt_lxc', 'init', 'libvirtd'],
@@ -63,7 +63,7 @@ export function planOf(seed: number): SignalPlan {
     share: choices.chance(50),
     network: isMachine && choices.chance(40),
     disk: isMachine && choices.chance(20),
-    // By itself, so that older seeds say what they said.
+    // Drawn apart: where it is false, a seed has the plan that it had before there was this.
     virtiofs: isMachine && new Choices(seed + VIRTIOFS_SEED).chance(25),
     overlay: !isMachine && choices.chance(50),
   };
@@ -126,7 +126,8 @@ async function runOne(ground: Ground, seed: number, plan: SignalPlan, tally: Tal
     hit = value;
   };
   const isEmbedded = ['embed', 'user-embed'].includes(plan.configuration.driver);
-  const servesRoot = plan.configuration.virtiofs === true;
+  const { driver, virtiofs } = plan.configuration;
+  const servesRoot = virtiofs === true && (driver === 'session' || driver === 'user-embed');
   const onSent = (value: Hit | undefined) => onHit(value && { ...value, isEmbedded, servesRoot });
   const act = (started: Started, before: Snapshot) => deliver({ ground, plan, started, before, onHit: onSent });
   // A libvirtd that is ended keeps records of domains that end while it is away. No process is in them.
