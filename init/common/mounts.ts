@@ -28,16 +28,15 @@ const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
 const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 
 /**
- * `mmap` and `none` look every name up anew, and ask the host for the attributes. But `mmap` would keep what was read
- * of a file for as long as any program has it open; `directio` reads past that. Then pages are for mappings alone, which
- * are read ahead, as with `none` they are not: programs start faster. A kernel before 6.4 does not know `directio`, nor
- * does its `mmap` keep what was read. `loose` never asks again.
+ * `none` looks every name up anew, asks the host for the attributes, and reads past the page cache. With it nothing can
+ * be mapped to be written to, so what is not read-only has `mmap`, which would keep what was read of a file for as long
+ * as any program has it open; `directio` reads past that. A kernel before 6.4 does not know `directio`, nor does its
+ * `mmap` keep what was read. `loose` never asks again.
  */
-const P9_CACHE: Record<ShareCache, string> = {
-  auto: 'cache=mmap,directio',
-  never: 'cache=none',
-  always: 'cache=loose',
-};
+function p9Cache(cache: ShareCache, isReadOnly: boolean): string {
+  if (cache === 'always') return 'cache=loose';
+  return cache === 'never' || isReadOnly ? 'cache=none' : 'cache=mmap,directio';
+}
 
 export function rootStep(config: GuestConfig, devices: Devices): Step {
   const { root, overlay, rootOverlay, platform } = config;
@@ -166,7 +165,7 @@ function mountAt(entry: Exclude<GuestRoot, GuestStaged>, target: string, devices
   const flags = isReadOnly(entry) ? MS_RDONLY : 0;
   switch (entry.type) {
     case '9p':
-      return mountOf(entry.tag, target, '9p', flags, `${P9_OPTIONS},${P9_CACHE[entry.cache ?? 'auto']}`);
+      return mountOf(entry.tag, target, '9p', flags, `${P9_OPTIONS},${p9Cache(entry.cache ?? 'auto', entry.readOnly)}`);
     case 'virtiofs':
       return mountOf(entry.tag, target, 'virtiofs', flags, '');
     case 'image':

@@ -67,7 +67,7 @@ test('in a machine the share is mounted read-only below memory, which no path le
   const all = operations(config, { type: 'ram', mode: 0o1750, uid: 7, gid: 8 });
   assert.deepEqual(shortly(all), [
     'tmpfs /overlay mode=700',
-    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=mmap,directio',
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=none',
     'chown /overlay/upper 7:8',
     `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/upper,workdir=/overlay/work,${FLAGS}`,
     'unmount /overlay',
@@ -131,7 +131,7 @@ test('a directory keeps the layers, as a share of its own that is written to', a
   assert.deepEqual(moduleSets(made), ['console', 'root-9p', 'root-virtiofs', 'overlay']);
   assert.ok(made.guest.overlay);
   assert.deepEqual(shortly(operations(config, made.guest.overlay)).slice(1, 5), [
-    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=mmap,directio',
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=none',
     'sandbox:overlay /overlay/kept',
     'overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/kept/upper,workdir=/overlay/kept/work,' +
       FLAGS.replace('=on', '=nofollow'),
