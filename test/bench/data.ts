@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import type { Context } from './context.js';
 import { best, type Cell, type DataResult, ECHOES, measureData } from './data/measure.js';
 import { dataPage } from './data/page.js';
-import type { SystemName } from './data/systems.js';
+import { OWN, type Own, type SystemName } from './data/systems.js';
 import { type Row, timesAsLong, timesTheRate } from './row.js';
 
 /** Of the times of virtme-ng, and of bare QEMU. */
@@ -13,25 +13,25 @@ export async function dataRows(context: Context): Promise<Row[]> {
   if (process.geteuid?.() !== 0) throw new Error('it empties caches and makes a view of the files, which takes root');
   const result = await measureData(context);
   if (context.page !== undefined) writeFileSync(context.page, dataPage(result, context.describe()));
-  return [...rowsOf(result, '9p'), ...rowsOf(result, 'virtiofs')];
+  return OWN.flatMap((own) => rowsOf(result, own));
 }
 
-/** The rows of the sandbox whose root is over `rootFs`. */
-export function rowsOf({ rows, amounts, cells }: DataResult, rootFs: '9p' | 'virtiofs'): Row[] {
-  const at = (system: SystemName, name: string) => cells.get(system)?.get(name);
+/** The rows of one sandbox, beside the others. */
+export function rowsOf({ rows, amounts, cells }: DataResult, { system, title: which, bare }: Own): Row[] {
+  const at = (one: SystemName | undefined, name: string) => one && cells.get(one)?.get(name);
   const named = [
     ...rows.map(({ name, what }) => ({ name, what })),
     { name: ECHOES, what: `${amounts.echoes} one-line echoes` },
   ];
   return named.flatMap(({ name, what }) => {
-    const own = at(`ours-${rootFs}`, name);
+    const own = at(system, name);
     if (own === undefined) return [];
-    const full = `${what} (root over ${rootFs})`;
+    const full = `${what} (${which})`;
     if ('failure' in own) return [{ what: full, skipped: own.failure }];
     if (own.isMore) return [{ what: full, skipped: `it takes more than ${own.quantity.amount} s` }];
     const beside: [string, Cell | undefined, number][] = [
       ['virtme-ng', best(at('virtme-virtiofs', name), at('virtme-9p', name)), MOST.virtme],
-      ['bare QEMU', at(`bare-${rootFs}`, name), MOST.bare],
+      ['bare QEMU', at(bare, name), MOST.bare],
     ];
     return beside.flatMap(([title, cell, most]) => {
       if (cell === undefined || 'failure' in cell) return [];

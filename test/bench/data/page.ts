@@ -1,7 +1,7 @@
 /** Writes docs/data-path.md: the figures of one run of the benchmark `data`. */
 import { markdown } from '../../../src/bench/result/markdown.js';
 import { best, type Cell, type DataResult, ECHOES } from './measure.js';
-import type { SystemName } from './systems.js';
+import { OWN, type SystemName } from './systems.js';
 
 /** @param machine one line that says of which versions and which machine the figures are */
 export function dataPage(result: DataResult, machine: string): string {
@@ -68,17 +68,17 @@ function secondsTable(result: DataResult): Table {
 function ratioTable(result: DataResult): Table {
   const { cells } = result;
   const rows = named(result).map(({ name, what }) => {
-    const at = (system: SystemName) => cells.get(system)?.get(name);
+    const at = (system: SystemName | undefined) => system && cells.get(system)?.get(name);
     const virtme = best(at('virtme-virtiofs'), at('virtme-9p'));
     return [
       what,
-      ...(['9p', 'virtiofs'] as const).flatMap((rootFs) => [
-        ratioText(at(`ours-${rootFs}`), virtme),
-        ratioText(at(`ours-${rootFs}`), at(`bare-${rootFs}`)),
+      ...OWN.flatMap(({ system, bare }) => [
+        ratioText(at(system), virtme),
+        ...(bare ? [ratioText(at(system), at(bare))] : []),
       ]),
     ];
   });
-  const head = ['root over 9p ÷ virtme-ng', '÷ bare QEMU', 'root over virtiofs ÷ virtme-ng', '÷ bare QEMU'];
+  const head = OWN.flatMap(({ title, bare }) => [`${title} ÷ virtme-ng`, ...(bare ? ['÷ bare QEMU'] : [])]);
   return [['', ...head], rows];
 }
 

@@ -15,6 +15,7 @@ export type SystemName =
   | 'host'
   | 'ours-9p'
   | 'ours-virtiofs'
+  | 'ours-always'
   | 'virtme-virtiofs'
   | 'virtme-9p'
   | 'bare-9p'
@@ -31,18 +32,32 @@ export interface System {
   run<Result>(directory: string, drive: (streams: Streams) => Promise<Result>): Promise<Result>;
 }
 
+/** A sandbox that is compared with others. */
+export interface Own {
+  readonly system: SystemName;
+  readonly title: string;
+  /** The bare QEMU with the same root, mounted with the same options. */
+  readonly bare?: SystemName;
+}
+
+export const OWN: readonly Own[] = [
+  { system: 'ours-9p', title: 'root over 9p', bare: 'bare-9p' },
+  { system: 'ours-virtiofs', title: 'root over virtiofs', bare: 'bare-virtiofs' },
+  { system: 'ours-always', title: '`--root-cache always`' },
+];
+
 const KEPT_ERRORS = 4096;
 const ALL: readonly Group[] = ['root', 'directory'];
 
 export function systemsOf(context: Context): System[] {
   const { virtme } = context;
-  const ours = (rootFs: '9p' | 'virtiofs', groups: readonly Group[]): System => ({
-    name: `ours-${rootFs}`,
+  const ours = (rootFs: '9p' | 'virtiofs', groups: readonly Group[], rest: readonly string[] = []) => ({
+    name: `ours-${rootFs}` as const,
     title: `virt-sandbox, root over ${rootFs}`,
     groups,
-    run: (directory, drive) =>
+    run: <Result>(directory: string, drive: (streams: Streams) => Promise<Result>) =>
       runProgram(
-        [context.program, ...sandboxOptions(context, rootFs, directory), '--', ...workCommand(TARGET, true)],
+        [context.program, ...sandboxOptions(context, rootFs, directory), ...rest, '--', ...workCommand(TARGET, true)],
         drive,
       ),
   });
@@ -55,6 +70,11 @@ export function systemsOf(context: Context): System[] {
   return [
     ours('9p', ALL),
     ours('virtiofs', ['root']),
+    {
+      ...ours('9p', ALL, ['--root-cache', 'always']),
+      name: 'ours-always',
+      title: 'virt-sandbox, 9p, `--root-cache always`',
+    },
     ...('missing' in virtme ? [] : virtmeSystems(context, virtme)),
     bare('9p', ALL),
     bare('virtiofs', ['root']),
