@@ -30,8 +30,9 @@ ${failures(result)}## How it is measured
 - **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* has a
   writable \`host-bind\`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to write to;
   *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command line, its devices
-  and its mount options, and file servers that were started by hand: no libvirt, no launcher. *This host* runs the rows
-  without a machine, once, with full caches.
+  and its mount options, and file servers that were started by hand: no libvirt, no launcher. Its virtiofsd for the root
+  is root and has file handles (\`--inode-file-handles=prefer\`); that of the sandbox is a user without capabilities, and
+  keeps a descriptor for each file instead. *This host* runs the rows without a machine, once, with full caches.
 - **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
   it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
   guest. The caches of the host are full, for all.
