@@ -190,7 +190,11 @@ export const details = {
     ],
   },
   'print-xml': { text: ['Prints the domain XML that libvirt would get, and exits.'] },
-  'dry-run': { text: ['Finds or builds the boot image, says which image and why, and exits.'] },
+  'dry-run': {
+    text: [
+      'Finds or builds the boot image, says which image and why, what serves the root, and if the start would be warm, and exits.',
+    ],
+  },
   json: { text: ['With `--dry-run`: prints JSON.'] },
   verbose: {
     text: [

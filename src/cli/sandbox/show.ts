@@ -2,6 +2,7 @@
 import { withHomeMount } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { domainXml } from '../../sandbox/devices/machine-options.js';
+import { rootShareOf } from '../../sandbox/domain-parts.js';
 import { prepare } from '../../sandbox/prepare/prepare.js';
 import type { Prepared } from '../../sandbox/prepare/prepared.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
@@ -32,6 +33,7 @@ function choicesOf(prepared: Prepared): Choices {
   const { connection } = prepared;
   if (prepared.platform === 'container') return { uri: connection.uri };
   const { image, acceleration, snapshot } = prepared;
+  const root = rootShareOf(prepared);
   return {
     image: image.directory,
     kernel: image.kernel,
@@ -41,6 +43,7 @@ function choicesOf(prepared: Prepared): Choices {
     built: image.fresh,
     uri: connection.uri,
     acceleration,
+    ...(root ? { rootFs: root.transport } : {}),
     boot: snapshot ? 'warm' : 'cold',
     ...(snapshot ? { warmImage: snapshot.directory } : {}),
   };
