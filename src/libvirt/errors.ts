@@ -253,43 +253,11 @@ function unescapeXml(text: string): string {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
 }
 
-/** The error for a daemon that cannot be connected to; `message` is libvirt's. */
-export function connectError(uri: string, message: string): SandboxError {
-  return new SandboxError({
-    stage: 'libvirt',
-    code: 'libvirt-unreachable',
-    message: `cannot connect to ${uri}: ${tidy(message)}`,
-    remedy:
-      REMEDIES[uri]?.() ??
-      `install the libvirt daemon (Debian: libvirt-daemon), or leave out ${shortOption('connect')} to do without a daemon`,
-  });
-}
-
-/** The error for a daemon that accepts connections and does not answer. */
-export function silentError(uri: string, milliseconds: number): SandboxError {
-  const instead = uri === 'lxc:///' ? 'for a virtual machine' : 'to do without a daemon';
-  return new SandboxError({
-    stage: 'libvirt',
-    code: 'libvirt-silent',
-    message: `the daemon of ${uri} has not answered within ${milliseconds / 1000} s`,
-    remedy: `see what it waits for (is it stopped?), restart it, or leave out ${shortOption('connect')} ${instead}`,
-  });
-}
-
-const REMEDIES: Readonly<Record<string, () => string>> = {
-  'qemu:///system': () =>
-    `start libvirtd (as root: libvirtd -d), or leave out ${shortOption('connect')} to do without a daemon`,
-  'qemu:///session': () =>
-    `leave out ${shortOption('connect')} to do without a daemon; else see why it does not start, as an ordinary user with a short XDG_RUNTIME_DIR: libvirtd -v`,
-  'lxc:///': () =>
-    `start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out ${shortOption('connect')} for a virtual machine`,
-};
-
 /** Lines that say nothing about a failure. */
 const NOTES = /^(?:info|warning) :|^Please use |^root-view note: |deprecated/;
 
 /** Joins a message into one line, without the time stamps and levels of a log. */
-function tidy(message: string): string {
+export function tidy(message: string): string {
   return message
     .split('\n')
     .map((line) =>

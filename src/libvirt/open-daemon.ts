@@ -1,9 +1,9 @@
 /** Connects to the daemon of libvirt that has a driver, and starts that of a session. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isOutOfFiles, isSystemError, messageOf } from '../util/errors.js';
+import { connectError, silentError } from './connect-errors.js';
 import { type DaemonKind, URI } from './connection.js';
 import { daemonSockets } from './daemon-sockets.js';
-import { connectError, silentError } from './errors.js';
 import { CallError, DaemonClient } from './rpc/client.js';
 import { startSessionDaemon } from './session-daemon.js';
 import { fitsSocket } from './socket-path.js';
