@@ -2,12 +2,10 @@
  * One attempt to start what was prepared: claims the name, starts the domain, sets up the guest. If anything fails,
  * nothing is left.
  */
-import { hasApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
 import type { Domain } from '../libvirt/connection.js';
-import { isQemuGone } from '../libvirt/errors.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
@@ -16,15 +14,15 @@ import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
-import { overlayImageReason } from './devices/overlay-image.js';
-import { overlayReason, prepareOverlay } from './devices/overlay-server.js';
+import { prepareOverlay } from './devices/overlay-server.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
-import { makeRootServer, serverError, serverWords } from './devices/root-server.js';
-import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
+import { makeRootServer } from './devices/root-server.js';
+import { viewPoint } from './devices/root-view.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import { partsOfDomain, rootShareOf } from './domain-parts.js';
+import { failureReason } from './failure-reason.js';
 import { factsOf, type Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
@@ -33,8 +31,8 @@ import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
 import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
-import { loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { copyTimeoutError, goneError } from './start/boot-errors.js';
+import { loadMachine } from './snapshot/restore.js';
+import { copyTimeoutError } from './start/boot-errors.js';
 import { watchDisks } from './start/disk-watch.js';
 import { DomainRun } from './start/domain-run.js';
 import { runBooting, runRestored } from './start/run-machine.js';
@@ -44,6 +42,7 @@ import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
 import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
+import { commandBefore, warnIfAllIsSeen } from './view-of-root.js';
 
 /** One attempt: a domain that boots, or that is restored from a snapshot. */
 export class Attempt {
@@ -97,7 +96,8 @@ export class Attempt {
       const found = { user: this.#user, disks: this.#ownDisks?.disks, state: this.#run.state };
       const parts = await partsOfDomain(this.#prepared, found);
       const xml = domainXml(this.#config, parts, this.#options, sockets, confinement);
-      const before = this.#viewRoot();
+      const disks = this.#ownDisks?.words ?? [];
+      const before = commandBefore(this.#config, this.#prepared, { name, sockets, disks, client: this.#user?.uid });
       const { terminalFd } = this.#options;
       this.#run.start(xml, {
         ...(before === undefined ? {} : { before }),
@@ -115,12 +115,14 @@ export class Attempt {
       this.#isRunning = true;
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
-      this.#warnIfAllIsSeen();
+      warnIfAllIsSeen(this.#config, this.#prepared, this.#options);
       this.#tellGaps();
       return this.#launched(channel, domain);
     } catch (error) {
       this.#shares.end();
-      const reason = await this.#reasonFor(error);
+      const restoring = this.#isLoaded ? undefined : this.#snapshot;
+      const reached = { run: this.#run, guest: this.#guest, restoring, isRunning: this.#isRunning };
+      const reason = await failureReason(error, this.#config, this.#prepared, reached);
       // Why it failed counts more than what cannot be removed.
       const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       await ending.finally(async () => {
@@ -141,20 +143,6 @@ export class Attempt {
     const [monitor, qemuPid] = [this.#monitor, () => this.#run.qemuPid()];
     const served = { network, givenDisks, shares, monitor, qemuPid };
     return { ...facts, channel, state, guest, domain, connection, console, ...served };
-  }
-
-  async #reasonFor(error: unknown): Promise<unknown> {
-    const ofServer = serverError(rootShareOf(this.#prepared), error, this.#config.rootFs);
-    if (ofServer !== undefined) return ofServer;
-    // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
-    const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);
-    if (this.#isRunning && ofQemu)
-      return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
-    const reason = overlayReason(this.#prepared.devices.shares, error);
-    if (reason !== error) return reason;
-    const isRestoring = this.#snapshot !== undefined && !this.#isLoaded;
-    const found = isRestoring ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
-    return overlayImageReason(found, this.#prepared.devices.disks);
   }
 
   #tellFailure(error: unknown): void {
@@ -212,21 +200,6 @@ export class Attempt {
     return devices.disks.length === 0 || point === undefined ? undefined : ownDisks(devices.disks, point, uid);
   }
 
-  /** The command that makes the view of the host's files, and disks beside it; undefined if there is neither. */
-  #viewRoot(): string[] | undefined {
-    const root = rootShareOf(this.#prepared);
-    const directory = root?.directory;
-    const disks = this.#ownDisks?.words ?? [];
-    if (directory === undefined && disks.length === 0) return undefined;
-    const { connection, devices } = this.#prepared;
-    const hasNetwork = devices.interfaces.some(({ passt }) => passt === undefined);
-    const server = serverWords(root, this.#run.state.sockets, this.#user?.uid);
-    const facts = { name: this.#run.name, kind: connection.kind, directory, disks, server, hasNetwork };
-    const command = viewCommand(this.#config, facts);
-    if (command === undefined) linkToAll(this.#config, facts);
-    return command;
-  }
-
   #confineQemu(): Emulator | undefined {
     const prepared = this.#prepared;
     if (prepared.platform === 'container') return undefined;
@@ -244,11 +217,6 @@ export class Attempt {
   #tellGaps(): void {
     const gaps = this.#checkWall();
     if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
-  }
-
-  #warnIfAllIsSeen(): void {
-    if (rootShareOf(this.#prepared) === undefined || !seesAll(this.#config, this.#run.name)) return;
-    this.#options.onWarning?.(ALL_IS_SEEN);
   }
 
   /** The machine's monitor, before the machine runs. */
