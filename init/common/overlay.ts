@@ -59,7 +59,9 @@ export function overlayCalls(
     lower,
     ...upperCalls(overlay, directory, devices),
     call(mountOf('overlay', NEW_ROOT, 'overlay', flags, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
-    // Nobody inside finds a path to them.
+    // For virt-sandbox-ctl diff. What the host keeps it reads itself.
+    ...(overlay.type === 'virtiofs' ? [] : [call({ op: 'keep', path: directory })]),
+    // Nobody inside finds a path to them, but through the init's descriptor, with all capabilities.
     call({ op: 'unmount', path: OVERLAY, flags: MNT_DETACH }),
   ];
 }

@@ -5,9 +5,9 @@
  */
 import { constants } from 'node:os';
 import { dirname } from 'node:path/posix';
-import { type Guest, type IdRange, OperationError } from '../../src/protocol/operations.js';
+import { type Guest, type IdRange, type Operation, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig, GuestHidden } from './config.js';
-import { NEW_ROOT } from './step.js';
+import { MS_NODEV, MS_NOSUID, mountOf, NEW_ROOT } from './step.js';
 
 /** The step of a start in which it happens. */
 export const OVERLAY_STEP = 'overlay';
@@ -34,6 +34,10 @@ const LOCKS = [
 
 /** How errors begin of the user namespace with the owners of files: init/root-overlay/layers.c */
 const OF_IDS = 'cannot make the ids of ';
+
+/** Where the layers are while the overlays are made, and how large a file counts: init/root-overlay/layers.c */
+const STAGE = '/dev/.overlay';
+const BYTES_PER_INODE = 4096;
 
 /** In milliseconds. A busy host takes its time with a mount. */
 const TIMEOUT = 60_000;
@@ -63,7 +67,10 @@ export class RootOverlayError extends Error {
 export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<string[]> {
   const argv = overlayArguments(config);
   if (argv === undefined) return [];
-  const { value } = await guest.call({ op: 'run', argv, environment: [], stdin: new Uint8Array(), timeout: TIMEOUT });
+  const staged = stageCalls(config.rootOverlay?.bytes ?? 0).map((operation) => guest.call(operation));
+  const running = guest.call({ op: 'run', argv, environment: [], stdin: new Uint8Array(), timeout: TIMEOUT });
+  // The first that fails is the reason of the others.
+  const [{ value }] = await Promise.all([running, ...staged]);
   const said = new TextDecoder().decode(value.output).trim();
   if (value.status !== 0) {
     const [, errno = '0', reason] = /^root-overlay: (\d+) (.*)/m.exec(said) ?? [];
@@ -77,6 +84,16 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
     const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
     return mount === undefined ? [] : [`${mount} stays read-only: ${reason}`];
   });
+}
+
+/** Memory for the upper layers, which the init holds open for virt-sandbox-ctl diff when no path leads there. */
+function stageCalls(bytes: number): Operation[] {
+  const options = `mode=755,uid=0,gid=0,size=${bytes},nr_inodes=${Math.floor(bytes / BYTES_PER_INODE)}`;
+  return [
+    { op: 'mkdir', path: STAGE, mode: 0o755 },
+    mountOf('tmpfs', STAGE, 'tmpfs', MS_NOSUID | MS_NODEV, options),
+    { op: 'keep', path: STAGE },
+  ];
 }
 
 /**

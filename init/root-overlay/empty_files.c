@@ -22,6 +22,8 @@ static void renew(int directory, const char *name, const struct stat *status)
 		return;
 	if (fchown(fd, status->st_uid, status->st_gid) == 0)
 		(void)fchmod(fd, status->st_mode & PERMISSIONS);
+	/* It counts as unchanged then. */
+	(void)futimens(fd, (const struct timespec[]){status->st_atim, status->st_mtim});
 	(void)close(fd);
 }
 

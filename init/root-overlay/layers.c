@@ -48,8 +48,11 @@ static int make_stage(uint64_t bytes)
 
 	(void)snprintf(options, sizeof(options), "mode=755,size=%" PRIu64 ",nr_inodes=%" PRIu64, bytes,
 		       bytes / BYTES_PER_INODE);
-	if (mkdir(STAGE, 0755) != 0 || mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0 ||
-	    mount(NULL, STAGE, NULL, MS_PRIVATE, NULL) != 0 || chdir(STAGE) != 0)
+	/* The init may have mounted it there, to hold it open: init/common/root-overlay.ts. */
+	if (mkdir(STAGE, 0755) == 0 ? mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0
+				    : errno != EEXIST)
+		return -1;
+	if (mount(NULL, STAGE, NULL, MS_PRIVATE, NULL) != 0 || chdir(STAGE) != 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
 		if (mkdir(FOLDERS[i], 0755) != 0)

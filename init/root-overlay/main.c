@@ -18,7 +18,8 @@
  * host cannot be read. The ids are only for who owns what, and the upper one is mounted by root: it has to give the
  * files that it copies to others.
  *
- * Nothing stays but the mounts at ROOT. No path leads to the layers.
+ * Nothing stays but the mounts at ROOT. No path leads to the layers: the init may hold them open, if it has mounted the
+ * stage itself (layers.c).
  */
 #include "arguments.h"
 #include "layers.h"

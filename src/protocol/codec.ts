@@ -48,6 +48,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   arrange: Proc.ARRANGE,
   userNamespace: Proc.USER_NAMESPACE,
   mapMount: Proc.MAP_MOUNT,
+  keep: Proc.KEEP,
   control: Proc.CONTROL,
 };
 
@@ -73,6 +74,7 @@ function encodeArguments(operation: Operation): Buffer {
     case 'switchRoot':
     case 'listDir':
     case 'readLink':
+    case 'keep':
       w.str(operation.path);
       break;
     case 'linkUp':

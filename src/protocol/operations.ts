@@ -138,7 +138,9 @@ export type Operation =
       readonly target: string;
       /** MapFlag bits. */
       readonly flags: number;
-    };
+    }
+  /** Holds a directory open as KEPT_FD of wire.ts, also when no path leads to it any more. */
+  | { readonly op: 'keep'; readonly path: string };
 
 export type OperationName = Operation['op'];
 

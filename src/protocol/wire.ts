@@ -29,6 +29,9 @@ export const MAX_PROCESSES = 256;
 /** The longest time limit of a process, in milliseconds: a u32. */
 export const MAX_TIME_LIMIT = 0xffff_ffff;
 
+/** The init's descriptor of the directory of KEEP. */
+export const KEPT_FD = 100;
+
 /** Name of the virtio-serial port that carries the channel. */
 export const CHANNEL_NAME = 'org.virt-sandbox.channel.0';
 
@@ -75,6 +78,7 @@ export const Proc = {
   ARRANGE: 63,
   USER_NAMESPACE: 64,
   MAP_MOUNT: 65,
+  KEEP: 66,
   /** Not of a guest: a holder of a sandbox answers it, see src/control/server.ts. */
   CONTROL: 80,
 } as const;

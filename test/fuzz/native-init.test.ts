@@ -53,6 +53,7 @@ const CALLS: Record<
   CLEAR_MEMORY: u32(1),
   USER_NAMESPACE: Buffer.concat([u32(1), u32(6), ...[0, 0x7000_0000, 65_536, 0, 0x7000_0000, 65_536].map(u32)]),
   MAP_MOUNT: Buffer.concat([str('/dev/.sandbox/a'), str('/mnt'), u32(1)]),
+  KEEP: str('/overlay'),
   TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),
 };
 

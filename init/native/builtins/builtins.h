@@ -49,5 +49,6 @@ void builtin_watch(char **argv);
 void builtin_write(char **argv);
 void builtin_pack(char **argv);
 void builtin_unpack(char **argv);
+void builtin_layer(char **argv);
 
 #endif

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void write_record(const char *name, const struct stat *status, const char *target, size_t target_size)
+void entry_put(const char *name, const struct stat *status, const char *target, size_t target_size)
 {
 	record_begin();
 	record_text(name, strlen(name));
@@ -37,7 +37,7 @@ int entry_write(int directory, const char *path, const char *name, bool follow)
 			return -1;
 		target_size = 0;
 	}
-	write_record(name, &status, target, (size_t)target_size);
+	entry_put(name, &status, target, (size_t)target_size);
 	return 0;
 }
 
@@ -45,5 +45,5 @@ void entry_write_unknown(const char *name)
 {
 	const struct stat nothing = {0};
 
-	write_record(name, &nothing, "", 0);
+	entry_put(name, &nothing, "", 0);
 }

@@ -3,6 +3,11 @@
 #define VS_BUILTIN_ENTRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* Writes a record. `target` is where a link leads. */
+void entry_put(const char *name, const struct stat *status, const char *target, size_t target_size);
 
 /*
  * Writes the record of a file under `name`.

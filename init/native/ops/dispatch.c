@@ -57,6 +57,7 @@ static const struct operation {
 	{VS_PROC_CLEAR_MEMORY, 0, "clear_memory", op_clear_memory},
 	{VS_PROC_USER_NAMESPACE, CHANGES_MACHINE, "user_namespace", op_user_namespace},
 	{VS_PROC_MAP_MOUNT, CHANGES_MACHINE, "map_mount", op_map_mount},
+	{VS_PROC_KEEP, 0, "keep", op_keep},
 };
 
 /* The call that runs now, and how to answer it. */

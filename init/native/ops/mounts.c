@@ -42,6 +42,25 @@ int op_unmount(struct call *call)
 	return 0;
 }
 
+/*
+ * The mount with the directory may be gone from all paths then. Only a process with the capabilities of this one may
+ * follow a link of /proc/1/fd: ptrace(2), PTRACE_MODE_READ_FSCREDS.
+ */
+int op_keep(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	int error = call_arguments(call);
+	int fd;
+
+	if (error != 0)
+		return error;
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || dup3(fd, VS_KEPT_FD, O_CLOEXEC) < 0)
+		error = call_fail(call, errno, "keep(%s)", path);
+	fd_close(&fd);
+	return error;
+}
+
 int op_sync(struct call *call)
 {
 	int error = call_arguments(call);

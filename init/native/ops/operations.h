@@ -10,7 +10,7 @@
 typedef int operation_function(struct call *call);
 
 /* mounts.c */
-operation_function op_mount, op_unmount, op_switch_root, op_sync;
+operation_function op_mount, op_unmount, op_switch_root, op_keep, op_sync;
 /* ids.c */
 operation_function op_user_namespace, op_map_mount;
 /* files.c */

@@ -16,6 +16,7 @@
 #define VS_STDIN_WINDOW_BYTES 524288
 #define VS_OUTPUT_WINDOW_BYTES 1048576
 #define VS_MAX_PROCESSES 256
+#define VS_KEPT_FD 100
 
 #define VS_CHANNEL_NAME "org.virt-sandbox.channel.0"
 #define VS_SHELL_NAME "org.virt-sandbox.shell.0"
@@ -59,6 +60,7 @@
 #define VS_PROC_ARRANGE 63
 #define VS_PROC_USER_NAMESPACE 64
 #define VS_PROC_MAP_MOUNT 65
+#define VS_PROC_KEEP 66
 #define VS_PROC_CONTROL 80
 
 #define VS_TYPE_MESSAGE 0

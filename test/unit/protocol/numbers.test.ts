@@ -46,6 +46,7 @@ test('the native init has the numbers of wire.ts', async () => {
     ['STDIN_WINDOW_BYTES', wire.STDIN_WINDOW_BYTES],
     ['OUTPUT_WINDOW_BYTES', wire.OUTPUT_WINDOW_BYTES],
     ['MAX_PROCESSES', wire.MAX_PROCESSES],
+    ['KEPT_FD', wire.KEPT_FD],
     ['CHANNEL_NAME', wire.CHANNEL_NAME],
     ['SHELL_NAME', wire.SHELL_NAME],
     ...GROUPS.flatMap(([prefix, members]) => group(prefix, members)),

@@ -25,7 +25,7 @@ static const struct shape {
 	{VS_PROC_STAT, "su"},           {VS_PROC_CHOWN, "suu"},     {VS_PROC_CHMOD, "su"},
 	{VS_PROC_MKNOD, "suuu"},        {VS_PROC_READ_LINK, "s"},   {VS_PROC_CONFIGURE, "s"},
 	{VS_PROC_SESSIONS, "s"},        {VS_PROC_TERMINAL, "sll"},  {VS_PROC_CLEAR_MEMORY, "u"},
-	{VS_PROC_USER_NAMESPACE, "un"}, {VS_PROC_MAP_MOUNT, "ssu"},
+	{VS_PROC_USER_NAMESPACE, "un"}, {VS_PROC_MAP_MOUNT, "ssu"}, {VS_PROC_KEEP, "s"},
 };
 
 /* The tree and the program are those that target `calls` has. */

@@ -65,8 +65,8 @@ function run(t: TestContext, words: readonly string[], before: string, after: st
   const { root, view } = makeGround(t);
   const earlier = listTree(root);
   const script = `${PRELUDE}
-    ${before}
     mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3
+    ${before}
     "$program" "$@" $view ${BYTES} && echo done || echo failed
     ${after}
     ls -A /dev`;
@@ -113,6 +113,18 @@ describe('a root with mounts', { skip }, () => {
       'mine',
       "cat: can't open 'closed/file': Permission denied",
     ]);
+  });
+
+  it('has its layers where the init has mounted a file system for them, and holds it open', (t) => {
+    const lines = run(
+      t,
+      [...MAPPED, '--empty', '/lock'],
+      'mkdir /dev/.overlay; mount -t tmpfs none /dev/.overlay; exec 8< /dev/.overlay',
+      `inside 'echo new > open/made; cat open/made'
+       cat /proc/self/fd/8/upper/0/open/made
+       [ "$(stat -c %.9Y /proc/self/fd/8/upper/0/lock)" = "$(stat -c %.9Y $root/lock)" ] && echo unchanged`,
+    );
+    assert.deepEqual(lines, ['done', 'new', 'new', 'unchanged']);
   });
 
   it('has an overlay for each, with the ACL of its topmost directory', (t) => {
