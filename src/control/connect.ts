@@ -5,6 +5,7 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
+import type { Change } from '../sandbox/overlay/walk.js';
 import type { SandboxProcess } from '../sandbox/process/process.js';
 import type { ProcessExit, SpawnOptions } from '../sandbox/process/types.js';
 import { Session } from '../sandbox/session.js';
@@ -101,6 +102,18 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
   async startApplication(command: readonly string[], options: SpawnOptions): Promise<SandboxProcess> {
     const [, process] = await Promise.all([this.ask({ ask: 'application' }), this.spawn(command, options)]);
     return process;
+  }
+
+  /**
+   * What it has changed of its root, where the layers are inside; undefined: it has none there.
+   * @throws {SandboxError} as `changesInside`
+   * @internal
+   */
+  async changes(): Promise<Change[] | undefined> {
+    const { overlay, root, guest } = this.record;
+    if (overlay === undefined) return undefined;
+    const { changesInside } = await import('../sandbox/overlay/changes-inside.js');
+    return changesInside({ name: this.name, channel: this.#channel, guest, root, overlay });
   }
 
   /** Ends the connection, and with it what was started over it. A holder that reads nothing is not waited for. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
+import type { RecordedOverlay } from '../sandbox/overlay/recorded.js';
 import { isSystemError } from '../util/errors.js';
 import { readPlainFile } from '../util/small-files.js';
 
@@ -50,6 +51,8 @@ export interface SandboxRecord {
   /** The host directory that is the root inside. */
   readonly root: string;
   readonly mounts: readonly RecordedMount[];
+  /** What is laid over the root, inside; undefined: nothing, or what a directory of the host keeps. */
+  readonly overlay?: RecordedOverlay | undefined;
   /** How processes are started in it. What only its start needed is left out. */
   readonly guest: GuestConfig;
 }
@@ -74,6 +77,8 @@ const guestSchema = v.object({
   cwd: v.optional(text),
 });
 
+const ranges = list(v.object({ inside: id, outside: id, count: id }));
+
 const schema = v.object({
   version: v.literal(1),
   name: v.pipe(text, v.minLength(1), v.maxLength(255)),
@@ -92,6 +97,7 @@ const schema = v.object({
   detached: v.boolean(),
   root: text,
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
+  overlay: v.optional(v.object({ hasOwners: v.boolean(), ids: v.optional(v.object({ uids: ranges, gids: ranges })) })),
   guest: guestSchema,
 });
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { peerOf } from '../sandbox/state/peer.js';
 import { settlesWithin } from '../util/promises.js';
@@ -118,6 +119,7 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
       target: mount.target,
       source: 'source' in mount ? mount.source : undefined,
     })),
+    overlay: recordedOverlay(guest),
     guest: recordedGuest(guest),
   };
 }

@@ -58,6 +58,14 @@ export async function said(args: readonly string[], options: RunOptions = {}): P
   return out;
 }
 
+/** Asserts that {@link ctl} fails: status 125, nothing on stdout, and on stderr one line with message and remedy. */
+export async function fails(args: readonly string[], pattern: RegExp, options: RunOptions = {}): Promise<void> {
+  const { code, out, stderr } = await ctl(args, options);
+  assert.deepEqual({ code, out }, { code: 125, out: '' }, stderr);
+  assert.match(stderr, /^virt-sandbox-ctl: [a-z]+: [^;\n]+; .+\n$/);
+  assert.match(stderr, pattern);
+}
+
 /** Starts a detached sandbox, and ends it after the test. @returns its name */
 export async function detached(t: TestContext, uri: string, wanted: Wanted = {}, how: How = {}): Promise<string> {
   const name = await startDetached(uri, wanted, how);

@@ -1,10 +1,12 @@
 /** virt-sandbox-ctl diff: what a sandbox has changed of its root. */
 import { readlinkSync } from 'node:fs';
 import { hostPath } from '../../config/path.js';
+import { connectSandbox } from '../../control/connect.js';
 import { opaqueByAttribute } from '../../sandbox/devices/overlay-attributes.js';
-import { type Change, type Kind, overlayChanges } from '../../sandbox/devices/overlay-changes.js';
-import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { overlayChanges } from '../../sandbox/devices/overlay-changes.js';
+import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { overlayLink } from '../../sandbox/devices/overlay-server.js';
+import type { Change, Kind } from '../../sandbox/overlay/walk.js';
 import { findRunning } from '../../sandbox/state/running.js';
 import { oneLine, SandboxError, valueOr } from '../../util/errors.js';
 import { printJson, printLines } from '../output.js';
@@ -20,7 +22,7 @@ const KINDS: readonly (readonly [key: string, kind: Kind])[] = [
 export async function diff(args: CtlArguments): Promise<number> {
   const asJson = wantsJson(args, 'diff');
   const [word = ''] = args.words;
-  const changes = overlayChanges(await overlayOf(word), opaqueByAttribute());
+  const changes = isDirectory(word) ? changesKeptIn(word) : await changesOfSandbox(word);
   if (!asJson) await printLines(changes.map(({ kind, path }) => `${kind} ${oneLine(path)}`));
   else await printJson(Object.fromEntries(KINDS.map(([key, kind]) => [key, pathsOf(changes, kind)])));
   return 0;
@@ -30,25 +32,34 @@ function pathsOf(changes: readonly Change[], kind: Kind): string[] {
   return changes.filter((change) => change.kind === kind).map(({ path }) => path);
 }
 
-/** A directory begins with `/` or a dot: USER/NAME is a sandbox. */
-async function overlayOf(word: string): Promise<KeptOverlay> {
+/** It begins with `/` or a dot: USER/NAME is a sandbox. */
+function isDirectory(word: string): boolean {
+  return /^(?:\/|\.\.?(?:\/|$))/.test(word);
+}
+
+function changesKeptIn(word: string): Change[] {
   if (process.geteuid?.() !== 0)
     throw failure('diff-not-root', 'overlays that are kept in directories belong to root', 'run this as root');
-  if (/^(?:\/|\.\.?(?:\/|$))/.test(word)) {
-    const kept = keptOverlay(hostPath(word, 'diff'));
-    if (kept !== undefined) return kept;
+  const kept = keptOverlay(hostPath(word, 'diff'));
+  if (kept === undefined)
     throw failure('no-overlay', `no overlay is in ${JSON.stringify(word)}`, 'name the DIR of --overlay=DIR');
-  }
+  return overlayChanges(kept, opaqueByAttribute());
+}
+
+async function changesOfSandbox(word: string): Promise<Change[]> {
   const { name, stateDirectory, user } = await findRunning(word);
+  // Only root has an overlay in a directory.
   const directory =
     user === undefined ? valueOr(() => readlinkSync(overlayLink(stateDirectory)), undefined) : undefined;
-  const kept = directory === undefined ? undefined : keptOverlay(directory);
-  if (kept !== undefined) return kept;
-  throw failure(
-    'no-overlay',
-    `the sandbox ${name} keeps no overlay in a directory: what it has changed cannot be seen from outside`,
-    'start it with --overlay=DIR, or name such a DIR, beginning with / or ./',
-  );
+  if (directory !== undefined) return changesKeptIn(directory);
+  const sandbox = await connectSandbox(word);
+  try {
+    const changes = await sandbox.changes();
+    if (changes !== undefined) return changes;
+  } finally {
+    await sandbox.close();
+  }
+  throw failure('no-overlay', `the sandbox ${name} has no overlay: its root is read-only`, 'start it with --overlay');
 }
 
 function failure(code: string, message: string, remedy: string): SandboxError {

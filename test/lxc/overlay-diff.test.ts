@@ -1,0 +1,59 @@
+/** virt-sandbox-ctl diff of containers, which have an overlay in memory for each mount below the root. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { detached, endDetached, fails, said } from '../helpers/ctl.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { aboutTree, changesOfTree, diffOfTree, makeOverlayTree } from '../helpers/overlay-tree.js';
+import { runSandbox } from '../helpers/run.js';
+import { fingerprint } from '../helpers/tree-listing.js';
+
+/** Not in /tmp, which a sandbox has of its own. */
+const ground = mkdtempSync('/var/tmp/virt-sandbox-diff-');
+const point = join(ground, 'a mount');
+let tree: string;
+before(() => {
+  tree = makeOverlayTree(ground);
+  mkdirSync(point);
+  if (lxc.skip !== false) return;
+  besideLxc('mount', '-t', 'tmpfs', 'none', point);
+  besideLxc('touch', join(point, 'kept'), join(point, 'removed'));
+});
+after(() => {
+  if (lxc.skip === false) besideLxc('umount', point);
+  rmSync(ground, { recursive: true, force: true });
+});
+
+describe('diff of a container', { skip: lxc.skip }, () => {
+  for (const [who, options] of [
+    ['root', []],
+    ['root with all capabilities', ['-p']],
+  ] as const)
+    it(`lists what ${who} has changed`, async (t) => {
+      const earlier = fingerprint(tree);
+      const how = lxc.options;
+      const name = uniqueName();
+      const words = ['-c', lxc.uri, '-n', name, ...options, '--overlay'];
+      // With all capabilities it warns.
+      assert.equal((await runSandbox(['--detach', ...words], how)).out, `${name}\n`);
+      t.after(() => endDetached(name, how));
+      // What the init makes anew counts as unchanged.
+      assert.equal(await said(['diff', name], how), '');
+      await said(['exec', name, 'sh', '-c', changesOfTree(tree)], how);
+      assert.deepEqual(aboutTree(await said(['diff', name], how), tree), diffOfTree(tree));
+      await said(['exec', name, 'sh', '-c', `cd '${point}'; rm removed; echo x > new`], how);
+      assert.deepEqual(aboutTree(await said(['diff', name], how), point), [
+        `C ${point}`,
+        `A ${point}/new`,
+        `D ${point}/removed`,
+      ]);
+      assert.equal(fingerprint(tree), earlier);
+    });
+
+  it('says so where there is no overlay', async (t) => {
+    const name = await detached(t, lxc.uri, {}, lxc.options);
+    await fails(['diff', name], /has no overlay.*; start it with --overlay/, lxc.options);
+  });
+});
