@@ -95,7 +95,8 @@ const schema = v.object({
   vcpus: whole,
   command: list(text),
   detached: v.boolean(),
-  root: text,
+  // Another user's may be anything, and it is looked into.
+  root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
   overlay: v.optional(v.object({ hasOwners: v.boolean(), ids: v.optional(v.object({ uids: ranges, gids: ranges })) })),
   guest: guestSchema,

@@ -7,9 +7,10 @@ import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { ctl, detached, fails, said, startDetached } from '../helpers/ctl.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertNothingLeft } from '../helpers/leftovers.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { aboutTree, changesOfTree, diffOfTree, makeOverlayTree } from '../helpers/overlay-tree.js';
+import { runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 import { fingerprint } from '../helpers/tree-listing.js';
@@ -74,6 +75,18 @@ describe('diff of a machine', () => {
     await bakeSnapshot(['-c', embedded.uri, '--with', 'overlay'], { env });
     const options = [...ACCEL, '-p', '--overlay', '--boot', 'warm'];
     const name = await detached(t, embedded.uri, { options }, { env });
+    await said(['exec', name, 'sh', '-c', changesOfTree(tree)]);
+    assert.deepEqual(aboutTree(await said(['diff', name]), tree), diffOfTree(tree));
+  });
+
+  it('is of a sandbox of a pool', { skip: embedded.skip }, async (t) => {
+    const [pool, name] = [uniqueName(), uniqueName()];
+    t.after(() => ctl(['pool', 'rm', '--force', pool]));
+    const options = ['-c', embedded.uri, ...ACCEL, '-p', '--overlay'];
+    // Without a snapshot it warns.
+    assert.equal((await ctl(['pool', 'create', pool, '--size', '1', '--', ...options])).code, 0);
+    const { code, stderr } = await runSandbox(['--pool', pool, '--detach', '-n', name, '--', 'sleep', '1000']);
+    assert.equal(code, 0, stderr);
     await said(['exec', name, 'sh', '-c', changesOfTree(tree)]);
     assert.deepEqual(aboutTree(await said(['diff', name]), tree), diffOfTree(tree));
   });

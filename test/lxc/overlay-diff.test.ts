@@ -1,6 +1,6 @@
 /** virt-sandbox-ctl diff of containers, which have an overlay in memory for each mount below the root. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
@@ -12,6 +12,7 @@ import { fingerprint } from '../helpers/tree-listing.js';
 
 /** Not in /tmp, which a sandbox has of its own. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-diff-');
+const NOBODY = 65_534;
 const point = join(ground, 'a mount');
 let tree: string;
 before(() => {
@@ -51,6 +52,21 @@ describe('diff of a container', { skip: lxc.skip }, () => {
       ]);
       assert.equal(fingerprint(tree), earlier);
     });
+
+  it('lists what a user has changed, who owns the same files as on the host', async (t) => {
+    const own = join(ground, 'own');
+    mkdirSync(own);
+    for (const name of ['same', 'removed']) writeFileSync(join(own, name), 'host\n');
+    for (const path of [own, join(own, 'same'), join(own, 'removed')]) chownSync(path, NOBODY, NOBODY);
+    const name = await detached(t, lxc.uri, { options: ['-S', 'nobody', '--overlay'] }, lxc.options);
+    const script = `cd ${own}; rm removed; echo x > new; touch -r same same`;
+    await said(['exec', name, 'sh', '-c', script], lxc.options);
+    assert.deepEqual(aboutTree(await said(['diff', name], lxc.options), own), [
+      `C ${own}`,
+      `A ${own}/new`,
+      `D ${own}/removed`,
+    ]);
+  });
 
   it('says so where there is no overlay', async (t) => {
     const name = await detached(t, lxc.uri, {}, lxc.options);

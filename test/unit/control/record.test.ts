@@ -25,6 +25,15 @@ describe('the record of a sandbox', () => {
     assert.deepEqual(readRecord(directory, 'web'), many);
   });
 
+  it('says how an overlay is compared', (t) => {
+    const range = [{ inside: 0, outside: 65_536, count: 65_536 }];
+    for (const overlay of [{ hasOwners: false }, { hasOwners: true, ids: { uids: range, gids: range } }]) {
+      const directory = scratchDirectory(t);
+      writeRecord(directory, { ...record, overlay });
+      assert.deepEqual(readRecord(directory, 'web'), { ...record, overlay });
+    }
+  });
+
   const wrong: readonly [string, unknown][] = [
     ['no JSON', '{'],
     ['a list', []],
@@ -38,6 +47,10 @@ describe('the record of a sandbox', () => {
     ['a kind of connection that there is not', { ...record, connection: 'ssh' }],
     ['a command that is text', { ...record, command: 'rm' }],
     ['a word that is none', { ...record, command: [7] }],
+    ['a root that is relative', { ...record, root: 'etc' }],
+    ['a root that is no path', { ...record, root: '/etc\0' }],
+    ['an overlay that is text', { ...record, overlay: 'memory' }],
+    ['ids that are none', { ...record, overlay: { hasOwners: true, ids: { uids: [{ inside: -1 }], gids: [] } } }],
     ['no guest', { ...record, guest: undefined }],
     [
       'the uid of nobody',
