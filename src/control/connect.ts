@@ -106,14 +106,18 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
 
   /**
    * What it has changed of its root, where the layers are inside; undefined: it has none there.
-   * @throws {SandboxError} as `changesInside`
+   * @throws {SandboxError} as `changesInside`, but `sandbox-ended`
    * @internal
    */
   async changes(): Promise<Change[] | undefined> {
     const { overlay, root, guest } = this.record;
     if (overlay === undefined) return undefined;
     const { changesInside } = await import('../sandbox/overlay/changes-inside.js');
-    return changesInside({ name: this.name, channel: this.#channel, guest, root, overlay });
+    try {
+      return await changesInside({ name: this.name, channel: this.#channel, guest, root, overlay });
+    } catch (error) {
+      throw error instanceof SandboxError && error.code === 'process-lost' ? endedError(this.name, error) : error;
+    }
   }
 
   /** Ends the connection, and with it what was started over it. A holder that reads nothing is not waited for. */

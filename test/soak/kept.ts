@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ctl } from '../helpers/ctl.js';
 import { qemuOf } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
 import { type Driver, type Ground, PREFIX, URIS } from './ground.js';
@@ -20,7 +21,7 @@ const LOOK_MS = 120_000;
 
 export const kept: Scenario = {
   name: 'kept',
-  what: 'SIGKILL while an overlay in an image is written to',
+  what: 'SIGKILL while an overlay in an image is written to, and looked into',
   short: 6,
   full: 200,
   run: async ({ ground, seeds, tally }) => {
@@ -46,11 +47,14 @@ export const kept: Scenario = {
           () => false,
         );
         if (began) image.turns += 1;
+        // It is looked into while it is written to, and while it ends.
+        const asked = began ? ask(ground, driver, name) : undefined;
         await sleep(delay);
         const pid = victim === 'qemu' ? qemuOf(name) : running.pid;
         if (pid !== undefined && signal(pid, victim === 'none' ? 'SIGTERM' : 'SIGKILL')) killed += 1;
         await running.result.catch(() => {});
-        return { findings: began ? [] : [`it did not write: ${running.stderr()}`], mayLeaveDirectory: true };
+        const failure = began ? await asked : `it did not write: ${running.stderr()}`;
+        return { findings: failure === undefined ? [] : [failure], mayLeaveDirectory: true };
       });
       findings.push(...(await looked(ground, seed, driver, image)));
       tally.ran(seed, `${driver}, ${victim} after ${delay} ms`, findings);
@@ -59,6 +63,17 @@ export const kept: Scenario = {
     return `${killed} killed; ${turns.join(', ')} turns on ${images.size} images`;
   },
 };
+
+/** Asks what a sandbox has changed. @returns what is wrong with the answer; an end of the sandbox is nothing */
+async function ask(ground: Ground, driver: Driver, name: string): Promise<string | undefined> {
+  try {
+    const { code, stderr } = await ctl(['diff', name], { ...ground.optionsOf(driver), timeout: LOOK_MS });
+    const isError = code === 125 && /^virt-sandbox-ctl: [a-z]+: [^;\n]+; .+\n$/.test(stderr);
+    return code === 0 || isError ? undefined : `diff ended with ${code}: ${stderr}`;
+  } catch (error) {
+    return String(error);
+  }
+}
 
 /** What was synced in each turn is there, and the image is whole. */
 async function looked(ground: Ground, seed: number, driver: Driver, image: { path: string; turns: number }) {
