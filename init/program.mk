@@ -34,7 +34,8 @@ HARDENING := -fstack-protector-strong -fno-common -ffunction-sections -fdata-sec
 # Nothing here unwinds a stack.
 SMALL := -fno-asynchronous-unwind-tables -fno-unwind-tables
 STATIC_CFLAGS := -I$(HERE) -I$(HERE).. $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
-STATIC_LDFLAGS := -static -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
+# No relro: musl does not protect it in a static program, and it moves the data up to a page further.
+STATIC_LDFLAGS := -static -Wl,-z,norelro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
 SANITIZERS := -fsanitize=address,undefined
 ASAN_CFLAGS := -I$(HERE) -I$(HERE).. $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
 
