@@ -50,6 +50,10 @@ static int parse_option(char *words[], int left, struct arguments *options)
 	}
 	if (strcmp(name, "--group") == 0 && left > 1 && options->group_count < MAX_GROUPS)
 		return parse_id(words[1], &options->groups[options->group_count++]) ? 2 : 0;
+	if (strcmp(name, "--kept") == 0 && left > 1 && words[1][0] == '/' && options->kept == NULL) {
+		options->kept = words[1];
+		return 2;
+	}
 	if (strcmp(name, "--empty") == 0 && left > 1 && words[1][0] == '/' &&
 	    options->empty_file_count < MAX_EMPTY_FILES) {
 		options->empty_files[options->empty_file_count++] = words[1] + 1;

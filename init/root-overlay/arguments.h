@@ -21,6 +21,8 @@ struct id_map {
 struct arguments {
 	const char *root;
 	uint64_t bytes;
+	/* Where the upper layers are kept; NULL: in memory. */
+	const char *kept;
 	bool has_reader;
 	uid_t uid;
 	gid_t gid;

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Makes a file of a tree of overlays anew, with its mode and owners, if it is a regular one without content. Nobody can
+ * Makes a file of a tree of overlays anew, with its mode, owners and times, if it is a regular one without content. Nobody can
  * write to a file that the reader may not read, since the kernel copies it first; locks of package managers are such
  * files. Whatever fails leaves it as it is.
  */

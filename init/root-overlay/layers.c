@@ -2,7 +2,9 @@
 
 #include "calls.h"
 #include "empty_files.h"
-#include "top.h"
+#include "kept.h"
+#include "owner.h"
+#include "upper.h"
 #include "wall.h"
 
 #include <errno.h>
@@ -22,12 +24,6 @@
 #define TREE "tree"
 #define BYTES_PER_INODE 4096
 #define OPTION_BYTES 512
-
-/*
- * As those of a machine's overlay: init/common/overlay.ts. The wall has no xino: its inode numbers are those of the host,
- * which leave room for the bits of the upper overlay.
- */
-#define OPTIONS "redirect_dir=on,index=off,metacopy=off,xino=on"
 
 struct making {
 	const struct arguments *options;
@@ -114,14 +110,30 @@ static unsigned long flags_of(const struct making *making, size_t number)
 	       ((status.f_flag & ST_NOEXEC) != 0 ? MS_NOEXEC : 0);
 }
 
+/* The kernel mounts an overlay read-only if its work directory cannot be used. */
+static int check_writable(const struct making *making, size_t number)
+{
+	char path[NAME_MAX];
+	struct statvfs status;
+	int fd = number == 0 ? open(TREE, O_PATH | O_DIRECTORY | O_CLOEXEC)
+			     : open_below(making->tree, making->mounts->paths[number]);
+	int error = fd < 0 || fstatvfs(fd, &status) != 0 ? errno : 0;
+
+	if (error == 0 && (status.f_flag & ST_RDONLY) != 0) {
+		error = EROFS;
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		(void)umount2(path, MNT_DETACH);
+	}
+	close_open(fd);
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
 /* The overlay that can be written to. */
 static int make_upper(const struct making *making, size_t number)
 {
-	char lower[NAME_MAX];
-	char upper[NAME_MAX];
-	char work[NAME_MAX];
 	char target[NAME_MAX] = TREE;
-	char options[4 * NAME_MAX];
+	char options[UPPER_OPTION_BYTES];
 	int point = number == 0 ? -1 : open_below(making->tree, making->mounts->paths[number]);
 
 	if (number > 0 && point < 0)
@@ -129,14 +141,10 @@ static int make_upper(const struct making *making, size_t number)
 	/* mount(2) takes a path only. */
 	if (number > 0)
 		(void)snprintf(target, sizeof(target), "/proc/self/fd/%d", point);
-	name_layer(lower, making->options->has_reader ? "wall" : "lower", number);
-	name_layer(upper, "upper", number);
-	name_layer(work, "work", number);
-	(void)snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s," OPTIONS, lower, upper, work);
 
-	int result = top_copy(lower, upper) == 0 && mkdir(work, 0700) == 0 &&
+	int result = upper_make(making->options, making->mounts->paths[number], number, options) == 0 &&
 				     mount("overlay", target, "overlay", flags_of(making, number), options) == 0
-			     ? 0
+			     ? check_writable(making, number)
 			     : -1;
 	int error = errno;
 
@@ -161,6 +169,20 @@ static int keep_read_only(const struct making *making, size_t number)
 	return result;
 }
 
+/* An earlier container has removed the directory, or put something else in its place: nobody sees what is on it. */
+static bool is_gone(const struct making *making, const char *path)
+{
+	int fd;
+
+	if (making->options->kept == NULL)
+		return false;
+	fd = open_below(making->tree, path);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+	(void)close(fd);
+	return false;
+}
+
 static bool is_seen(const struct making *making, const char *path)
 {
 	int fd = open_below(making->root, path);
@@ -177,6 +199,8 @@ static int add_below(struct making *making, size_t number)
 	const char *path = making->mounts->paths[number];
 	int error = making->errors[number];
 
+	if (is_gone(making, path))
+		return 0;
 	if (error == 0)
 		error = make_upper(making, number) == 0 ? 0 : errno;
 	if (error == 0)
@@ -207,6 +231,18 @@ static int put_in_place(const struct making *making)
 	return result;
 }
 
+static int open_kept(const struct making *making, const char **what)
+{
+	const struct arguments *options = making->options;
+
+	*what = "cannot have what is kept for";
+	if (kept_take(options->kept, making->ids) != 0 ||
+	    (making->ids >= 0 && owner_become(&options->uids, &options->gids) != 0))
+		return -1;
+	*what = "cannot lock what is kept for";
+	return kept_lock();
+}
+
 static int make_all(struct making *making, const char **what)
 {
 	const struct mounts *mounts = making->mounts;
@@ -215,6 +251,8 @@ static int make_all(struct making *making, const char **what)
 	for (size_t i = 0; i < mounts->count; i++)
 		making->errors[i] = make_lower(making, i) == 0 ? 0 : errno;
 	if (making->options->has_reader && wall_make(making->options, making->errors, mounts->count) != 0)
+		return -1;
+	if (making->options->kept != NULL && open_kept(making, what) != 0)
 		return -1;
 	*what = "cannot lay an overlay over";
 	errno = making->errors[0];

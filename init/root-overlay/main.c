@@ -1,15 +1,16 @@
 /*
- * Lays memory over the root of a container, so that it can be written to.
+ * Lays memory over the root of a container, or a directory, so that it can be written to.
  *
  *   root-overlay OPTION... ROOT BYTES
  *
  * ROOT is a directory with mounts below it, in a mount namespace of the container's own. Each becomes an overlay, whose
- * upper layer is in one tmpfs of BYTES. A mount that cannot have one stays as it is, read-only, and a line on stdout says
+ * upper layer is in one tmpfs of BYTES, or in DIR. A mount that cannot have one stays as it is, read-only, and a line on stdout says
  * so. If the topmost cannot, the program fails, and ROOT is as it was.
  *
  *   --reader UID GID     who reads the host's files; --group GID, any number of times, for further groups
  *   --uid INSIDE OUTSIDE COUNT, --gid INSIDE OUTSIDE COUNT, any number of times
  *                        files that belong to INSIDE on the host belong to OUTSIDE in the overlay
+ *   --kept DIR           a directory for the upper layers, which stay there (kept.h). It is a mount, which goes away
  *   --empty PATH         any number of times: a file below ROOT that root inside is to write to, if it is there and empty
  *
  * With a reader there are two overlays on each other. The kernel looks into the layers of an overlay with the rights of
@@ -18,8 +19,10 @@
  * host cannot be read. The ids are only for who owns what, and the upper one is mounted by root: it has to give the
  * files that it copies to others.
  *
- * Nothing stays but the mounts at ROOT. No path leads to the layers: the init may hold them open, if it has mounted the
- * stage itself (layers.c).
+ * With ids DIR has files of those whom they belong to inside: the upper layers are idmapped, too.
+ *
+ * Nothing stays but the mounts at ROOT, and what is in DIR. No path leads to the layers: the init may hold them open, if
+ * it has mounted the stage itself (layers.c).
  */
 #include "arguments.h"
 #include "layers.h"
@@ -44,9 +47,10 @@ int main(int argc, char *argv[])
 	const char *what;
 
 	if (!arguments_parse(argc, argv, &options)) {
-		(void)dprintf(1, "usage: root-overlay [--reader UID GID [--group GID]...] [--empty PATH]... "
-				 "[--uid|--gid INSIDE OUTSIDE "
-				 "COUNT]... ROOT BYTES\n");
+		(void)dprintf(1,
+			      "usage: root-overlay [--reader UID GID [--group GID]...] [--empty PATH]... [--kept DIR] "
+			      "[--uid|--gid INSIDE OUTSIDE "
+			      "COUNT]... ROOT BYTES\n");
 		return 2;
 	}
 	/* The init may have given itself another user for files. */
