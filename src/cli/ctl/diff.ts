@@ -43,7 +43,7 @@ function changesKeptIn(word: string): Change[] {
   const kept = keptOverlay(hostPath(word, 'diff'));
   if (kept === undefined)
     throw failure('no-overlay', `no overlay is in ${JSON.stringify(word)}`, 'name the DIR of --overlay=DIR');
-  return overlayChanges(kept, opaqueByAttribute());
+  return overlayChanges(kept, opaqueByAttribute(kept.kind));
 }
 
 async function changesOfSandbox(word: string): Promise<Change[]> {

@@ -1,5 +1,6 @@
 /** Extended attributes of the layers that a directory keeps, which Node.js neither reads nor writes: xattr(7) */
 import { createRequire } from 'node:module';
+import type { OverlayKind } from './overlay-record.js';
 
 /** How share-server has virtiofsd name a guest's: init/share-server/layers.h */
 const PREFIX = 'user.virtiofs.';
@@ -7,11 +8,13 @@ const PREFIX = 'user.virtiofs.';
 /** Whether the overlay's directory with this descriptor hides that of the root: its attribute. */
 export type IsOpaque = (fd: number) => boolean;
 
-export function opaqueByAttribute(): IsOpaque {
+/** @param kind of the sandboxes: the host's kernel names the attributes of containers as they are */
+export function opaqueByAttribute(kind: OverlayKind = 'machine'): IsOpaque {
   const fgetxattr = libc().func('intptr_t fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)');
+  const name = `${kind === 'machine' ? PREFIX : ''}trusted.overlay.opaque`;
   return (fd) => {
     const value = Buffer.alloc(1);
-    return fgetxattr(fd, `${PREFIX}trusted.overlay.opaque`, value, value.length) === 1 && value.toString() === 'y';
+    return fgetxattr(fd, name, value, value.length) === 1 && value.toString() === 'y';
   };
 }
 

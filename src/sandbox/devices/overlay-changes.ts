@@ -3,15 +3,20 @@
  * followed, and only directories are opened.
  */
 import { type BigIntStats, opendirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
+import { bytesOf } from '../../util/raw-text.js';
 import { Descent } from '../files/tree/descent.js';
 import { type Entry, MOST_MEMORY, type Origin, Room, type UpperLayer, WHITEOUT } from '../overlay/layer.js';
 import { enters, statOf, targetOf } from '../overlay/lower.js';
 import { type Change, Walk } from '../overlay/walk.js';
 import type { IsOpaque } from './overlay-attributes.js';
-import { type KeptOverlay, UPPER } from './overlay-directory.js';
+import type { KeptOverlay } from './overlay-directory.js';
+import { type Layer, upperLayers } from './overlay-layers.js';
+
+/** The layers and the root that they lie over. A machine has one upper layer, a container one for each mount. */
+type Layers = Pick<KeptOverlay, 'layers' | 'root'> & Partial<Pick<KeptOverlay, 'kind'>>;
 
 /**
  * The changes in the order of their paths. What is like the root's in kind, mode, owner, size and time of change counts
@@ -21,33 +26,49 @@ import { type KeptOverlay, UPPER } from './overlay-directory.js';
  *   `overlay-unreadable`
  */
 export function overlayChanges(
-  { layers, root }: Pick<KeptOverlay, 'layers' | 'root'>,
+  { layers, root, kind = 'machine' }: Layers,
   isOpaque: IsOpaque,
   most = MOST_MEMORY,
 ): Change[] {
+  const walk = new Walk({ room: new Room(most, () => tooLarge(layers)) });
+  const all = saying(
+    (why) => damaged(layers, why),
+    () => upperLayers(layers, kind),
+  );
+  for (const layer of all) compareLayer(walk, { layers, root, ...layer }, isOpaque);
+  return walk.sorted();
+}
+
+function compareLayer(
+  walk: Walk,
+  { layers, root, mount, way }: Layer & Pick<KeptOverlay, 'layers' | 'root'>,
+  isOpaque: IsOpaque,
+): void {
   const opened: Descent[] = [];
   const open = (path: string, failure: (why: string) => SandboxError) => {
     const descent = saying(failure, () => new Descent(path));
     opened.push(descent);
     return descent;
   };
-  const walk = new Walk({ room: new Room(most, () => tooLarge(layers)) });
   try {
     const above = open(layers, (why) => damaged(layers, why));
     // A guest may have put a link there at any time.
     saying(
       (why) => damaged(layers, why),
-      () => above.enter(Buffer.from(UPPER)),
+      () => {
+        for (const name of way) above.enter(Buffer.from(name));
+      },
     );
     const below = open(root, (why) => rootGone(root, why));
+    // The host may have unmounted it since.
+    const hasLower = mount.split('/').every((name) => name === '' || enters(below, bytesOf(name)));
     saying(
       (why) => unreadable(layers, why),
-      () => walk.compare(new KeptLayer(above, isOpaque), below, root),
+      () => walk.compare(new KeptLayer(above, isOpaque), hasLower ? below : undefined, `${root}${mount}`, mount),
     );
   } finally {
     for (const descent of opened) descent.close();
   }
-  return walk.sorted();
 }
 
 /** The result of `act`; what a system call says in it becomes an error for people. */
@@ -110,7 +131,7 @@ function tooLarge(layers: string): SandboxError {
     stage: 'application',
     code: 'overlay-too-large',
     message: `the overlay in ${quote(dirname(layers))} has changed more names than there is room for`,
-    remedy: `look into it with find ${join(layers, UPPER)} -xdev`,
+    remedy: `look into it with find ${layers} -xdev`,
   });
 }
 
@@ -118,7 +139,7 @@ function damaged(layers: string, why: string): SandboxError {
   return new SandboxError({
     stage: 'application',
     code: 'overlay-directory-damaged',
-    message: `the overlay in ${quote(dirname(layers))} is damaged: ${UPPER} is no directory: ${why}`,
+    message: `the overlay in ${quote(dirname(layers))} is damaged: a layer is no directory: ${why}`,
     remedy: `what is left of it is below ${quote(layers)}`,
   });
 }

@@ -1,55 +1,55 @@
 /**
  * The directory that keeps an overlay:
  *
- *   overlay.json     the root that it belongs to
+ *   overlay.json     the root that it belongs to: overlay-record.ts
  *   layers/          the share, where the guest writes what it likes
  *   layers/upper/    what differs from the root, as overlayfs keeps it
  *   layers/work/     overlayfs's own
+ *   layers/mounts/   a container's, in place of these: the layers of each mount, by its path (init/root-overlay/kept.h)
  *
  * What a guest has written is hostile: programs with set-user-ID bits, links to anywhere. So nobody but root reaches the
  * directory, and nothing below `layers` is opened here by a path that may have a link in it.
  */
-import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
   fchmodSync,
   fchownSync,
-  fsyncSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   realpathSync,
   rmdirSync,
-  rmSync,
   type Stats,
-  writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
 import { normalizePath } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
-import { forCaller, option } from '../../util/option-names.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
-import { isRecord, parseJson } from '../../util/records.js';
-import { readPlainFile } from '../../util/small-files.js';
 import { takesAttributes } from './overlay-attributes.js';
+import {
+  checkRecord,
+  NEW_RECORD,
+  type OverlayKind,
+  type OverlayRecord,
+  readRecord,
+  writeRecord,
+} from './overlay-record.js';
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = constants;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
 const LAYERS = 'layers';
 /** The layer with what differs from the root, in the share. */
 export const UPPER = 'upper';
 const WORK = 'work';
-const RECORD = 'overlay.json';
-/** How the names of records begin while they are written. */
-const NEW_RECORD = 'overlay.json.new';
-/** More than a path has. */
-const RECORD_BYTES = 16_384;
-const VERSION = 1;
+/** The layers of each mount of a container. */
+export const MOUNTS = 'mounts';
+
+/** Whose overlay it is to be: a machine's, if nothing is said. */
+type OverlayUse = Pick<SandboxConfig, 'root'> & { readonly kind?: OverlayKind };
 
 /** What the topmost directory of a new overlay has of the root. */
 export interface Topmost {
@@ -73,27 +73,23 @@ function realPathOf(path: string): string {
 }
 
 /**
- * Checks the directory of an overlay, if it is there, and that it belongs to that root.
- * @throws {SandboxError} `overlay-of-other-root`, and what {@link keptOverlay} throws
+ * Checks the directory of an overlay, if it is there, and that it belongs to that root, and to sandboxes of that kind.
+ * @throws {SandboxError} what {@link checkRecord} and {@link keptOverlay} throw
  */
-export function checkOverlayDirectory(path: string, { root }: Pick<SandboxConfig, 'root'>): void {
+export function checkOverlayDirectory(path: string, use: OverlayUse): void {
   const kept = keptOverlay(path);
-  const real = rootOf(root);
-  if (kept === undefined || kept.root === real) return;
-  throw configError(
-    'overlay-of-other-root',
-    `the overlay in ${quote(kept.directory)} belongs to the root ${quote(kept.root)}, and not to ${quote(real)}`,
-    `use ${option('root', kept.root)} or another directory; if that root has moved, change its path in ${RECORD} there`,
-  );
+  if (kept !== undefined) checkRecord(kept.directory, kept, recordOf(use));
+}
+
+function recordOf({ root, kind = 'machine' }: OverlayUse): OverlayRecord {
+  return { root: rootOf(root), kind };
 }
 
 /** An overlay that a directory keeps. */
-export interface KeptOverlay {
+export interface KeptOverlay extends OverlayRecord {
   /** Without links in it. */
   readonly directory: string;
-  /** The root that it belongs to. */
-  readonly root: string;
-  /** The share, where the guest writes: what differs from that root is in the directory {@link UPPER} there. */
+  /** The share, where the guest writes: what differs from that root is below. */
   readonly layers: string;
 }
 
@@ -108,20 +104,24 @@ export function keptOverlay(path: string): KeptOverlay | undefined {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   checkOwn(directory, found);
-  const root = readRecord(directory);
-  if (root === undefined) checkUnused(directory);
+  const record = readRecord(directory);
+  if (record === undefined) checkUnused(directory);
   checkClosed(directory, found);
-  if (root === undefined) return undefined;
-  for (const below of [[], [UPPER], [WORK]]) checkLayer(directory, [LAYERS, ...below]);
-  return { directory, root, layers: join(directory, LAYERS) };
+  if (record === undefined) return undefined;
+  for (const below of [[], ...layersIn(record.kind)]) checkLayer(directory, [LAYERS, ...below]);
+  return { directory, ...record, layers: join(directory, LAYERS) };
+}
+
+function layersIn(kind: OverlayKind): string[][] {
+  return kind === 'machine' ? [[UPPER], [WORK]] : [[MOUNTS]];
 }
 
 /**
  * Makes the directory, or what an interrupted attempt has not made of it.
  * @throws {SandboxError} as {@link checkOverlayDirectory}, `overlay-without-attributes`, `overlay-not-writable`
  */
-export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, 'root'>, topmost: Topmost): void {
-  checkOverlayDirectory(path, config);
+export function makeOverlayDirectory(path: string, use: OverlayUse, topmost: Topmost): void {
+  checkOverlayDirectory(path, use);
   const directory = realPathOf(path);
   try {
     const isNew = makeDirectory(directory);
@@ -129,22 +129,20 @@ export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, '
     const made = lstatSync(directory);
     checkOwn(directory, made);
     checkClosed(directory, made);
-    if (readRecord(directory) !== undefined) return;
+    if (readRecord(directory) !== undefined) {
+      checkOverlayDirectory(path, use);
+      return;
+    }
     checkAttributes(directory, isNew);
     const layers = join(directory, LAYERS);
+    const record = recordOf(use);
     makeDirectory(layers);
-    makeDirectory(join(layers, WORK));
-    makeDirectory(join(layers, UPPER));
-    const upper = openSync(join(layers, UPPER), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      fchownSync(upper, topmost.uid, topmost.gid);
-      fchmodSync(upper, topmost.mode);
-    } finally {
-      closeSync(upper);
-    }
-    writeRecord(directory, rootOf(config.root));
+    for (const below of layersIn(record.kind)) makeDirectory(join(layers, ...below));
+    // Of a container's root, root-overlay makes it.
+    if (record.kind === 'machine') makeTopmost(join(layers, UPPER), topmost);
+    writeRecord(directory, record);
     // Another start may have been first, with another root.
-    checkOverlayDirectory(path, config);
+    checkOverlayDirectory(path, use);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw configError(
@@ -153,6 +151,16 @@ export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, '
       isSystemError(error, 'ENOSPC') ? 'free some space there' : 'name a directory that root can write to',
       error,
     );
+  }
+}
+
+function makeTopmost(path: string, { mode, uid, gid }: Topmost): void {
+  const upper = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    fchownSync(upper, uid, gid);
+    fchmodSync(upper, mode);
+  } finally {
+    closeSync(upper);
   }
 }
 
@@ -244,49 +252,4 @@ function checkLayer(directory: string, below: readonly string[]): void {
 /** A root by a path that does not depend on links. */
 function rootOf(root: string): string {
   return valueOr(() => realpathSync(root), undefined) ?? normalizePath(root);
-}
-
-/** The root that the overlay belongs to; undefined: there is no overlay yet. */
-function readRecord(directory: string): string | undefined {
-  let text: string;
-  try {
-    text = readPlainFile(join(directory, RECORD), { most: RECORD_BYTES, uid: 0 });
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined;
-    throw damagedRecord(directory, messageOf(error), error);
-  }
-  const record = parseJson(text);
-  if (!isRecord(record) || record['version'] !== VERSION || typeof record['root'] !== 'string')
-    throw damagedRecord(directory, `it does not have the form {"version":${VERSION},"root":PATH}`);
-  return record['root'];
-}
-
-function damagedRecord(directory: string, why: string, cause?: unknown): SandboxError {
-  return configError(
-    'overlay-directory-damaged',
-    `${quote(join(directory, RECORD))} does not say which root the overlay belongs to: ${why}`,
-    forCaller({ commandLine: 'write it anew, or name another directory', program: 'name another directory' }),
-    cause,
-  );
-}
-
-/** It is there as a whole or not at all, and stays as the first one of those who start at once has written it. */
-function writeRecord(directory: string, root: string): void {
-  const fresh = join(directory, `${NEW_RECORD}.${randomUUID()}`);
-  const fd = openSync(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  try {
-    writeSync(fd, `${JSON.stringify({ version: VERSION, root })}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  try {
-    linkSync(fresh, join(directory, RECORD));
-  } catch (error) {
-    // ENOENT: the other one has removed it.
-    if (!isSystemError(error, 'EEXIST') && !isSystemError(error, 'ENOENT')) throw error;
-  }
-  // Those too that killed attempts have left.
-  for (const name of readdirSync(directory))
-    if (name.startsWith(NEW_RECORD)) rmSync(join(directory, name), { force: true });
 }

@@ -49,11 +49,12 @@ export class Walk {
 
   /**
    * Compares the whole of a layer with what it lies over.
+   * @param lower undefined: it is gone
    * @param root path of that on the host
    * @param path where it is inside; empty: at the top
    * @throws {SandboxError} `overlay-too-deep`, and that of the room; a system error
    */
-  compare(upper: UpperLayer, lower: Descent, root: string, path = ''): void {
+  compare(upper: UpperLayer, lower: Descent | undefined, root: string, path = ''): void {
     const mark = this.#changes.length;
     this.#root = root;
     this.#directory(path, 0, { upper, origin: lower, before: lower });

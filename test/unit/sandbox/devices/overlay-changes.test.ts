@@ -39,12 +39,12 @@ function make(directory: string, names: readonly string[]): void {
 
 const whiteout = (path: string) => execFileSync('mknod', [path, 'c', '0', '0']);
 
-function setAttribute(path: string, value: string): void {
+function setAttribute(path: string, value: string, name = OPAQUE): void {
   execFileSync('python3', [
     '-c',
     'import os,sys; os.setxattr(*sys.argv[1:3], sys.argv[3].encode())',
     path,
-    OPAQUE,
+    name,
     value,
   ]);
 }
@@ -198,4 +198,34 @@ test('names without end are an error, whether they are changes or not', { skip }
   );
   for (let at = 20; at < 40; at += 1) whiteout(join(all.upper, String(at)));
   assert.throws(() => overlayChanges(all, () => false, most), { code: 'overlay-too-large' });
+});
+
+test('a container has a layer for each mount, and the kernel’s own attributes', { skip }, async (t) => {
+  const ground = layers(t);
+  const { root } = ground;
+  const layerOf = (name: string) => {
+    const directory = join(ground.layers, 'mounts', name);
+    mkdirSync(join(directory, 'upper'), { recursive: true, mode: 0o755 });
+    return join(directory, 'upper');
+  };
+  make(root, ['etc/', 'etc/gone', 'srv/', 'srv/a b/', 'srv/a b/file', 'srv/a b/sub/', 'srv/a b/sub/x', 'idle/']);
+  const top = layerOf('%2F');
+  make(top, ['etc/', 'new']);
+  whiteout(join(top, 'etc/gone'));
+  const below = layerOf('%2Fsrv%2Fa%20b');
+  make(below, ['sub/', 'sub/y']);
+  whiteout(join(below, 'file'));
+  setAttribute(join(below, 'sub'), 'y', 'trusted.overlay.opaque');
+  layerOf('%2Fidle');
+  make(layerOf('%2Fgone%2Fsince'), ['left']);
+  // Whoever was killed has not made its layer.
+  mkdirSync(join(ground.layers, 'mounts/%2Fhalf'));
+  const found = overlayChanges({ ...ground, kind: 'container' }, opaqueByAttribute('container'));
+  assert.deepEqual(
+    found.map(({ kind, path }) => `${kind} ${path}`),
+    [
+      ...['C /etc', 'D /etc/gone', 'C /gone', 'C /gone/since', 'A /gone/since/left', 'A /new', 'C /srv', 'C /srv/a b'],
+      ...['D /srv/a b/file', 'C /srv/a b/sub', 'D /srv/a b/sub/x', 'A /srv/a b/sub/y'],
+    ],
+  );
 });

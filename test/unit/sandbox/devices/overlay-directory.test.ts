@@ -22,14 +22,16 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import {
   checkOverlayDirectory,
+  keptOverlay,
   layersOf,
   makeOverlayDirectory,
 } from '../../../../src/sandbox/devices/overlay-directory.js';
+import { OVERLAY_KINDS, type OverlayKind } from '../../../../src/sandbox/devices/overlay-record.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const NOBODY = 65_534;
 const TOPMOST = { mode: 0o1751, uid: 7, gid: 8 };
-const ROOT = { root: '/' };
+const ROOT: { readonly root: string; readonly kind?: OverlayKind } = { root: '/' };
 
 function made(t: TestContext): string {
   const directory = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
@@ -54,7 +56,28 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
     const { mode, uid, gid } = lstatSync(join(directory, 'layers/upper'));
     assert.deepEqual([mode & 0o7777, uid, gid], [0o1751, 7, 8]);
     assert.deepEqual(readdirSync(directory).sort(), ['layers', 'overlay.json']);
-    assert.deepEqual(JSON.parse(readFileSync(join(directory, 'overlay.json'), 'utf8')), { version: 1, root: '/' });
+    const record: unknown = JSON.parse(readFileSync(join(directory, 'overlay.json'), 'utf8'));
+    assert.deepEqual(record, { version: 1, root: '/', kind: 'machine' });
+  });
+
+  it('has other layers for containers, and is nothing for sandboxes of another kind', (t) => {
+    for (const kind of OVERLAY_KINDS) {
+      const directory = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
+      makeOverlayDirectory(directory, { ...ROOT, kind }, TOPMOST);
+      makeOverlayDirectory(directory, { ...ROOT, kind }, TOPMOST);
+      const layers = readdirSync(join(directory, 'layers')).sort();
+      assert.deepEqual(layers, kind === 'machine' ? ['upper', 'work'] : ['mounts']);
+      assert.equal(keptOverlay(directory)?.kind, kind);
+      for (const other of OVERLAY_KINDS)
+        if (other !== kind) refuses(directory, 'overlay-of-other-kind', /another directory/, { ...ROOT, kind: other });
+    }
+  });
+
+  it('is a machine’s, if its record does not say whose', (t) => {
+    const directory = made(t);
+    writeFileSync(join(directory, 'overlay.json'), '{"version":1,"root":"/"}');
+    assert.equal(keptOverlay(directory)?.kind, 'machine');
+    refuses(directory, 'overlay-of-other-kind', /another directory/, { ...ROOT, kind: 'container' });
   });
 
   it('keeps what a sandbox has made of it', (t) => {
@@ -197,7 +220,13 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
     const root = join(directory, '../root');
     mkdirSync(root);
     refuses(directory, 'overlay-of-other-root', /--root \/ /, { root });
-    for (const text of ['', '{}', '{"version":2,"root":"/"}', '{"version":1,"root":5}']) {
+    for (const text of [
+      '',
+      '{}',
+      '{"version":2,"root":"/"}',
+      '{"version":1,"root":5}',
+      '{"version":1,"root":"/","kind":"x"}',
+    ]) {
       writeFileSync(join(directory, 'overlay.json'), text);
       refuses(directory, 'overlay-directory-damaged', /another directory/);
     }

@@ -1,0 +1,36 @@
+/** The upper layers of an overlay that is kept: a machine has one, a container one for each mount. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { textOf } from '../../util/raw-text.js';
+import { MOUNTS, UPPER } from './overlay-directory.js';
+import type { OverlayKind } from './overlay-record.js';
+
+/** The upper layer of a mount. */
+export interface Layer {
+  /** Its path in the root: '' is the root itself. */
+  readonly mount: string;
+  /** The directories from the share on. */
+  readonly way: readonly string[];
+}
+
+/**
+ * The layers that are there.
+ * @param layers the share
+ * @throws the error of a system call
+ */
+export function upperLayers(layers: string, kind: OverlayKind): Layer[] {
+  if (kind === 'machine') return [{ mount: '', way: [UPPER] }];
+  return readdirSync(join(layers, MOUNTS)).flatMap((name) => {
+    const way = [MOUNTS, name, UPPER];
+    // Whoever was killed has not made it.
+    if (lstatSync(join(layers, ...way), { throwIfNoEntry: false }) === undefined) return [];
+    const path = pathOf(name);
+    return [{ mount: path === '/' ? '' : path, way }];
+  });
+}
+
+/** The path of a mount whose layers have that name: init/root-overlay/kept.h */
+function pathOf(name: string): string {
+  const bytes = name.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return textOf(Buffer.from(bytes, 'latin1'));
+}
