@@ -65,12 +65,14 @@ interface Topmost {
   readonly gid: number;
 }
 
-/** What is written to the root of a container goes into a tmpfs of its own: init/common/root-overlay.ts */
+/** What is written to the root of a container goes into a tmpfs of its own, or is kept: init/common/root-overlay.ts */
 export interface GuestRootOverlay {
   /** Path of the program that makes it, before the init switches to the root. */
   readonly program: string;
   /** The largest size of the tmpfs. */
   readonly bytes: number;
+  /** Where libvirt has bound the directory that keeps it; undefined: it is in the tmpfs. */
+  readonly kept?: string | undefined;
 }
 
 /** A mount. Mounts are made in the order of the config. */

@@ -1,7 +1,7 @@
 /**
- * Lays memory over the root of a container. A program of the package does it, which the init runs before the plan: each
- * mount below the root needs an overlay of its own, and its layers are looked through with the rights of the user
- * inside (init/root-overlay/main.c).
+ * Lays memory, or a directory that is kept, over the root of a container. A program of the package does it, which the
+ * init runs before the plan: each mount below the root needs an overlay of its own, and its layers are looked through
+ * with the rights of the user inside (init/root-overlay/main.c).
  */
 import { constants } from 'node:os';
 import { dirname } from 'node:path/posix';
@@ -34,6 +34,13 @@ const LOCKS = [
 
 /** How errors begin of the user namespace with the owners of files: init/root-overlay/layers.c */
 const OF_IDS = 'cannot make the ids of ';
+/** The same, where another container has the directory. */
+const OF_LOCK = 'cannot lock ';
+
+/** The types of files in a mode: inode(7) */
+const S_IFMT = 0o170_000;
+const S_IFDIR = 0o040_000;
+const S_IFLNK = 0o120_000;
 
 /** Where the layers are while the overlays are made, and how large a file counts: init/root-overlay/layers.c */
 const STAGE = '/dev/.overlay';
@@ -47,11 +54,13 @@ export class RootOverlayError extends Error {
   /**
    * @param errno 0: it ended otherwise
    * @param isOfIds it is the user namespace with the owners of files that cannot be made
+   * @param isInUse another container has the directory that keeps it
    */
   constructor(
     reason: string,
     readonly errno: number,
-    readonly isOfIds: boolean,
+    readonly isOfIds = false,
+    readonly isInUse = false,
   ) {
     super(reason);
     this.name = 'RootOverlayError';
@@ -75,10 +84,11 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
   if (value.status !== 0) {
     const [, errno = '0', reason] = /^root-overlay: (\d+) (.*)/m.exec(said) ?? [];
     const otherwise = `root-overlay failed, with the wait status ${value.status}: ${said}`;
-    throw new RootOverlayError(reason ?? otherwise, Number(errno), reason?.startsWith(OF_IDS) ?? false);
+    const isInUse = reason?.startsWith(OF_LOCK) === true && Number(errno) === constants.errno.EBUSY;
+    throw new RootOverlayError(reason ?? otherwise, Number(errno), reason?.startsWith(OF_IDS), isInUse);
   }
   if (!(await isReached(guest, '/dev'))) {
-    throw new RootOverlayError('the user inside may not enter it', constants.errno.EACCES, false);
+    throw new RootOverlayError('the user inside may not enter it', constants.errno.EACCES);
   }
   return said.split('\n').flatMap((line) => {
     const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
@@ -99,15 +109,43 @@ function stageCalls(bytes: number): Operation[] {
 /**
  * What to cover of `hidden`. In the overlay not even the init enters a directory that the user inside may not enter, so
  * it cannot cover what is in there. Then the directory is covered: the host may open it later.
+ *
+ * In an overlay that is kept an earlier run may have put a link or a file in the place of a directory, or nothing. Behind
+ * that the root's files are not seen, so there is nothing to cover.
  */
-export async function coverable(guest: Guest, hidden: readonly GuestHidden[]): Promise<GuestHidden[]> {
-  const covered = await Promise.all(hidden.map((each) => nearest(guest, each)));
-  return [...new Map(covered.map((each) => [each.path, each])).values()];
+export async function coverable(guest: Guest, hidden: readonly GuestHidden[], isKept: boolean): Promise<GuestHidden[]> {
+  const covered = await Promise.all(
+    hidden.map(async (each) => {
+      const found = await nearest(guest, each);
+      return isKept ? asItIs(guest, found) : found;
+    }),
+  );
+  return [...new Map(covered.flatMap((each) => (each ? [[each.path, each] as const] : []))).values()];
 }
 
 async function nearest(guest: Guest, hidden: GuestHidden): Promise<GuestHidden> {
   if (hidden.path === '/' || (await isReached(guest, hidden.path))) return hidden;
   return nearest(guest, { path: dirname(hidden.path), isDirectory: true });
+}
+
+/** What is there by that path without a link in it; undefined: nothing, or a link. */
+async function asItIs(guest: Guest, { path }: GuestHidden): Promise<GuestHidden | undefined> {
+  if (path === '/') return { path, isDirectory: true };
+  const above = await asItIs(guest, { path: dirname(path), isDirectory: true });
+  if (above?.isDirectory !== true) return undefined;
+  const type = await typeOf(guest, path);
+  return type === undefined || type === S_IFLNK ? undefined : { path, isDirectory: type === S_IFDIR };
+}
+
+/** Undefined: nothing is there. */
+async function typeOf(guest: Guest, path: string): Promise<number | undefined> {
+  try {
+    const { value } = await guest.call({ op: 'stat', path: `${NEW_ROOT}${path}`, follow: false }, { tolerate: true });
+    return value.mode & S_IFMT;
+  } catch (error) {
+    if (error instanceof OperationError && error.errno === constants.errno.ENOENT) return undefined;
+    throw error;
+  }
 }
 
 /** Also what is gone meanwhile, of which the plan says so. */
@@ -124,8 +162,9 @@ async function isReached(guest: Guest, path: string): Promise<boolean> {
 /** The command line; undefined for a sandbox without such an overlay. */
 export function overlayArguments({ rootOverlay, idMap, identity }: GuestConfig): string[] | undefined {
   if (rootOverlay === undefined) return undefined;
-  const { program, bytes } = rootOverlay;
-  return [program, ...readerOf(idMap, identity), NEW_ROOT, String(bytes)];
+  const { program, bytes, kept } = rootOverlay;
+  const where = kept === undefined ? [] : ['--kept', kept];
+  return [program, ...readerOf(idMap, identity), ...where, NEW_ROOT, String(bytes)];
 }
 
 /** Without a user namespace, root inside is root outside, and reads everything as it is. */

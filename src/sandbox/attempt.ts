@@ -171,10 +171,10 @@ export class Attempt {
       this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
       this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
       makeRootServer(rootShareOf(prepared), path);
-      await prepareOverlay(this.#config, prepared.devices.shares, path);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }
+    await prepareOverlay(this.#config, prepared.devices.shares, path, prepared.platform);
     makeFreshDirectories(this.#config, mounts);
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
     const monitored = prepared.platform === 'machine';

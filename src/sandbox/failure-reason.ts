@@ -36,7 +36,7 @@ export async function failureReason(
   // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
   const ofQemu = error instanceof SandboxError && prepared.platform === 'machine' && isQemuGone(error);
   if (isRunning && ofQemu) return goneError(run.console, hasApplication(guest) ? 'running' : 'idle');
-  const reason = overlayReason(prepared.devices.shares, error);
+  const reason = overlayReason(prepared.devices.shares, error, prepared.name);
   if (reason !== error) return reason;
   const found = restoring === undefined ? await run.reasonFor(error) : reasonToBoot(restoring, error);
   return overlayImageReason(found, prepared.devices.disks);

@@ -32,9 +32,9 @@ const NOBODY = 65_534;
 const tree = join(ground, 'tree');
 /** Names that nothing on the host has. */
 const OWN = uniqueName();
-const [SAYER, TOOL, NEW] = [`${OWN}-sayer`, `${OWN}-tool`, `/${OWN}-made`];
+const NEW = `/${OWN}-made`;
 /** They make these too. */
-const MADE = [`/etc/default/${OWN}`, NEW, `/usr/bin/${SAYER}`, `/etc/${SAYER}`, `/usr/local/bin/${TOOL}`];
+const MADE = [`/etc/default/${OWN}`, NEW];
 const PRIVILEGED = /^virt-sandbox: warning: a privileged container is no barrier/;
 
 function hostNow(): string {
@@ -149,56 +149,6 @@ describe('root in a container with an overlay', { skip: lxc.skip || unlessProgra
     assert.equal(found.write, '/bin:\nbusybox\n\n/var:\nfile');
     assert.equal(fingerprint(root), earlier);
   });
-});
-
-describe('packages in a container', { skip: lxc.skip || unlessProgram('dpkg-deb', 'apt-get', 'make') }, () => {
-  before(() => {
-    const build = join(ground, 'package');
-    mkdirSync(join(build, 'DEBIAN'), { recursive: true });
-    mkdirSync(join(build, 'usr/bin'), { recursive: true });
-    const control = [`Package: ${SAYER}`, 'Version: 1', 'Architecture: all', 'Maintainer: x <x@example.org>'];
-    writeFileSync(join(build, 'DEBIAN/control'), `${[...control, 'Description: says'].join('\n')}\n`);
-    writeFileSync(join(build, 'DEBIAN/postinst'), `#!/bin/sh\necho set up > /etc/${SAYER}\n`, { mode: 0o755 });
-    writeFileSync(join(build, 'usr/bin', SAYER), `#!/bin/sh\ncat /etc/${SAYER}\n`, { mode: 0o755 });
-    execFileSync('dpkg-deb', ['--root-owner-group', '-b', build, join(ground, 'sayer.deb')], { stdio: 'ignore' });
-    const source = join(ground, 'source');
-    mkdirSync(source);
-    writeFileSync(join(source, TOOL), '#!/bin/sh\necho made\n', { mode: 0o755 });
-    const rules = [
-      'install:',
-      `\tinstall -D ${TOOL} $(PREFIX)/bin/${TOOL}`,
-      `\tinstall -D -m 644 ${TOOL} $(PREFIX)/share/${TOOL}/tool`,
-    ];
-    writeFileSync(join(source, 'Makefile'), `PREFIX = /usr/local\n${rules.join('\n')}\n`);
-  });
-
-  // Without -p, APT may not become its own user.
-  for (const [how, args, apt, stderr] of [
-    ['in its user namespace', [], 'apt-get -o APT::Sandbox::User=root', /^$/],
-    ['with -p', ['-p'], 'apt-get', PRIVILEGED],
-  ] as const) {
-    it(`dpkg, APT and make install programs for root ${how}, and the host has none of them`, async () => {
-      const earlier = hostNow();
-      const found = await ask(
-        ['-c', lxc.uri, '--overlay', ...args],
-        {
-          dpkg: `dpkg -i ${ground}/sayer.deb >/tmp/log 2>&1 && ${SAYER} && dpkg-query -W ${SAYER}`,
-          remove: `dpkg -P ${SAYER} >/tmp/log 2>&1 && ls /usr/bin/${SAYER}`,
-          apt: `${apt} install -y ${ground}/sayer.deb >/tmp/log 2>&1 && ${SAYER}`,
-          make: `make -s -C ${ground}/source install && ${TOOL} && ls /usr/local/share/${TOOL}`,
-        },
-        { ...lxc.options, stderr },
-      );
-      assert.deepEqual(found, {
-        dpkg: `set up\n${SAYER}\t1`,
-        remove: `ls: cannot access '/usr/bin/${SAYER}': No such file or directory`,
-        apt: 'set up',
-        make: 'made\ntool',
-      });
-      assert.equal(hostNow(), earlier);
-      assert.equal(readFileSync('/var/lib/dpkg/status', 'utf8').includes(SAYER), false);
-    });
-  }
 });
 
 describe('a user in a container with an overlay', { skip: lxc.skip }, () => {
@@ -341,11 +291,6 @@ describe('an overlay of a container', { skip: lxc.skip }, () => {
   it('has no shell beside it that root inside may have replaced', async () => {
     const args = ['-c', lxc.uri, '--overlay', '--shell', '--', 'true'];
     assertFailure(await runSandbox(args, lxc.options), /has no root shell beside the application/, /-S USER/);
-  });
-
-  it('cannot be kept', async (t) => {
-    const args = ['-c', lxc.uri, `--overlay=${scratchDirectory(t)}/`, '--', 'true'];
-    assertFailure(await runSandbox(args, lxc.options), /overlay of a container cannot be kept/, /use --overlay/);
   });
 
   it('is named in what a sandbox is saved as', async (t) => {

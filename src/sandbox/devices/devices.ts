@@ -107,7 +107,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const interfaces = interfacesOf(config, name, platform);
   const shell = shellOf(config, breakpoint, server.kind);
   return {
-    shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? []), ...overlayShare(config, name)],
+    shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? []), ...overlayShare(config, name, platform)],
     disks,
     interfaces,
     shell,

@@ -1,5 +1,5 @@
 /** Makes what serves the layers of an overlay, for one sandbox at a time. */
-import { lstatSync, readFileSync, symlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configError, quote } from '../../config/errors.js';
@@ -8,7 +8,7 @@ import type { Share } from '../../domain/shares.js';
 import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { isLeft, ownerText, removeStaleMeanwhile, stateBase } from '../state/state-directory.js';
-import { OVERLAY_TAG, overlayServer, topmostOf } from './overlay.js';
+import { OVERLAY_TAG, overlayKindOf, overlayServer, type Platform, topmostOf } from './overlay.js';
 import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
 
 /** How long the server of a sandbox that has ended may take to end, in milliseconds. */
@@ -16,7 +16,7 @@ const ENDING_MS = 10_000;
 const LOOK_MS = 20;
 
 /**
- * Makes the directory and the link to share-server, if a directory keeps the overlay.
+ * Makes the directory, if one keeps the overlay, and the link to share-server for a machine.
  * @param shares of the domain: libvirt serves the layers at the path that is there
  * @throws {SandboxError} `overlay-in-use`, `state-not-writable`, and what {@link makeOverlayDirectory} throws
  */
@@ -24,22 +24,25 @@ export async function prepareOverlay(
   config: SandboxConfig,
   shares: readonly Share[],
   stateDirectory: string,
+  platform: Platform = 'machine',
 ): Promise<void> {
   const layers = overlayShareIn(shares)?.directory;
   if (layers === undefined) return;
   const directory = dirname(layers);
   if (layersOf(directory) !== layers) throw moved(directory);
-  makeOverlayDirectory(directory, config, topmostOf(config));
-  await untilFree(layers, stateDirectory);
+  const { root } = config;
+  makeOverlayDirectory(directory, { root, kind: overlayKindOf(config, platform) }, topmostOf(config));
+  const find = platform === 'machine' ? () => holderOf(layers) : () => containerWith(directory, stateDirectory);
+  await untilFree(layers, stateDirectory, find);
   const link = overlayServer(stateDirectory);
   try {
-    symlinkSync(hostProgram('share-server'), link);
+    if (platform === 'machine') symlinkSync(hostProgram('share-server'), link);
     symlinkSync(directory, overlayLink(stateDirectory));
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',
       code: 'state-not-writable',
-      message: `the server of the overlay cannot be linked at ${link}: ${messageOf(error)}`,
+      message: `the links to the overlay cannot be made in ${stateDirectory}: ${messageOf(error)}`,
       remedy: 'free some space there',
       cause: error,
     });
@@ -65,14 +68,15 @@ function moved(directory: string): SandboxError {
 
 /**
  * Waits for the server of a sandbox that has just ended. share-server itself takes the lock (init/share-server/layers.h),
- * and keeps it as long as anything can write there; here it is only looked at, for an error that says who has it.
+ * and keeps it as long as anything can write there; in a container the kernel has one (init/root-overlay/kept.h). Here it
+ * is only looked at, for an error that says who has it.
  * @param own the state directory of the sandbox that starts, whose server does not run yet
  */
-async function untilFree(layers: string, own: string): Promise<void> {
+async function untilFree(layers: string, own: string, find: () => Holder | undefined): Promise<void> {
   let deadline = Date.now() + ENDING_MS;
   const removed = new Set<string>();
   for (;;) {
-    const holder = holderOf(layers);
+    const holder = find();
     if (holder === undefined) return;
     const { stateDirectory } = holder;
     if (stateDirectory !== undefined && !removed.has(stateDirectory) && isLeft(stateDirectory)) {
@@ -89,10 +93,15 @@ async function untilFree(layers: string, own: string): Promise<void> {
 
 /**
  * Why a domain did not start: another sandbox may have taken the lock meanwhile, and libvirt knows only that its server
- * has ended.
+ * has ended. Of a container the kernel does not say who has it.
+ * @param name of the domain
  */
-export function overlayReason(shares: readonly Share[], error: unknown): unknown {
+export function overlayReason(shares: readonly Share[], error: unknown, name: string): unknown {
   const share = overlayShareIn(shares);
+  if (share !== undefined && error instanceof SandboxError && error.code === 'overlay-in-use') {
+    const other = containerWith(dirname(share.directory), join(stateBase(), name));
+    return other === undefined ? error : inUse(share.directory, other);
+  }
   if (share?.program === undefined || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
   const { directory, program } = share;
   const holder = valueOr(() => holderOf(directory), undefined);
@@ -102,8 +111,9 @@ export function overlayReason(shares: readonly Share[], error: unknown): unknown
     : inUse(directory, holder);
 }
 
-/** A process that has the lock. */
+/** Who has the lock. */
 interface Holder {
+  /** The process, if it is no container. */
   readonly pid: string;
   /** The state directory of its sandbox; undefined: it is no share-server. */
   readonly stateDirectory: string | undefined;
@@ -124,6 +134,17 @@ function inUse(layers: string, { pid, stateDirectory }: Holder): SandboxError {
     `the overlay in ${quote(dirname(layers))} is in use by ${who}`,
     `end ${stateDirectory === undefined ? 'it' : 'that sandbox'} first, or name another directory`,
   );
+}
+
+/** Another container that has that directory, by what is in its state directory. */
+function containerWith(directory: string, own: string): Holder | undefined {
+  const others = readdirSync(stateBase())
+    .filter((name) => !name.startsWith('.'))
+    .map((name) => join(stateBase(), name));
+  const stateDirectory = others.find(
+    (other) => other !== own && valueOr(() => readlinkSync(overlayLink(other)), undefined) === directory,
+  );
+  return stateDirectory === undefined ? undefined : { pid: '', stateDirectory, isGone: false };
 }
 
 /** "1: FLOCK  ADVISORY  WRITE 708 08:01:397 0 EOF": proc_locks(5) */

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestOverlay, GuestRootOverlay } from '../../../init/common/config.js';
+import { STAGE } from '../../../init/common/container.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { CONTAINER_NATIVE } from '../../domain/container.js';
 import type { DiskDevice } from '../../domain/disks.js';
@@ -9,6 +10,9 @@ import type { Share } from '../../domain/shares.js';
 import { valueOr } from '../../util/errors.js';
 import { stateBase } from '../state/state-directory.js';
 import { layersOf, type Topmost } from './overlay-directory.js';
+import type { OverlayKind } from './overlay-record.js';
+
+export type Platform = 'machine' | 'container';
 
 /** The tag of the share with the layers of an overlay that is kept in a directory. */
 export const OVERLAY_TAG = 'sandbox:overlay';
@@ -42,19 +46,19 @@ export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
   return { type: 'ram', ...topmostOf(config) };
 }
 
-/** The share with the layers, if a directory keeps them. */
-export function overlayShare({ overlay }: SandboxConfig, name: string): Share[] {
+/** The share with the layers, if a directory keeps them. libvirt binds it into a container. */
+export function overlayShare({ overlay }: SandboxConfig, name: string, platform: Platform = 'machine'): Share[] {
   if (overlay?.type !== 'directory') return [];
-  const directory = layersOf(overlay.path);
-  return [
-    {
-      tag: OVERLAY_TAG,
-      directory,
-      readOnly: false,
-      transport: 'virtiofs',
-      program: overlayServer(join(stateBase(), name)),
-    },
-  ];
+  const share = { tag: OVERLAY_TAG, directory: layersOf(overlay.path), readOnly: false };
+  if (platform === 'container') return [{ ...share, transport: '9p' }];
+  return [{ ...share, transport: 'virtiofs', program: overlayServer(join(stateBase(), name)) }];
+}
+
+/** What sandboxes the overlay of this one is for. */
+export function overlayKindOf({ privileged }: Pick<SandboxConfig, 'privileged'>, platform: Platform): OverlayKind {
+  if (platform === 'machine') return 'machine';
+  // Without -p its programs must not become root of the host, and with -p it may have copies of that one's files.
+  return privileged === true ? 'privileged-container' : 'container';
 }
 
 /** The program that libvirt starts for the layers: a link to share-server in the sandbox's state directory. */
@@ -63,6 +67,10 @@ export function overlayServer(stateDirectory: string): string {
 }
 
 /** That of a container is as large as that of a machine: a tmpfs there has half of the memory. */
-export function rootOverlayOf({ memory }: SandboxConfig): GuestRootOverlay {
-  return { program: join(CONTAINER_NATIVE, 'root-overlay'), bytes: Math.floor(memory / 2) };
+export function rootOverlayOf({ memory, overlay }: SandboxConfig): GuestRootOverlay {
+  return {
+    program: join(CONTAINER_NATIVE, 'root-overlay'),
+    bytes: Math.floor(memory / 2),
+    ...(overlay?.type === 'directory' ? { kept: `${STAGE}/${OVERLAY_TAG}` } : {}),
+  };
 }

@@ -73,18 +73,24 @@ export function shellOf(
 
 /**
  * A shell beside the application is root of the host's kernel, in a container, and a program of the root. Root inside owns
- * that program in an overlay, so it could have put another one there.
+ * that program in an overlay, so it could have put another one there. In one that is kept, an earlier run could, whoever
+ * runs this one.
  */
 function refuseReplacedShell({ overlay, identity, privileged }: SandboxConfig): void {
-  if (overlay === undefined || identity.uid !== 0 || privileged === true) return;
+  if (overlay === undefined || privileged === true) return;
+  const isKept = overlay.type === 'directory';
+  if (identity.uid !== 0 && !isKept) return;
+  const instead = isKept
+    ? `keep nothing (${forCaller({ commandLine: '--overlay', program: 'overlay: true' })}) and run as another user`
+    : 'run as another user';
   throw new SandboxError({
     stage: 'config',
     code: 'shell-with-overlay',
     message:
       `a container with ${option('overlay')} has no root shell beside the application: that would be root of this host, ` +
-      'and a program that the application may have replaced',
+      `and a program that the application${isKept ? ', or an earlier one,' : ''} may have replaced`,
     remedy:
-      `leave ${forCaller({ commandLine: '--shell', program: 'shell' })} and breakpoints out, run as another user ` +
+      `leave ${forCaller({ commandLine: '--shell', program: 'shell' })} and breakpoints out, ${instead} ` +
       `(${forCaller({ commandLine: '-S USER', program: 'identity' })}), or run a machine: ` +
       shortOption('connect', 'qemu:///embed'),
   });

@@ -43,13 +43,14 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   requireOpenFiles();
   await checkHost(config);
   checkHomeDirectory(config);
-  checkOverlayImage(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.
   const connection = await connectUnlessAborted(options);
   try {
     checkDriver(config, connection.kind);
+    // A container has none, whatever it is.
+    checkOverlayImage(config);
     const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
     mark('connect.done', { uri: connection.uri });
     const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });

@@ -1,4 +1,4 @@
-/** Lays memory over the root of a container. Loaded only for one with an overlay. */
+/** Lays an overlay over the root of a container. Loaded only for one with an overlay. */
 import { constants } from 'node:os';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
@@ -15,7 +15,7 @@ const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 /**
  * Makes the overlays, before the plan. Says which mounts stay read-only.
  * @returns the config whose hidden paths can be covered in them
- * @throws {SandboxError} `overlay-failed`, or the init's `init-step-failed`
+ * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, or the init's `init-step-failed`
  */
 export async function setUpOverlay(
   guest: Guest,
@@ -23,34 +23,51 @@ export async function setUpOverlay(
   console: Console,
   { onChoice }: Pick<Observers, 'onChoice'>,
 ): Promise<GuestConfig> {
+  const isKept = config.rootOverlay?.kept !== undefined;
   try {
     for (const sentence of await layOverRoot(guest, config)) onChoice?.(`overlay: ${sentence}`);
-    return { ...config, hidden: await coverable(guest, config.hidden ?? []) };
+    return { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;
+    if (error.isInUse) throw inUseError(error);
     throw new SandboxError({
       stage: 'init',
       code: 'overlay-failed',
       message: `an overlay cannot be laid over the root: ${error.message}`,
-      remedy: overlayRemedy(error),
+      remedy: overlayRemedy(error, isKept),
       cause: error,
     });
   }
 }
 
-/** What to do about it. Exported for tests. */
-export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno' | 'isOfIds'>): string {
-  const { E2BIG, EACCES, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
+function inUseError(cause: RootOverlayError): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'overlay-in-use',
+    message: 'the directory that keeps the overlay is in use by another container',
+    remedy: 'end that one first, or name another directory',
+    cause,
+  });
+}
+
+/**
+ * What to do about it. Exported for tests.
+ * @param isKept a directory keeps it
+ */
+export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno' | 'isOfIds'>, isKept = false): string {
+  const { E2BIG, EACCES, EDQUOT, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
   if (errno === ETIMEDOUT) return 'try again when this host has less to do';
   if (isOfIds) return `see that this host has user namespaces (sysctl user.max_user_namespaces), or ${MACHINE}`;
   if (errno === E2BIG) return `unmount some of what is mounted below the root, or take another one (${option('root')})`;
+  if (isKept && (errno === ENOSPC || errno === EDQUOT))
+    return 'free some space where the overlay is kept, and see sysctl fs.mount-max';
   if (errno === ENOMEM || errno === ENOSPC)
     return `give the sandbox more memory (${option('memory')}), and see that this host has it and sysctl fs.mount-max`;
   if (errno === EACCES)
     return `let that user enter it (root inside is nobody on this host), or take another root (${option('root')})`;
-  return (
-    'it takes Linux 5.19 with overlayfs, and a root on ext4, xfs or btrfs, which is no overlay itself ' +
-    `(${option('root')}); or ${MACHINE}`
-  );
+  const where = isKept
+    ? 'a root and a directory on ext4, xfs or btrfs, which are no overlays themselves'
+    : 'a root on ext4, xfs or btrfs, which is no overlay itself';
+  return `it takes Linux 5.19 with overlayfs, and ${where} (${option('root')}); or ${MACHINE}`;
 }

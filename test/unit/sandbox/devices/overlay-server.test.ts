@@ -22,10 +22,11 @@ import { basename, dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { Share } from '../../../../src/domain/shares.js';
-import { overlayServer, overlayShare } from '../../../../src/sandbox/devices/overlay.js';
+import { overlayServer, overlayShare, type Platform } from '../../../../src/sandbox/devices/overlay.js';
 import { takesAttributes } from '../../../../src/sandbox/devices/overlay-attributes.js';
 import { overlayLink, overlayReason, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
 import { stateBase } from '../../../../src/sandbox/state/state-directory.js';
+import { SandboxError } from '../../../../src/util/errors.js';
 import { sphere } from '../../../../src/util/sphere.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { uniqueName } from '../../../helpers/leftovers.js';
@@ -50,11 +51,11 @@ async function keptIn(t: TestContext): Promise<Kept> {
   return { ground, kept, ...(await overlayIn(join(ground, 'link'), join(ground, 'state'))) };
 }
 
-async function overlayIn(overlay: string, stateDirectory: string) {
+async function overlayIn(overlay: string, stateDirectory: string, platform: Platform = 'machine') {
   mkdirSync(stateDirectory, { mode: 0o700 });
   const config = await configFromOptions({ command: ['/bin/true'], overlay });
-  const shares = overlayShare(config, uniqueName());
-  return { stateDirectory, shares, prepare: () => prepareOverlay(config, shares, stateDirectory) };
+  const shares = overlayShare(config, uniqueName(), platform);
+  return { stateDirectory, shares, prepare: () => prepareOverlay(config, shares, stateDirectory, platform) };
 }
 
 const skip = unlessRoot('the overlay is root’s') || unlessProgram('flock');
@@ -153,14 +154,38 @@ describe('the reason of a domain that did not start', { skip }, () => {
     const own = dirname(shares[0]?.program ?? '');
     mkdirSync(own, { mode: 0o711 });
     const ours = await serve(t, kept, { program: overlayServer(own), whileThere: own });
-    assert.equal(overlayReason(shares, failed), failed);
+    assert.equal(overlayReason(shares, failed, 'own'), failed);
     rmSync(own, { recursive: true });
     await ours.closed;
     const other = stateOf(t, liveOwner());
     await serve(t, kept, { program: overlayServer(other), whileThere: other });
-    assert.match(String(overlayReason(shares, failed)), /in use by the sandbox/);
+    assert.match(String(overlayReason(shares, failed, 'own')), /in use by the sandbox/);
     const unrelated = new Error('no memory');
-    assert.equal(overlayReason(shares, unrelated), unrelated);
+    assert.equal(overlayReason(shares, unrelated, 'own'), unrelated);
+  });
+});
+
+describe('the overlay of a container', { skip }, () => {
+  it('has no server, is in use by another one that lives, and is free when that one has ended or is killed', async (t) => {
+    const kept = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
+    const { prepare, shares, stateDirectory } = await overlayIn(kept, `${kept}-state`, 'container');
+    await prepare();
+    assert.deepEqual(readdirSync(stateDirectory), ['overlay']);
+    assert.deepEqual(readdirSync(join(kept, 'layers')), ['mounts']);
+    rmSync(overlayLink(stateDirectory));
+    const live = stateOf(t, liveOwner());
+    symlinkSync(kept, overlayLink(live));
+    const inUse = { code: 'overlay-in-use', message: new RegExp(`by the sandbox ${basename(live)}$`) };
+    await assert.rejects(prepare, inUse);
+    // The kernel says that somebody has it, and not who.
+    const busy = new SandboxError({ stage: 'init', code: 'overlay-in-use', message: 'in use', remedy: 'wait' });
+    assert.match(String(overlayReason(shares, busy, 'own')), inUse.message);
+    assert.equal(overlayReason(shares, busy, basename(live)), busy);
+    rmSync(live, { recursive: true });
+    const dead = stateOf(t, deadOwner());
+    symlinkSync(kept, overlayLink(dead));
+    await prepare();
+    assert.equal(existsSync(dead), false);
   });
 });
 

@@ -1,24 +1,19 @@
 /** How an overlay is laid over the root: the module set, and the calls of the step `root`. */
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
-import { layOverRoot, overlayArguments } from '../../../../init/common/root-overlay.js';
 import { MS_NODEV, MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import type { Guest, IdMap, Operation } from '../../../../src/protocol/operations.js';
+import type { Operation } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
-import { coveredPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
 import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
-import { checkDriver } from '../../../../src/sandbox/prepare/driver-check.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
 import { guestConfig } from '../../../../src/sandbox/setup/guest-config.js';
-import { overlayRemedy } from '../../../../src/sandbox/setup/root-overlay.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const command = ['/bin/true'];
@@ -137,111 +132,4 @@ test('a directory keeps the layers, as a share of its own that is written to', a
       FLAGS.replace('=on', '=nofollow'),
     'unmount /overlay',
   ]);
-});
-
-test('a container has memory for one, which a program of the package lays over its root', async () => {
-  const config = await configFromOptions({ command, overlay: true, memory: '1G', switchto: 'root' });
-  checkDriver(config, 'lxc');
-  checkDriver(config, 'session');
-  const { guest } = devices(config, 'lxc');
-  assert.equal(guest.overlay, undefined);
-  assert.deepEqual(guest.rootOverlay, { program: '/native/root-overlay', bytes: 1 << 29 });
-  // The root is there already, and can be written to.
-  const plan = rootStep({ ...guestConfig(config, { name: 'overlay', devices: devices(config, 'lxc') }) }, new Map());
-  const made = plan.calls.flatMap(({ operation }) => (operation.op === 'mkdir' ? operation.path : []));
-  assert.deepEqual(
-    made,
-    ['dev', 'proc', 'sys', 'tmp', 'run'].map((name) => `/newroot/${name}`),
-  );
-});
-
-test('root inside looks through the layers of a container as nobody, a user as itself', () => {
-  const first = 0x7c00_0000;
-  const ids = [{ inside: 0, outside: first, count: 65_536 }];
-  const split = (id: number) => [
-    { inside: 0, outside: first, count: id },
-    { inside: id, outside: id, count: 1 },
-    { inside: id + 1, outside: first + id + 1, count: 65_535 - id },
-  ];
-  const of = (uid: number, gid: number, idMap: IdMap | undefined) =>
-    overlayArguments({
-      rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 },
-      idMap,
-      identity: { uid, gid, groups: [0, 4, 27], username: 'x', home: '/' },
-    } as unknown as GuestConfig);
-  const end = ['/newroot', '1048576'];
-  const map = ['--uid', '0', `${first}`, '65536', '--gid', '0', `${first}`, '65536'];
-  const asRoot = of(0, 0, { uids: ids, gids: ids }) ?? [];
-  assert.deepEqual(asRoot.slice(0, 12), ['/native/root-overlay', '--reader', '65534', '65534', ...map]);
-  assert.deepEqual(asRoot.slice(-2), end);
-  assert.ok(asRoot.join(' ').includes('--empty /var/lib/dpkg/lock '));
-  // Only the groups that it has inside too, which group 0 is never one of.
-  const user = (gid: number, same: number) => of(1000, gid, { uids: split(1000), gids: split(same) });
-  assert.deepEqual(user(4, 4), ['/native/root-overlay', '--reader', '1000', '4', '--group', '4', ...end]);
-  assert.deepEqual(user(0, 27), ['/native/root-overlay', '--reader', '1000', '65534', '--group', '27', ...end]);
-  assert.deepEqual(of(0, 0, undefined), ['/native/root-overlay', ...end]);
-});
-
-test('what is hidden in a container is found through the links of its root', async (t) => {
-  const root = scratchDirectory(t);
-  for (const name of ['open', 'closed/deep']) mkdirSync(join(root, name), { recursive: true });
-  for (const name of ['open/file', 'closed/deep/file']) writeFileSync(join(root, name), '');
-  for (const [target, name] of [
-    ['closed/deep', 'link'],
-    // Both lead elsewhere on the host.
-    ['/closed/deep', 'absolute'],
-    ['../../../open', 'open/up'],
-    ['round', 'round'],
-  ] as const)
-    symlinkSync(target, join(root, name));
-  const shown = async (...hide: string[]) => coveredPaths(await configFromOptions({ command, root, hide }));
-  assert.deepEqual(await shown('/open/up/file'), [{ path: '/open/file', isDirectory: false }]);
-  assert.deepEqual(await shown('/link/file', '/absolute/file'), [{ path: '/closed/deep/file', isDirectory: false }]);
-  assert.deepEqual(await shown('/absolute'), [{ path: '/closed/deep', isDirectory: true }]);
-  assert.deepEqual(await shown('/round', '/missing', '/open/file/none'), []);
-});
-
-test('what keeps an overlay from a container has its own remedy', () => {
-  const { E2BIG, EACCES, EINVAL, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
-  const remedy = (errno: number, isOfIds = false) => overlayRemedy({ errno, isOfIds });
-  assert.match(remedy(EINVAL), /Linux 5\.19/);
-  assert.match(remedy(E2BIG), /^unmount some/);
-  for (const errno of [ENOSPC, ENOMEM]) assert.match(remedy(errno), /--memory/);
-  assert.match(remedy(ENOSPC, true), /max_user_namespaces/);
-  assert.match(remedy(ETIMEDOUT, true), /try again/);
-  assert.match(remedy(EACCES), /nobody on this host/);
-});
-
-test('what root-overlay says is told', async () => {
-  const saying = (status: number, said: string) => {
-    const value = { status, output: Buffer.from(said) };
-    const config = { rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 }, identity: { uid: 0 } };
-    return layOverRoot({ call: async () => ({ value }) } as unknown as Guest, config as unknown as GuestConfig);
-  };
-  assert.deepEqual(await saying(0, 'read-only /boot: efi: Invalid argument\n'), [
-    '/boot: efi stays read-only: Invalid argument',
-  ]);
-  const message = 'cannot make the ids of /newroot: No space left on device';
-  await assert.rejects(saying(256, `read-only /x: y\nroot-overlay: 28 ${message}\n`), {
-    message,
-    errno: 28,
-    isOfIds: true,
-  });
-  await assert.rejects(saying(9, ''), { errno: 0, isOfIds: false });
-});
-
-test('root inside cannot replace a shell that is root of the host', async () => {
-  const options = { command, overlay: true, shell: true } as const;
-  const of = async (more: object) => devices(await configFromOptions({ ...options, ...more }), 'lxc').shell;
-  await assert.rejects(of({ switchto: 'root' }), { code: 'shell-with-overlay' });
-  for (const more of [{ overlay: undefined, switchto: 'root' }, { privileged: true }, { switchto: 'nobody' }])
-    assert.ok(await of(more));
-});
-
-test('what outlives the sandbox is refused for a container', async () => {
-  for (const path of ['/srv/state/', '/srv/state.qcow2']) {
-    const kept = await configFromOptions({ command, overlay: path });
-    assert.throws(() => checkDriver(kept, 'lxc'), { code: 'overlay-of-container' });
-  }
-  checkDriver(await configFromOptions({ command, overlay: '/srv/state.qcow2' }), 'embedded');
 });
