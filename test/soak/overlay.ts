@@ -15,8 +15,10 @@ import { endOf, surveyed } from './survey.js';
 
 /** In milliseconds: longer than a start. */
 const BOUND_MS = 120_000;
-const DRIVERS = ['embed', 'system'] as const;
+const DRIVERS = ['embed', 'system', 'lxc'] as const;
 const VICTIMS = ['launcher', 'supervisor', 'qemu', 'overlay-server', 'nobody'] as const;
+/** Those of a container that there are none of. */
+const CONTAINERS: Readonly<Record<string, string>> = { qemu: 'libvirt_lxc', 'overlay-server': 'libvirt_lxc' };
 
 /** Says each file that it has written, removed and synced. Each file is as large as its number says. */
 const WRITER =
@@ -32,14 +34,19 @@ export const overlay: Scenario = {
   short: 4,
   full: 60,
   run: async ({ ground, seeds, tally }) => {
-    const kept = mkdtempSync('/var/tmp/virt-sandbox-soak-overlay-');
+    const [ofMachines, ofContainers] = ['machines', 'containers'].map((name) =>
+      mkdtempSync(`/var/tmp/virt-sandbox-soak-overlay-${name}-`),
+    );
     let files = 0;
     try {
       for (const seed of seeds()) {
         const choices = new Choices(seed);
-        const [driver, victim, after] = [choices.one(DRIVERS), choices.one(VICTIMS), choices.below(4000)];
+        const [driver, chosen, after] = [choices.one(DRIVERS), choices.one(VICTIMS), choices.below(4000)];
+        const isContainer = driver === 'lxc';
+        const victim = isContainer ? (CONTAINERS[chosen] ?? chosen) : chosen;
+        const where = isContainer ? [`--overlay=${ofContainers}`] : ['-p', `--overlay=${ofMachines}`];
         const options = { ...ground.optionsOf(driver), timeout: BOUND_MS };
-        const args = (name: string) => ['-c', URIS[driver], '-n', name, '-p', `--overlay=${kept}`, '--', 'sh', '-c'];
+        const args = (name: string) => ['-c', URIS[driver], '-n', name, ...where, '--', 'sh', '-c'];
         let synced: string[] = [];
         const findings = await surveyed(ground, seed, driver, async (name) => {
           const running = startSandbox([...args(name), WRITER], options);
@@ -75,7 +82,7 @@ export const overlay: Scenario = {
         tally.ran(seed, `${driver}: SIGKILL to ${victim} after ${after} ms`, findings);
       }
     } finally {
-      rmSync(kept, { recursive: true, force: true });
+      for (const kept of [ofMachines, ofContainers]) rmSync(kept ?? '', { recursive: true, force: true });
     }
     return `${files} files at the end`;
   },
