@@ -1,6 +1,7 @@
 /** What root-overlay keeps in a directory for the next container, without one: in mount namespaces, one after the other. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -17,7 +18,6 @@ const mapped = (first: number) => [
   ...['--reader', '65534', '65534'],
   ...['--uid', '--gid'].flatMap((kind) => [kind, '0', String(first), '65536']),
 ];
-const BUSY = /^root-overlay: 16 cannot lock what is kept for /;
 
 interface Ground {
   readonly root: string;
@@ -55,26 +55,27 @@ interface Container {
   readonly script: string;
 }
 
+/** Its own /dev, where the layers are meanwhile, and the overlay. */
+const LAY = 'mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3\nlay "$@" && echo done';
+
+/** The words of unshare(1) for a script in a mount namespace. */
+function wordsOf({ root, view, layers, bound }: Ground, first: number, script: string): string[] {
+  const ids = first === 0 ? [] : mapped(first);
+  const shell = ['sh', '-euc', `${PRELUDE}\n${script}`, 'sh'];
+  return ['--mount', '--propagation', 'private', ...shell, program, root, view, layers, bound, String(first), ...ids];
+}
+
 /** The lines that a container writes. The host keeps what it has. */
 function run(ground: Ground, { first = FIRST, before = '', script }: Container): string[] {
-  const { root, view, layers, bound } = ground;
-  const earlier = fingerprint(root);
-  const words = first === 0 ? [] : mapped(first);
-  const { stdout, stderr, status } = spawnSync(
-    'unshare',
-    [
-      ...['--mount', '--propagation', 'private', 'sh', '-euc'],
-      `${PRELUDE}\n${before}\nmount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3\nlay "$@" && echo done\n${script}\nls -A /dev`,
-      ...['sh', program, root, view, layers, bound, String(first), ...words],
-    ],
-    { encoding: 'utf8' },
-  );
+  const earlier = fingerprint(ground.root);
+  const words = wordsOf(ground, first, `${before}\n${LAY}\n${script}\nls -A /dev`);
+  const { stdout, stderr, status } = spawnSync('unshare', words, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
-  assert.deepEqual(fingerprint(root), earlier);
+  assert.deepEqual(fingerprint(ground.root), earlier);
   const lines = stdout.split('\n').filter((line) => line !== '');
   // No path leads to the layers any more.
   assert.equal(lines.pop(), 'null', stdout);
-  assert.equal(existsSync(bound), false);
+  assert.equal(existsSync(ground.bound), false);
   return lines;
 }
 
@@ -173,14 +174,20 @@ describe('an overlay that is kept', { skip }, () => {
     ]);
   });
 
-  it('is one container’s at a time, for as long as a process of that one lives', (t) => {
+  it('is one container’s at a time, for as long as a process of that one lives', async (t) => {
     const ground = makeGround(t);
-    const second = `mkdir /dev/two; mount --bind $layers /dev/two; mount --bind $root /mnt
-      "$program" "$@" --kept /dev/two /mnt 16777216 || true; umount /mnt`;
-    const lines = run(ground, { script: second });
-    assert.match(lines[1] ?? '', BUSY);
-    // The namespace is gone, and a process holds a file of the overlay.
-    assert.deepEqual(run(ground, { script: `inside 'ls open'` }), ['done', 'file']);
+    const holder = spawn('unshare', wordsOf(ground, FIRST, `${LAY}\nexec sleep 1000`), {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(holder, 'exit');
+    t.after(() => holder.kill('SIGKILL'));
+    assert.equal(String((await once(holder.stdout, 'data'))[0]), 'done\n');
+    const [refused, ...rest] = run(ground, { first: OTHER, script: `inside 'cat open/file'` });
+    assert.match(refused ?? '', /^root-overlay: 16 cannot lock what is kept for /);
+    assert.deepEqual(rest, ['host open/file']);
+    holder.kill('SIGKILL');
+    await ended;
+    assert.deepEqual(run(ground, { first: OTHER, script: `inside 'ls open'` }), ['done', 'file']);
   });
 
   it('goes on as a copy elsewhere', (t) => {
@@ -203,18 +210,11 @@ describe('an overlay that is kept', { skip }, () => {
     run(ground, { script: '' });
     const upper = join(ground.layers, 'mounts/%2F/upper');
     rmSync(upper, { recursive: true });
-    symlinkSync('/etc', upper);
-    const { root, view, layers, bound } = ground;
-    const earlier = fingerprint('/etc/default');
-    const { stdout } = spawnSync(
-      'unshare',
-      [
-        ...['--mount', '--propagation', 'private', 'sh', '-uc', `${PRELUDE}\nmount -t tmpfs none /dev; lay "$@"`],
-        ...['sh', program, root, view, layers, bound, String(FIRST), ...mapped(FIRST)],
-      ],
-      { encoding: 'utf8' },
-    );
-    assert.match(stdout, /^root-overlay: 20 cannot lay an overlay over /);
-    assert.equal(fingerprint('/etc/default'), earlier);
+    const victim = scratchDirectory(t);
+    symlinkSync(victim, upper);
+    const earlier = fingerprint(victim);
+    const [refused] = run(ground, { script: `inside 'touch x; ls'` });
+    assert.match(refused ?? '', /^root-overlay: 20 cannot lay an overlay over /);
+    assert.equal(fingerprint(victim), earlier);
   });
 });
