@@ -15,14 +15,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ACCEL } from '../helpers/acceleration.js';
-import { besideLxc, embedded, lxc } from '../helpers/connections.js';
+import { besideLxc, lxc } from '../helpers/connections.js';
 import { ctl, said, startDetached } from '../helpers/ctl.js';
 import { unlessProgram } from '../helpers/images.js';
 import { ask, askInside } from '../helpers/inside.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { makePackages } from '../helpers/packages.js';
-import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { fingerprint } from '../helpers/tree-listing.js';
@@ -36,6 +34,8 @@ const tree = join(ground, 'tree');
 /** Names that nothing on the host has. */
 const OWN = uniqueName();
 const [SAYER, TOOL, NEW] = [`${OWN}-sayer`, `${OWN}-tool`, `/${OWN}-made`];
+/** It goes with the libvirtd's namespace: other containers of this run may bind what is mounted there. */
+const LASTING = `/var/lib/libvirt/${OWN}`;
 const MADE = [NEW, `/usr/bin/${SAYER}`, `/etc/${SAYER}`, `/usr/local/bin/${TOOL}`];
 
 function hostNow(): string {
@@ -251,8 +251,7 @@ describe('an overlay in a directory, of containers', { skip: lxc.skip || unlessP
   });
 
   it('has layers of its own for what is mounted below the root', async () => {
-    // It goes with the libvirtd's namespace: other containers of this run may bind what is mounted there.
-    const mounted = `/var/lib/libvirt/${OWN}`;
+    const mounted = `${LASTING}-below`;
     besideLxc('mkdir', '-p', mounted);
     besideLxc('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', mounted);
     const kept = join(shelf, 'below');
@@ -273,43 +272,6 @@ describe('an overlay in a directory, of containers', { skip: lxc.skip || unlessP
     // Where it is mounted no more, its layers are not seen, and wait.
     assert.equal((await askInside(lxc, [`--overlay=${kept}`], { ls: `ls ${mounted}` })).ls, '');
     assert.ok(readdirSync(join(kept, 'layers/mounts')).includes(mounted.replaceAll('/', '%2F')));
-  });
-
-  it('belongs to the root that it was made over', { skip: unlessBusybox }, async (t) => {
-    const root = makeRoot(t, 'dev', 'proc', 'sys', 'var');
-    const options = ['-c', lxc.uri, `--overlay=${shelf}/other`];
-    const earlier = fingerprint(root);
-    const facts = { write: 'busybox rm /bin/sh; echo x > /var/file; busybox ls /bin /var' };
-    const found = await ask([...options, '-r', root], facts, { ...lxc.options, shell: ['/bin/busybox', 'sh'] });
-    assert.equal(found.write, '/bin:\nbusybox\n\n/var:\nfile');
-    assertFailure(
-      await runSandbox([...options, '--', 'true'], lxc.options),
-      /belongs to the root/,
-      new RegExp(`--root ${root}`),
-    );
-    assert.equal(fingerprint(root), earlier);
-  });
-
-  it('is none for a machine, for one with -p, or for programs that mount', async () => {
-    const kept = `--overlay=${shelf}/kinds`;
-    const run = (...words: string[]) => runSandbox([...words, '--', 'true'], lxc.options);
-    assertRun(await run('-c', lxc.uri, kept), 0, '');
-    assertFailure(await run('-c', lxc.uri, kept, '-p'), /is that of a container without -p/, /root of this host/);
-    assertFailure(await run('-c', lxc.uri, kept, '--userns'), /has no --userns/);
-    assertFailure(await run('-c', embedded.uri, ...ACCEL, kept), /and not of a machine/, /run a container/);
-    for (const words of [['--shell'], ['--shell', '-S', 'nobody']])
-      assertFailure(
-        await run('-c', lxc.uri, kept, ...words),
-        /has no root shell beside the application/,
-        /an earlier one/,
-      );
-  });
-
-  it('is no image, which the kernel of the host would have to mount', async () => {
-    const image = `${shelf}/kept.qcow2`;
-    const result = await runSandbox(['-c', lxc.uri, `--overlay=${image}`, '--', 'true'], lxc.options);
-    assertFailure(result, /this host's own kernel would have to mount/, /--overlay=DIR/, /qemu:\/\/\/embed/);
-    assert.equal(existsSync(image), false);
   });
 
   it('is named in what a sandbox is saved as', async (t) => {
