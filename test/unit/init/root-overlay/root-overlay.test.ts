@@ -36,6 +36,8 @@ describe('its command line', () => {
     'ids of users alone': [...READER, '--uid', '0', String(FIRST), '65536', '/nowhere', BYTES],
     'an empty range': [...MAPPED, '--uid', '0', '1', '0', '/nowhere', BYTES],
     'a file that is not absolute': [...MAPPED, '--empty', 'etc/lock', '/nowhere', BYTES],
+    'a directory to keep it that is not absolute': [...MAPPED, '--kept', 'kept', '/nowhere', BYTES],
+    'two directories to keep it': ['--kept', '/one', '--kept', '/two', '/nowhere', BYTES],
     'an unknown option': ['--all', '/nowhere', BYTES],
   };
   for (const [what, words] of Object.entries(WRONG)) {
