@@ -2,7 +2,6 @@
 #include "layers.h"
 #include "walls.h"
 
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,7 @@
 
 #define SOCKET_OPTION "--fd="
 #define DIRECTORY_OPTION "--shared-dir"
-#define USUAL_OVERFLOW_ID 65534
-
-#define SANDBOX_OPTION "--sandbox"
+#define CACHE_OPTION "--cache"
 
 /* The capabilities that virtiofsd keeps unless it is told otherwise, and the one for file handles. */
 static const struct {
@@ -65,11 +62,16 @@ bool arguments_read(struct arguments *arguments, int argc, char *const argv[])
 	arguments->socket = -1;
 	arguments->directory = NULL;
 	arguments->read_only = false;
+	arguments->cache = "auto";
 	for (int at = 1; at < argc; at += 1) {
 		if (strncmp(argv[at], SOCKET_OPTION, sizeof(SOCKET_OPTION) - 1) == 0)
 			arguments->socket = (int)strtol(argv[at] + sizeof(SOCKET_OPTION) - 1, NULL, 10);
 		else if (strcmp(argv[at], DIRECTORY_OPTION) == 0 && at + 1 < argc)
 			arguments->directory = argv[++at];
+		else if (strcmp(argv[at], CACHE_OPTION) == 0 && at + 1 < argc)
+			arguments->cache = argv[++at];
+		else if (strncmp(argv[at], CACHE_OPTION "=", sizeof(CACHE_OPTION)) == 0)
+			arguments->cache = argv[at] + sizeof(CACHE_OPTION);
 		else if (strcmp(argv[at], "--readonly") == 0)
 			arguments->read_only = true;
 	}
@@ -78,8 +80,6 @@ bool arguments_read(struct arguments *arguments, int argc, char *const argv[])
 
 uint64_t arguments_capabilities(const struct arguments *arguments)
 {
-	if (arguments->as_user)
-		return 0;
 	if (arguments->read_only)
 		return TO_READ;
 	uint64_t kept = arguments->handles ? TO_WRITE | TO_READ : TO_WRITE;
@@ -110,32 +110,7 @@ static const char *value_for(const struct arguments *arguments, const char *opti
 {
 	if (arguments->walled && strcmp(option, DIRECTORY_OPTION) == 0)
 		return WALLED_SHARE;
-	/* Its root is changed already, and a user may not do so again. */
-	if (arguments->as_user && strcmp(option, SANDBOX_OPTION) == 0)
-		return "none";
 	return NULL;
-}
-
-/* The kernel's number for an id that a user namespace does not have. */
-static unsigned long overflow_id(const char *setting)
-{
-	char text[16];
-	int fd = open(setting, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return n > 0 ? strtoul(text, NULL, 10) : USUAL_OVERFLOW_ID;
-}
-
-/* Shows what is nobody's as root's, which nearly all of it is. */
-static void write_translations(struct arguments *arguments)
-{
-	(void)snprintf(arguments->uids, TRANSLATION_BYTES, "--translate-uid=host:%lu:0:1",
-		       overflow_id("/proc/sys/kernel/overflowuid"));
-	(void)snprintf(arguments->gids, TRANSLATION_BYTES, "--translate-gid=host:%lu:0:1",
-		       overflow_id("/proc/sys/kernel/overflowgid"));
 }
 
 bool arguments_complete(struct arguments *arguments, int argc, char *const argv[], unsigned long limit)
@@ -160,13 +135,6 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 	arguments->words[count++] = arguments->limit;
 	if (arguments->handles)
 		arguments->words[count++] = "--inode-file-handles=prefer";
-	if (arguments->alone) {
-		write_translations(arguments);
-		arguments->words[count++] = arguments->uids;
-		arguments->words[count++] = arguments->gids;
-	}
-	if (arguments->flat)
-		arguments->words[count++] = "--no-announce-submounts";
 	if (arguments->layers) {
 		arguments->words[count++] = "--xattr";
 		arguments->words[count++] = LAYERS_ATTRIBUTES;

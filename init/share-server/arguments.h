@@ -8,7 +8,6 @@
 #define MAX_WORDS 64
 #define MODCAPS_BYTES 256
 #define LIMIT_BYTES 48
-#define TRANSLATION_BYTES 64
 
 struct arguments {
 	/* virtiofsd's path. */
@@ -18,12 +17,8 @@ struct arguments {
 	/* The share. */
 	const char *directory;
 	bool read_only;
-	/* It runs as a user without capabilities. */
-	bool as_user;
-	/* There is no other user in its user namespace: all files that are not this user's seem to be nobody's. */
-	bool alone;
-	/* The guest is not told which directories are mount points. */
-	bool flat;
+	/* What the guest keeps of what it has read, as virtiofsd names it. */
+	const char *cache;
 	/* It serves layers of an overlay. */
 	bool layers;
 	/* virtiofsd keeps file handles instead of descriptors. */
@@ -34,8 +29,6 @@ struct arguments {
 	const char *words[MAX_WORDS + 1];
 	char modcaps[MODCAPS_BYTES];
 	char limit[LIMIT_BYTES];
-	char uids[TRANSLATION_BYTES];
-	char gids[TRANSLATION_BYTES];
 };
 
 /* Where distributions install virtiofsd. False if it is in none of these places. */

@@ -1,24 +1,14 @@
 #include "calls.h"
 
+#include "architecture.h"
+
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#error "the architecture's number for seccomp(2) is needed"
-#endif
-
-/* Of x32, whose system calls are x86_64's with this bit. Other architectures have no such numbers. */
-#define X32_FIRST 0x40000000U
 
 /* The lower half of the flags, on a little-endian processor. */
 #define FLAGS offsetof(struct seccomp_data, args[0])

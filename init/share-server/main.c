@@ -1,35 +1,40 @@
 /*
- * Runs virtiofsd for one share, with less than virtiofsd would have. libvirt starts this program in virtiofsd's place,
- * as root:
+ * Serves one share over virtiofs, with few rights. libvirt starts this program in virtiofsd's place, as root:
  *
  *   share-server --fd=N --shared-dir DIRECTORY [--readonly] [VIRTIOFSD'S OPTIONS...]
  *
- * Reading order, which is the order of its life:
+ * A directory is served by virtiofsd, which this program runs with less than it would have. Reading order, which is the
+ * order of its life:
  *
  *   arguments.h      what libvirt asks for, and what virtiofsd is told
  *   descriptors.h    the limit of open files, or file handles in their place
  *   walls.h          namespaces: processes, network, and a root that holds the share and no other data
  *   capabilities.h   the capabilities that the share needs
  *   calls.h          the system calls that it is refused
- *   log.h            virtiofsd's messages, up to a bound
+ *   log.h            its messages, up to a bound
  *
- * Started by a link that is called root-server, it serves the root of a sandbox, as the user who owns the link. An
- * ordinary user's is started in a user namespace (init/root-view/server.h).
+ * Started by a link that is called root-server, it serves the root of a sandbox, read-only, and without virtiofsd. The
+ * server is the user who owns the link. An ordinary user's is started in a user namespace (init/root-view/server.h).
  *
  *   user.h           that user, who has no capabilities
+ *   root_server.h    the server, of vhost/ and files/
+ *   own_calls.h      the few system calls that it has
  *
- * Started by a link that is called overlay-server, it serves the layers of an overlay, as root:
+ * Started by a link that is called overlay-server, it has virtiofsd serve the layers of an overlay, as root:
  *
  *   layers.h         their lock, and names of their own for the attributes that overlayfs needs
  *
- * This process is the one that libvirt knows. It ends with virtiofsd's exit status, and virtiofsd does not outlive it.
+ * This process is the one that libvirt knows. It ends with the server's exit status, and the server does not outlive it.
  */
 #include "arguments.h"
 #include "calls.h"
 #include "capabilities.h"
 #include "descriptors.h"
+#include "environment.h"
 #include "layers.h"
 #include "log.h"
+#include "nobody.h"
+#include "root_server.h"
 #include "user.h"
 #include "walls.h"
 
@@ -44,6 +49,16 @@
 #include <unistd.h>
 
 #define CANNOT_RUN 126
+
+/* What is served, and how. */
+struct share {
+	struct arguments arguments;
+	struct walls walls;
+	/* It is the root of a sandbox, as this user's. */
+	bool is_root;
+	struct user user;
+	struct files_options options;
+};
 
 static int fail(const char *what)
 {
@@ -65,14 +80,6 @@ static bool await_qemu(int socket)
 	return true;
 }
 
-/* Leaves virtiofsd what it needs to start, and the child nothing more. */
-static const char *limit_rights(const struct arguments *arguments, const struct user *user)
-{
-	if (arguments->as_user)
-		return user_become(user);
-	return capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
-}
-
 /*
  * The end of the parent, of this child too. The parent is in another PID namespace, where getppid(2) does not see it,
  * and may have ended already: nobody reads this end of the pipe then.
@@ -90,26 +97,31 @@ static const char *end_with_reader(int messages)
 	return fd.revents & POLLERR ? "the end of the parent" : NULL;
 }
 
-/* In the child. Returns only if it fails. */
-static int become_virtiofsd(struct arguments *arguments, const struct user *user, int messages)
+/* In the child: becomes what serves the share. Returns the exit status of the root's server, or if it fails. */
+static int serve(struct share *share, int messages)
 {
-	/* Nothing of the launcher's, which may have a user's keys: QEMU could have virtiofsd read its own. */
+	/* Nothing of the launcher's, which may have a user's keys: what a guest has taken over could read them. */
 	static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+	struct arguments *arguments = &share->arguments;
 	const char *failed;
 
 	if (dup2(messages, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
 		return fail("dup2");
 	if (!descriptors_close_but(arguments->socket))
 		return fail("close_range");
-	if (arguments->walled && (failed = walls_enter()) != NULL)
+	if (arguments->walled && (failed = walls_enter(&share->walls)) != NULL)
 		return fail(failed);
-	failed = limit_rights(arguments, user);
-	if (failed == NULL)
+	failed = share->is_root ? user_become(&share->user)
+				: capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
+	if (failed == NULL && !share->is_root)
 		failed = calls_refuse(arguments->handles);
 	if (failed == NULL)
 		failed = end_with_reader(STDOUT_FILENO);
 	if (failed != NULL)
 		return fail(failed);
+	environment_wipe();
+	if (share->is_root)
+		return root_server_run(arguments->socket, WALLED_SHARE, &share->options);
 	(void)execve(arguments->program, (char *const *)arguments->words, (char *const *)environment);
 	return fail(arguments->program);
 }
@@ -129,7 +141,7 @@ static int end_with_parent(int signal, pid_t parent)
 	return getppid() == parent ? 0 : -1;
 }
 
-static int run(struct arguments *arguments, const struct user *user)
+static int run(struct share *share)
 {
 	int messages[2];
 	int signal = 0;
@@ -140,19 +152,19 @@ static int run(struct arguments *arguments, const struct user *user)
 	if (pipe(messages) != 0)
 		return fail("pipe");
 	/* Only libvirt moves it to a control group. */
-	if (signal == 0 && !await_qemu(arguments->socket))
+	if (signal == 0 && !await_qemu(share->arguments.socket))
 		return fail("poll");
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return fail("fork");
 	if (pid == 0)
-		_exit(become_virtiofsd(arguments, user, messages[1]));
-	(void)close(arguments->socket);
+		_exit(serve(share, messages[1]));
+	(void)close(share->arguments.socket);
 	(void)close(messages[1]);
 
-	/* Only as the same user can it end virtiofsd by its own end. */
-	const char *failed = arguments->as_user ? user_become(user) : capabilities_limit(0, 0);
+	/* Only as the same user can it end the server by its own end. */
+	const char *failed = share->is_root ? user_become(&share->user) : capabilities_limit(0, 0);
 
 	if (failed != NULL)
 		return fail(failed);
@@ -168,51 +180,83 @@ static int run(struct arguments *arguments, const struct user *user)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* How a root is served. NULL, or what is wrong, with errno. */
+static const char *prepare_root(struct share *share, const char *program, unsigned long limit)
+{
+	share->walls = (struct walls){.read_only = true, .bare = true};
+	share->options.descriptors = limit;
+	share->options.nobody = (uid_t)-1;
+	share->options.nogroup = (gid_t)-1;
+	if (!user_of_link(program, &share->user))
+		return program;
+	/* There is no other user in its namespace: what is not this user's seems to be nobody's, and nearly all is root's. */
+	if (user_is_self(&share->user)) {
+		share->options.nobody = nobody_user();
+		share->options.nogroup = nobody_group();
+	}
+	errno = EINVAL;
+	return root_server_cache(share->arguments.cache, &share->options.cache) ? NULL : share->arguments.cache;
+}
+
+/* How virtiofsd serves a directory. NULL, or what is wrong, with errno. */
+static const char *prepare_directory(struct share *share, const char *program, unsigned long limit)
+{
+	struct arguments *arguments = &share->arguments;
+
+	share->walls.read_only = arguments->read_only;
+	arguments->layers = layers_are_served(program);
+	arguments->handles = limit < DESCRIPTORS_ENOUGH;
+	return arguments->layers ? layers_lock(arguments->directory) : NULL;
+}
+
+static int answer_question(const struct share *share, char *argv[])
+{
+	if (share->is_root) {
+		root_server_describe();
+		return 0;
+	}
+	(void)execv(share->arguments.program, argv);
+	return fail(share->arguments.program);
+}
+
 int main(int argc, char *argv[])
 {
-	struct arguments arguments;
-	struct user user;
+	static struct share share;
+	struct arguments *arguments = &share.arguments;
+	bool flat;
 
-	if (!arguments_find_program(&arguments)) {
+	share.is_root = user_is_wanted(argv[0], &flat);
+	share.options.announces_mounts = !flat;
+	if (!share.is_root && !arguments_find_program(arguments)) {
 		errno = ENOENT;
 		return fail("virtiofsd");
 	}
-	if (arguments_are_question(argc, argv)) {
-		(void)execv(arguments.program, argv);
-		return fail(arguments.program);
-	}
+	if (arguments_are_question(argc, argv))
+		return answer_question(&share, argv);
 	/* libvirt writes `-o source=DIRECTORY` for a virtiofsd that does not report separate-options. */
-	if (!arguments_read(&arguments, argc, argv)) {
+	if (!arguments_read(arguments, argc, argv)) {
 		(void)dprintf(STDERR_FILENO, "share-server: the command has no --fd=N or no --shared-dir DIRECTORY; "
 					     "use a libvirt and a virtiofsd that know separate-options\n");
 		return CANNOT_RUN;
 	}
-	arguments.as_user = user_is_wanted(argv[0], &arguments.flat);
-	if (arguments.as_user && !user_of_link(argv[0], &user))
-		return fail(argv[0]);
-	arguments.alone = arguments.as_user && user_is_self(&user);
-	arguments.layers = layers_are_served(argv[0]);
-	const char *failed = arguments.layers ? layers_lock(arguments.directory) : NULL;
+	const unsigned long limit = descriptors_raise();
+	const char *failed =
+		share.is_root ? prepare_root(&share, argv[0], limit) : prepare_directory(&share, argv[0], limit);
 
+	if (failed == NULL)
+		failed = walls_make(arguments->directory, &share.walls, &arguments->walled);
 	if (failed != NULL)
 		return fail(failed);
-	unsigned long limit = descriptors_raise();
+	if (!arguments->walled) {
+		int status =
+			fail(share.is_root ? "no namespaces for the root's server" : "no namespaces for virtiofsd");
 
-	/* Who may open by handle may open all files, whoever they are for. */
-	arguments.handles = limit < DESCRIPTORS_ENOUGH && !arguments.as_user;
-	failed = walls_make(arguments.directory, arguments.read_only, &arguments.walled);
-
-	if (failed != NULL)
-		return fail(failed);
-	if (!arguments.walled) {
-		int status = fail("no namespaces for virtiofsd");
-
-		if (arguments.as_user)
+		if (share.is_root)
 			return status;
 	}
-	if (!arguments_complete(&arguments, argc, argv, limit)) {
+	if (!share.is_root && !arguments_complete(arguments, argc, argv, limit)) {
 		errno = E2BIG;
 		return fail("options for virtiofsd");
 	}
-	return run(&arguments, &user);
+	return run(&share);
 }

@@ -66,26 +66,34 @@ static int add_program(int slash, int root, const char *name)
 	return tree < 0 ? -1 : attach(tree, root, name);
 }
 
-static const char *make_root(int slash, int share)
+/* What virtiofsd itself needs. */
+static const char *add_programs(int slash, int root)
 {
-	if (mount("virtiofsd", STAGE, "tmpfs", MS_NODEV | MS_NOSUID, OPTIONS_OF_ROOT) != 0)
+	for (size_t at = 0; at < COUNT; at += 1)
+		if (add_program(slash, root, PROGRAMS[at]) != 0)
+			return PROGRAMS[at];
+	return mkdirat(root, "proc", 0755) == 0 ? NULL : "mkdir(proc)";
+}
+
+static const char *make_root(int slash, int share, bool bare)
+{
+	if (mount("share-server", STAGE, "tmpfs", MS_NODEV | MS_NOSUID, OPTIONS_OF_ROOT) != 0)
 		return "mount(tmpfs)";
 	int root = open(STAGE, O_DIRECTORY | O_PATH | O_CLOEXEC);
 
 	if (root < 0)
 		return "open(tmpfs)";
-	for (size_t at = 0; at < COUNT; at += 1)
-		if (add_program(slash, root, PROGRAMS[at]) != 0)
-			return PROGRAMS[at];
-	if (mkdirat(root, "proc", 0755) != 0)
-		return "mkdir(proc)";
+	const char *failed = bare ? NULL : add_programs(slash, root);
+
+	if (failed != NULL)
+		return failed;
 	if (attach(share, root, WALLED_SHARE + 1) != 0)
 		return "the share";
 	(void)close(root);
 	return NULL;
 }
 
-const char *walls_make(const char *directory, bool read_only, bool *made)
+const char *walls_make(const char *directory, const struct walls *walls, bool *made)
 {
 	*made = unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0;
 	if (!*made)
@@ -101,19 +109,19 @@ const char *walls_make(const char *directory, bool read_only, bool *made)
 	struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
 					.propagation = MS_PRIVATE};
 
-	if (read_only)
+	if (walls->read_only)
 		attributes.attr_set |= MOUNT_ATTR_RDONLY;
 	int share = clone_tree(AT_FDCWD, directory, AT_RECURSIVE, attributes);
 
 	if (share < 0)
 		return directory;
-	const char *failed = make_root(slash, share);
+	const char *failed = make_root(slash, share, walls->bare);
 
 	(void)close(slash);
 	return failed;
 }
 
-const char *walls_enter(void)
+const char *walls_enter(const struct walls *walls)
 {
 	if (chdir(STAGE) != 0)
 		return "chdir";
@@ -121,7 +129,7 @@ const char *walls_enter(void)
 	 * Read-only: virtiofsd keeps a descriptor of it from outside of its chroot, and user 0 needs no capability to write
 	 * to /proc/sys. It reads nr_open and cap_last_cap there.
 	 */
-	if (mount("proc", "proc", "proc", MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0)
+	if (!walls->bare && mount("proc", "proc", "proc", MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0)
 		return "mount(proc)";
 	/* The old root comes on top of the new one, and is detached from there. */
 	if (syscall(SYS_pivot_root, ".", ".") != 0)

@@ -34,12 +34,15 @@ function userOf(pid: number): string[] {
   return [/^Uid:\t(\d+)/m, /^Gid:\t(\d+)/m].map((pattern) => pattern.exec(text)?.[1] ?? '');
 }
 
-/** What was started to serve the root of a sandbox, and the virtiofsd below it. */
+/** What was started to serve the root of a sandbox, and its child, which serves it. */
 function serversOf(name: string): number[] {
-  const [line = ''] = processesWith(join(name, 'root-server')).filter((words) => words.includes('--shared-dir'));
-  const started = Number.parseInt(line, 10);
-  const below = readFileSync(`/proc/${started}/task/${started}/children`, 'latin1').trim();
-  return [started, Number(below)];
+  for (const line of processesWith(join(name, 'root-server')).filter((words) => words.includes('--shared-dir'))) {
+    const pid = Number.parseInt(line, 10);
+    // The child has the same words.
+    const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+    if (below !== '') return [pid, Number(below)];
+  }
+  return [];
 }
 
 for (const way of [embedded, system]) {
@@ -131,7 +134,7 @@ for (const way of [embedded, system]) {
         process.kill(serversOf(name)[0] ?? 0, 'SIGKILL');
         const { code, stderr } = await running.result;
         assert.equal(code, 125);
-        assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
+        assert.match(stderr, /^virt-sandbox: application: the server of \/ died, and with it the mount; /);
         await assertNothingLeft(name, exceptLogs(way.where));
       });
   });
@@ -204,7 +207,7 @@ for (const uri of ['qemu:///session', 'qemu:///embed']) {
       process.kill(serversOf(name)[1] ?? 0, 'SIGKILL');
       const { code, stderr } = await running.result;
       assert.equal(code, 125);
-      assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
+      assert.match(stderr, /^virt-sandbox: application: the server of \/ died, and with it the mount; /);
       await assertNothingLeft(name, exceptLogs(user.where));
     });
 
@@ -297,7 +300,7 @@ describe('--root-fs', { skip: embedded.skip }, () => {
     const options = { ...user.options, through: [...(user.options.through ?? []), ...within] };
     assertFailure(
       await runSandbox(['-c', embedded.uri, ...VIRTIOFS, '--', 'true'], options),
-      /its virtiofsd needs a user namespace, and this host allows none \(user\.max_user_namespaces=0\)/,
+      /its server needs a user namespace, and this host allows none \(user\.max_user_namespaces=0\)/,
       /allow user namespaces on this host \(docs\/security\.md\), or leave out --root-fs/,
     );
   });

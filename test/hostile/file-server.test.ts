@@ -24,6 +24,7 @@ import { join } from 'node:path';
 import { before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
+import { enterBare, NOT_ENTERED } from '../helpers/enter-bare.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, processesWith, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -39,7 +40,7 @@ function memoryDirectory(t: TestContext): string {
   return directory;
 }
 
-/** A virtiofsd. */
+/** A virtiofsd, or the server of a root. */
 interface Server {
   readonly pid: number;
   /** The share's path in its mount namespace. */
@@ -47,21 +48,33 @@ interface Server {
   readonly status: ReadonlyMap<string, string>;
 }
 
-/** The virtiofsd of a share: what libvirt started, or its child. */
-function serverOf(share: string, readOnly: boolean, more = ''): Server {
+/** What serves a share: what libvirt started, or its child. */
+function serverOf(share: string, readOnly: boolean, { isRoot = false, more = '' } = {}): Server {
   const started = processesWith(share)
     .filter((line) => line.includes('--shared-dir') && line.includes('--readonly') === readOnly && line.includes(more))
-    .map((line) => Number.parseInt(line, 10));
-  assert.equal(started.length, 1, `${share} has one server`);
+    .map((line) => Number.parseInt(line, 10))
+    .sort((one, other) => one - other);
+  // A root's is not executed anew, so both have the same words.
+  assert.equal(started.length, isRoot ? 2 : 1, `${share} has one server`);
   const children = readFileSync(`/proc/${started[0]}/task/${started[0]}/children`, 'utf8').trim();
   const pid = children === '' ? started[0] : Number(children);
   const groups = [started[0], pid].map((one) => readFileSync(`/proc/${one}/cgroup`, 'utf8'));
   assert.equal(groups[1], groups[0], 'the control group that libvirt chose');
   const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  assert.match(words[0] ?? '', /\/virtiofsd$/);
+  assert.match(words[0] ?? '', isRoot ? /\/root-server$/ : /\/virtiofsd$/);
   const lines = readFileSync(`/proc/${pid}/status`, 'utf8').trim().split('\n');
   const status = new Map(lines.map((line) => line.split(':\t') as [string, string]));
-  return { pid: pid ?? 0, share: words[words.indexOf('--shared-dir') + 1] ?? '', status };
+  return { pid: pid ?? 0, share: isRoot ? '/share' : (words[words.indexOf('--shared-dir') + 1] ?? ''), status };
+}
+
+/** Whether a script succeeds in the namespaces of the server of a root, as its user. */
+function canInRoot({ pid, status }: Server, script: string, hasUserNamespace = false): boolean {
+  const [uid, gid] = ['Uid', 'Gid'].map((key) => Number(status.get(key)?.split('\t')[0]));
+  const server = { pid, uid: uid ?? 0, gid: gid ?? 0, hasUserNamespace };
+  const [program = '', ...words] = enterBare(server, ['bash', '-c', script]);
+  const { status: code, stderr } = spawnSync(program, words, { encoding: 'utf8' });
+  assert.notEqual(code, NOT_ENTERED, stderr);
+  return code === 0;
 }
 
 /** Whether a script succeeds with the namespaces, user and capabilities of a server. */
@@ -178,9 +191,9 @@ for (const way of [embedded, system]) {
       const running = startSandbox(args, { env: KEYS, input: 'open' });
       t.after(() => running.child.kill('SIGTERM'));
       await running.until(/^up\n/);
-      const server = serverOf(`${name}/root-server`, true);
+      const server = serverOf(`${name}/root-server`, true, { isRoot: true });
       assertWithoutKeys(server);
-      assert.ok(can(server, `cat ${server.share}/etc/hostname`), 'the share');
+      assert.ok(canInRoot(server, `cat ${server.share}/etc/hostname`), 'the share');
       const tried = {
         ...(await attacks(t)),
         'reads what is root’s alone': `head -c 1 ${server.share}/etc/shadow`,
@@ -190,7 +203,7 @@ for (const way of [embedded, system]) {
         'mounts something': `mount --bind /usr ${server.share}`,
       };
       assert.deepEqual(
-        Object.keys(tried).filter((attack) => can(server, tried[attack as keyof typeof tried] ?? '')),
+        Object.keys(tried).filter((attack) => canInRoot(server, tried[attack as keyof typeof tried] ?? '')),
         [],
       );
       assert.equal(server.status.get('CapBnd'), '0000000000000000');
@@ -249,15 +262,10 @@ for (const uri of ['qemu:///session', 'qemu:///embed']) {
       });
       t.after(() => running.child.kill('SIGTERM'));
       await running.until(/^up\n/);
-      const server = serverOf('/dev/root', true, `/${name}/`);
+      const server = serverOf('/dev/root', true, { isRoot: true, more: `/${name}/` });
       assertWithoutKeys(server);
       // The user owns the namespaces, so the attacker enters them as the user, who has no capability there any more.
-      const can = (script: string) => {
-        const asUser = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
-        const enter = ['nsenter', '--user', '--preserve-credentials', '--mount', '--pid', '--net', '--ipc', '--uts'];
-        const words = [...asUser, ...enter, `--target=${server.pid}`, '--', 'bash', '-c', script];
-        return spawnSync(words[0] ?? '', words.slice(1)).status === 0;
-      };
+      const can = (script: string) => canInRoot(server, script, true);
       assert.ok(can(`cat ${server.share}/etc/hostname`), 'the share');
       const tried = {
         ...(await attacks(t)),

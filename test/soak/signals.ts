@@ -38,7 +38,7 @@ export interface SignalPlan {
 
 /** Who holds a sandbox of this configuration. */
 export function rolesOf({ driver, terminal, share, network, virtiofs = false }: Configuration): string[] {
-  const served = virtiofs ? ['root-server', 'virtiofsd'] : [];
+  const served = virtiofs ? ['root-server'] : [];
   const user = ['qemu', ...(network ? ['netwall', 'passt'] : []), ...served];
   // An ordinary user's directories are shared by QEMU itself.
   const root = [...user, ...(share ? ['virtiofsd', 'share-server'] : [])];

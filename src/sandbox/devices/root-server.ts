@@ -2,8 +2,7 @@
  * What serves the root of a machine over virtiofs: init/share-server/main.c. root-view starts it beside libvirt
  * (init/root-view/server.h), or libvirt does.
  */
-import { spawnSync } from 'node:child_process';
-import { lchownSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { lchownSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
@@ -18,25 +17,6 @@ import { stateBase } from '../state/state-directory.js';
 /** Names of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
 const LINK = 'root-server';
 const FLAT_LINK = 'flat-root-server';
-
-/**
- * Whether it can show files that are nobody's in a user namespace as root's: since virtiofsd 1.12. No, if it cannot be
- * asked. Each program is asked once by this process.
- */
-export function translatesOwners(program: string): boolean {
-  const key = `${program} ${valueOr(() => statSync(program).mtimeMs, 0)}`;
-  const known = translating.get(key);
-  if (known !== undefined) return known;
-  const { stdout } = spawnSync(program, ['--help'], { encoding: 'utf8', timeout: ASKED_MS });
-  // Null where the program was not started.
-  const found = (stdout as string | null)?.includes('--translate-uid') ?? false;
-  translating.set(key, found);
-  return found;
-}
-
-const ASKED_MS = 5000;
-/** Whether programs translate owners, by path and time of modification. */
-const translating = new Map<string, boolean>();
 
 /** Where root-view has it listen, in the state directory. */
 const SOCKET = 'rootfs';
@@ -143,8 +123,8 @@ export interface AheadServer {
   lastWords(): string | undefined;
 }
 
-/** How an error begins of virtiofsd, and of the programs that start it. */
-const ERROR = /^\[\S+ ERROR virtiofsd\S*\] |^(?=(?:share-server|root-view): )/;
+/** How an error begins of the server, and of what starts it. */
+const ERROR = /^(?:share-server|root-view): /;
 
 /** The server of a share; undefined: libvirt starts it. */
 export function aheadServer({ program, socket }: Share): AheadServer | undefined {
@@ -158,7 +138,6 @@ export function aheadServer({ program, socket }: Share): AheadServer | undefined
     lastWords: () =>
       read('.log')
         .split('\n')
-        .findLast((line) => ERROR.test(line))
-        ?.replace(ERROR, ''),
+        .findLast((line) => ERROR.test(line)),
   };
 }

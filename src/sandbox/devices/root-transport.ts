@@ -1,4 +1,4 @@
-/** What serves the root of a machine: QEMU over 9p, or a virtiofsd of its own. */
+/** What serves the root of a machine: QEMU over 9p, or a server of its own over virtiofs. */
 import { configError } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
@@ -9,10 +9,10 @@ import { option } from '../../util/option-names.js';
 import { hasQemuUser } from '../state/qemu-user.js';
 import { mayMakeNamespaces } from './capabilities.js';
 import { rootMount } from './mounts.js';
-import { startsAhead, translatesOwners } from './root-server.js';
-import { findVirtiofsd, shareProgram } from './share-server.js';
+import { startsAhead } from './root-server.js';
+import { shareProgram } from './share-server.js';
 import { servesReadOnly } from './shares.js';
-import { reasonAgainstProc, reasonAgainstUserNamespaces } from './user-namespaces.js';
+import { reasonAgainstUserNamespaces } from './user-namespaces.js';
 
 export type RootTransport = Share['transport'];
 
@@ -51,21 +51,18 @@ interface Obstacle {
   readonly remedy: string;
 }
 
-/** Why no virtiofsd can serve the root here; undefined: one can. */
+/** Why nothing can serve the root over virtiofs here; undefined: share-server can. */
 async function virtiofsObstacle(facts: RootFacts): Promise<Obstacle | undefined> {
-  const program = findVirtiofsd();
-  if (program === undefined)
-    return { reason: 'there is no virtiofsd', remedy: `install it (Debian: virtiofsd), or ${LEAVE_OUT()}` };
-  return process.geteuid?.() === 0 ? obstacleOfRoot(facts) : obstacleOfUser(facts, program);
+  return process.geteuid?.() === 0 ? obstacleOfRoot(facts) : obstacleOfUser(facts);
 }
 
 async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | undefined> {
   if (!mayMakeNamespaces())
     return {
-      reason: 'the virtiofsd of a root needs namespaces, and this process has no CAP_SYS_ADMIN',
+      reason: 'the server of a root needs namespaces, and this process has no CAP_SYS_ADMIN',
       remedy: LEAVE_OUT(),
     };
-  if (!hasQemuUser(kind)) return { reason: 'this host has no user ids to run a virtiofsd as', remedy: LEAVE_OUT() };
+  if (!hasQemuUser(kind)) return { reason: 'this host has no user ids to run a server as', remedy: LEAVE_OUT() };
   if (startsAhead(kind, model)) return undefined;
   if (shareProgram(kind) === undefined)
     return {
@@ -77,10 +74,10 @@ async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | un
   return undefined;
 }
 
-function obstacleOfUser({ kind, model }: RootFacts, program: string): Obstacle | undefined {
+function obstacleOfUser({ kind, model }: RootFacts): Obstacle | undefined {
   if (kind === 'system')
     return {
-      reason: 'libvirt starts a virtiofsd for root only',
+      reason: 'libvirt starts a server of files for root only',
       remedy: `use -c qemu:///session or qemu:///embed, or ${LEAVE_OUT()}`,
     };
   if (!startsAhead(kind, model))
@@ -90,13 +87,6 @@ function obstacleOfUser({ kind, model }: RootFacts, program: string): Obstacle |
     return {
       reason: noNamespaces,
       remedy: `allow user namespaces on this host (docs/security.md), or ${LEAVE_OUT()}`,
-    };
-  const noProc = reasonAgainstProc();
-  if (noProc !== undefined) return { reason: noProc, remedy: `start the sandbox as root, or ${LEAVE_OUT()}` };
-  if (!translatesOwners(program))
-    return {
-      reason: `${program} cannot translate owners`,
-      remedy: `install virtiofsd 1.12 or newer, or ${LEAVE_OUT()}`,
     };
   return undefined;
 }

@@ -114,7 +114,7 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
   }
 }
 
-/** An ordinary user's virtiofsd knows no other owners: init/share-server/arguments.c */
+/** An ordinary user's server knows no other owners: init/share-server/nobody.h */
 function tellOwners(root: RootTransport, options: LaunchOptions): void {
   if (root !== 'virtiofs' || process.geteuid?.() === 0) return;
   options.onChoice?.("owners: files of all other users seem to be root's inside, set-user-ID programs too");

@@ -168,11 +168,13 @@ function startedAt(pid: number): string | undefined {
 function diedError(shares: readonly WatchedShare[]): SandboxError {
   const targets = shares.map(({ target }) => target).join(' or ');
   const words = shares.flatMap(({ server }) => server?.lastWords() ?? []);
+  // The root has a server of its own, and no virtiofsd.
+  const what = shares.every(({ target }) => target === '/') ? 'the server' : 'virtiofsd';
   const ofLibvirt = shares.some(({ server }) => server === undefined);
   return new SandboxError({
     stage: 'application',
     code: 'virtiofsd-died',
-    message: `virtiofsd of ${targets} died, and with it the mount${words.length === 0 ? '' : `: ${words.join('; ')}`}`,
+    message: `${what} of ${targets} died, and with it the mount${words.length === 0 ? '' : `: ${words.join('; ')}`}`,
     remedy: `${ofLibvirt ? "see its messages in libvirt's log NAME-fs0-virtiofsd.log, and " : 'see '}dmesg if it was killed for lack of memory`,
   });
 }

@@ -6,11 +6,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { valueOr } from '../../../../src/util/errors.js';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
@@ -69,107 +67,6 @@ describe('share-server without the right to make namespaces', { skip }, () => {
     const { size } = statSync(log);
     assert.ok(size > 256 << 10 && size < (256 << 10) + 200, `${size} bytes`);
     assert.equal(readLines(log).at(-1), 'share-server: the log is full, further messages are left out');
-  });
-});
-
-/**
- * Executes a command with descriptor 9 listening. A child keeps a connection to it, as QEMU would, until its input ends.
- * $1: path of the socket.
- */
-const LISTENING = `use Socket; $^F = 20; my ($s, $c, $at) = (undef, undef, pack_sockaddr_un(shift @ARGV));
-socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die $!;
-socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!;
-if (fork() == 0) { close $s; <STDIN>; exit; }
-close $c; POSIX::dup2(fileno($s), 9) or die $!; open(STDIN, '<', '/dev/null'); exec @ARGV;`;
-
-const SERVED = /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/;
-const FLAT = new RegExp(SERVED.source.replace(' $', ' --no-announce-submounts $'));
-
-describe('share-server by a link that is called root-server', { skip: skip || unlessProgram('perl') }, () => {
-  /** The words that run it by a link with that owner. */
-  function rootServer(t: TestContext, owner: string, name = 'root-server') {
-    const directory = scratchDirectory(t);
-    const link = join(directory, name);
-    symlinkSync(hostProgram('share-server'), link);
-    spawnSync('chown', ['-h', owner, link]);
-    const command = [link, '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot', '--readonly'];
-    return { directory, words: ['-MPOSIX', '-e', LISTENING, join(directory, 'socket'), ...command] };
-  }
-
-  for (const name of ['root-server', 'flat-root-server'])
-    it(`runs virtiofsd as its owner, without a capability, in a root of its own, and ends with it: ${name}`, (t) =>
-      runsAsOwner(t, name));
-
-  async function runsAsOwner(t: TestContext, name: string): Promise<void> {
-    const { words } = rootServer(t, '70123:70124', name);
-    const server = spawn('perl', words, { stdio: ['pipe', 'ignore', 'inherit'] });
-    t.after(() => {
-      server.kill('SIGKILL');
-      server.stdin.end();
-    });
-    const read = (path: string) => valueOr(() => readFileSync(`/proc/${path}`, 'latin1'), '');
-    const children = () => read(`${server.pid}/task/${server.pid}/children`).trim().split(' ');
-    const virtiofsd = () => children().find((each) => read(`${each}/cmdline`).startsWith(VIRTIOFSD));
-    while (virtiofsd() === undefined) {
-      assert.deepEqual([server.exitCode, server.signalCode], [null, null], 'it runs');
-      await sleep(5);
-    }
-    const pid = virtiofsd() ?? '';
-    // It becomes the user itself when it has started virtiofsd.
-    while (!/^Uid:\t70123\t/m.test(read(`${server.pid}/status`))) await sleep(5);
-    for (const one of [pid, server.pid]) {
-      const status = read(`${one}/status`);
-      assert.match(status, /^Uid:(?:\t70123){4}$/m);
-      assert.match(status, /^Gid:(?:\t70124){4}$/m);
-      assert.match(status, /^Groups:\t *$/m);
-      assert.equal(status.match(/^Cap(?:Inh|Prm|Eff|Bnd|Amb):\t0{16}$/gm)?.length, 5, status);
-      assert.match(status, /^NoNewPrivs:\t1$/m);
-    }
-    assert.match(read(`${pid}/cmdline`).replaceAll('\0', ' '), name === 'root-server' ? SERVED : FLAT);
-    const there = readdirSync(`/proc/${pid}/root`);
-    assert.ok(there.includes('share') && !['etc', 'root', 'home', 'tmp'].some((name) => there.includes(name)));
-    // The other end of the socket stays: it ends by the end of the process that started it.
-    server.kill('SIGKILL');
-    while (/^State:\t[^Z]/m.test(read(`${pid}/status`))) await sleep(5);
-  }
-
-  it('starts no virtiofsd that would stay, where it is killed before', { skip: unlessProgram('strace') }, async (t) => {
-    const { words, directory } = rootServer(t, '70123:70124');
-    const ids = join(directory, 'stopped');
-    // The child stops when it gets its root, which is before it asks for its end with its parent.
-    const traced = ['-f', '-qq', '-o', ids, '-e', 'inject=pivot_root:signal=SIGSTOP', '-e', 'trace=pivot_root'];
-    const tracer = spawn('strace', [...traced, 'perl', ...words], { stdio: ['pipe', 'ignore', 'ignore'] });
-    t.after(() => {
-      tracer.stdin.end();
-      tracer.kill('SIGKILL');
-    });
-    const log = () => valueOr(() => readFileSync(ids, 'latin1'), '');
-    const stopped = () => /^(\d+) +--- stopped by SIGSTOP/m.exec(log())?.[1];
-    while (stopped() === undefined) {
-      assert.deepEqual([tracer.exitCode, tracer.signalCode], [null, null], log());
-      await sleep(5);
-    }
-    const child = Number(stopped());
-    const status = readFileSync(`/proc/${child}/status`, 'latin1');
-    const parent = Number(/^PPid:\t(\d+)/m.exec(status)?.[1]);
-    process.kill(parent, 'SIGKILL');
-    while (existsSync(`/proc/${parent}`)) await sleep(5);
-    process.kill(child, 'SIGCONT');
-    t.after(() => {
-      if (existsSync(`/proc/${child}`)) process.kill(child, 'SIGKILL');
-    });
-    while (/^State:\t[^Z]/m.test(valueOr(() => readFileSync(`/proc/${child}/status`, 'latin1'), ''))) await sleep(5);
-  });
-
-  it('starts nothing as root, or without namespaces', (t) => {
-    for (const owner of ['0:0', '0:70124', '70123:0']) {
-      const { status, stderr } = spawnSync('perl', rootServer(t, owner).words, { encoding: 'utf8', input: '' });
-      assert.equal(status, 126, owner);
-      assert.match(stderr, /^share-server: .*root-server: Operation not permitted\n$/);
-    }
-    const limited = ['--bounding-set=-sys_admin', '--', 'perl', ...rootServer(t, '70123:70124').words];
-    const { status, stderr } = spawnSync('setpriv', limited, { encoding: 'utf8', input: '' });
-    assert.deepEqual([status, stderr], [126, 'share-server: no namespaces for virtiofsd: Operation not permitted\n']);
   });
 });
 

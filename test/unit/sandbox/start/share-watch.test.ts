@@ -128,7 +128,7 @@ it('a server that libvirt knows nothing of is watched too, and its last error to
   while (looks === 0) await sleep(10);
   child.kill('SIGKILL');
   const { message, remedy } = await rejectsWith(watch.failed, 'virtiofsd-died');
-  assert.match(message, /^virtiofsd of \/ died, and with it the mount: it broke$/);
+  assert.match(message, /^the server of \/ died, and with it the mount: it broke$/);
   assert.doesNotMatch(remedy, /libvirt/);
 });
 

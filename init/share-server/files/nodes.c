@@ -1,0 +1,175 @@
+#include "files/nodes.h"
+
+#include "files/directories.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A link that was changed in these last seconds may be another one without another time. */
+#define YOUNG_SECONDS 2
+
+#define NODE_BY(member, link) ((struct node *)(void *)((char *)(link)-offsetof(struct node, member)))
+
+static uint64_t hash_of(const struct identity *identity)
+{
+	return table_mix(identity->inode ^ table_mix(identity->device ^ (identity->mount << 32)));
+}
+
+static bool is_young_link(const struct status *status)
+{
+	struct timespec now;
+
+	if (!S_ISLNK(status->stx_mode))
+		return false;
+	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+		return true;
+	return status->stx_ctime.tv_sec > now.tv_sec - YOUNG_SECONDS;
+}
+
+struct node *node_of(const struct files *files, uint64_t id)
+{
+	for (struct link *link = table_chain(&files->by_id, table_mix(id)); link != NULL; link = link->next)
+		if (NODE_BY(by_id, link)->id == id)
+			return NODE_BY(by_id, link);
+	return NULL;
+}
+
+static struct node *known(const struct files *files, const struct identity *identity)
+{
+	for (struct link *link = table_chain(&files->by_identity, hash_of(identity)); link != NULL; link = link->next)
+		if (identity_equals(&NODE_BY(by_identity, link)->identity, identity))
+			return NODE_BY(by_identity, link);
+	return NULL;
+}
+
+static struct node *make(struct files *files, const char *name, const struct status *status)
+{
+	struct node *node;
+
+	if (!table_reserve(&files->by_id) || !table_reserve(&files->by_identity))
+		return NULL;
+	node = calloc(1, sizeof(*node));
+	if (node == NULL)
+		return NULL;
+	node->name = strdup(name);
+	if (node->name == NULL) {
+		free(node);
+		return NULL;
+	}
+	node->descriptor = -1;
+	node->identity = node_identity(status);
+	node->id = files->next_id;
+	files->next_id += 1;
+	node->by_id.hash = table_mix(node->id);
+	node->by_identity.hash = hash_of(&node->identity);
+	table_add(&files->by_id, &node->by_id);
+	table_add(&files->by_identity, &node->by_identity);
+	return node;
+}
+
+struct node *node_make_root(struct files *files, const struct status *status)
+{
+	files->next_id = FUSE_ROOT_ID;
+	return make(files, "", status);
+}
+
+/* Whether a directory is the node or lies below it. */
+static bool is_below(const struct node *directory, const struct node *node)
+{
+	while (directory != NULL && directory != node)
+		directory = directory->parent;
+	return directory != NULL;
+}
+
+/* The place where it was found last is the best to find it again. */
+static void move(struct files *files, struct node *node, struct node *parent, const char *name)
+{
+	/*
+	 * What was known of directories that were moved on the host may make a circle. Then the old place stays, where it
+	 * is not found again, and the guest looks it up anew.
+	 */
+	if (node->parent == NULL || (node->parent != parent && is_below(parent, node)))
+		return;
+	if (strcmp(node->name, name) != 0) {
+		char *copy = strdup(name);
+
+		if (copy == NULL)
+			return;
+		free(node->name);
+		node->name = copy;
+	}
+	if (node->parent != parent) {
+		struct node *before = node->parent;
+
+		parent->children += 1;
+		node->parent = parent;
+		before->children -= 1;
+		node_release(files, before);
+	}
+}
+
+struct node *node_find(struct files *files, struct node *parent, const char *name, const struct status *status,
+		       int *error)
+{
+	const struct identity identity = node_identity(status);
+	struct node *node = is_young_link(status) ? NULL : known(files, &identity);
+
+	if (node != NULL) {
+		node->lookups += 1;
+		move(files, node, parent, name);
+		return node;
+	}
+	*error = ENFILE;
+	if (files->by_id.count >= FILES_NODES)
+		return NULL;
+	*error = ENOMEM;
+	node = make(files, name, status);
+	if (node == NULL)
+		return NULL;
+	node->lookups = 1;
+	node->parent = parent;
+	parent->children += 1;
+	return node;
+}
+
+void node_forget(struct files *files, struct node *node, uint64_t times)
+{
+	node->lookups -= times < node->lookups ? times : node->lookups;
+	node_release(files, node);
+}
+
+void node_release(struct files *files, struct node *node)
+{
+	while (node != files->root && node->lookups == 0 && node->children == 0 && node->opened == NULL) {
+		struct node *parent = node->parent;
+
+		directories_drop(files, node);
+		table_remove(&files->by_id, &node->by_id);
+		table_remove(&files->by_identity, &node->by_identity);
+		free(node->name);
+		free(node);
+		parent->children -= 1;
+		node = parent;
+	}
+}
+
+void node_free_all(struct files *files)
+{
+	for (size_t at = 0; at < files->by_id.room; at += 1) {
+		while (files->by_id.heads[at] != NULL) {
+			struct node *node = NODE_BY(by_id, files->by_id.heads[at]);
+
+			directories_drop(files, node);
+			table_remove(&files->by_id, &node->by_id);
+			free(node->name);
+			free(node);
+		}
+	}
+	table_close(&files->by_id);
+	table_close(&files->by_identity);
+	files->root = NULL;
+}

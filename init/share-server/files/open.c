@@ -1,0 +1,122 @@
+/* Operations on files that are open. */
+#include "files/cache.h"
+#include "files/directories.h"
+#include "files/handle.h"
+#include "files/operations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* One that is open already is read by the same description: all reading here names its offset. */
+static int open_again(const struct handle *handle, int *descriptor, struct status *status)
+{
+	*descriptor = fcntl(handle->descriptor, F_DUPFD_CLOEXEC, 0);
+	if (*descriptor < 0)
+		return errno;
+	if (status_of_descriptor(*descriptor, status) == 0)
+		return 0;
+	int error = errno;
+
+	(void)close(*descriptor);
+	return error;
+}
+
+int operation_open(struct files *files, struct node *node, const struct request *request, struct reply *reply)
+{
+	const struct fuse_open_in *in = request_arguments(request, sizeof(*in));
+	struct status status;
+	struct handle *handle;
+	int descriptor;
+
+	if (in == NULL)
+		return EINVAL;
+	/* Devices, pipes and sockets are the guest's own affair. */
+	if (!S_ISREG(node->identity.kind))
+		return S_ISDIR(node->identity.kind) ? EISDIR : ENXIO;
+	if ((in->flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0)
+		return EROFS;
+	int error = node->opened != NULL ? open_again(node->opened, &descriptor, &status)
+					 : directories_open(files, node, O_RDONLY, &descriptor, &status);
+
+	if (error != 0)
+		return error;
+	error = handle_open(files, node, descriptor, &handle);
+	if (error != 0) {
+		(void)close(descriptor);
+		return error;
+	}
+	const struct fuse_open_out out = {.fh = handle->number,
+					  .open_flags = cache_open_flags(files, node, descriptor, &status)};
+
+	reply_with(reply, &out, sizeof(out));
+	return 0;
+}
+
+/* The file that a request reads; NULL: it is not open. */
+static struct handle *file_of(const struct files *files, uint64_t number)
+{
+	struct handle *handle = handle_of(files, number);
+
+	return handle != NULL && handle->entries == NULL ? handle : NULL;
+}
+
+int operation_read(struct files *files, struct node *node, const struct request *request, struct reply *reply)
+{
+	static struct iovec parts[IOV_MAX];
+	const struct fuse_read_in *in = request_arguments(request, sizeof(*in));
+	const struct handle *handle = in == NULL ? NULL : file_of(files, in->fh);
+
+	(void)node;
+	if (handle == NULL)
+		return in == NULL ? EINVAL : EBADF;
+	if (in->offset > INT64_MAX)
+		return EINVAL;
+	const size_t wanted = in->size < request->room ? in->size : request->room;
+	const size_t count = request_parts(request, wanted, parts);
+	ssize_t got;
+
+	do {
+		got = preadv(handle->descriptor, parts, (int)count, (off_t)in->offset);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno;
+	reply->bytes = (size_t)got;
+	reply->is_written = true;
+	return 0;
+}
+
+int operation_lseek(struct files *files, struct node *node, const struct request *request, struct reply *reply)
+{
+	const struct fuse_lseek_in *in = request_arguments(request, sizeof(*in));
+	const struct handle *handle = in == NULL ? NULL : file_of(files, in->fh);
+
+	(void)node;
+	if (handle == NULL)
+		return in == NULL ? EINVAL : EBADF;
+	if (in->offset > INT64_MAX || (in->whence != SEEK_DATA && in->whence != SEEK_HOLE))
+		return EINVAL;
+	const off_t found = lseek(handle->descriptor, (off_t)in->offset, (int)in->whence);
+
+	if (found < 0)
+		return errno;
+	const struct fuse_lseek_out out = {.offset = (uint64_t)found};
+
+	reply_with(reply, &out, sizeof(out));
+	return 0;
+}
+
+int operation_release(struct files *files, struct node *node, const struct request *request, struct reply *reply)
+{
+	const struct fuse_release_in *in = request_arguments(request, sizeof(*in));
+	struct handle *handle = in == NULL ? NULL : handle_of(files, in->fh);
+
+	(void)node;
+	(void)reply;
+	if (handle == NULL)
+		return in == NULL ? EINVAL : EBADF;
+	handle_close(files, handle);
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* What is served, how, and what the guest knows of it. */
+#ifndef VS_FILES_STATE_H
+#define VS_FILES_STATE_H
+
+#include "files/table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* More than the memory of a guest of some gigabytes can hold. A guest that looks at more gets ENFILE until it forgets. */
+#define FILES_NODES 4000000U
+
+/* Descriptors of directories that are kept, at most. */
+#define FILES_DIRECTORIES 1024U
+
+/* Files that the guest has open, at most. Each open directory takes a buffer. */
+#define FILES_HANDLES 65536U
+
+enum files_cache {
+	/* The guest asks each time. */
+	FILES_CACHE_NEVER,
+	/* It asks again after a second, and keeps what has not changed. */
+	FILES_CACHE_AUTO,
+	/* What it has read stays for a day. */
+	FILES_CACHE_ALWAYS,
+};
+
+/* How files are shown. */
+struct files_options {
+	/* A descriptor of the directory that is served. */
+	int root;
+	enum files_cache cache;
+	/* The guest is told which directories are mount points. */
+	bool announces_mounts;
+	/* Files that these own are shown as root's; (uid_t)-1 and (gid_t)-1: nobody's are. */
+	uid_t nobody;
+	gid_t nogroup;
+	/* This process may have so many descriptors. */
+	unsigned long descriptors;
+};
+
+struct node;
+struct handle;
+
+struct files {
+	struct files_options options;
+
+	struct table by_id;
+	struct table by_identity;
+	struct node *root;
+	/* Never given again. */
+	uint64_t next_id;
+
+	/* Directories with a descriptor, from the one that was used last. The root is none of them. */
+	struct node *newest;
+	struct node *oldest;
+	size_t directories;
+	size_t most_directories;
+
+	/* By number; NULL: that number is free. */
+	struct handle **handles;
+	uint32_t handles_room;
+	uint32_t handles_count;
+	uint32_t handles_most;
+	/* Before this, no number is free. */
+	uint32_t handles_from;
+	uint32_t next_generation;
+
+	/* What the guest and this program both know. */
+	bool knows_mounts;
+};
+
+#endif

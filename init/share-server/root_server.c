@@ -1,0 +1,124 @@
+#include "root_server.h"
+
+#include "files/service.h"
+#include "own_calls.h"
+#include "vhost/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FAILED 1
+#define CANNOT_RUN 126
+
+void root_server_describe(void)
+{
+	(void)dprintf(STDOUT_FILENO, "{\n  \"type\": \"fs\",\n  \"features\": [\"separate-options\"]\n}\n");
+}
+
+bool root_server_cache(const char *name, enum files_cache *cache)
+{
+	static const struct {
+		const char *name;
+		enum files_cache cache;
+	} modes[] = {
+		{"auto", FILES_CACHE_AUTO},
+		{"never", FILES_CACHE_NEVER},
+		{"always", FILES_CACHE_ALWAYS},
+	};
+
+	for (size_t at = 0; at < sizeof(modes) / sizeof(modes[0]); at += 1) {
+		if (strcmp(modes[at].name, name) == 0) {
+			*cache = modes[at].cache;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int fail(const char *what)
+{
+	(void)dprintf(STDERR_FILENO, "share-server: %s: %s\n", what, strerror(errno));
+	return CANNOT_RUN;
+}
+
+/* QEMU has cut off the file of the guest's memory. */
+static void end_without_memory(int signal)
+{
+	static const char message[] = "share-server: the guest's memory is gone\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+		_exit(CANNOT_RUN);
+	_exit(FAILED);
+}
+
+static void end(int signal)
+{
+	(void)signal;
+	_exit(0);
+}
+
+/* The first process of its namespace gets no signal that it does not handle. One to a QEMU that is gone is an error. */
+static bool handle_signals(void)
+{
+	const struct sigaction of_memory = {.sa_handler = end_without_memory};
+	const struct sigaction of_end = {.sa_handler = end};
+	const struct sigaction ignored = {.sa_handler = SIG_IGN};
+
+	return sigaction(SIGBUS, &of_memory, NULL) == 0 && sigaction(SIGTERM, &of_end, NULL) == 0 &&
+	       sigaction(SIGINT, &of_end, NULL) == 0 && sigaction(SIGPIPE, &ignored, NULL) == 0;
+}
+
+static int await_connection(int listening)
+{
+	int fd;
+
+	do {
+		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static uint32_t answer(void *context, const struct chain *chain)
+{
+	return service_answer(context, chain->in, chain->in_count, chain->out, chain->out_count);
+}
+
+static int serve(int socket, const struct files_options *options)
+{
+	static struct device device;
+	struct files files;
+
+	if (!service_open(&files, options))
+		return fail("the root");
+	device_open(&device, socket, answer, &files);
+
+	const char *broken = device_run(&device);
+
+	if (broken == NULL)
+		return 0;
+	(void)dprintf(STDERR_FILENO, "share-server: QEMU or its guest breaks the protocol: %s\n", broken);
+	return FAILED;
+}
+
+int root_server_run(int listening, const char *directory, struct files_options *options)
+{
+	if (!handle_signals())
+		return fail("sigaction");
+	options->root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (options->root < 0)
+		return fail(directory);
+	int socket = await_connection(listening);
+
+	if (socket < 0)
+		return fail("accept");
+	(void)close(listening);
+	const char *failed = own_calls_allow();
+
+	return failed == NULL ? serve(socket, options) : fail(failed);
+}
