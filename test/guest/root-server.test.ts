@@ -8,7 +8,7 @@ import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { loopDevice, unlessProgram } from '../helpers/images.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
-import { startSandbox } from '../helpers/run.js';
+import { assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 import { type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
@@ -60,6 +60,15 @@ describe('the server of a root', { skip: embedded.skip || unlessRoot('it looks a
     };
     return { server: serverOf(name), ask, end };
   }
+
+  it('needs no virtiofsd', async () => {
+    const places = ['/usr/libexec', '/usr/lib', '/usr/lib/qemu', '/usr/local/libexec', '/usr/bin'];
+    const files = places.map((place) => `${place}/virtiofsd`).join(' ');
+    const script = `for file in ${files}; do test ! -e $file || mount --bind /dev/null $file; done; exec "$@"`;
+    const through = ['unshare', '--mount', '--', 'sh', '-c', script, 'sh'];
+    const args = ['-c', embedded.uri, ...ACCEL, '--root-fs', 'virtiofs', '--', 'cat', '/etc/hostname'];
+    assertRun(await runSandbox(args, { env: usual.env, through }), 0, readFileSync('/etc/hostname', 'utf8'));
+  });
 
   it('has a program read once', async (t) => {
     const bytes = statSync('/usr/bin/perl').size;

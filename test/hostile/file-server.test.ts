@@ -1,7 +1,7 @@
 /**
- * Promise: a virtiofsd that its guest has taken over reaches its share and nothing else of the host, and a guest that
- * looks at many files does not use up its descriptors.
- * The attacker has the namespaces and the capabilities of a sandbox's virtiofsd, and none of its seccomp filter. The
+ * Promise: a virtiofsd, or the server of a root, that its guest has taken over reaches its share and nothing else of the
+ * host, and a guest that looks at many files does not use up its descriptors.
+ * The attacker has the namespaces and the capabilities of a sandbox's server, and none of its seccomp filter. The
  * victims are the host's files, its network, and a process of another user.
  */
 
@@ -232,7 +232,7 @@ for (const way of [embedded, system]) {
 }
 
 for (const uri of ['qemu:///session', 'qemu:///embed']) {
-  describe(`the virtiofsd of an ordinary user's root over ${uri}`, { skip: unlessOrdinaryUser() }, () => {
+  describe(`the server of an ordinary user's root over ${uri}`, { skip: unlessOrdinaryUser() }, () => {
     it('reads the view and reaches nothing else of the user', async (t) => {
       const user = await OrdinaryUser.create();
       t.after(() => user.end());

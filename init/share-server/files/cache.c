@@ -86,16 +86,14 @@ static bool is_unchanged(struct node *node, int descriptor, const struct status 
 uint32_t cache_open_flags(const struct files *files, struct node *node, int descriptor, const struct status *status)
 {
 	const bool is_directory = S_ISDIR(node->identity.kind);
-	const uint32_t kept = is_directory ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
 
 	switch (files->options.cache) {
 	case FILES_CACHE_NEVER:
 		return is_directory ? 0 : FOPEN_DIRECT_IO;
 	case FILES_CACHE_ALWAYS:
-		return kept;
+		return is_directory ? FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR : FOPEN_KEEP_CACHE;
 	default:
-		if (is_unchanged(node, descriptor, status))
-			return kept;
-		return is_directory && node->has_seen ? FOPEN_CACHE_DIR : 0;
+		/* A list that is kept has no attributes in it, which the guest would ask for one by one. */
+		return !is_directory && is_unchanged(node, descriptor, status) ? FOPEN_KEEP_CACHE : 0;
 	}
 }

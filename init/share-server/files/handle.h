@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Entries of a directory that are read at once. */
-#define HANDLE_ENTRIES_BYTES 8192
+/* Entries of a directory that are read at once: with what else is there, less than a page. */
+#define HANDLE_ENTRIES_BYTES 4000
 
 /* Of a directory: what was read and the guest has not got yet. */
 struct entries {

@@ -38,9 +38,11 @@ int operation_open(struct files *files, struct node *node, const struct request 
 		return S_ISDIR(node->identity.kind) ? EISDIR : ENXIO;
 	if ((in->flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0)
 		return EROFS;
-	int error = node->opened != NULL ? open_again(node->opened, &descriptor, &status)
-					 : directories_open(files, node, O_RDONLY, &descriptor, &status);
+	int error = directories_open(files, node, O_RDONLY, &descriptor, &status);
 
+	/* The host has removed or renamed it meanwhile. */
+	if (error == ESTALE && node->opened != NULL)
+		error = open_again(node->opened, &descriptor, &status);
 	if (error != 0)
 		return error;
 	error = handle_open(files, node, descriptor, &handle);
