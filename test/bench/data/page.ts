@@ -22,7 +22,8 @@ ${markdown(...secondsTable(result))}
 ## Ratios
 
 Of the time of virtme-ng, the better of its two, and of the bare QEMU with the same root. Below 1 the sandbox is faster.
-The ratio of the echoes is turned round, so that this holds for it as well.
+The ratio of the echoes is turned round, so that this holds for it as well. virtme-ng's 9p keeps what it has read for
+ever, as \`--root-cache always\` does.
 
 ${markdown(...ratioTable(result))}
 ${failures(result)}## How it is measured
@@ -30,9 +31,9 @@ ${failures(result)}## How it is measured
 - **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* has a
   writable \`host-bind\`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to write to;
   *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command line, its devices
-  and its mount options, and file servers that were started by hand: no libvirt, no launcher. Its virtiofsd for the root
-  is root and has file handles (\`--inode-file-handles=prefer\`); that of the sandbox is a user without capabilities, and
-  keeps a descriptor for each file instead. *This host* runs the rows without a machine, once, with full caches.
+  and its mount options, and file servers that were started by hand: no libvirt, no launcher.
+  Over virtiofs that is virtiofsd with root's rights and file handles, and it has the guest read a program again at each
+  start; the sandbox has [a server of its own](decisions/0055-server-of-the-root.md), with a user's rights. *This host* runs the rows without a machine, once, with full caches.
 - **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
   it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
   guest. The caches of the host are full, for all.
@@ -40,7 +41,7 @@ ${failures(result)}## How it is measured
   row gives on the host. What was written is read again on the host, every page of it.
 - **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
   host.
-- **A row that takes more than two minutes** is ended, and the next one begins.
+- **A row that takes more than a minute** is ended, and the next one begins.
 - Figures are medians of the runs. The machines are emulated unless it says KVM, so a row with much computing (the C
   build, \`npm ci\`) says little about files.
 

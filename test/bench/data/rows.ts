@@ -1,12 +1,8 @@
 /** What is measured inside, each row a script of the shell. */
 
-/** What a row needs: the root alone, or also the directory that is written to. */
-export type Group = 'root' | 'directory';
-
 export interface WorkRow {
   readonly name: string;
   readonly what: string;
-  readonly group: Group;
   /** The guest's caches are emptied before. */
   readonly isCold?: true;
   readonly script: string;
@@ -56,38 +52,34 @@ const again = (command: string) =>
 export function workRows(amounts: Amounts): WorkRow[] {
   const { tree, archived, gitFiles, files, mebibytes, reads, sources, packages } = amounts;
   const count = (value: number) => value.toLocaleString('en-US');
-  const status = { group: 'directory', script: GIT, programs: ['git'] } as const;
-  const listed = { group: 'root', script: `find ${tree} -xdev` } as const;
-  const python = { group: 'root', programs: ['python3'] } as const;
+  const status = { script: GIT, programs: ['git'] } as const;
+  const listed = { script: `find ${tree} -xdev` } as const;
+  const python = { programs: ['python3'] } as const;
   return [
     { name: 'git', what: `\`git status\`, ${count(gitFiles)} files, first`, isCold: true, ...status },
     { name: 'git-again', what: '`git status`, again', ...status },
     {
       name: 'untar',
       what: `\`tar x\` of ${count(files)} files`,
-      group: 'directory',
       script: 'mkdir tree && tar -C tree -xf tree.tar',
       check: 'find tree -type f | xargs cksum',
     },
-    { name: 'rm', what: '`rm -r` of them', group: 'directory', script: 'rm -r tree', check: 'test ! -e tree' },
+    { name: 'rm', what: '`rm -r` of them', script: 'rm -r tree', check: 'test ! -e tree' },
     {
       name: 'write',
       what: `${mebibytes} MiB written and synced`,
-      group: 'directory',
       script: `./data-work write new ${mebibytes}`,
     },
-    { name: 'read', what: `${mebibytes} MiB read`, group: 'directory', isCold: true, script: './data-work read large' },
+    { name: 'read', what: `${mebibytes} MiB read`, isCold: true, script: './data-work read large' },
     {
       name: 'random',
       what: `${count(reads)} random reads of 4 KiB`,
-      group: 'directory',
       isCold: true,
       script: `./data-work random large ${reads}`,
     },
     {
       name: 'cc',
       what: `a C build of ${count(sources)} files`,
-      group: 'directory',
       isCold: true,
       script: 'make -s -C c',
       check: 'c/main',
@@ -96,7 +88,6 @@ export function workRows(amounts: Amounts): WorkRow[] {
     {
       name: 'npm',
       what: `\`npm ci\` of ${packages} packages`,
-      group: 'directory',
       isCold: true,
       script: 'cd npm && npm ci --offline --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null',
       check: 'cd npm/node_modules && find . -type f ! -name .package-lock.json | xargs cksum',
@@ -104,12 +95,11 @@ export function workRows(amounts: Amounts): WorkRow[] {
     },
     { name: 'python', what: '`python3 -c 0`, first', isCold: true, script: 'python3 -c 0', ...python },
     { name: 'python-again', what: `\`python3 -c 0\`, ${AGAIN} times again`, script: again('python3 -c 0'), ...python },
-    { name: 'node', what: '`node -e 0`, first', group: 'root', isCold: true, script: 'node -e 0' },
-    { name: 'node-again', what: `\`node -e 0\`, ${AGAIN} times again`, group: 'root', script: again('node -e 0') },
+    { name: 'node', what: '`node -e 0`, first', isCold: true, script: 'node -e 0' },
+    { name: 'node-again', what: `\`node -e 0\`, ${AGAIN} times again`, script: again('node -e 0') },
     {
       name: 'tar',
       what: `\`tar c\` of ${archived}`,
-      group: 'root',
       isCold: true,
       script: `tar -C / --sort=name --numeric-owner -cf - ${archived.slice(1)}`,
     },

@@ -8,7 +8,6 @@ import { settlesWithin } from '../../../src/util/promises.js';
 import type { Context } from '../context.js';
 import { runBareWork } from './bare.js';
 import { MEMORY, MOST_SECONDS, sandboxOptions, TARGET, workCommand } from './inside.js';
-import type { Group } from './rows.js';
 import type { Streams } from './work.js';
 
 export type SystemName =
@@ -24,7 +23,6 @@ export type SystemName =
 export interface System {
   readonly name: SystemName;
   readonly title: string;
-  readonly groups: readonly Group[];
   /**
    * Runs the program in a copy of the ground, until it has ended.
    * @param drive uses its streams
@@ -47,37 +45,34 @@ export const OWN: readonly Own[] = [
 ];
 
 const KEPT_ERRORS = 4096;
-const ALL: readonly Group[] = ['root', 'directory'];
 
 export function systemsOf(context: Context): System[] {
   const { virtme } = context;
-  const ours = (rootFs: '9p' | 'virtiofs', groups: readonly Group[], rest: readonly string[] = []) => ({
+  const ours = (rootFs: '9p' | 'virtiofs', rest: readonly string[] = []) => ({
     name: `ours-${rootFs}` as const,
     title: `virt-sandbox, root over ${rootFs}`,
-    groups,
     run: <Result>(directory: string, drive: (streams: Streams) => Promise<Result>) =>
       runProgram(
         [context.program, ...sandboxOptions(context, rootFs, directory), ...rest, '--', ...workCommand(TARGET, true)],
         drive,
       ),
   });
-  const bare = (rootFs: '9p' | 'virtiofs', groups: readonly Group[]): System => ({
+  const bare = (rootFs: '9p' | 'virtiofs'): System => ({
     name: `bare-${rootFs}`,
     title: `bare QEMU, root over ${rootFs}`,
-    groups,
     run: (directory, drive) => runBareWork(context, rootFs, directory, drive),
   });
   return [
-    ours('9p', ALL),
-    ours('virtiofs', ['root']),
+    ours('9p'),
+    ours('virtiofs'),
     {
-      ...ours('9p', ALL, ['--root-cache', 'always']),
+      ...ours('9p', ['--root-cache', 'always']),
       name: 'ours-always',
       title: 'virt-sandbox, 9p, `--root-cache always`',
     },
     ...('missing' in virtme ? [] : virtmeSystems(context, virtme)),
-    bare('9p', ALL),
-    bare('virtiofs', ['root']),
+    bare('9p'),
+    bare('virtiofs'),
   ];
 }
 
@@ -85,7 +80,6 @@ export function systemsOf(context: Context): System[] {
 export const HOST: System = {
   name: 'host',
   title: 'this host',
-  groups: ALL,
   run: (directory, drive) => runProgram(workCommand(directory, false), drive),
 };
 
@@ -108,13 +102,11 @@ function virtmeSystems({ image }: Context, virtme: Exclude<Virtme, { missing: st
     {
       name: 'virtme-virtiofs',
       title: 'virtme-ng, virtiofs',
-      groups: ALL,
       run: (directory, drive) => runProgram([...view, directory, ...argv, '--rw', ...command], drive),
     },
     {
       name: 'virtme-9p',
       title: 'virtme-ng, 9p',
-      groups: ALL,
       run: (directory, drive) =>
         runProgram([...argv, '--force-9p', `--rwdir=${TARGET}=${directory}`, ...command], drive),
     },

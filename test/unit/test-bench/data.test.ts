@@ -55,7 +55,6 @@ describe('the program of the benchmark data', () => {
     const row = (name: string, script: string, check = ''): WorkRow => ({
       name,
       what: name,
-      group: 'root',
       script,
       check,
     });
@@ -71,7 +70,7 @@ describe('the program of the benchmark data', () => {
 
   it('says what it reads that is not what was written', async () => {
     const script = 'printf x | dd of=large conv=notrunc bs=1 seek=4096 2>/dev/null; ./data-work read large';
-    const { rows } = await run([{ name: 'read', what: 'read', group: 'directory', script }], 60);
+    const { rows } = await run([{ name: 'read', what: 'read', script }], 60);
     assert.deepEqual([rows.get('read')?.status, rows.get('read')?.error], [1, 'large: page 1 is wrong']);
   });
 });
@@ -94,7 +93,7 @@ test('a row counts only if it printed what it prints on the host', () => {
   });
   assert.deepEqual(cellOf([{ ...right, status: 1, error: 'gone' }], right), { failure: 'status 1: gone' });
   assert.deepEqual(cellOf([{ ...right, status: 124 }], right), {
-    quantity: { amount: 120, unit: 's' },
+    quantity: { amount: 60, unit: 's' },
     isMore: true,
   });
 });
@@ -107,7 +106,7 @@ test('the better of two is the quicker one, or the one that works', () => {
 
 /** A result with one row. */
 function resultOf(cells: Partial<Record<SystemName, Cell>>): DataResult {
-  const row: WorkRow = { name: 'git', what: '`git status`', group: 'directory', script: '' };
+  const row: WorkRow = { name: 'git', what: '`git status`', script: '' };
   const systems = (['ours-9p', 'virtme-9p', 'bare-9p'] as const).map((name) => ({ ...HOST, name, title: name }));
   const rate: Cell = { quantity: { amount: 100, unit: '/s' } };
   const all = Object.entries(cells) as [SystemName, Cell][];
@@ -142,13 +141,13 @@ test('the rows are compared with the better virtme-ng, and with the bare QEMU of
 });
 
 test('a page has the figures, and why there is none', () => {
-  const late = { quantity: { amount: 120, unit: 's' }, isMore: true } as const;
+  const late = { quantity: { amount: 60, unit: 's' }, isMore: true } as const;
   const page = dataPage(
     resultOf({ 'ours-9p': seconds(2), 'virtme-9p': late, 'bare-9p': { failure: 'no files' } }),
     'M',
   );
   assert.match(page, /^M$/m);
-  assert.match(page, /^\| `git status` \| 2\.00 \| > 120 \| fails \| {2}\|$/m);
-  assert.match(page, /^\| `git status` \| < 0\.02 \| {2}\| {2}\| {2}\| {2}\|$/m);
+  assert.match(page, /^\| `git status` \| 2\.00 \| > 60 \| fails \| {2}\|$/m);
+  assert.match(page, /^\| `git status` \| < 0\.03 \| {2}\| {2}\| {2}\| {2}\|$/m);
   assert.match(page, /^- bare-9p, `git status`: no files\.$/m);
 });
