@@ -142,34 +142,47 @@ void node_forget(struct files *files, struct node *node, uint64_t times)
 	node_release(files, node);
 }
 
+static void free_node(struct files *files, struct node *node)
+{
+	directories_drop(files, node);
+	table_remove(&files->by_id, &node->by_id);
+	table_remove(&files->by_identity, &node->by_identity);
+	free(node->name);
+	free(node);
+}
+
 void node_release(struct files *files, struct node *node)
 {
 	while (node != files->root && node->lookups == 0 && node->children == 0 && node->opened == NULL) {
 		struct node *parent = node->parent;
 
-		directories_drop(files, node);
-		table_remove(&files->by_id, &node->by_id);
-		table_remove(&files->by_identity, &node->by_identity);
-		free(node->name);
-		free(node);
+		free_node(files, node);
 		parent->children -= 1;
 		node = parent;
 	}
 }
 
-void node_free_all(struct files *files)
+void node_forget_all(struct files *files)
 {
 	for (size_t at = 0; at < files->by_id.room; at += 1) {
-		while (files->by_id.heads[at] != NULL) {
-			struct node *node = NODE_BY(by_id, files->by_id.heads[at]);
+		struct link *next;
 
-			directories_drop(files, node);
-			table_remove(&files->by_id, &node->by_id);
-			free(node->name);
-			free(node);
+		for (struct link *link = files->by_id.heads[at]; link != NULL; link = next) {
+			next = link->next;
+			if (NODE_BY(by_id, link) != files->root)
+				free_node(files, NODE_BY(by_id, link));
 		}
 	}
+	if (files->root != NULL)
+		files->root->children = 0;
+}
+
+void node_free_all(struct files *files)
+{
+	node_forget_all(files);
+	if (files->root != NULL)
+		free_node(files, files->root);
+	files->root = NULL;
 	table_close(&files->by_id);
 	table_close(&files->by_identity);
-	files->root = NULL;
 }

@@ -23,7 +23,10 @@ void node_forget(struct files *files, struct node *node, uint64_t times);
 /* Frees it, and its parents, if nothing needs them any more. */
 void node_release(struct files *files, struct node *node);
 
-/* Frees all of them, the root too. None may be open. */
+/* Frees all of them but the root. None may be open. */
+void node_forget_all(struct files *files);
+
+/* The same, and the root. */
 void node_free_all(struct files *files);
 
 #endif

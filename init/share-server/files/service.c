@@ -52,11 +52,18 @@ bool service_open(struct files *files, const struct files_options *options)
 	return files->root != NULL;
 }
 
-void service_close(struct files *files)
+/* What the guest knows and has open is another guest's, or that of a mount that is gone. */
+static void forget_everything(struct files *files)
 {
 	for (uint32_t at = 0; at < files->handles_room; at += 1)
 		if (files->handles[at] != NULL)
 			handle_close(files, files->handles[at]);
+	node_forget_all(files);
+}
+
+void service_close(struct files *files)
+{
+	forget_everything(files);
 	free(files->handles);
 	files->handles = NULL;
 	files->handles_room = 0;
@@ -134,7 +141,6 @@ static int refuse(uint32_t kind)
 	case FUSE_FSYNC:
 	case FUSE_FSYNCDIR:
 	case FUSE_SYNCFS:
-	case FUSE_DESTROY:
 		return 0;
 	/* The guest's kernel asks for these once and never again. It has no attributes of users, as from virtiofsd. */
 	default:
@@ -148,7 +154,11 @@ static int answer(struct files *files, const struct request *request, struct rep
 
 	switch (kind) {
 	case FUSE_INIT:
+		forget_everything(files);
 		return agreement_make(files, request, reply);
+	case FUSE_DESTROY:
+		forget_everything(files);
+		return 0;
 	case FUSE_FORGET:
 		forget_one(files, request);
 		reply->is_none = true;
