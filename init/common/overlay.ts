@@ -4,7 +4,7 @@
  */
 import type { GuestConfig, GuestOverlay } from './config.js';
 import { type Devices, deviceOf } from './disks.js';
-import { call, MNT_DETACH, MS_NODEV, MS_NOSYMFOLLOW, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
+import { call, MNT_DETACH, MS_NODEV, MS_NOSUID, MS_NOSYMFOLLOW, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
 
 /** Where the layers are mounted meanwhile. An overlay keeps them, so the path goes away. */
 const OVERLAY = '/overlay';
@@ -36,6 +36,9 @@ const REDIRECTS: Readonly<Record<GuestOverlay['type'], string>> = {
  */
 const EXT4_OPTIONS = 'discard,noinit_itable,errors=remount-ro';
 
+/** Of the mount with the layers; the overlay has its own. Whoever gets hold of it gains nothing by what is there. */
+const LAYERS_FLAGS = MS_NODEV | MS_NOSUID;
+
 /** No user: the application cannot be it, and so cannot open what belongs to it without a capability. */
 const NOBODYS = 0xfffffffe;
 
@@ -54,7 +57,7 @@ export function overlayCalls(
   const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
   return [
     call({ op: 'mkdir', path: OVERLAY, mode: 0o700 }),
-    call(mountOf('tmpfs', OVERLAY, 'tmpfs', 0, 'mode=700')),
+    call(mountOf('tmpfs', OVERLAY, 'tmpfs', LAYERS_FLAGS, 'mode=700')),
     call({ op: 'mkdir', path: LOWER_ROOT, mode: 0o700 }),
     lower,
     ...upperCalls(overlay, directory, devices),
@@ -86,7 +89,7 @@ function diskCalls(device: string): PlannedCall[] {
   return [
     call({ op: 'mkdir', path: KEPT, mode: 0o700 }),
     // Links in the places of the layers would lead to what the init has.
-    call(mountOf(device, KEPT, 'ext4', MS_NOSYMFOLLOW, EXT4_OPTIONS)),
+    call(mountOf(device, KEPT, 'ext4', LAYERS_FLAGS | MS_NOSYMFOLLOW, EXT4_OPTIONS)),
     call({ op: 'chmod', path: device, mode: 0 }),
     call({ op: 'chown', path: device, uid: NOBODYS, gid: NOBODYS }),
   ];

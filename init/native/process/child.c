@@ -5,6 +5,7 @@
 #include "process/processes.h"
 #include "process/syscalls.h"
 #include "process/user_namespace.h"
+#include "transport/protocol.h"
 #include "util/fd.h"
 #include "util/macros.h"
 #include "util/platform.h"
@@ -83,6 +84,9 @@ static void set_up_descriptors(const struct child *child)
 		check(dup2(child->trace, TRACE_FILENO), "dup2(trace)");
 	if (child->follows)
 		hand_on_report();
+	/* Before it loses its capabilities, and others may look into it: /proc/PID/fd leads to what the init keeps. */
+	if (report_end != VS_KEPT_FD)
+		(void)close(VS_KEPT_FD);
 	/* Descriptors opened here are close-on-exec already; this covers those that this process inherited. */
 	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX,
 		      CLOSE_RANGE_CLOEXEC);
@@ -168,7 +172,7 @@ static void close_all_but_streams(void)
 		(void)close((int)fd);
 }
 
-/* A program of the init has its memory, which is not for others of its user. */
+/* Until execve, and in a program of the init, it is the init's memory, which is not for others of the child's user. */
 static void hide_memory(void)
 {
 	check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
@@ -189,8 +193,7 @@ static _Noreturn void become(const struct child *child)
 	const char *path;
 	int error;
 
-	if (child->builtin)
-		hide_memory();
+	hide_memory();
 	check((int)setsid(), "setsid");
 	set_up_descriptors(child);
 	if (!child->follows)

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
-import { MS_NODEV, MS_RDONLY } from '../../../../init/common/step.js';
+import { MS_NODEV, MS_NOSUID, MS_NOSYMFOLLOW, MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { Operation } from '../../../../src/protocol/operations.js';
@@ -69,8 +69,13 @@ test('in a machine the share is mounted read-only below memory, which no path le
     'devtmpfs /newroot/dev mode=755',
     'switchRoot',
   ]);
-  const flags = all.flatMap((operation) => (operation.op === 'mount' ? operation.flags & MS_RDONLY : []));
-  assert.deepEqual(flags, [0, MS_RDONLY, 0, 0]);
+  const mounts = all.flatMap((operation) => (operation.op === 'mount' ? operation : []));
+  assert.deepEqual(
+    mounts.map(({ flags }) => flags & MS_RDONLY),
+    [0, MS_RDONLY, 0, 0],
+  );
+  // The layers stay within reach of the init; of the overlay its own flags count.
+  assert.deepEqual([mounts[0]?.flags, mounts[2]?.flags], [MS_NODEV | MS_NOSUID, 0]);
   assert.ok(
     all.some((operation) => operation.op === 'mkdir' && operation.path.endsWith('/upper') && operation.mode === 0o1750),
   );
@@ -106,6 +111,10 @@ test('an image is a disk of its own, whose file system is ext4, and whose device
       operation.op === 'mount' && operation.fstype === 'overlay' ? operation.flags : [],
     );
   assert.deepEqual([flagsOf(true), flagsOf(false)], [[0], [MS_NODEV]]);
+  const disk = calls.flatMap(({ operation }) =>
+    operation.op === 'mount' && operation.fstype === 'ext4' ? operation.flags : [],
+  );
+  assert.deepEqual(disk, [MS_NODEV | MS_NOSUID | MS_NOSYMFOLLOW]);
 });
 
 test('the topmost directory has the mode and the owners of the root', async (t) => {
