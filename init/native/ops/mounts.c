@@ -50,13 +50,18 @@ int op_keep(struct call *call)
 {
 	const char *path = read_path(&call->arguments);
 	int error = call_arguments(call);
+	int kept;
 	int fd;
 
 	if (error != 0)
 		return error;
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || dup3(fd, VS_KEPT_FD, O_CLOEXEC) < 0)
-		error = call_fail(call, errno, "keep(%s)", path);
+	/* Not dup3(2), which would close what has the number. */
+	kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, VS_KEPT_FD);
+	if (kept != VS_KEPT_FD) {
+		error = call_fail(call, kept < 0 ? errno : EBUSY, "keep(%s)", path);
+		fd_close(&kept);
+	}
 	fd_close(&fd);
 	return error;
 }

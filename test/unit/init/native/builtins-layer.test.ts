@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { describe, test } from 'node:test';
-import { Proc } from '../../../../src/protocol/wire.js';
+import { CallFlag, KEPT_FD, Proc } from '../../../../src/protocol/wire.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { LEAVE, layerDirectory, layerRecord, whiteout } from '../../../helpers/layer-records.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
@@ -86,7 +86,24 @@ describe('keep', { skip }, () => {
     writeFileSync(programs.path('kept/file'), '');
     await programs.guest.ok(Proc.KEEP, str(programs.path('kept')));
     execFileSync('mv', [programs.path('kept'), programs.path('moved')]);
-    const said = await programs.run(['list', `/proc/${programs.guest.process.pid}/fd/100`]);
+    const said = await programs.run(['list', `/proc/${programs.guest.process.pid}/fd/${KEPT_FD}`]);
     assert.equal(recordsIn(said).length, 1);
+  });
+
+  test('closes nothing that has its number', async (t) => {
+    const programs = await Programs.start(t);
+    for (const name of ['one', 'two']) mkdirSync(programs.path(name));
+    writeFileSync(programs.path('one/file'), '');
+    await programs.guest.ok(Proc.KEEP, str(programs.path('one')));
+    await programs.guest.fails(constants.errno.EBUSY, Proc.KEEP, str(programs.path('two')), CallFlag.TOLERATE);
+    const said = await programs.run(['list', `/proc/${programs.guest.process.pid}/fd/${KEPT_FD}`]);
+    assert.equal(recordsIn(said).length, 1);
+  });
+
+  test('is nothing that a program has', async (t) => {
+    const programs = await Programs.start(t);
+    mkdirSync(programs.path('kept'));
+    await programs.guest.ok(Proc.KEEP, str(programs.path('kept')));
+    await programs.fails(constants.errno.ENOENT, ['list', `/proc/self/fd/${KEPT_FD}/`]);
   });
 });
