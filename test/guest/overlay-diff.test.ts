@@ -123,6 +123,8 @@ describe('diff of a machine', () => {
       await said(['exec', name, 'sh', '-c', changesOfTree(tree)], user.options);
       assert.deepEqual(aboutTree(await said(['diff', name], user.options), tree), diffOfTree(tree));
       await fails(['diff', scratchDirectory(t)], /belong to root; run this as root/, user.options);
+      // Root has no reason to look into directories for a user.
+      await fails(['diff', `nobody/${name}`], /for its user to ask; use runuser -l nobody -c 'virt-sandbox-ctl diff/);
     });
   });
 });

@@ -48,9 +48,14 @@ function changesKeptIn(word: string): Change[] {
 
 async function changesOfSandbox(word: string): Promise<Change[]> {
   const { name, stateDirectory, user } = await findRunning(word);
-  // Only root has an overlay in a directory.
-  const directory =
-    user === undefined ? valueOr(() => readlinkSync(overlayLink(stateDirectory)), undefined) : undefined;
+  // What is compared, and with which root, is the user's word: a file system of the user's may hold this process up.
+  if (user !== undefined)
+    throw failure(
+      'diff-of-another',
+      `what the sandbox ${name} has changed is for its user to ask`,
+      `use runuser -l ${word.slice(0, word.indexOf('/'))} -c 'virt-sandbox-ctl diff ${name}'`,
+    );
+  const directory = valueOr(() => readlinkSync(overlayLink(stateDirectory)), undefined);
   if (directory !== undefined) return changesKeptIn(directory);
   const sandbox = await connectSandbox(word);
   try {
