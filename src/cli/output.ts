@@ -1,5 +1,5 @@
 /** Results of a program on stdout, for a person or a program. */
-import { print } from './terminal/output.js';
+import { Printer, print } from './terminal/output.js';
 
 export async function printJson(value: unknown): Promise<void> {
   await print(jsonText(value));
@@ -25,6 +25,39 @@ function escaped(unit: string): string {
 
 export async function printLines(lines: readonly string[]): Promise<void> {
   await print(lines.map((line) => `${line}\n`).join(''));
+}
+
+/** How much is put together before it is written, in letters. */
+const PIECE = 1 << 16;
+
+/** Writes text that may be longer than a string can be. */
+export async function printPieces(pieces: Iterable<string>): Promise<void> {
+  const printer = new Printer();
+  let text = '';
+  for (const piece of pieces) {
+    text += piece;
+    if (text.length < PIECE) continue;
+    await printer.write(text);
+    text = '';
+  }
+  await printer.write(text);
+  await printer.flush();
+}
+
+/** An object of lists of texts, as {@link jsonText} would write it, in pieces. */
+export function* jsonOfLists(lists: Readonly<Record<string, Iterable<string>>>): Generator<string> {
+  let before = '{\n';
+  for (const [key, list] of Object.entries(lists)) {
+    yield `${before}  ${JSON.stringify(key)}: [`;
+    let between = '\n';
+    for (const each of list) {
+      yield `${between}    ${jsonText(each).trimEnd()}`;
+      between = ',\n';
+    }
+    yield between === '\n' ? ']' : '\n  ]';
+    before = ',\n';
+  }
+  yield before === '{\n' ? '{}\n' : '\n}\n';
 }
 
 /** Rows as lines with aligned columns; the last column has no fixed width. */

@@ -9,7 +9,7 @@ import { overlayLink } from '../../sandbox/devices/overlay-server.js';
 import type { Change, Kind } from '../../sandbox/overlay/walk.js';
 import { findRunning } from '../../sandbox/state/running.js';
 import { oneLine, SandboxError, valueOr } from '../../util/errors.js';
-import { printJson, printLines } from '../output.js';
+import { jsonOfLists, printPieces } from '../output.js';
 import { type CtlArguments, wantsJson } from './arguments.js';
 
 /** In podman's words. */
@@ -23,13 +23,21 @@ export async function diff(args: CtlArguments): Promise<number> {
   const asJson = wantsJson(args, 'diff');
   const [word = ''] = args.words;
   const changes = isDirectory(word) ? changesKeptIn(word) : await changesOfSandbox(word);
-  if (!asJson) await printLines(changes.map(({ kind, path }) => `${kind} ${oneLine(path)}`));
-  else await printJson(Object.fromEntries(KINDS.map(([key, kind]) => [key, pathsOf(changes, kind)])));
+  // A guest may have chosen names that are many times as long when they are escaped.
+  await printPieces(asJson ? json(changes) : lines(changes));
   return 0;
 }
 
-function pathsOf(changes: readonly Change[], kind: Kind): string[] {
-  return changes.filter((change) => change.kind === kind).map(({ path }) => path);
+function* lines(changes: readonly Change[]): Generator<string> {
+  for (const { kind, path } of changes) yield `${kind} ${oneLine(path)}\n`;
+}
+
+function json(changes: readonly Change[]): Iterable<string> {
+  return jsonOfLists(Object.fromEntries(KINDS.map(([key, kind]) => [key, pathsOf(changes, kind)])));
+}
+
+function* pathsOf(changes: readonly Change[], kind: Kind): Generator<string> {
+  for (const change of changes) if (change.kind === kind) yield change.path;
 }
 
 /** It begins with `/` or a dot: USER/NAME is a sandbox. */

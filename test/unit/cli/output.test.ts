@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { columns, jsonText } from '../../../src/cli/output.js';
+import { columns, jsonOfLists, jsonText } from '../../../src/cli/output.js';
 
 it('columns are as wide as their widest cell, and the last has no width', () => {
   const rows = [
@@ -24,6 +24,15 @@ it('JSON has no character that a terminal acts on', () => {
   const text = jsonText(value);
   assert.equal(text, '{\n  "name": "\\u001b[31m\\u009b31m\\u2028ä"\n}\n');
   assert.deepEqual(JSON.parse(text), value);
+});
+
+it('lists are the same JSON in pieces, each of one text', () => {
+  const long = '\u0001'.repeat(1000);
+  for (const lists of [{}, { none: [] }, { one: ['a\n"\u202e'], none: [], two: [long, '\udcff'] }]) {
+    const pieces = [...jsonOfLists(lists)];
+    assert.equal(pieces.join(''), jsonText(lists));
+    assert.ok(pieces.every((piece) => piece.length < 7 * long.length));
+  }
 });
 
 it('JSON has no character that changes how others look', () => {
