@@ -160,27 +160,43 @@ async function isReached(guest: Guest, path: string): Promise<boolean> {
 }
 
 /** The command line; undefined for a sandbox without such an overlay. */
-export function overlayArguments({ rootOverlay, idMap, identity }: GuestConfig): string[] | undefined {
-  if (rootOverlay === undefined) return undefined;
-  const { program, bytes, kept } = rootOverlay;
+export function overlayArguments(config: GuestConfig): string[] | undefined {
+  if (config.rootOverlay === undefined) return undefined;
+  const { program, bytes, kept } = config.rootOverlay;
   const where = kept === undefined ? [] : ['--kept', kept];
-  return [program, ...readerOf(idMap, identity), ...where, NEW_ROOT, String(bytes)];
+  return [program, ...readerWords(config), ...where, NEW_ROOT, String(bytes)];
 }
 
-/** Without a user namespace, root inside is root outside, and reads everything as it is. */
-function readerOf(idMap: GuestConfig['idMap'], { uid, gid, groups }: GuestConfig['identity']): string[] {
-  if (idMap === undefined) return [];
+/** With whose rights the host's files are read. */
+export interface OverlayReader {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Without a user namespace, root inside is root outside, and reads everything as it is.
+ * @returns undefined: it is root
+ */
+export function overlayReader({ idMap, identity }: Pick<GuestConfig, 'idMap' | 'identity'>): OverlayReader | undefined {
+  if (idMap === undefined) return undefined;
+  const { uid, gid, groups } = identity;
+  if (uid === 0) return { uid: NOBODY, gid: NOBODY, groups: [] };
   // This user owns the same files inside and outside, and has those groups that it has inside.
-  if (uid !== 0) {
-    const own = (group: number) => idMap.gids.some((range) => isSame(range, group));
-    const group = own(gid) ? gid : NOBODY;
-    return ['--reader', String(uid), String(group), ...groups.filter(own).flatMap((each) => ['--group', String(each)])];
-  }
-  const nobody = String(NOBODY);
+  const own = (group: number) => idMap.gids.some((range) => isSame(range, group));
+  return { uid, gid: own(gid) ? gid : NOBODY, groups: groups.filter(own) };
+}
+
+function readerWords({ idMap, identity }: GuestConfig): string[] {
+  const reader = overlayReader({ idMap, identity });
+  if (idMap === undefined || reader === undefined) return [];
+  const groups = reader.groups.flatMap((each) => ['--group', String(each)]);
+  const words = ['--reader', String(reader.uid), String(reader.gid), ...groups];
+  if (identity.uid !== 0) return words;
   const map = (['uid', 'gid'] as const).flatMap((kind) =>
     idMap[`${kind}s`].flatMap((range) => [`--${kind}`, ...[range.inside, range.outside, range.count].map(String)]),
   );
-  return ['--reader', nobody, nobody, ...map, ...LOCKS.flatMap((path) => ['--empty', path])];
+  return [...words, ...map, ...LOCKS.flatMap((path) => ['--empty', path])];
 }
 
 /** The id is in the range, and the same inside and outside. */

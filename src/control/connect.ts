@@ -106,15 +106,16 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
 
   /**
    * What it has changed of its root, where the layers are inside; undefined: it has none there.
+   * @param silence as of `changesInside`
    * @throws {SandboxError} as `changesInside`, but `sandbox-ended`
    * @internal
    */
-  async changes(): Promise<Change[] | undefined> {
+  async changes(silence?: number): Promise<Change[] | undefined> {
     const { overlay, root, guest } = this.record;
     if (overlay === undefined) return undefined;
     const { changesInside } = await import('../sandbox/overlay/changes-inside.js');
     try {
-      return await changesInside({ name: this.name, channel: this.#channel, guest, root, overlay });
+      return await changesInside({ name: this.name, channel: this.#channel, guest, root, overlay }, silence);
     } catch (error) {
       throw error instanceof SandboxError && error.code === 'process-lost' ? endedError(this.name, error) : error;
     }

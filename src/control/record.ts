@@ -79,6 +79,14 @@ const guestSchema = v.object({
 
 const ranges = list(v.object({ inside: id, outside: id, count: id }));
 
+const overlaySchema = v.object({
+  hasOwners: v.boolean(),
+  hasRedirects: v.boolean(),
+  hidden: list(text),
+  reader: v.optional(v.object({ uid: v.optional(id), gids: list(id) })),
+  ids: v.optional(v.object({ uids: ranges, gids: ranges })),
+});
+
 const schema = v.object({
   version: v.literal(1),
   name: v.pipe(text, v.minLength(1), v.maxLength(255)),
@@ -98,7 +106,7 @@ const schema = v.object({
   // Another user's may be anything, and it is looked into.
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
-  overlay: v.optional(v.object({ hasOwners: v.boolean(), ids: v.optional(v.object({ uids: ranges, gids: ranges })) })),
+  overlay: v.optional(overlaySchema),
   guest: guestSchema,
 });
 

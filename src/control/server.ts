@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { unseenPaths } from '../sandbox/devices/root-view.js';
 import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { peerOf } from '../sandbox/state/peer.js';
@@ -119,7 +120,7 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
       target: mount.target,
       source: 'source' in mount ? mount.source : undefined,
     })),
-    overlay: recordedOverlay(guest),
+    overlay: recordedOverlay(guest, () => unseenPaths(config, platform)),
     guest: recordedGuest(guest),
   };
 }

@@ -1,6 +1,6 @@
 /** virt-sandbox-ctl diff of machines whose overlay is in memory or in an image. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
@@ -103,6 +103,26 @@ describe('diff of a machine', () => {
     await fails(['diff', name], /directories within directories.*; remove them/);
     await said(['exec', name, 'rm', '-r', '/deep']);
     assert.equal(aboutTree(await said(['diff', name]), `${tree}/many`).length, 20_001);
+  });
+
+  it('shows nothing of what the sandbox does not see', { skip: embedded.skip }, async (t) => {
+    const home = join(ground, 'home');
+    mkdirSync(join(home, 'keys'), { recursive: true });
+    for (const name of ['keys/secret', 'file']) writeFileSync(join(home, name), 'host\n');
+    const options = [...ACCEL, '-p', '--overlay', '--hide', join(home, 'keys')];
+    const name = await detached(t, embedded.uri, { options });
+    await said(['exec', name, 'mv', home, `${ground}/led`]);
+    const led = [`A ${ground}/led`, `A ${ground}/led/file`, `A ${ground}/led/keys`];
+    const told = await said(['diff', name]);
+    assert.deepEqual([...aboutTree(told, `${ground}/led`), ...aboutTree(told, home)], [...led, `D ${home}`]);
+    await said([
+      'exec',
+      name,
+      'sh',
+      '-c',
+      `rm -r ${ground}/led/keys; mkdir ${ground}/led/keys; mv ${ground}/led ${home}`,
+    ]);
+    assert.doesNotMatch(await said(['diff', name]), /secret/);
   });
 
   it('says so where there is no overlay', { skip: embedded.skip }, async (t) => {

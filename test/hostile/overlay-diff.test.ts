@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { connectSandbox } from '../../src/control/connect.js';
 import { KEPT_FD } from '../../src/protocol/wire.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, lxc } from '../helpers/connections.js';
@@ -50,6 +51,23 @@ while not os.path.exists("/tmp/enough"):
       found.add(pid)
 print("looked", flush=True)`;
 
+/** Stops the first process that the init starts, when it has begun to list. */
+const STOP = `
+import glob, os, signal, time
+seen = set(os.listdir("/proc"))
+print("ready", flush=True)
+def late():
+  while True:
+    for pid in filter(str.isdigit, set(os.listdir("/proc")) - seen):
+      try:
+        if any(os.readlink(fd).endswith("/many") for fd in glob.glob("/proc/%s/fd/*" % pid)): return int(pid)
+      except OSError: pass
+pid = late()
+os.kill(pid, signal.SIGSTOP)
+print("stopped", pid, os.getpid(), flush=True)
+while os.path.exists("/proc/%d" % pid): time.sleep(0.1)
+print("gone", flush=True)`;
+
 for (const way of [embedded, lxc])
   describe(`the layers, over ${way.uri}`, { skip: way.skip }, () => {
     for (const options of [[], ['--userns']])
@@ -90,15 +108,30 @@ for name in (b"\\n\\x1b]0;title\\x07", b"\\xff\\xfe", b"D " + b"x" * 250): open(
     // Marks of overlayfs's own, put into the layer itself, lead to nothing but the root.
     await inside(`mkdir ${KEPT}/upper/led ${KEPT}/upper/up; python3 -c 'import os
 os.setxattr("${KEPT}/upper/led", "trusted.overlay.redirect", b"/../../root")
-os.setxattr("${KEPT}/upper/up", "trusted.overlay.redirect", b"..")'`);
-    const lines = (await said(['diff', name])).split('\n').filter((line) => /^. \/(?:led|up)\b/.test(line));
-    assert.deepEqual(lines, ['A /led', 'A /up']);
-    // A whole root for each of many: more names than there is room for, or a long list, and an end.
+os.setxattr("${KEPT}/upper/up", "trusted.overlay.redirect", b"..")
+for at, path in enumerate(("/proc", "/sys/kernel", "/dev", "/tmp", "/run/lock")):
+  os.mkdir("${KEPT}/upper/led%d" % at); os.setxattr("${KEPT}/upper/led%d" % at, "trusted.overlay.redirect", path.encode())'`);
+    const lines = (await said(['diff', name])).split('\n').filter((line) => /^. \/(?:led|up)/.test(line));
+    assert.deepEqual(lines, ['A /led', 'A /led0', 'A /led1', 'A /led2', 'A /led3', 'A /led4', 'A /up']);
+    // A tree of the root for each of many is a long list, and has an end.
     await inside(`cd ${KEPT}/upper; mkdir many; cd many; python3 -c 'import os
 for at in range(200):
   os.mkdir(str(at)); os.setxattr(str(at), "trusted.overlay.redirect", b"${tree}")'`);
     assert.match(await said(['diff', name]), /A \/many\/199\/file/);
     await inside('mount -t tmpfs none /proc');
     await fails(['diff', name], /cannot be read: .*; .*stop it/);
+  });
+
+  it('does not hold up who asks', async (t) => {
+    const name = await detached(t, embedded.uri, { options: [...ACCEL, '-p', '--overlay'] });
+    await said(['exec', name, 'sh', '-c', `mkdir ${tree}/many; cd ${tree}/many; seq 30000 | xargs touch`]);
+    const stopping = startCtl(['exec', name, 'python3', '-c', STOP]);
+    await stopping.until(/^ready$/m);
+    const sandbox = await connectSandbox(name);
+    t.after(() => sandbox.close());
+    await assert.rejects(sandbox.changes(2000), { code: 'overlay-unreadable', message: /has sent nothing for 2 s/ });
+    // It was stopped, and was killed.
+    await stopping.until(/^stopped \d+ \d+$/m);
+    await stopping.until(/^gone$/m);
   });
 });

@@ -1,6 +1,6 @@
 /** virt-sandbox-ctl diff of containers, which have an overlay in memory for each mount below the root. */
 import assert from 'node:assert/strict';
-import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
@@ -66,6 +66,35 @@ describe('diff of a container', { skip: lxc.skip }, () => {
       `A ${own}/new`,
       `D ${own}/removed`,
     ]);
+  });
+
+  it('shows nothing of a directory that nobody may read', async (t) => {
+    const open = join(ground, 'open');
+    mkdirSync(join(open, 'closed'), { recursive: true });
+    for (const name of ['closed/secret', 'file']) writeFileSync(join(open, name), 'host\n');
+    chmodSync(join(open, 'closed'), 0o700);
+    const name = await detached(t, lxc.uri, { options: ['--overlay'] }, lxc.options);
+    await said(['exec', name, 'mv', open, `${ground}/led`], lxc.options);
+    const told = await said(['diff', name], lxc.options);
+    assert.deepEqual(aboutTree(told, `${ground}/led`), [
+      `A ${ground}/led`,
+      `A ${ground}/led/closed`,
+      `A ${ground}/led/file`,
+    ]);
+  });
+
+  it('lists the others where a mount is gone', async (t) => {
+    const gone = join(ground, 'gone');
+    mkdirSync(gone);
+    besideLxc('mount', '-t', 'tmpfs', 'none', gone);
+    t.after(() => rmSync(gone, { recursive: true, force: true }));
+    const name = await detached(t, lxc.uri, { options: ['--overlay'] }, lxc.options);
+    await said(['exec', name, 'sh', '-c', `touch ${gone}/new ${tree}/new`], lxc.options);
+    besideLxc('umount', '-l', gone);
+    rmSync(gone, { recursive: true });
+    const told = await said(['diff', name], lxc.options);
+    assert.deepEqual(aboutTree(told, gone), [`C ${gone}`, `A ${gone}/new`]);
+    assert.deepEqual(aboutTree(told, tree), [`C ${tree}`, `A ${tree}/new`]);
   });
 
   it('says so where there is no overlay', async (t) => {

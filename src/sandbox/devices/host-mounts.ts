@@ -12,6 +12,8 @@ export interface MountPoint {
   readonly isKernels: boolean;
   /** A file system that is mounted when somebody looks. */
   readonly isAutomount: boolean;
+  /** The user whose process answers for it; none: it is not one of fuse. */
+  readonly fuseUser?: number;
 }
 
 /**
@@ -56,14 +58,16 @@ export function mountPointsBelow(
     return first?.type === 'tmpfs' && isIn(first.point);
   };
   const found = new Map<string, MountPoint>();
-  for (const { point, type, device } of mounts) {
+  for (const { point, type, device, options } of mounts) {
     if (!point.startsWith(prefix) || point === '/') continue;
     const path = point.slice(prefix.length);
     // fuse.sshfs is one of fuse.
     const [family = ''] = type.split('.');
     const isOfUsers = onDevices.has(type) || (OF_USERS.has(family) && type !== LXCFS);
     const isKernels = !isOfUsers || (isFromThere(device) && !isIn(point)) || found.get(path)?.isKernels === true;
-    found.set(path, { path, isKernels, isAutomount: type === 'autofs' });
+    const [, user] = family === 'fuse' ? (/(?:^|,)user_id=(\d+)/.exec(options) ?? []) : [];
+    const ofUser = user === undefined ? {} : { fuseUser: Number(user) };
+    found.set(path, { path, isKernels, isAutomount: type === 'autofs', ...ofUser });
   }
   return [...found.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
 }
@@ -105,12 +109,15 @@ interface Mounted {
   readonly root: string;
   readonly type: string;
   readonly device: string;
+  /** Of the file system. */
+  readonly options: string;
 }
 
 function parse(line: string): Mounted {
   const [before = '', after = ''] = line.split(' - ');
   const [, , device = '', root = '', point = ''] = before.split(' ');
-  return { point: unescaped(point), root: unescaped(root), type: after.split(' ')[0] ?? '', device };
+  const [type = '', , options = ''] = after.split(' ');
+  return { point: unescaped(point), root: unescaped(root), type, device, options };
 }
 
 /** The kernel escapes blanks and backslashes as three octal digits. */

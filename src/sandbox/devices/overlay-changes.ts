@@ -10,6 +10,8 @@ import { bytesOf } from '../../util/raw-text.js';
 import { Descent } from '../files/tree/descent.js';
 import { type Entry, MOST_MEMORY, type Origin, Room, type UpperLayer, WHITEOUT } from '../overlay/layer.js';
 import { enters, statOf, targetOf } from '../overlay/lower.js';
+import { Lower } from '../overlay/root-below.js';
+import { rootBelow } from '../overlay/unseen.js';
 import { type Change, Walk } from '../overlay/walk.js';
 import type { IsOpaque } from './overlay-attributes.js';
 import type { KeptOverlay } from './overlay-directory.js';
@@ -44,14 +46,13 @@ function compareLayer(
   { layers, root, mount, way }: Layer & Pick<KeptOverlay, 'layers' | 'root'>,
   isOpaque: IsOpaque,
 ): void {
-  const opened: Descent[] = [];
-  const open = (path: string, failure: (why: string) => SandboxError) => {
-    const descent = saying(failure, () => new Descent(path));
-    opened.push(descent);
-    return descent;
-  };
+  const opened: { close(): void }[] = [];
   try {
-    const above = open(layers, (why) => damaged(layers, why));
+    const above = saying(
+      (why) => damaged(layers, why),
+      () => new Descent(layers),
+    );
+    opened.push(above);
     // A guest may have put a link there at any time.
     saying(
       (why) => damaged(layers, why),
@@ -59,15 +60,19 @@ function compareLayer(
         for (const name of way) above.enter(Buffer.from(name));
       },
     );
-    const below = open(root, (why) => rootGone(root, why));
+    const start = bytesOf(mount).toString('latin1').split('/').slice(1);
     // The host may have unmounted it since.
-    const hasLower = mount.split('/').every((name) => name === '' || enters(below, bytesOf(name)));
+    const below = saying(
+      (why) => rootGone(root, why),
+      () => Lower.open(rootBelow(root), start),
+    );
+    if (below) opened.push(below);
     saying(
       (why) => unreadable(layers, why),
-      () => walk.compare(new KeptLayer(above, isOpaque), hasLower ? below : undefined, `${root}${mount}`, mount),
+      () => walk.compare(new KeptLayer(above, isOpaque), below, mount),
     );
   } finally {
-    for (const descent of opened) descent.close();
+    for (const each of opened) each.close();
   }
 }
 

@@ -116,6 +116,16 @@ export function viewPoint(name: string, kind: ConnectionKind): string | undefine
   return pointOf(name, kind)?.at(-1);
 }
 
+/**
+ * What a sandbox sees empty of its root, as absolute paths inside: what a machine's view hides, and what a container
+ * covers.
+ */
+export function unseenPaths(config: SandboxConfig, platform: 'machine' | 'container'): string[] {
+  const source = valueOr(() => realpathSync(config.root), config.root);
+  if (platform === 'machine') return [...new Set(hiddenBelow(source, config))].map((path) => `/${path}`);
+  return [...HOSTS_OWN, ...hiddenPaths(config)];
+}
+
 /** What the root must not show, relative to it. */
 function hiddenBelow(source: string, config: SandboxConfig): string[] {
   const stores = [ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()];

@@ -1,16 +1,20 @@
-/** What a running sandbox has changed of its root, where the layers are in its own kernel or in a tmpfs of a container. */
+/** What a running sandbox has changed of its root, where the layers are in its kernel or in a container's memory. */
 import type { GuestConfig } from '../../../init/common/config.js';
+import { quote } from '../../config/errors.js';
 import type { Channel } from '../../protocol/channel.js';
 import { ProtocolError } from '../../protocol/fields.js';
 import { KEPT_FD } from '../../protocol/wire.js';
 import { Bytes } from '../../util/bytes.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
-import { Descent } from '../files/tree/descent.js';
+import { unlessAborted } from '../../util/promises.js';
+import { bytesOf } from '../../util/raw-text.js';
 import { BuiltinError, startBuiltin } from '../process/builtin.js';
 import { MOST_MEMORY, Room, type UpperLayer } from './layer.js';
 import { type MountedOverlay, overlaysIn } from './mounted-overlays.js';
 import type { RecordedOverlay } from './recorded.js';
+import { Lower } from './root-below.js';
 import { LayerReader } from './sent-layer.js';
+import { rootBelow } from './unseen.js';
 import { type Change, Walk } from './walk.js';
 
 /** The init's descriptor of the layers. Only a process with all its capabilities may follow it. */
@@ -18,6 +22,9 @@ const KEPT = `/proc/1/fd/${KEPT_FD}`;
 
 /** More than a mount table has. */
 const MOST_TABLE_BYTES = 8 << 20;
+
+/** How long the sandbox may send nothing, in milliseconds. A busy host may be slow, so all of it has no limit. */
+const MOST_SILENCE = 60_000;
 
 /** A sandbox with such an overlay, as whoever is connected to it has it. */
 export interface OverlaidSandbox {
@@ -32,16 +39,20 @@ export interface OverlaidSandbox {
 /**
  * The changes in the order of their paths, as `overlayChanges` has them. The sandbox says what it has changed: whoever
  * has taken over its kernel may say anything.
- * @throws {SandboxError} `overlay-too-deep`, `overlay-too-large`, `overlay-unreadable`, `process-lost`
+ * @param silence how long it may send nothing, in milliseconds
+ * @throws {SandboxError} `overlay-root-gone`, `overlay-too-deep`, `overlay-too-large`, `overlay-unreadable`,
+ *   `process-lost`
  */
-export async function changesInside(sandbox: OverlaidSandbox): Promise<Change[]> {
-  const { name, root, overlay } = sandbox;
+export async function changesInside(sandbox: OverlaidSandbox, silence = MOST_SILENCE): Promise<Change[]> {
+  const { name, overlay } = sandbox;
   const room = new Room(MOST_MEMORY, () => tooLarge(name));
-  const walk = new Walk({ room, hasOwners: overlay.hasOwners });
+  const walk = new Walk({ room, ...overlay });
+  const run: RunAsRoot = (argv, take) => runAsRoot(sandbox, argv, take, silence);
   try {
-    for (const { path, upper } of await overlaysOf(sandbox)) {
-      const layer = await readLayer(sandbox, `${KEPT}/${upper}`, room);
-      compare(walk, layer, root, path);
+    for (const { path, upper } of await overlaysOf(sandbox, run)) {
+      const reader = new LayerReader(room, overlay.ids);
+      await run(['layer', `${KEPT}/${upper}`], (chunk) => reader.push(chunk));
+      compare(walk, reader.end(), sandbox, path);
     }
   } catch (error) {
     if (error instanceof BuiltinError || error instanceof ProtocolError || isSystemError(error))
@@ -51,51 +62,67 @@ export async function changesInside(sandbox: OverlaidSandbox): Promise<Change[]>
   return walk.sorted();
 }
 
+type RunAsRoot = (argv: readonly string[], take: (chunk: Buffer) => void) => Promise<void>;
+
 /** A container has one for each mount below its root. */
-async function overlaysOf(sandbox: OverlaidSandbox): Promise<readonly MountedOverlay[]> {
+async function overlaysOf(sandbox: OverlaidSandbox, run: RunAsRoot): Promise<readonly MountedOverlay[]> {
   if (sandbox.guest.platform === 'machine') return [{ path: '', upper: 'upper' }];
   const table = new Bytes();
-  await runAsRoot(sandbox, ['read', '/proc/1/mountinfo'], (chunk) => {
+  await run(['read', '/proc/1/mountinfo'], (chunk) => {
     if (table.length + chunk.length > MOST_TABLE_BYTES) throw new ProtocolError('a mount table without end');
     table.add(chunk);
   });
   return overlaysIn(table.take().toString('latin1'));
 }
 
-async function readLayer(sandbox: OverlaidSandbox, path: string, room: Room): Promise<UpperLayer> {
-  const reader = new LayerReader(room, sandbox.overlay.ids);
-  await runAsRoot(sandbox, ['layer', path], (chunk) => reader.push(chunk));
-  return reader.end();
-}
-
-function compare(walk: Walk, layer: UpperLayer, root: string, path: string): void {
-  const below = new Descent(`${root}${path}`);
+/** @param path where the overlay is inside. A mount that the host has no more counts as empty. */
+function compare(walk: Walk, layer: UpperLayer, { name, root, overlay }: OverlaidSandbox, path: string): void {
+  const start = bytesOf(path).toString('latin1').split('/').slice(1);
+  let lower: Lower | undefined;
   try {
-    walk.compare(layer, below, `${root}${path}`, path);
+    lower = Lower.open(rootBelow(root, overlay), start);
+  } catch (error) {
+    throw isSystemError(error) ? rootGone(name, root, error) : error;
+  }
+  try {
+    walk.compare(layer, lower, path);
   } finally {
-    below.close();
+    lower?.close();
   }
 }
 
 /**
  * Runs a program of the init with all its capabilities.
  * @param take gets what it writes, and throws to end it
+ * @param silence as of {@link changesInside}
  */
 async function runAsRoot(
   { channel, guest, name }: OverlaidSandbox,
   argv: readonly string[],
   take: (chunk: Buffer) => void,
+  silence: number,
 ): Promise<void> {
   const identity = { uid: 0, gid: 0, groups: [], username: 'root', home: '/' };
   const root: GuestConfig = { ...guest, identity, privileged: true, userNamespaces: false, environment: [], cwd: '/' };
-  const program = await startBuiltin(channel, root, argv, `the changes of ${name}`);
+  const silent = new AbortController();
+  const { signal } = silent;
+  const timer = setTimeout(() => silent.abort(silentError(name, silence)), silence);
   try {
-    program.stdin.end();
-    for await (const chunk of program.stdout as AsyncIterable<Buffer>) take(chunk);
-    await program.ended;
-  } catch (error) {
-    void program.kill();
-    throw error;
+    const program = await startBuiltin(channel, root, argv, `the changes of ${name}`, { signal });
+    const read = async () => {
+      program.stdin.end();
+      for await (const chunk of program.stdout as AsyncIterable<Buffer>) {
+        timer.refresh();
+        take(chunk);
+      }
+      await program.ended;
+    };
+    await unlessAborted(read(), signal, (reason) => reason as Error).catch((error: unknown) => {
+      void program.kill();
+      throw error;
+    });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -109,12 +136,31 @@ function tooLarge(name: string): SandboxError {
 }
 
 function unreadable(name: string, error: Error): SandboxError {
-  const why = error instanceof ProtocolError ? `its init answered with ${error.message}` : messageOf(error);
+  const why = error instanceof ProtocolError ? `its init answers with ${error.message}` : messageOf(error);
   return new SandboxError({
     stage: 'application',
     code: 'overlay-unreadable',
     message: `what the sandbox ${name} has changed cannot be read: ${why}`,
-    remedy: 'if programs inside move directories, ask again when they have ended; else stop it',
+    remedy: 'if programs inside change files meanwhile, ask again when they have ended; else stop it',
+    cause: error,
+  });
+}
+
+function silentError(name: string, silence: number): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'overlay-unreadable',
+    message: `what the sandbox ${name} has changed cannot be read: it has sent nothing for ${silence / 1000} s`,
+    remedy: 'ask again when this host has less to do; else stop it',
+  });
+}
+
+function rootGone(name: string, root: string, error: Error): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'overlay-root-gone',
+    message: `the root ${quote(root)} of the sandbox ${name} cannot be read: ${error.message}`,
+    remedy: 'put it back where it was, or look for the changes inside',
     cause: error,
   });
 }

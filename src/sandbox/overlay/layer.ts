@@ -11,6 +11,9 @@ export interface Entry extends Pick<BigIntStats, 'mode' | 'uid' | 'gid' | 'size'
 /** A name of the root that is gone. */
 export const WHITEOUT = 'whiteout';
 
+/** A name of the root that is there, of which nothing else is known. */
+export const UNKNOWN = 'unknown';
+
 /** What a directory of the layer lies over: that of its own name, nothing, or another one of the root. */
 export type Origin = 'same' | 'none' | { readonly redirect: Buffer };
 

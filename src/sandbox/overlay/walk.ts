@@ -6,9 +6,8 @@
  * name of the root: https://docs.kernel.org/filesystems/overlayfs.html
  */
 import { bytesOf, textOf } from '../../util/raw-text.js';
-import type { Descent } from '../files/tree/descent.js';
-import { costOf, type Entry, MOST_DEPTH, type Room, tooDeep, type UpperLayer, WHITEOUT } from './layer.js';
-import { enters, namesIn, openRedirect, statOf, targetOf } from './lower.js';
+import { costOf, type Entry, MOST_DEPTH, type Room, tooDeep, UNKNOWN, type UpperLayer, WHITEOUT } from './layer.js';
+import { type Lower, parseRedirect } from './root-below.js';
 
 /** What has happened to a name of the root: docker's letters. */
 export type Kind = 'A' | 'C' | 'D';
@@ -24,22 +23,24 @@ interface Place {
   /** What was written there. */
   readonly upper: UpperLayer | undefined;
   /** What of the root is seen in it. */
-  readonly origin: Descent | undefined;
+  readonly origin: Lower | undefined;
   /** What the root has at its path: the same object if that is what is seen. */
-  readonly before: Descent | undefined;
+  readonly before: Lower | undefined;
 }
 
 export interface WalkOptions {
   readonly room: Room;
   /** Whether owners inside are those of the root; default: true. */
   readonly hasOwners?: boolean;
+  /** Whether the kernel follows redirects of the layer; default: true. */
+  readonly hasRedirects?: boolean;
 }
 
 export class Walk {
   readonly #changes: Change[] = [];
   readonly #options: WalkOptions;
-  /** Path of the lower layer on the host, for redirects. */
-  #root = '/';
+  /** What redirects begin in. */
+  #lower: Lower | undefined;
   /** Directories with a mount in them that has changes. */
   readonly #above = new Set<string>();
 
@@ -49,14 +50,13 @@ export class Walk {
 
   /**
    * Compares the whole of a layer with what it lies over.
-   * @param lower undefined: it is gone
-   * @param root path of that on the host
+   * @param lower undefined: it is gone, and counts as empty
    * @param path where it is inside; empty: at the top
    * @throws {SandboxError} `overlay-too-deep`, and that of the room; a system error
    */
-  compare(upper: UpperLayer, lower: Descent | undefined, root: string, path = ''): void {
+  compare(upper: UpperLayer, lower: Lower | undefined, path = ''): void {
     const mark = this.#changes.length;
-    this.#root = root;
+    this.#lower = lower;
     this.#directory(path, 0, { upper, origin: lower, before: lower });
     if (this.#changes.length > mark) this.#changeAbove(path);
   }
@@ -90,66 +90,73 @@ export class Walk {
     };
     upper?.names(take);
     if (origin === before) return names;
-    for (const lower of [origin, before]) for (const name of lower ? namesIn(lower) : []) take(name);
+    for (const lower of [origin, before]) for (const name of lower?.names() ?? []) take(name);
     return names;
   }
 
   #entry(directory: string, name: string, depth: number, place: Place): void {
-    const bytes = Buffer.from(name, 'latin1');
-    const path = `${directory}/${textOf(bytes)}`;
+    const path = `${directory}/${textOf(Buffer.from(name, 'latin1'))}`;
     const { upper, origin } = place;
-    const before = place.before && statOf(place.before, bytes);
+    const before = place.before?.stat(name);
     const written = upper?.look(name);
-    const seen = written ?? (origin === place.before ? before : origin && statOf(origin, bytes));
+    const seen = written ?? (origin === place.before ? before : origin?.stat(name));
     if (seen === undefined || seen === WHITEOUT) {
       // The root may have lost it since.
       if (before !== undefined) this.#add('D', path);
-      return;
-    }
-    if (isDirectory(seen)) {
-      this.#below(path, bytes, depth, { seen, before, isWritten: written !== undefined }, place);
-      return;
-    }
-    if (before === undefined) this.#add('A', path);
-    else if (!this.#isAlike(seen, before) || !hasSameTarget(seen, bytes, written !== undefined, place))
+    } else if (seen === UNKNOWN) {
+      if (before === undefined) this.#add('A', path);
+    } else if (isDirectory(seen)) {
+      this.#below(path, name, depth, { seen, before, isWritten: written !== undefined }, place);
+    } else if (before === undefined) this.#add('A', path);
+    else if (!this.#isAlike(seen, before) || !hasSameTarget(seen, name, written !== undefined, place))
       this.#add('C', path);
   }
 
   #below(
     path: string,
-    name: Buffer,
+    name: string,
     depth: number,
-    { seen, before, isWritten }: { seen: Entry; before: Entry | undefined; isWritten: boolean },
+    { seen, before, isWritten }: { seen: Entry; before: Entry | typeof UNKNOWN | undefined; isWritten: boolean },
     place: Place,
   ): void {
     const mark = this.#changes.length;
-    const isMerged = before !== undefined && isDirectory(before);
+    const isMerged = before === UNKNOWN || (before !== undefined && isDirectory(before));
     const upper = isWritten ? place.upper : undefined;
-    if (upper && !upper.enter(name.toString('latin1'))) return;
+    if (upper && !upper.enter(name)) return;
     const from = upper?.origin() ?? 'same';
-    const redirected = typeof from === 'object' ? openRedirect(from.redirect, this.#root, place.origin) : undefined;
-    const below = isMerged && place.before && enters(place.before, name) ? place.before : undefined;
-    const own = from === 'same' ? this.#same(name, place, below) : undefined;
+    const redirected = typeof from === 'object' ? this.#redirected(from.redirect, place) : undefined;
     try {
+      const below = isMerged && place.before?.enter(name) ? place.before : undefined;
+      const own = from === 'same' ? this.#same(name, place, below) : undefined;
       this.#directory(path, depth + 1, { upper, origin: redirected ?? own, before: below });
+      upper?.leave();
+      below?.leave();
+      if (own !== below) own?.leave();
     } finally {
       redirected?.close();
     }
-    upper?.leave();
-    below?.leave();
-    if (own !== below) own?.leave();
+    const isAlike = before === UNKNOWN || (before !== undefined && this.#isAlike(seen, before));
     if (before === undefined) this.#add('A', path);
-    else if (!isMerged || this.#changes.length > mark || !this.#isAlike(seen, before)) this.#add('C', path);
+    else if (!isMerged || this.#changes.length > mark || !isAlike) this.#add('C', path);
+  }
+
+  /** @returns for the caller to close */
+  #redirected(redirect: Buffer, { origin }: Place): Lower | undefined {
+    const { hasRedirects = true } = this.#options;
+    const parsed = hasRedirects ? parseRedirect(redirect) : undefined;
+    return parsed && (parsed.isAbsolute ? this.#lower : origin)?.redirected(parsed);
   }
 
   /** The directory of that name in what is seen of the root. @param below that of the root, entered */
-  #same(name: Buffer, { origin, before }: Place, below: Descent | undefined): Descent | undefined {
+  #same(name: string, { origin, before }: Place, below: Lower | undefined): Lower | undefined {
     if (origin === before) return below;
-    return origin && enters(origin, name) ? origin : undefined;
+    return origin?.enter(name) ? origin : undefined;
   }
 
   /** Of a directory neither the size nor the time: they change with each name in it. */
-  #isAlike(one: Entry, other: Entry): boolean {
+  #isAlike(one: Entry, other: Entry | typeof UNKNOWN): boolean {
+    // One that is written is another file.
+    if (other === UNKNOWN) return false;
     const { hasOwners = true } = this.#options;
     if (one.mode !== other.mode || (hasOwners && (one.uid !== other.uid || one.gid !== other.gid))) return false;
     if (isDirectory(one)) return true;
@@ -171,8 +178,8 @@ function isDirectory({ mode }: Entry): boolean {
   return (mode & S_IFMT) === S_IFDIR;
 }
 
-function hasSameTarget(seen: Entry, name: Buffer, isWritten: boolean, { upper, origin, before }: Place): boolean {
+function hasSameTarget(seen: Entry, name: string, isWritten: boolean, { upper, origin, before }: Place): boolean {
   if ((seen.mode & S_IFMT) !== S_IFLNK) return true;
-  const target = isWritten ? upper?.target(name.toString('latin1')) : origin && targetOf(origin, name);
-  return target === (before && targetOf(before, name));
+  const target = isWritten ? upper?.target(name) : origin?.target(name);
+  return target === before?.target(name);
 }

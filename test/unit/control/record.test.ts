@@ -27,13 +27,16 @@ describe('the record of a sandbox', () => {
 
   it('says how an overlay is compared', (t) => {
     const range = [{ inside: 0, outside: 65_536, count: 65_536 }];
-    for (const overlay of [{ hasOwners: false }, { hasOwners: true, ids: { uids: range, gids: range } }]) {
+    const known = { hasOwners: false, hasRedirects: true, hidden: ['/root/.ssh'] };
+    const ofContainer = { reader: { gids: [7] }, ids: { uids: range, gids: range } };
+    for (const overlay of [known, { ...known, ...ofContainer }, { ...known, reader: { uid: 7, gids: [] } }]) {
       const directory = scratchDirectory(t);
       writeRecord(directory, { ...record, overlay });
       assert.deepEqual(readRecord(directory, 'web'), { ...record, overlay });
     }
   });
 
+  const overlay = { hasOwners: true, hasRedirects: true, hidden: [] };
   const wrong: readonly [string, unknown][] = [
     ['no JSON', '{'],
     ['a list', []],
@@ -50,7 +53,8 @@ describe('the record of a sandbox', () => {
     ['a root that is relative', { ...record, root: 'etc' }],
     ['a root that is no path', { ...record, root: '/etc\0' }],
     ['an overlay that is text', { ...record, overlay: 'memory' }],
-    ['ids that are none', { ...record, overlay: { hasOwners: true, ids: { uids: [{ inside: -1 }], gids: [] } } }],
+    ['ids that are none', { ...record, overlay: { ...overlay, ids: { uids: [{ inside: -1 }], gids: [] } } }],
+    ['hidden paths that are none', { ...record, overlay: { ...overlay, hidden: [7] } }],
     ['no guest', { ...record, guest: undefined }],
     [
       'the uid of nobody',

@@ -47,6 +47,15 @@ test('file systems without a block device are the kernel’s, unless they hold f
   assert.deepEqual(found.map(({ path }) => path).join(), 'a,b,c,d,e,f');
 });
 
+test('who answers for a mount of fuse is known', () => {
+  const fuse = (point: string, type: string) => `${line(point, type)},user_id=1000,group_id=1000,allow_other`;
+  const table = [fuse('/a', 'fuse'), fuse('/b', 'fuse.sshfs'), fuse('/c', 'fuseblk'), line('/d', 'fuse.x')];
+  assert.deepEqual(
+    mountPointsBelow('/', table.join('\n')).map(({ fuseUser }) => fuseUser),
+    [1000, 1000, undefined, undefined],
+  );
+});
+
 test('a mount of what is in /run and /tmp is not shown elsewhere either', () => {
   const table = [line('/run', 'tmpfs', '0:25'), line('/mnt/run', 'tmpfs', '0:25'), line('/run/media/a', 'ext4', '8:1')];
   table.push(line('/srv', 'ext4', '8:1'), line('/mnt/other', 'tmpfs', '0:26'));

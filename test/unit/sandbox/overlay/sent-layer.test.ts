@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ProtocolError } from '../../../../src/protocol/fields.js';
 import type { IdMap } from '../../../../src/protocol/operations.js';
-import { Descent } from '../../../../src/sandbox/files/tree/descent.js';
 import { Room, type UpperLayer } from '../../../../src/sandbox/overlay/layer.js';
+import { Lower } from '../../../../src/sandbox/overlay/root-below.js';
 import { LayerReader } from '../../../../src/sandbox/overlay/sent-layer.js';
+import { rootBelow } from '../../../../src/sandbox/overlay/unseen.js';
 import { Walk } from '../../../../src/sandbox/overlay/walk.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { LEAVE, layerDirectory, layerRecord, whiteout } from '../../../helpers/layer-records.js';
@@ -40,11 +41,11 @@ function makeRoot(t: TestContext, names: readonly string[]): string {
 
 function changesOf(layer: UpperLayer, root: string, { hasOwners = true, path = '', most = 1 << 20 } = {}): string[] {
   const walk = new Walk({ room: new Room(most, tooLarge), hasOwners });
-  const below = new Descent(root);
+  const below = Lower.open(rootBelow(root));
   try {
-    walk.compare(layer, below, root, path);
+    walk.compare(layer, below, path);
   } finally {
-    below.close();
+    below?.close();
   }
   return walk.sorted().map((change) => `${change.kind} ${change.path}`);
 }
