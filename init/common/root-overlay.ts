@@ -76,10 +76,12 @@ export class RootOverlayError extends Error {
 export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<string[]> {
   const argv = overlayArguments(config);
   if (argv === undefined) return [];
-  const staged = stageCalls(config.rootOverlay?.bytes ?? 0).map((operation) => guest.call(operation));
+  const staged = stageCalls(config.rootOverlay?.bytes ?? 0).map((operation) => stage(guest, operation));
   const running = guest.call({ op: 'run', argv, environment: [], stdin: new Uint8Array(), timeout: TIMEOUT });
-  // The first that fails is the reason of the others.
-  const [{ value }] = await Promise.all([running, ...staged]);
+  // If one of these fails, the program is skipped.
+  running.catch(() => {});
+  await Promise.all(staged);
+  const { value } = await running;
   const said = new TextDecoder().decode(value.output).trim();
   if (value.status !== 0) {
     const [, errno = '0', reason] = /^root-overlay: (\d+) (.*)/m.exec(said) ?? [];
@@ -94,6 +96,15 @@ export async function layOverRoot(guest: Guest, config: GuestConfig): Promise<st
     const [, mount, reason] = /^read-only (.*): (.*)/.exec(line) ?? [];
     return mount === undefined ? [] : [`${mount} stays read-only: ${reason}`];
   });
+}
+
+async function stage(guest: Guest, operation: Operation): Promise<void> {
+  try {
+    await guest.call(operation);
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.skipped) throw error;
+    throw new RootOverlayError(error.message, error.errno, false);
+  }
 }
 
 /** Memory for the upper layers, which the init holds open for virt-sandbox-ctl diff when no path leads there. */

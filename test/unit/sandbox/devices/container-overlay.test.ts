@@ -9,7 +9,7 @@ import { rootStep } from '../../../../init/common/mounts.js';
 import { coverable, layOverRoot, overlayArguments } from '../../../../init/common/root-overlay.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import { type Guest, type IdMap, OperationError } from '../../../../src/protocol/operations.js';
+import { type Guest, type IdMap, type Operation, OperationError } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
 import { coveredPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
@@ -173,6 +173,24 @@ test('what root-overlay says is told', async () => {
   await assert.rejects(saying(9, ''), { errno: 0, isOfIds: false, isInUse: false });
   const busy = 'root-overlay: 16 cannot lock what is kept for /newroot: Resource busy\n';
   await assert.rejects(saying(256, busy), { errno: 16, isInUse: true });
+});
+
+test('the memory of a container’s layers is kept before they are made, and is what is missing if it is', async () => {
+  const config = { rootOverlay: { program: '/native/root-overlay', bytes: 1 << 20 }, identity: { uid: 0 } };
+  const calling = async (failing?: string) => {
+    const called: string[] = [];
+    const call = async ({ op, ...rest }: Operation) => {
+      called.push('path' in rest ? `${op} ${rest.path}` : 'target' in rest ? `${op} ${rest.target}` : op);
+      if (op === failing) throw new OperationError(op, 12, 'mount(tmpfs): Cannot allocate memory');
+      if (called.length > 2 && failing !== undefined) throw new OperationError(op, 0, 'skipped', true);
+      return { value: { status: 0, output: Buffer.of() } };
+    };
+    await layOverRoot({ call } as unknown as Guest, config as unknown as GuestConfig);
+    return called;
+  };
+  const stage = '/dev/.overlay';
+  assert.deepEqual((await calling()).slice(0, 4), [`mkdir ${stage}`, `mount ${stage}`, `keep ${stage}`, 'run']);
+  await assert.rejects(calling('mount'), { name: 'RootOverlayError', errno: 12, isOfIds: false });
 });
 
 test('root inside cannot replace a shell that is root of the host', async () => {
