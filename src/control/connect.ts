@@ -105,14 +105,15 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
   }
 
   /**
-   * What it has changed of its root, where the layers are inside; undefined: it has none there.
+   * What it has changed of its root, where the layers are inside; undefined: it has none there, or its record does not
+   * say so.
    * @param silence as of `changesInside`
    * @throws {SandboxError} as `changesInside`, but `sandbox-ended`
    * @internal
    */
   async changes(silence?: number): Promise<Change[] | undefined> {
     const { overlay, root, guest } = this.record;
-    if (overlay === undefined) return undefined;
+    if (!overlay) return undefined;
     const { changesInside } = await import('../sandbox/overlay/changes-inside.js');
     try {
       return await changesInside({ name: this.name, channel: this.#channel, guest, root, overlay }, silence);

@@ -51,8 +51,11 @@ export interface SandboxRecord {
   /** The host directory that is the root inside. */
   readonly root: string;
   readonly mounts: readonly RecordedMount[];
-  /** What is laid over the root, inside; undefined: nothing, or what a directory of the host keeps. */
-  readonly overlay?: RecordedOverlay | undefined;
+  /**
+   * What is laid over the root, inside; null: nothing, or what a directory of the host keeps. Undefined: the holder is
+   * of a version that does not say so.
+   */
+  readonly overlay?: RecordedOverlay | null | undefined;
   /** How processes are started in it. What only its start needed is left out. */
   readonly guest: GuestConfig;
 }
@@ -106,7 +109,7 @@ const schema = v.object({
   // Another user's may be anything, and it is looked into.
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
-  overlay: v.optional(overlaySchema),
+  overlay: v.nullish(overlaySchema),
   guest: guestSchema,
 });
 

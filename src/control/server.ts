@@ -120,7 +120,7 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
       target: mount.target,
       source: 'source' in mount ? mount.source : undefined,
     })),
-    overlay: recordedOverlay(guest, () => unseenPaths(config, platform)),
+    overlay: recordedOverlay(guest, () => unseenPaths(config, platform)) ?? null,
     guest: recordedGuest(guest),
   };
 }

@@ -69,6 +69,12 @@ async function changesOfSandbox(word: string): Promise<Change[]> {
   try {
     const changes = await sandbox.changes();
     if (changes !== undefined) return changes;
+    if (sandbox.record.overlay === undefined)
+      throw failure(
+        'overlay-unknown',
+        `the sandbox ${name} was started by another version of virt-sandbox, which does not say what overlay it has`,
+        'start it again',
+      );
   } finally {
     await sandbox.close();
   }

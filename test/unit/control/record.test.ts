@@ -29,7 +29,7 @@ describe('the record of a sandbox', () => {
     const range = [{ inside: 0, outside: 65_536, count: 65_536 }];
     const known = { hasOwners: false, hasRedirects: true, hidden: ['/root/.ssh'] };
     const ofContainer = { reader: { gids: [7] }, ids: { uids: range, gids: range } };
-    for (const overlay of [known, { ...known, ...ofContainer }, { ...known, reader: { uid: 7, gids: [] } }]) {
+    for (const overlay of [null, known, { ...known, ...ofContainer }, { ...known, reader: { uid: 7, gids: [] } }]) {
       const directory = scratchDirectory(t);
       writeRecord(directory, { ...record, overlay });
       assert.deepEqual(readRecord(directory, 'web'), { ...record, overlay });
