@@ -25,7 +25,7 @@ export const virtSandboxBake: Program = {
       value: 'KIND=COUNT,...',
       complete: { list: ['mounts=', 'disks=', 'networks='] },
       text: [
-        'With `--warm`: how many devices of each kind a sandbox may have if it starts from the snapshot. The default is `mounts=4`, or none where the kernel has no 9p, and as many disks and networks as the sandbox of `--for` has. A kind without a count keeps its default. All slots together are at most 27. Shares that virtiofs serves, as it does for root, need no slot, nor does a root that it serves. A start with any of these is warm for root with CAP_SYS_PTRACE, and for an ordinary user whose root it serves with `qemu:///session` or `qemu:///embed`; every other such start is cold.',
+        'With `--warm`: how many devices of each kind a sandbox may have if it starts from the snapshot. The default is `mounts=4`, or none where the kernel has no 9p, and as many disks and networks as the sandbox of `--for` has. A kind without a count keeps its default. All slots together are at most 27. Shares that virtiofs serves, as it does for root, need no slot, nor does a root that it serves. A start with any of these can be warm only for root with CAP_SYS_PTRACE, and for an ordinary user whose root it serves with `qemu:///session` or `qemu:///embed`; every other such start is cold.',
         {
           terms: [
             ['`mounts`', 'Shares: directories of the host.'],

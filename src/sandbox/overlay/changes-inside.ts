@@ -136,7 +136,7 @@ function tooLarge(name: string): SandboxError {
 }
 
 function unreadable(name: string, error: Error): SandboxError {
-  const why = error instanceof ProtocolError ? `its init answers with ${error.message}` : messageOf(error);
+  const why = error instanceof ProtocolError ? `its init sends nonsense: ${error.message}` : messageOf(error);
   return new SandboxError({
     stage: 'application',
     code: 'overlay-unreadable',
