@@ -66,18 +66,6 @@ for (const way of [embedded, system]) {
         assert.match(out, /'\/etc\/x': Read-only file system/);
       });
 
-    it('is what --dry-run says', async (t) => {
-      const says = async (...options: readonly string[]) => {
-        const args = ['-c', way.uri, ...ACCEL, ...options, '--dry-run', '--json', '--', 'true'];
-        const { out, stderr } = await runSandbox(args, { env: usual.env });
-        assert.equal(stderr, '');
-        return (JSON.parse(out) as { readonly rootFs?: string }).rootFs;
-      };
-      assert.deepEqual([await says(), await says(...VIRTIOFS)], ['9p', 'virtiofs']);
-      // A mount in its place is no root.
-      assert.equal(await says('-m', `host-bind:/=${scratchDirectory(t)}`), undefined);
-    });
-
     it('has a server of a user that is nobody else, which ends with it', async (t) => {
       const name = uniqueName();
       const args = ['-c', way.uri, ...ACCEL, '-n', name, ...VIRTIOFS, '--', 'sh', '-c', 'echo up; read line; exit 3'];
