@@ -41,6 +41,7 @@ look() {
   stat -c '%n: %F %s' $names 2>/dev/null
   grep -s -d skip -H '' $names
   sed 's/^/followed:/' <&8
+  echo "link: $(readlink link)"
   ls . moved
   echo looked
 }
@@ -53,6 +54,7 @@ function makeTree(t: TestContext): string {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755);
   for (const name of [...CASES, ...HELD, 'followed']) writeFileSync(join(directory, name), OLD);
+  symlinkSync('one', join(directory, 'link'));
   mkdirSync(join(directory, 'moved'));
   writeFileSync(join(directory, 'moved/file'), OLD);
   return directory;
@@ -67,6 +69,13 @@ function file(name: string, content: string, kind = `regular file ${content.leng
       .split('\n')
       .map((line) => `${name}:${line}`),
   ];
+}
+
+/** Another link, which most file systems give the number of the one before, of the same size. */
+function linkAgain(path: string, target: string): string {
+  unlinkSync(path);
+  symlinkSync(target, path);
+  return `link: ${target}`;
 }
 
 /** Changes what {@link makeTree} has made, and says what a look shows then, in any order. */
@@ -99,6 +108,7 @@ function changeOnce(directory: string): string[] {
     `to-directory: directory ${statSync(at('to-directory')).size}`,
     ...file('to-link', 'new\n', 'symbolic link 3'),
     'followed:more',
+    linkAgain(at('link'), 'two'),
     ...file('moved/file', 'of another directory\n'),
     ...['.:', ...readdirSync(directory), '', 'moved:', 'file'],
   ].sort();
@@ -109,9 +119,11 @@ function changeAgain(directory: string, shown: readonly string[]): string[] {
   const changed = ['same-size', 'held-same-size', 'new'];
   for (const name of changed) writeFileSync(join(directory, name), 'NEW\n', { flag: 'r+' });
   appendFileSync(join(directory, 'followed'), 'last\n');
+  const linked = linkAgain(join(directory, 'link'), 'six');
   const news = [...changed, 'to-link'].map((name) => `${name}:new`);
   return shown
     .map((line) => (news.includes(line) ? line.replace(/new$/, 'NEW') : line.replace('followed:more', 'followed:last')))
+    .map((line) => (line.startsWith('link: ') ? linked : line))
     .sort();
 }
 

@@ -9,12 +9,10 @@ struct identity node_identity(const struct status *status)
 		.inode = status->stx_ino,
 		.mount = status->stx_mask & STATUS_MOUNT ? status->stx_mnt_id : 0,
 		.kind = status->stx_mode & S_IFMT,
+		.target = status->target,
 	};
 
-	if (S_ISLNK(status->stx_mode)) {
-		identity.seconds = status->stx_ctime.tv_sec;
-		identity.nanoseconds = status->stx_ctime.tv_nsec;
-	} else if (status->stx_mask & STATUS_BIRTH) {
+	if (status->stx_mask & STATUS_BIRTH) {
 		identity.seconds = status->stx_btime.tv_sec;
 		identity.nanoseconds = status->stx_btime.tv_nsec;
 	}
@@ -24,7 +22,8 @@ struct identity node_identity(const struct status *status)
 bool identity_equals(const struct identity *one, const struct identity *other)
 {
 	return one->inode == other->inode && one->device == other->device && one->mount == other->mount &&
-	       one->seconds == other->seconds && one->nanoseconds == other->nanoseconds && one->kind == other->kind;
+	       one->seconds == other->seconds && one->nanoseconds == other->nanoseconds && one->kind == other->kind &&
+	       one->target == other->target;
 }
 
 bool node_is(const struct node *node, const struct status *status)

@@ -18,14 +18,13 @@ struct identity {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t mount;
-	/*
-	 * When it was made, where the file system knows. Of a symbolic link, when it was changed: the guest keeps its
-	 * target, which another link has.
-	 */
+	/* When it was made, where the file system knows. */
 	int64_t seconds;
 	uint32_t nanoseconds;
 	/* S_IFMT */
 	uint32_t kind;
+	/* Of a symbolic link, a hash of its target, which the guest keeps as long as it knows the node. */
+	uint64_t target;
 };
 
 /* What changes where the content does. */

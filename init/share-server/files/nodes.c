@@ -7,27 +7,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-/* A link that was changed in these last seconds may be another one without another time. */
-#define YOUNG_SECONDS 2
 
 #define NODE_BY(member, link) ((struct node *)(void *)((char *)(link)-offsetof(struct node, member)))
 
 static uint64_t hash_of(const struct identity *identity)
 {
-	return table_mix(identity->inode ^ table_mix(identity->device ^ (identity->mount << 32)));
-}
+	const uint64_t when = ((uint64_t)identity->seconds << 30) ^ identity->nanoseconds;
 
-static bool is_young_link(const struct status *status)
-{
-	struct timespec now;
-
-	if (!S_ISLNK(status->stx_mode))
-		return false;
-	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
-		return true;
-	return status->stx_ctime.tv_sec > now.tv_sec - YOUNG_SECONDS;
+	return table_mix(identity->inode ^ table_mix(identity->device ^ (identity->mount << 32)) ^
+			 table_mix(when ^ identity->target));
 }
 
 struct node *node_of(const struct files *files, uint64_t id)
@@ -116,7 +104,7 @@ struct node *node_find(struct files *files, struct node *parent, const char *nam
 		       int *error)
 {
 	const struct identity identity = node_identity(status);
-	struct node *node = is_young_link(status) ? NULL : known(files, &identity);
+	struct node *node = known(files, &identity);
 
 	if (node != NULL) {
 		node->lookups += 1;

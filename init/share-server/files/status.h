@@ -1,4 +1,4 @@
-/* statx(2), whole: musl knows no number of a mount. */
+/* statx(2), whole: musl knows no number of a mount. And where a symbolic link leads. */
 #ifndef VS_FILES_STATUS_H
 #define VS_FILES_STATUS_H
 
@@ -14,7 +14,7 @@ struct status_time {
 	uint32_t reserved;
 };
 
-/* struct statx of linux/stat.h */
+/* struct statx of linux/stat.h, and what follows it. */
 struct status {
 	uint32_t stx_mask;
 	uint32_t stx_blksize;
@@ -37,13 +37,18 @@ struct status {
 	uint32_t stx_dev_major;
 	uint32_t stx_dev_minor;
 	uint64_t stx_mnt_id;
-	uint64_t more[13];
+	uint64_t reserved_too[13];
+	/* Of a symbolic link, a hash of its target. Of others, 0. */
+	uint64_t target;
 };
 
-/* Of what a descriptor is of. 0, or -1 with errno. */
+/* Of what a descriptor is of. 0, or -1 with errno; ESTALE: it changes just now. */
 int status_of_descriptor(int descriptor, struct status *status);
 
-/* Of a name in a directory, which is not followed and on which nothing is mounted for that. 0, or -1 with errno. */
+/*
+ * Of a name in a directory, which is not followed and on which nothing is mounted for that. 0, or -1 with errno, as for a
+ * descriptor.
+ */
 int status_of_name(int directory, const char *name, struct status *status);
 
 #endif
