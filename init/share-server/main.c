@@ -18,6 +18,7 @@
  *
  *   user.h           that user, who has no capabilities
  *   root_server.h    the server, of vhost/ and files/
+ *   settled.h        when what the host's programs have changed is on the disk
  *   own_calls.h      the few system calls that it has
  *
  * Started by a link that is called overlay-server, it has virtiofsd serve the layers of an overlay, as root:
@@ -35,6 +36,7 @@
 #include "log.h"
 #include "nobody.h"
 #include "root_server.h"
+#include "settled.h"
 #include "user.h"
 #include "walls.h"
 
@@ -185,6 +187,7 @@ static const char *prepare_root(struct share *share, const char *program, unsign
 {
 	share->walls = (struct walls){.read_only = true, .bare = true};
 	share->options.descriptors = limit;
+	share->options.settled = settled_seconds();
 	share->options.nobody = (uid_t)-1;
 	share->options.nogroup = (gid_t)-1;
 	if (!user_of_link(program, &share->user))

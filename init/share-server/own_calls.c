@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -44,6 +46,7 @@ const char *own_calls_allow(void)
 		ALLOW(readlinkat),
 		ALLOW(fstatfs),
 		ALLOW(lseek),
+		ALLOW_WITH(ioctl, 1, FS_IOC_FIEMAP),
 		ALLOW_WITH(fcntl, 1, F_DUPFD_CLOEXEC),
 		ALLOW(fstat),
 		ALLOW(newfstatat),

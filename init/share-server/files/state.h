@@ -39,6 +39,8 @@ struct files_options {
 	gid_t nogroup;
 	/* This process may have so many descriptors. */
 	unsigned long descriptors;
+	/* After so many seconds without a change, a change has another time for sure. 0: never. files/cache.h */
+	uint32_t settled;
 };
 
 struct node;
