@@ -10,9 +10,8 @@
 /* What this program knows. Later ones change nothing that it answers. */
 #define MINOR 38U
 
-/* A request reads as much at once: 1 MiB. The guest's ring has room for less. */
-#define MOST_PAGES 256
-#define PAGE_BYTES 4096U
+/* Of a write(2), and nobody writes. */
+#define WRITE_BYTES (1U << 20)
 
 /* The fields that a kernel of LEAST_MINOR sends. */
 #define LEAST_BYTES 16U
@@ -52,8 +51,8 @@ int agreement_make(struct files *files, const struct request *request, struct re
 		return EPROTO;
 	out.max_readahead = in.max_readahead;
 	out.flags = in.flags & wanted(files);
-	out.max_write = MOST_PAGES * PAGE_BYTES;
-	out.max_pages = MOST_PAGES;
+	out.max_write = WRITE_BYTES;
+	out.max_pages = READ_PAGES;
 	out.time_gran = 1;
 	files->knows_mounts = (out.flags & FUSE_SUBMOUNTS) != 0;
 	reply_with(reply, &out, sizeof(out));

@@ -33,7 +33,7 @@ int operation_open(struct files *files, struct node *node, const struct request 
 
 	if (in == NULL)
 		return EINVAL;
-	/* Devices, pipes and sockets are the guest's own affair. */
+	/* The guest opens devices, pipes and sockets itself. */
 	if (!S_ISREG(node->identity.kind))
 		return S_ISDIR(node->identity.kind) ? EISDIR : ENXIO;
 	if ((in->flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0)
@@ -74,18 +74,25 @@ int operation_read(struct files *files, struct node *node, const struct request 
 	(void)node;
 	if (handle == NULL)
 		return in == NULL ? EINVAL : EBADF;
-	if (in->offset > INT64_MAX)
-		return EINVAL;
 	const size_t wanted = in->size < request->room ? in->size : request->room;
-	const size_t count = request_parts(request, wanted, parts);
-	ssize_t got;
 
-	do {
-		got = preadv(handle->descriptor, parts, (int)count, (off_t)in->offset);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return errno;
-	reply->bytes = (size_t)got;
+	if (wanted > READ_BYTES || in->offset > INT64_MAX - wanted)
+		return EINVAL;
+	/*
+	 * The guest takes less for the end of the file. So it gets less at the end only, and an error also where something
+	 * came before it.
+	 */
+	for (size_t got = 0; got < wanted;) {
+		const size_t count = request_parts(request, got, wanted - got, parts);
+		const ssize_t n = preadv(handle->descriptor, parts, (int)count, (off_t)(in->offset + got));
+
+		if (n < 0 && errno != EINTR)
+			return errno;
+		if (n == 0)
+			break;
+		got += n > 0 ? (size_t)n : 0;
+		reply->bytes = got;
+	}
 	reply->is_written = true;
 	return 0;
 }

@@ -10,14 +10,16 @@ bool request_copy(struct request *request, const struct iovec *in, size_t in_cou
 		  size_t out_count)
 {
 	size_t copied = 0;
+	size_t whole = 0;
 	size_t room = 0;
 
-	for (size_t part = 0; part < in_count && copied < REQUEST_BYTES; part += 1) {
+	for (size_t part = 0; part < in_count; part += 1) {
 		const size_t left = REQUEST_BYTES - copied;
 		const size_t taken = in[part].iov_len < left ? in[part].iov_len : left;
 
 		(void)memcpy(request->copy.bytes + copied, in[part].iov_base, taken);
 		copied += taken;
+		whole += in[part].iov_len;
 	}
 	for (size_t part = 0; part < out_count; part += 1)
 		room += out[part].iov_len;
@@ -28,6 +30,7 @@ bool request_copy(struct request *request, const struct iovec *in, size_t in_cou
 	if (copied < sizeof(struct fuse_in_header))
 		return false;
 	request->bytes = copied - sizeof(struct fuse_in_header);
+	request->is_broken = whole > copied || request->copy.header.len != whole;
 	return true;
 }
 
@@ -72,9 +75,9 @@ static size_t slice(const struct request *request, size_t skipped, size_t bytes,
 	return count;
 }
 
-size_t request_parts(const struct request *request, size_t bytes, struct iovec parts[])
+size_t request_parts(const struct request *request, size_t skipped, size_t bytes, struct iovec parts[])
 {
-	return slice(request, sizeof(struct fuse_out_header), bytes, parts);
+	return slice(request, sizeof(struct fuse_out_header) + skipped, bytes, parts);
 }
 
 void reply_with(struct reply *reply, const void *data, size_t bytes)

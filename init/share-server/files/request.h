@@ -8,8 +8,14 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* Longer requests are refused. The longest that is served has a name, which has 1,024 bytes at most. */
+/* Longer requests are refused. Of those that are served, Linux sends none with more than a name and some numbers. */
 #define REQUEST_BYTES 4096U
+
+/*
+ * More is not read at once. The guest agrees to so many pages of its own, which have 64 KiB at most.
+ */
+#define READ_PAGES 256
+#define READ_BYTES (READ_PAGES * 65536U)
 
 /* The longest reply that is not read from a file straight into the guest's memory. */
 #define REPLY_BYTES 65536U
@@ -21,6 +27,8 @@ struct request {
 	} copy;
 	/* Behind the header. */
 	size_t bytes;
+	/* It was not copied whole, or is not as long as it says. */
+	bool is_broken;
 	/* Where the reply goes. */
 	const struct iovec *out;
 	size_t out_count;
@@ -50,7 +58,7 @@ const void *request_arguments(const struct request *request, size_t bytes);
 int request_name(const struct request *request, const char **name);
 
 /* Where bytes of the reply go, from `skipped` behind its header on, `bytes` of them at most. Returns the count of parts. */
-size_t request_parts(const struct request *request, size_t bytes, struct iovec parts[]);
+size_t request_parts(const struct request *request, size_t skipped, size_t bytes, struct iovec parts[]);
 
 /* Makes a reply of these bytes. */
 void reply_with(struct reply *reply, const void *data, size_t bytes);

@@ -148,23 +148,41 @@ static int refuse(uint32_t kind)
 	}
 }
 
+/* What the guest would know of by the reply alone is not done if that does not fit. */
+static size_t least_room(uint32_t kind)
+{
+	switch (kind) {
+	case FUSE_LOOKUP:
+		return sizeof(struct fuse_entry_out);
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+		return sizeof(struct fuse_open_out);
+	default:
+		return 0;
+	}
+}
+
 static int answer(struct files *files, const struct request *request, struct reply *reply)
 {
 	const uint32_t kind = request->copy.header.opcode;
 
 	switch (kind) {
 	case FUSE_INIT:
+		if (request->is_broken)
+			return EINVAL;
 		forget_everything(files);
 		return agreement_make(files, request, reply);
 	case FUSE_DESTROY:
 		forget_everything(files);
 		return 0;
 	case FUSE_FORGET:
-		forget_one(files, request);
+		if (!request->is_broken)
+			forget_one(files, request);
 		reply->is_none = true;
 		return 0;
 	case FUSE_BATCH_FORGET:
-		forget_many(files, request);
+		if (!request->is_broken)
+			forget_many(files, request);
 		reply->is_none = true;
 		return 0;
 	/* Each request is done before the next is read. */
@@ -176,6 +194,8 @@ static int answer(struct files *files, const struct request *request, struct rep
 	}
 	if (kind >= OPERATIONS_COUNT || OPERATIONS[kind] == NULL)
 		return refuse(kind);
+	if (request->is_broken || request->room < least_room(kind))
+		return EINVAL;
 	struct node *node = node_of(files, request->copy.header.nodeid);
 
 	return node == NULL ? ESTALE : OPERATIONS[kind](files, node, request, reply);
