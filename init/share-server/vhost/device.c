@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* So many requests in a row, and QEMU is listened to again. */
-#define REQUESTS_IN_A_ROW 4096
+/*
+ * So many requests in a row, and QEMU is listened to again. It may wait for an answer with all that it does, as when it
+ * ends. One that reads is of some MiB at most (files/request.h).
+ */
+#define REQUESTS_IN_A_ROW 64
 /* So many, and the guest is called for them though there are more: a processor of its may wait for the first. */
 #define REQUESTS_IN_A_CALL 16
 
@@ -55,7 +58,9 @@ static bool take_kick(const struct ring *ring)
 {
 	uint64_t count;
 
-	return read(ring->kick, &count, sizeof(count)) == (ssize_t)sizeof(count) || errno == EAGAIN || errno == EINTR;
+	const ssize_t n = read(ring->kick, &count, sizeof(count));
+
+	return n == (ssize_t)sizeof(count) || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static const char *serve_kicked(struct device *device, const struct pollfd kicks[], bool more[])
