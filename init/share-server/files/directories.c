@@ -97,7 +97,8 @@ int directories_descriptor(struct files *files, struct node *node, int *descript
 
 		if (closed == NULL)
 			return ESTALE;
-		int error = open_below(closed->parent->descriptor, closed, O_PATH | O_DIRECTORY, &fd, &status);
+		/* Not with O_DIRECTORY, which would have the kernel mount what is mounted on demand. What it is was seen. */
+		int error = open_below(closed->parent->descriptor, closed, O_PATH, &fd, &status);
 
 		if (error != 0)
 			return error;
