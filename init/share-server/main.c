@@ -187,6 +187,7 @@ static const char *prepare_root(struct share *share, const char *program, unsign
 {
 	share->walls = (struct walls){.read_only = true, .bare = true};
 	share->options.descriptors = limit;
+	share->options.nodes = FILES_NODES;
 	share->options.settled = settled_seconds();
 	share->options.nobody = (uid_t)-1;
 	share->options.nogroup = (gid_t)-1;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,6 +76,19 @@ static bool handle_signals(void)
 	       sigaction(SIGINT, &of_end, NULL) == 0 && sigaction(SIGPIPE, &ignored, NULL) == 0;
 }
 
+/*
+ * It has the memory of the guest, of which it leaves no core, and what /proc has of it is closed to other processes of the
+ * same user. What the guest makes it remember has a bound.
+ */
+static const char *close_off(void)
+{
+	const struct rlimit data = {.rlim_cur = ROOT_SERVER_DATA_BYTES, .rlim_max = ROOT_SERVER_DATA_BYTES};
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return "prctl(PR_SET_DUMPABLE)";
+	return setrlimit(RLIMIT_DATA, &data) == 0 ? NULL : "setrlimit(RLIMIT_DATA)";
+}
+
 static int await_connection(int listening)
 {
 	int fd;
@@ -111,6 +125,10 @@ int root_server_run(int listening, const char *directory, struct files_options *
 {
 	if (!handle_signals())
 		return fail("sigaction");
+	const char *failed = close_off();
+
+	if (failed != NULL)
+		return fail(failed);
 	options->root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (options->root < 0)
 		return fail(directory);
@@ -119,8 +137,7 @@ int root_server_run(int listening, const char *directory, struct files_options *
 	if (socket < 0)
 		return fail("accept");
 	(void)close(listening);
-	/* It has the memory of the guest, of which it leaves no core. */
-	const char *failed = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? own_calls_allow() : "prctl(PR_SET_DUMPABLE)";
+	failed = own_calls_allow();
 
 	return failed == NULL ? serve(socket, options) : fail(failed);
 }

@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* Memory of its own. The guest's, which it maps, does not count. A guest that makes it need more gets ENOMEM. */
+#define ROOT_SERVER_DATA_BYTES 536870912
+
 /* What libvirt asks virtiofsd for before it starts one, as docs/interop/vhost-user.rst of QEMU has it. */
 void root_server_describe(void);
 

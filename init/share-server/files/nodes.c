@@ -73,12 +73,12 @@ static bool is_below(const struct node *directory, const struct node *node)
 	return directory != NULL;
 }
 
-/* The place where it was found last is the best to find it again. */
+/* It is found again where it was found last. */
 static void move(struct files *files, struct node *node, struct node *parent, const char *name)
 {
 	/*
-	 * What was known of directories that were moved on the host may make a circle. Then the old place stays, where it
-	 * is not found again, and the guest looks it up anew.
+	 * What was known of directories that were moved on the host may make a circle. Then the old name stays, by which
+	 * it is not found again, and the guest looks it up anew.
 	 */
 	if (node->parent == NULL || (node->parent != parent && is_below(parent, node)))
 		return;
@@ -112,7 +112,7 @@ struct node *node_find(struct files *files, struct node *parent, const char *nam
 		return node;
 	}
 	*error = ENFILE;
-	if (files->by_id.count >= FILES_NODES)
+	if (files->by_id.count >= files->options.nodes)
 		return NULL;
 	*error = ENOMEM;
 	node = make(files, name, status);

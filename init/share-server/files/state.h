@@ -9,14 +9,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* More than the memory of a guest of some gigabytes can hold. A guest that looks at more gets ENFILE until it forgets. */
-#define FILES_NODES 4000000U
+/*
+ * Files that the guest knows, at most. One that looks at more gets ENFILE until it forgets some, as it does when its memory
+ * is short: of each it has some 1,000 bytes, and this program 300.
+ */
+#define FILES_NODES 1000000
 
 /* Descriptors of directories that are kept, at most. */
-#define FILES_DIRECTORIES 1024U
+#define FILES_DIRECTORIES 1024
 
 /* Files that the guest has open, at most. Each open directory takes a buffer. */
-#define FILES_HANDLES 65536U
+#define FILES_HANDLES 65536
 
 enum files_cache {
 	/* The guest asks each time. */
@@ -39,6 +42,8 @@ struct files_options {
 	gid_t nogroup;
 	/* This process may have so many descriptors. */
 	unsigned long descriptors;
+	/* The guest may know so many files, the root too. */
+	size_t nodes;
 	/* After so many seconds without a change, a change has another time for sure. 0: never. files/cache.h */
 	uint32_t settled;
 };
