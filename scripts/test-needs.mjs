@@ -41,6 +41,7 @@ const NEEDS = [
   { path: 'guest/processes', user: true },
   { path: 'guest/publish', user: true },
   { path: 'guest/root-fs', user: true },
+  { path: 'guest/root-server', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/stale', user: true },
   { path: 'guest/warm.', guestInit: true },
