@@ -31,7 +31,7 @@ export async function failureReason(
   prepared: Prepared,
   { run, guest, restoring, isRunning }: Reached,
 ): Promise<unknown> {
-  const ofServer = serverError(rootShareOf(prepared), error, config.rootFs);
+  const ofServer = serverError(rootShareOf(prepared), prepared.devices.shares, error, config.rootFs);
   if (ofServer !== undefined) return ofServer;
   // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
   const ofQemu = error instanceof SandboxError && prepared.platform === 'machine' && isQemuGone(error);

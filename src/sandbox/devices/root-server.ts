@@ -92,17 +92,37 @@ export function serverWords(root: Share | undefined, sockets: string, client: nu
 /** What qemu-wall and QEMU say where nothing listens, or what listened is gone. */
 const UNSERVED = new RegExp(`${SOCKET}\\b|vhost`);
 
+/** libvirt's words for a server of a directory that it has started, or tried to. It takes each for a virtiofsd. */
+const OF_LIBVIRT = /virtiofsd/i;
+
+/** Where libvirt starts the root's server, and nothing else serves a directory. */
+function libvirtsWords(root: Share, shares: readonly Share[], { message }: SandboxError): string | undefined {
+  const others = shares.filter((share) => share !== root && share.transport === 'virtiofs');
+  if (root.program === undefined || root.socket !== undefined || others.length > 0) return undefined;
+  return OF_LIBVIRT.test(message)
+    ? `${message}; its own messages are in libvirt's log NAME-fs0-virtiofsd.log`
+    : undefined;
+}
+
+/** The words of a server that root-view has started, if QEMU or its wall did not find it. */
+function aheadWords(root: Share, { message }: SandboxError): string | undefined {
+  return UNSERVED.test(message) ? aheadServer(root)?.lastWords() : undefined;
+}
+
 /**
  * The error of a start that failed since the server of the root did; undefined: it is another one.
+ * @param shares all that the sandbox has
  * @param rootFs what was asked for. `auto` has virtiofs only where the kernel has no 9p.
  */
 export function serverError(
   root: Share | undefined,
+  shares: readonly Share[],
   error: unknown,
   rootFs: SandboxConfig['rootFs'],
 ): SandboxError | undefined {
-  const words = root && aheadServer(root)?.lastWords();
-  if (words === undefined || !(error instanceof SandboxError) || !UNSERVED.test(error.message)) return undefined;
+  if (root === undefined || !(error instanceof SandboxError)) return undefined;
+  const words = aheadWords(root, error) ?? libvirtsWords(root, shares, error);
+  if (words === undefined) return undefined;
   return new SandboxError({
     stage: 'domain',
     code: 'root-server-failed',
