@@ -1,4 +1,4 @@
-/* virtiofsd's messages. A guest can provoke any number of them. */
+/* The server's messages. A guest can provoke any number of them. */
 #ifndef VS_LOG_H
 #define VS_LOG_H
 

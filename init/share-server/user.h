@@ -1,4 +1,4 @@
-/* The user that virtiofsd runs as, where that is not root. */
+/* The user that the server of a root is. */
 #ifndef VS_USER_H
 #define VS_USER_H
 

@@ -170,7 +170,7 @@ export type Acceleration = 'auto' | 'kvm' | 'tcg';
 /** Start from a snapshot (`warm`), boot (`cold`), or start from a snapshot if one fits and else boot (`auto`). */
 export type BootMode = 'auto' | 'cold' | 'warm';
 
-/** What serves the root of a machine: QEMU (`9p`), a virtiofsd (`virtiofs`), or what the kernel and the host have. */
+/** What serves the root of a machine: QEMU (`9p`), a program of ours (`virtiofs`), or what the kernel and the host have. */
 export type RootFs = 'auto' | '9p' | 'virtiofs';
 
 /**

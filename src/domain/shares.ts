@@ -12,11 +12,12 @@ export interface Share {
   readonly directory: string;
   readonly readOnly: boolean;
   /**
-   * 9p: QEMU serves it, with the rights of its own user, who owns every new file. virtiofs: virtiofsd serves it, a mount
-   * as root, so that files have the owners and modes that the guest gives them, and the root as nobody.
+   * 9p: QEMU serves it, with the rights of its own user, who owns every new file. virtiofs: a mount is
+   * served by virtiofsd as root, so that files have the owners and modes that the guest gives them, and the root by
+   * init/share-server as nobody.
    */
   readonly transport: '9p' | 'virtiofs';
-  /** What the guest keeps of what it has read; undefined: `auto`, what virtiofsd does. 9p: the guest chooses it. */
+  /** What the guest keeps of what it has read; undefined: `auto`, which is virtiofsd's too. 9p: the guest chooses it. */
   readonly cache?: 'auto' | 'never' | 'always' | undefined;
   /** virtiofs: the program that libvirt starts for it. Undefined: the virtiofsd that libvirt finds. */
   readonly program?: string | undefined;
