@@ -97,7 +97,10 @@ export const virtSandboxCtl: Program = {
           block: 'virt-sandbox --overlay=/var/lib/box -p -- dpkg -i ./program.deb\nvirt-sandbox-ctl diff /var/lib/box',
         },
         'And what a sandbox that runs has changed, wherever its overlay is:',
-        { block: 'virt-sandbox --detach -n new --overlay -p\nvirt-sandbox-ctl exec new dpkg -i ./program.deb\nvirt-sandbox-ctl diff new' },
+        {
+          block:
+            'virt-sandbox --detach -n new --overlay -p\nvirt-sandbox-ctl exec new dpkg -i ./program.deb\nvirt-sandbox-ctl diff new',
+        },
         'What a sandbox has written in the last ten minutes, and what it writes now:',
         { block: 'virt-sandbox-ctl logs -f --since 10m box' },
         'A pool of two, and commands that need not wait for a start:',
