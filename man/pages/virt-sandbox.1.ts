@@ -60,7 +60,7 @@ export const virtSandbox: Program = {
             ['VIRT_SANDBOX_PROFILE', 'The default for `--profile`.'],
             [
               'VIRT_SANDBOX_TRACE',
-              'A file. When virt-sandbox ends, it writes the times of the start and the end there, as lines of JSON. `guest:`*FILE* also asks the guest for its clock and the log of its kernel.',
+              'A file. When virt-sandbox ends, it writes the times of the start and the end there, as lines of JSON. `guest:`*FILE* also asks a machine for its clock and the log of its kernel.',
             ],
             [
               'XDG_CACHE_HOME, XDG_CONFIG_HOME',

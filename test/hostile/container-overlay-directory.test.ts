@@ -12,6 +12,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
@@ -163,6 +164,29 @@ for name in ${JSON.stringify(names)}:
     assert.equal(copied.out, `${KEY}\nmore\n`);
     assertFailure(await run(privileged, '--', 'cat', `${ground}/secret`), /may have files of this host/);
   });
+
+  for (const user of ['root', 'nobody'])
+    it(`is no program that the init runs, also in a start that is measured, as ${user}`, async () => {
+      const kept = `--overlay=${shelf}/measured-${user}`;
+      const out = join(shelf, `seen-${user}`);
+      mkdirSync(out);
+      // Root of the host cannot make files in a mount with other ids, and can write to those that are there.
+      writeFileSync(join(out, 'ran'), '');
+      chmodSync(join(out, 'ran'), 0o666);
+      const trap = '#!/bin/bash\\nid -u >> /mnt/ran\\n';
+      const made = await askInside(lxc, [kept], {
+        traps: `for name in awk dmesg dash; do rm /usr/bin/$name; printf '${trap}' > /usr/bin/$name; chmod 755 /usr/bin/$name; done; echo made`,
+      });
+      assert.equal(made.traps, 'made');
+      const words = ['-c', lxc.uri, kept, '-S', user, '-m', `host-bind:/mnt=${out}`, '--', '/usr/bin/true'];
+      const env = { VIRT_SANDBOX_TRACE: `guest:${join(shelf, 'trace')}` };
+      assertRun(await runSandbox(words, { ...lxc.options, env }), 0, '');
+      assert.equal(readFileSync(join(out, 'ran'), 'utf8'), '');
+      // It is a trap all the same.
+      const sprung = await runSandbox([...words.slice(0, -1), 'sh', '-c', 'true'], lxc.options);
+      assertRun(sprung, 0, '');
+      assert.equal(readFileSync(join(out, 'ran'), 'utf8'), user === 'root' ? '0\n' : `${NOBODY}\n`);
+    });
 
   it('is nothing that another mount writes to', async () => {
     const kept = join(shelf, 'mounted');

@@ -88,7 +88,9 @@ export async function runPlan(answering: Answering): Promise<void> {
  */
 async function followPlan(answering: Answering, driving: Promise<void>, names: NameService | undefined): Promise<void> {
   const { channel, config, guest, console, options, deadline } = answering;
-  if (inspectsGuest()) {
+  // It runs programs of the root as the init, which is root of the host in a container: an earlier run may have put them
+  // there. Nor is the log of the host's kernel a guest's.
+  if (inspectsGuest() && guest.platform === 'machine') {
     await driving;
     const { inspectGuest } = await import('./inspect-guest.js');
     await inspectGuest(channel);
