@@ -32,7 +32,7 @@ const LOCKS = [
   '/var/lib/dpkg/triggers/Lock',
 ];
 
-/** How errors begin of the user namespace with the owners of files: init/root-overlay/layers.c */
+/** How errors begin of the user namespace with the owners of files: init/root-overlay/stage.c */
 const OF_IDS = 'cannot make the ids of ';
 /** The same, where another container has the directory. */
 const OF_LOCK = 'cannot lock ';
@@ -42,12 +42,14 @@ const S_IFMT = 0o170_000;
 const S_IFDIR = 0o040_000;
 const S_IFLNK = 0o120_000;
 
-/** Where the layers are while the overlays are made, and how large a file counts: init/root-overlay/layers.c */
+/** Where the layers are while the overlays are made, and how large a file counts: init/root-overlay/stage.c */
 const STAGE = '/dev/.overlay';
 const BYTES_PER_INODE = 4096;
 
 /** In milliseconds. A busy host takes its time with a mount. */
 const TIMEOUT = 60_000;
+/** How long the program waits for a container that ends, in seconds. Less than that, and than a start may take. */
+const LOCK_SECONDS = 45;
 
 /** The overlay cannot be made. */
 export class RootOverlayError extends Error {
@@ -174,7 +176,7 @@ async function isReached(guest: Guest, path: string): Promise<boolean> {
 export function overlayArguments(config: GuestConfig): string[] | undefined {
   if (config.rootOverlay === undefined) return undefined;
   const { program, bytes, kept } = config.rootOverlay;
-  const where = kept === undefined ? [] : ['--kept', kept];
+  const where = kept === undefined ? [] : ['--kept', kept, '--wait', String(LOCK_SECONDS)];
   return [program, ...readerWords(config), ...where, NEW_ROOT, String(bytes)];
 }
 

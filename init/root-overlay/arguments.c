@@ -6,6 +6,7 @@
 
 /* A page for each inode of the tmpfs; a smaller one holds nothing. */
 #define MIN_BYTES 65536
+#define MAX_WAIT_SECONDS 3600
 
 static bool parse_number(const char *text, uint64_t max, uint64_t *number)
 {
@@ -54,6 +55,8 @@ static int parse_option(char *words[], int left, struct arguments *options)
 		options->kept = words[1];
 		return 2;
 	}
+	if (strcmp(name, "--wait") == 0 && left > 1)
+		return parse_number(words[1], MAX_WAIT_SECONDS, &options->wait_seconds) ? 2 : 0;
 	if (strcmp(name, "--empty") == 0 && left > 1 && words[1][0] == '/' &&
 	    options->empty_file_count < MAX_EMPTY_FILES) {
 		options->empty_files[options->empty_file_count++] = words[1] + 1;

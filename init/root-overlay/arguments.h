@@ -23,6 +23,8 @@ struct arguments {
 	uint64_t bytes;
 	/* Where the upper layers are kept; NULL: in memory. */
 	const char *kept;
+	/* How long to wait for another container that has them and ends. */
+	uint64_t wait_seconds;
 	bool has_reader;
 	uid_t uid;
 	gid_t gid;

@@ -12,7 +12,10 @@ int clone_mount(int fd);
 /* mount_setattr(2), Linux 5.12: makes that copy read-only, and files in it belong to others; `ids` < 0: to the same. */
 int restrict_mount(int mount, int ids);
 
-/* The same, but it can be written to, and nothing in it is a program, a device or a link that is followed. */
+/*
+ * mount_setattr(2): leaves that copy writable, with `ids` as above. In it no program runs, no device works, and no link
+ * is followed.
+ */
 int defuse_mount(int mount, int ids);
 
 /* move_mount(2): attaches that copy, or moves a mount with those below it. */

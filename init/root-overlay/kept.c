@@ -26,13 +26,20 @@
 /* The kernel notes there which lower layer it was: a copy of the directory has another one. */
 #define LOCK_ORIGIN "trusted.overlay.origin"
 
-/* Twice as long each time, five seconds in all: the kernel's log has a line for each. */
+/* Twice as long each time: the kernel's log has a line for each. */
 #define FIRST_PAUSE_MS 10
-#define TRIES 9
+#define LONGEST_PAUSE_MS 1000
 
 static int make_directory(const char *path)
 {
-	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
+	struct stat status;
+
+	if (mkdir(path, 0700) == 0)
+		return 0;
+	if (errno != EEXIST || lstat(path, &status) != 0)
+		return -1;
+	errno = ENOTDIR;
+	return S_ISDIR(status.st_mode) ? 0 : -1;
 }
 
 int kept_take(const char *path, int ids)
@@ -75,9 +82,9 @@ static int renew_lock(void)
 	return rmdir(KEPT "/lock/work/index") == 0 || errno == ENOENT ? 0 : -1;
 }
 
-int kept_lock(void)
+int kept_lock(uint64_t wait_seconds)
 {
-	long pause = FIRST_PAUSE_MS;
+	long pause = FIRST_PAUSE_MS / 2;
 	int result;
 
 	if (mkdir(KEPT_LOCK, 0700) != 0 || make_directory(KEPT "/lock") != 0 ||
@@ -87,10 +94,14 @@ int kept_lock(void)
 	result = mount_lock();
 	if (result != 0 && errno == ESTALE && renew_lock() == 0)
 		result = mount_lock();
-	/* Processes of a container that was killed end one after the other. */
-	for (int tries = 0; result != 0 && errno == EBUSY && tries < TRIES; tries++) {
+	/*
+	 * Processes of a container that was killed end one after the other, and the kernel writes out all of the file
+	 * system before it lets the last overlay go.
+	 */
+	for (uint64_t waited = 0; result != 0 && errno == EBUSY && waited < wait_seconds * 1000;
+	     waited += (uint64_t)pause) {
+		pause = pause * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : pause * 2;
 		(void)nanosleep(&(struct timespec){.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000}, NULL);
-		pause *= 2;
 		result = mount_lock();
 	}
 	return result;

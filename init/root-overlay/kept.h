@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The directory, and the lock, in the working directory. */
 #define KEPT "kept"
@@ -19,17 +20,16 @@
 #define KEPT_PATH_BYTES (2 * NAME_MAX)
 
 /*
- * Takes the mount at that path to KEPT, with these ids (-1: none), so that no other path leads to it; the
- * directory there goes away. Returns 0, or -1
- * with errno set.
+ * Takes the mount at that path to KEPT, with these ids (-1: none), so that no other path leads to it. The directory at
+ * that path goes away. Returns 0, or -1 with errno set.
  */
 int kept_take(const char *path, int ids);
 
 /*
- * Mounts the lock on KEPT_LOCK. As long as an overlay has it as one of its layers, nobody else can: EBUSY. Whoever is
- * about to end has some seconds for it. Returns 0, or -1 with errno set.
+ * Mounts the lock on KEPT_LOCK. As long as an overlay has it as one of its layers, nobody else can: EBUSY. It tries
+ * again for that time: one may be about to end. Returns 0, or -1 with errno set.
  */
-int kept_lock(void);
+int kept_lock(uint64_t wait_seconds);
 
 /*
  * Makes the layers of a mount, if they are not there, with the topmost directory like `lower`. Returns 0 and their

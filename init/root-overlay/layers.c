@@ -4,12 +4,12 @@
 #include "empty_files.h"
 #include "kept.h"
 #include "owner.h"
+#include "stage.h"
 #include "upper.h"
 #include "wall.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +18,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Where the layers are while the overlays are made. Of libvirt's /dev, which is a tmpfs of the container's own. */
-#define STAGE "/dev/.overlay"
-/* The tree of overlays, in the stage; the working directory is there. */
-#define TREE "tree"
-#define BYTES_PER_INODE 4096
-#define OPTION_BYTES 512
+/* The tree of overlays, in the stage. */
+#define TREE STAGE_TREE
 
 struct making {
 	const struct arguments *options;
@@ -35,27 +31,6 @@ struct making {
 	/* The user namespace with the ids; -1: files belong to whom they belong to on the host. */
 	int ids;
 };
-
-static const char *const FOLDERS[] = {"empty", "lower", "wall", "upper", "work", TREE};
-
-static int make_stage(uint64_t bytes)
-{
-	char options[OPTION_BYTES];
-
-	(void)snprintf(options, sizeof(options), "mode=755,size=%" PRIu64 ",nr_inodes=%" PRIu64, bytes,
-		       bytes / BYTES_PER_INODE);
-	/* The init may have mounted it there, to hold it open: init/common/root-overlay.ts. */
-	if (mkdir(STAGE, 0755) == 0 ? mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0
-				    : errno != EEXIST)
-		return -1;
-	if (mount(NULL, STAGE, NULL, MS_PRIVATE, NULL) != 0 || chdir(STAGE) != 0)
-		return -1;
-	for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
-		if (mkdir(FOLDERS[i], 0755) != 0)
-			return -1;
-	}
-	return 0;
-}
 
 static void name_layer(char name[NAME_MAX], const char *folder, size_t number)
 {
@@ -240,7 +215,7 @@ static int open_kept(const struct making *making, const char **what)
 	    (making->ids >= 0 && owner_become(&options->uids, &options->gids) != 0))
 		return -1;
 	*what = "cannot lock what is kept for";
-	return kept_lock();
+	return kept_lock(options->wait_seconds);
 }
 
 static int make_all(struct making *making, const char **what)
@@ -250,7 +225,7 @@ static int make_all(struct making *making, const char **what)
 	*what = "cannot make the layers of an overlay for";
 	for (size_t i = 0; i < mounts->count; i++)
 		making->errors[i] = make_lower(making, i) == 0 ? 0 : errno;
-	if (making->options->has_reader && wall_make(making->options, making->errors, mounts->count) != 0)
+	if (wall_is_needed(making->options) && wall_make(making->options, making->errors, mounts->count) != 0)
 		return -1;
 	if (making->options->kept != NULL && open_kept(making, what) != 0)
 		return -1;
@@ -294,15 +269,8 @@ int layers_make(const struct arguments *options, const struct mounts *mounts, co
 			return -1;
 	}
 	*what = "cannot have memory for";
-	if (make_stage(options->bytes) != 0 || make_all(&making, what) != 0)
+	if (stage_make(options->bytes) != 0 || make_all(&making, what) != 0)
 		return -1;
 	*what = "cannot leave the layers of";
-	return layers_discard();
-}
-
-int layers_discard(void)
-{
-	if (chdir("/") != 0 || (umount2(STAGE, MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT))
-		return -1;
-	return rmdir(STAGE) == 0 || errno == ENOENT ? 0 : -1;
+	return stage_discard();
 }

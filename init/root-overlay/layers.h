@@ -9,6 +9,3 @@
  * errno set and in *what what failed.
  */
 int layers_make(const struct arguments *options, const struct mounts *mounts, const char **what);
-
-/* Unmounts the layers; the overlays keep what they are made of. Returns 0, or -1 with errno set. */
-int layers_discard(void);

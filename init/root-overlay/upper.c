@@ -1,6 +1,7 @@
 #include "upper.h"
 
 #include "top.h"
+#include "wall.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -29,7 +30,7 @@ int upper_make(const struct arguments *options, const char *mount, size_t number
 	char upper[KEPT_PATH_BYTES];
 	char work[KEPT_PATH_BYTES];
 
-	name_layer(lower, options->has_reader ? "wall" : "lower", number);
+	name_layer(lower, wall_is_needed(options) ? "wall" : "lower", number);
 	if (options->kept != NULL) {
 		if (kept_make(mount, lower, upper, work) != 0)
 			return -1;

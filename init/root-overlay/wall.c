@@ -17,16 +17,16 @@
  * nowhere: redirect_dir, metacopy.
  */
 #define OPTIONS "lowerdir=lower/%zu:empty,redirect_dir=nofollow,index=off,metacopy=off,xino=off"
-#define FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV)
+#define FLAGS (MS_RDONLY | MS_NODEV)
 
-static int make_one(size_t number)
+static int make_one(size_t number, unsigned long flags)
 {
 	char target[NAME_MAX];
 	char options[NAME_MAX];
 
 	(void)snprintf(target, sizeof(target), "wall/%zu", number);
 	(void)snprintf(options, sizeof(options), OPTIONS, number);
-	return mount("overlay", target, "overlay", FLAGS, options) == 0 ? 0 : errno;
+	return mount("overlay", target, "overlay", flags, options) == 0 ? 0 : errno;
 }
 
 static int make_points(const int *errors, size_t count)
@@ -41,15 +41,20 @@ static int make_points(const int *errors, size_t count)
 	return 0;
 }
 
+static void make_each(unsigned long flags, int *errors, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (errors[i] == 0)
+			errors[i] = make_one(i, flags);
+	}
+}
+
 /* Its status is 0 when it has tried all of them. */
 static _Noreturn void make_as_reader(const struct arguments *options, int *errors, size_t count)
 {
 	if (reader_become(options) != 0)
 		_exit(errno);
-	for (size_t i = 0; i < count; i++) {
-		if (errors[i] == 0)
-			errors[i] = make_one(i);
-	}
+	make_each(FLAGS | MS_NOSUID, errors, count);
 	_exit(0);
 }
 
@@ -65,6 +70,11 @@ static int await(pid_t pid)
 	return errno == 0 ? 0 : -1;
 }
 
+bool wall_is_needed(const struct arguments *options)
+{
+	return options->has_reader || options->kept != NULL;
+}
+
 int wall_make(const struct arguments *options, int *errors, size_t count)
 {
 	size_t size = count * sizeof(*errors);
@@ -72,6 +82,10 @@ int wall_make(const struct arguments *options, int *errors, size_t count)
 
 	if (make_points(errors, count) != 0)
 		return -1;
+	if (!options->has_reader) {
+		make_each(FLAGS, errors, count);
+		return 0;
+	}
 	shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return -1;

@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { hostProgram } from '../../../../src/util/programs.js';
@@ -44,7 +54,7 @@ const PRELUDE = `
   mount --bind $root $view; mount -o remount,bind,ro $view
   mkdir -p $bound; mount --bind $layers $bound
   inside() { chroot --userspec=$first:$first --groups= $view /bin/busybox sh -c "$1" 2>&1 || true; }
-  lay() { "$program" "$@" --kept $bound $view 16777216; }`;
+  lay() { "$program" "$@" --kept $bound --wait 5 $view 16777216; }`;
 
 interface Container {
   /** The first of its ids on the host; 0: it has none of its own. */
@@ -132,6 +142,50 @@ describe('an overlay that is kept', { skip }, () => {
     const { uid, gid } = lstatSync(join(ground.layers, 'mounts/%2F/upper/open/new'));
     assert.deepEqual([uid, gid], [7, 8]);
     assert.deepEqual(run(ground, { first: 0, script: 'stat -c "%u %g" $view/open/new' }), ['done', '7 8']);
+  });
+
+  for (const [how, first] of [
+    ['with ids of its own', FIRST],
+    ['for root without', 0],
+  ] as const)
+    it(`shows what the host has renamed, and not the copy of it, ${how}`, (t) => {
+      const ground = makeGround(t);
+      const { root, layers } = ground;
+      const within = (script: string) =>
+        first === 0 ? `chroot $view /bin/busybox sh -c '${script}'` : `inside '${script}'`;
+      run(ground, { first, script: within('echo inside >> open/file; ln open/file open/linked') });
+      const origins = execFileSync('getfattr', ['-R', '-h', '-m', 'origin', '-d', '-e', 'hex', layers], {
+        encoding: 'utf8',
+      });
+      // Empty: it names no file.
+      const ofFiles = origins.split('\n\n').filter((text) => text.includes('mounts/%2F/upper/open'));
+      for (const text of ofFiles) assert.doesNotMatch(text, /origin=0x./, text);
+      renameSync(join(root, 'open/file'), join(root, 'open/moved'));
+      writeFileSync(join(root, 'open/file'), 'new\n');
+      const script = 'cat open/moved; echo more >> open/moved; cat open/file; cat open/moved';
+      assert.deepEqual(run(ground, { first: first === 0 ? 0 : OTHER, script: within(script) }), [
+        'done',
+        'host open/file',
+        ...['host open/file', 'inside'],
+        ...['host open/file', 'more'],
+      ]);
+    });
+
+  it('makes an empty lock anew once, and leaves nothing beside it', (t) => {
+    const ground = makeGround(t);
+    writeFileSync(join(ground.root, 'open/lock'), '', { mode: 0o640 });
+    const lock = join(ground.layers, 'mounts/%2F/upper/open/lock');
+    const lay = (script: string) =>
+      spawnSync(
+        'unshare',
+        wordsOf(ground, FIRST, `${LAY.replace('lay ', 'lay --empty /open/lock --empty /open/file ')}\n${script}`),
+        { encoding: 'utf8' },
+      ).stdout;
+    assert.equal(lay(`inside 'echo x > open/.virt-sandbox-fresh-lock; : > open/lock && echo mine'`), 'done\nmine\n');
+    const { ino, uid, mode } = lstatSync(lock);
+    assert.deepEqual([uid, mode & 0o7777], [0, 0o640]);
+    assert.equal(lay(`inside 'ls -A open'`), 'done\n.virt-sandbox-fresh-lock\nfile\nlock\n');
+    assert.equal(lstatSync(lock).ino, ino);
   });
 
   it('has layers for each mount, whatever its name is', (t) => {

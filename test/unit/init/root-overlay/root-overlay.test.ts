@@ -38,6 +38,7 @@ describe('its command line', () => {
     'a file that is not absolute': [...MAPPED, '--empty', 'etc/lock', '/nowhere', BYTES],
     'a directory to keep it that is not absolute': [...MAPPED, '--kept', 'kept', '/nowhere', BYTES],
     'two directories to keep it': ['--kept', '/one', '--kept', '/two', '/nowhere', BYTES],
+    'a time to wait with a unit': ['--kept', '/one', '--wait', '5s', '/nowhere', BYTES],
     'an unknown option': ['--all', '/nowhere', BYTES],
   };
   for (const [what, words] of Object.entries(WRONG)) {

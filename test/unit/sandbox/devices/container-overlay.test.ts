@@ -81,7 +81,7 @@ test('a container has its kept layers where libvirt binds them', async () => {
     ...{ tag: 'sandbox:overlay', directory: '/var/lib/box/layers', readOnly: false, transport: '9p' },
   });
   const words = overlayArguments({ ...guest, identity: config.identity } as unknown as GuestConfig) ?? [];
-  assert.equal(words.join(' ').includes(' --kept /dev/.sandbox/sandbox:overlay /newroot '), true);
+  assert.equal(words.join(' ').includes(' --kept /dev/.sandbox/sandbox:overlay --wait 45 /newroot '), true);
 });
 
 test('a container is refused what its host would have to trust', {
