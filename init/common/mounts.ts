@@ -1,4 +1,5 @@
 /** The steps that mount the root and the mounts of the config. */
+import { posix } from 'node:path';
 import type { GuestConfig, GuestImage, GuestMount, GuestRoot, GuestStaged, ShareCache } from './config.js';
 import { leaveBootMounts } from './confine.js';
 import { leaveContainerRoot, mapped, move, STAGE } from './container.js';
@@ -11,15 +12,17 @@ import {
   MS_NODEV,
   MS_NOSUID,
   MS_RDONLY,
+  MS_REC,
   mountOf,
   NEW_ROOT,
   type PlannedCall,
   type Step,
   tolerated,
+  UMOUNT_NOFOLLOW,
 } from './step.js';
 
 /** Mount points that a root needs. Missing ones are made if the root is writable. */
-const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
+export const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
 
 /**
  * 9p2000.L with large messages, so that a program is read in few round trips.
@@ -115,7 +118,9 @@ export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
   const steps = config.mounts.map((entry, index) => ({
     name: `mount.${index}`,
     calls:
-      config.idMap !== undefined && ownsFiles(entry) ? ownedCalls(entry, config, devices) : mountCalls(entry, devices),
+      config.idMap !== undefined && ownsFiles(entry)
+        ? ownedCalls(entry, config, devices)
+        : mountCalls(entry, config, devices),
   }));
   const before = config.home?.after ?? 0;
   return [...steps.slice(0, before), ...homeStep(config), ...steps.slice(before)];
@@ -125,7 +130,7 @@ export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
 function ownedCalls(entry: GuestMount, config: GuestConfig, devices: Devices): PlannedCall[] {
   const { target } = entry;
   const directory: PlannedCall = call({ op: 'mkdir', path: target, mode: 0o755 });
-  if (entry.type !== 'image' && entry.type !== 'staged') return mountCalls(entry, devices);
+  if (entry.type !== 'image' && entry.type !== 'staged') return mountCalls(entry, config, devices);
   const stage = `${STAGE}/${entry.type === 'staged' ? entry.tag : entry.serial}`;
   return [
     directory,
@@ -139,7 +144,7 @@ function stageImage(entry: GuestImage, stage: string, devices: Devices): Planned
   return [call({ op: 'mkdir', path: stage, mode: 0o700 }), call(mountAt(entry, stage, devices))];
 }
 
-function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
+function mountCalls(entry: GuestMount, config: GuestConfig, devices: Devices): PlannedCall[] {
   const { target } = entry;
   const directory: PlannedCall = call({ op: 'mkdir', path: target, mode: 0o755 });
   switch (entry.type) {
@@ -156,9 +161,28 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
         call({ op: 'stat', path: entry.source, follow: true }),
         // A file is bound on a file, which mkdir refuses.
         { ...directory, tolerate: true },
-        call(mountOf(entry.source, target, '', MS_BIND, '')),
+        ...bindCalls(entry.source, target, config),
       ];
   }
+}
+
+function bindCalls(source: string, target: string, config: GuestConfig): PlannedCall[] {
+  if (!showsMounts(config, source)) return [call(mountOf(source, target, '', MS_BIND, ''))];
+  const calls = [call(mountOf(source, target, '', MS_BIND | MS_REC, ''))];
+  if (posix.normalize(source) !== '/') return calls;
+  // These are no part of the root. In /dev is what has still to be moved.
+  const system = MOUNT_POINTS.map((name) => posix.join(target, name));
+  const flags = MNT_DETACH | UMOUNT_NOFOLLOW;
+  return [...calls, ...system.map((path) => tolerated({ op: 'unmount', path, flags }))];
+}
+
+/**
+ * Whether a bind of that directory has what is mounted in it, too: what covers hidden paths there. With an overlay
+ * `source` has no links (src/sandbox/setup/ways.ts).
+ */
+export function showsMounts({ hidden = [] }: Pick<GuestConfig, 'hidden'>, source: string): boolean {
+  const above = posix.join('/', source, '/');
+  return hidden.some(({ path }) => path.startsWith(above));
 }
 
 function mountAt(entry: Exclude<GuestRoot, GuestStaged>, target: string, devices: Devices) {

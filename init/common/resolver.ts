@@ -6,6 +6,7 @@
 import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import { WriteFlag } from '../../src/protocol/wire.js';
+import { attempt } from './attempt.js';
 import type { GuestConfig, NameService } from './config.js';
 import { MS_BIND } from './step.js';
 
@@ -19,6 +20,8 @@ const MOST_LINKS = 40;
 /** The C libraries read no more: resolv.conf(5). */
 const MOST_SERVERS = 3;
 
+const S_IFMT = 0o170_000;
+const S_IFLNK = 0o120_000;
 const NO_ENTRY = 2;
 const NOT_DIRECTORY = 20;
 
@@ -61,16 +64,35 @@ export async function setUpResolver(
   return `${what} does not exist in the root, so the name servers (${servers}) cannot be set; make an empty file there`;
 }
 
-/** Follows /etc/resolv.conf to the file that it means, which may not exist. */
+/** Follows /etc/resolv.conf to the file that it means, which may not exist. Then its path has no links. */
 async function findFile(guest: Guest): Promise<{ readonly path: string; readonly exists: boolean }> {
   if (await exists(guest, PATH, true)) return { path: PATH, exists: true };
-  let path = PATH;
-  for (let links = 0; links < MOST_LINKS; links += 1) {
-    if (!(await exists(guest, path, false))) break;
-    const { value } = await guest.call({ op: 'readLink', path });
-    path = posix.resolve(posix.dirname(path), value);
+  const left = partsOf(PATH);
+  let at = '/';
+  for (let links = 0; links <= MOST_LINKS; ) {
+    const name = left.shift();
+    if (name === undefined) return { path: at, exists: false };
+    const next = posix.join(at, name);
+    const target = name === '..' ? undefined : await linkAt(guest, next);
+    if (target === undefined) {
+      at = next;
+      continue;
+    }
+    links += 1;
+    left.unshift(...partsOf(target));
+    if (target.startsWith('/')) at = '/';
   }
-  return { path, exists: false };
+  return { path: PATH, exists: false };
+}
+
+function partsOf(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+async function linkAt(guest: Guest, path: string): Promise<string | undefined> {
+  const found = await attempt(guest, { op: 'stat', path, follow: false });
+  if (found === undefined || (found.mode & S_IFMT) !== S_IFLNK) return undefined;
+  return (await guest.call({ op: 'readLink', path })).value;
 }
 
 async function exists(guest: Guest, path: string, follow: boolean): Promise<boolean> {
@@ -83,16 +105,14 @@ async function exists(guest: Guest, path: string, follow: boolean): Promise<bool
   }
 }
 
-/** Whether a file at `path` would be in memory, and so be gone with the sandbox. */
+/** Whether a file at `path`, which has no links, would be in memory, and so be gone with the sandbox. */
 function isInMemory(config: GuestConfig, path: string): boolean {
-  // /var/run is a link to /run almost everywhere.
-  const real = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
   const mounts = [
     ...IN_MEMORY.map((target) => ({ type: 'ram', target })),
     // Targets are as they were asked for: `/etc/`, `//etc`.
     ...config.mounts.map(({ type, target }) => ({ type, target: posix.resolve('/', target) })),
   ];
-  const covering = mounts.filter(({ target }) => isWithin(real, target));
+  const covering = mounts.filter(({ target }) => isWithin(path, target));
   // Of two mounts on one target, the later is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
     type: config.overlay === undefined ? (config.root.type as string) : config.overlay.type,

@@ -10,8 +10,11 @@ export const MS_REMOUNT = 32;
 export const MS_NOSYMFOLLOW = 256;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
+export const MS_REC = 16384;
 /** A flag of umount2(2). */
 export const MNT_DETACH = 2;
+/** A flag of umount2(2). */
+export const UMOUNT_NOFOLLOW = 8;
 
 /** Where the root is mounted until the init switches to it. */
 export const NEW_ROOT = '/newroot';

@@ -35,13 +35,17 @@ const REMEDIES: Readonly<Record<string, string>> = {
  * The error `include-through-link`: a symbolic link on the way to the target. A sandbox may have made it, so it may
  * lead anywhere on the host.
  *
- * @param part Path of the link on the host.
+ * @param part Path of the link, there.
  */
-export function throughLinkError(entry: Entry, part: string): SandboxError {
+export function throughLinkError(
+  entry: Pick<Entry, 'source' | 'target'>,
+  part: string,
+  where: 'inside' | 'on the host' = 'on the host',
+): SandboxError {
   return new SandboxError({
     stage: 'init',
     code: 'include-through-link',
-    message: `${entry.source} is not copied to ${entry.target}: on the host ${part} is a symbolic link, and may lead out of the mount`,
+    message: `${entry.source} is not copied to ${entry.target}: ${where} ${part} is a symbolic link, and may lead out of the mount`,
     remedy: 'include it where no link is on the way, or remove the link',
   });
 }

@@ -1,13 +1,19 @@
-/** Copies includes through the channel. The guest follows links on the way, since they cannot lead out of the guest. */
+/**
+ * Copies includes through the channel. The guest follows links on the way: they cannot lead out of a machine, and nobody
+ * has left any in a container, except in an overlay that is kept.
+ */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import { posix } from 'node:path';
+import { attempt } from '../../init/common/attempt.js';
+import type { PlacedInclude } from '../config/include-mount.js';
+import { covers, normalizePath } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
 import { WriteFlag } from '../protocol/wire.js';
 import type { CopyObserver, Entry } from './entry.js';
-import { includeError } from './errors.js';
+import { includeError, throughLinkError } from './errors.js';
 import { entriesOf, reading } from './walk.js';
 
 /** File content per packet, in bytes. */
@@ -19,23 +25,44 @@ const WINDOW = 16;
  * Copies `includes` into the guest.
  *
  * @param owner Becomes the owner of everything that is copied.
- * @throws {SandboxError} `include-unreadable`, `include-failed`
+ * @param refusesLinks Nothing is copied over a link that is there already, below the mount that covers the include.
+ * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`
  */
 export async function copyToGuest(
   guest: Guest,
-  includes: readonly Include[],
+  includes: readonly PlacedInclude[],
   owner: Identity,
   { onLeftOut, onPiece }: CopyObserver,
+  refusesLinks = false,
 ): Promise<void> {
   const copier = new Copier(guest, owner, onPiece);
-  for (const include of includes) {
+  for (const { include, mount } of includes) {
+    if (refusesLinks) await refuseLinks(guest, include, mount.target);
     await copier.makeParent(include);
     for await (const entry of entriesOf(include)) {
       if (entry.kind === 'socket') onLeftOut(`${entry.source} is a socket, and is not copied`);
-      else await copier.copy(entry);
+      else {
+        // What the last calls have made counts too: the guest takes one after the other.
+        if (refusesLinks && entry.kind !== 'link') await refuseLink(guest, entry, entry.target);
+        await copier.copy(entry);
+      }
     }
   }
   await copier.finish();
+}
+
+/** On the way from the mount to the include. */
+async function refuseLinks(guest: Guest, { source, target }: Include, mount: string): Promise<void> {
+  const above = normalizePath(mount);
+  let path = posix.dirname(normalizePath(target));
+  for (; path !== above && covers(above, path); path = posix.dirname(path))
+    await refuseLink(guest, { source, target }, path);
+}
+
+async function refuseLink(guest: Guest, entry: Pick<Entry, 'source' | 'target'>, path: string): Promise<void> {
+  const found = await attempt(guest, { op: 'stat', path, follow: false });
+  if (found !== undefined && (found.mode & constants.S_IFMT) === constants.S_IFLNK)
+    throw throughLinkError(entry, path, 'inside');
 }
 
 class Copier {

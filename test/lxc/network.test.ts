@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -52,6 +52,24 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     gateway: `ip route show default | cut -d' ' -f3`,
     names: 'grep nameserver /etc/resolv.conf',
   } as const;
+
+  it('writes its name servers to no directory of the host, where an earlier run has left links', async () => {
+    const shelf = mkdtempSync('/var/tmp/virt-sandbox-hostile-names-');
+    try {
+      mkdirSync(join(shelf, 'shared/dir'), { recursive: true });
+      const kept = `--overlay=${shelf}/kept`;
+      const links = ['/var/run/name /etc/resolv.conf', '/mnt/dir /var/run'];
+      const left = links.map((words) => `rm -rf ${words.split(' ')[1]}; ln -s ${words}`).join('; ');
+      assert.equal((await askInside(lxc, [kept], { left: `${left}; readlink /var/run` })).left, '/mnt/dir');
+      const args = ['-c', lxc.uri, kept, '-m', `host-bind:/mnt=${shelf}/shared`, '-N', `dhcp,source=${named}`];
+      const result = await runSandbox([...args, '--', 'readlink', '/etc/resolv.conf'], lxc.options);
+      assert.deepEqual([result.code, result.out], [0, '/var/run/name\n'], result.stderr);
+      assert.match(result.stderr, /\/mnt\/dir\/name, where \/etc\/resolv.conf leads, does not exist/);
+      assert.deepEqual(readdirSync(join(shelf, 'shared/dir')), []);
+    } finally {
+      rmSync(shelf, { recursive: true });
+    }
+  });
 
   it('gets an address, a route and a name server by DHCP', async () => {
     const name = uniqueName();

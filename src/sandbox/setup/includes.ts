@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { mountsWithHome } from '../../config/home.js';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/include-mount.js';
 import { covers, normalizePath } from '../../config/path.js';
-import type { Include, Mount, SandboxConfig } from '../../config/types.js';
+import type { Mount, SandboxConfig } from '../../config/types.js';
 import type { Guest } from '../../protocol/operations.js';
 import type { MountDevice } from '../devices/mounts.js';
 import type { Observers } from '../types.js';
@@ -57,28 +57,29 @@ export async function refuseHostDevices(config: SandboxConfig): Promise<void> {
 }
 
 /** The includes that are copied over the channel, when the mounts are made. */
-export function guestIncludes(config: SandboxConfig): Include[] {
-  return includesOf(mountsWithHome(config))
-    .filter((placed) => !isOnHost(placed))
-    .map(({ include }) => include);
+export function guestIncludes(config: SandboxConfig): PlacedInclude[] {
+  return includesOf(mountsWithHome(config)).filter((placed) => !isOnHost(placed));
 }
 
 /**
  * Copies them.
  * @param onPiece called whenever some bytes are copied
- * @throws {SandboxError} `include-unreadable`, `include-failed`
+ * @param refusesLinks an earlier run may have left links that lead to directories of the host
+ * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`
  */
 export async function copyInside(
   guest: Guest,
   config: SandboxConfig,
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
+  refusesLinks = false,
 ): Promise<void> {
   const includes = guestIncludes(config);
   if (includes.length === 0) return;
   onProgress?.('Copying includes');
   const { copyToGuest } = await import('../../includes/to-guest.js');
-  await copyToGuest(guest, includes, config.identity, { onLeftOut: (sentence) => onChoice?.(sentence), onPiece });
+  const observer = { onLeftOut: (sentence: string) => onChoice?.(sentence), onPiece };
+  await copyToGuest(guest, includes, config.identity, observer, refusesLinks);
 }
 
 /**

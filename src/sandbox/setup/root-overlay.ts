@@ -9,24 +9,28 @@ import { option, shortOption } from '../../util/option-names.js';
 import type { Console } from '../start/console.js';
 import type { Observers } from '../types.js';
 import { stepError } from './step-errors.js';
+import { withoutLinks } from './ways.js';
 
 const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 
 /**
  * Makes the overlays, before the plan. Says which mounts stay read-only.
- * @returns the config whose hidden paths can be covered in them
- * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, or the init's `init-step-failed`
+ * @param root the directory of the host that is the root
+ * @returns the config whose hidden paths can be covered in them, and whose mounts go over no links
+ * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, `overlay-link`, or the init's `init-step-failed`
  */
 export async function setUpOverlay(
   guest: Guest,
   config: GuestConfig,
+  root: string,
   console: Console,
   { onChoice }: Pick<Observers, 'onChoice'>,
 ): Promise<GuestConfig> {
   const isKept = config.rootOverlay?.kept !== undefined;
   try {
     for (const sentence of await layOverRoot(guest, config)) onChoice?.(`overlay: ${sentence}`);
-    return { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
+    const covered = { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
+    return { ...covered, mounts: await withoutLinks(guest, covered, root) };
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;

@@ -51,7 +51,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   if (guest.rootOverlay !== undefined) {
     const { setUpOverlay } = await import('./root-overlay.js');
-    guest = await setUpOverlay(channel, guest, console, options);
+    guest = await setUpOverlay(channel, guest, answering.config.root, console, options);
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.
@@ -104,7 +104,8 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
   if (guestIncludes(config).length > 0) {
     await driving;
     await stopAt(INCLUDES_STEP, answering);
-    await copyInside(channel, config, options, () => deadline.renew());
+    const isKept = guest.rootOverlay?.kept !== undefined;
+    await copyInside(channel, config, options, () => deadline.renew(), isKept);
   }
   if (guest.trace) {
     await driving;
