@@ -235,19 +235,30 @@ describe('an overlay in a directory, of containers', { skip: lxc.skip || unlessP
 
   it('is one sandbox’s, of three that start at once', async (t) => {
     const go = scratchDirectory(t);
-    const options = ['-c', lxc.uri, `--overlay=${shelf}/race`, '-m', `host-bind:/mnt=${go}`];
+    const options = (name: string) => [
+      '-c',
+      lxc.uri,
+      '-n',
+      name,
+      `--overlay=${shelf}/race`,
+      '-m',
+      `host-bind:/mnt=${go}`,
+    ];
+    const names = [uniqueName(), uniqueName(), uniqueName()];
     const command = ['sh', '-c', 'until [ -e /mnt/go ]; do sleep 0.1; done'];
     let refused = 0;
-    const run = async () => {
-      const result = await runSandbox([...options, '--', ...command], lxc.options);
+    const run = async (name: string) => {
+      const result = await runSandbox([...options(name), '--', ...command], lxc.options);
       // The one that has it waits until both others have failed.
       if (result.code !== 0) refused += 1;
       if (refused === 2) writeFileSync(join(go, 'go'), '');
       return result;
     };
-    const all = await Promise.all([run(), run(), run()]);
+    const all = await Promise.all(names.map(run));
+    const winner = names.find((_, index) => all[index]?.code === 0);
     assert.equal(refused, 2);
-    for (const result of all) if (result.code !== 0) assertFailure(result, /is in use by the sandbox/);
+    for (const result of all)
+      if (result.code !== 0) assertFailure(result, new RegExp(`is in use by the sandbox ${winner};`));
   });
 
   it('has layers of its own for what is mounted below the root', async () => {

@@ -34,10 +34,39 @@ export async function prepareOverlay(
   makeOverlayDirectory(directory, { root, kind: overlayKindOf(config, platform) }, topmostOf(config));
   const find = platform === 'machine' ? () => holderOf(layers) : () => containerWith(directory, stateDirectory);
   await untilFree(layers, stateDirectory, find);
-  const link = overlayServer(stateDirectory);
+  makeLinks(stateDirectory, [
+    ...(platform === 'machine' ? [[hostProgram('share-server'), overlayServer(stateDirectory)] as const] : []),
+    [directory, overlayLink(stateDirectory)],
+  ]);
+}
+
+/** A link to the directory that keeps the overlay of a running sandbox, in its state directory. */
+export function overlayLink(stateDirectory: string): string {
+  return join(stateDirectory, 'overlay');
+}
+
+/** The same, made when a container has the kernel's lock. Of some that start at once the others have not. */
+export function heldLink(stateDirectory: string): string {
+  return join(stateDirectory, 'overlay-held');
+}
+
+/**
+ * Notes that a container has the lock.
+ * @throws {SandboxError} `state-not-writable`
+ */
+export function noteHeld(stateDirectory: string): void {
+  makeLinks(stateDirectory, [[readlinkSync(overlayLink(stateDirectory)), heldLink(stateDirectory)]]);
+}
+
+/** Whether another container that lives has the lock of the overlay that the container with that directory wants. */
+export function isHeldByOther(stateDirectory: string): boolean {
+  const directory = valueOr(() => readlinkSync(overlayLink(stateDirectory)), undefined);
+  return directory !== undefined && heldBy(directory, stateDirectory) !== undefined;
+}
+
+function makeLinks(stateDirectory: string, links: readonly (readonly [target: string, path: string])[]): void {
   try {
-    if (platform === 'machine') symlinkSync(hostProgram('share-server'), link);
-    symlinkSync(directory, overlayLink(stateDirectory));
+    for (const [target, path] of links) symlinkSync(target, path);
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',
@@ -47,11 +76,6 @@ export async function prepareOverlay(
       cause: error,
     });
   }
-}
-
-/** A link to the directory that keeps the overlay of a running sandbox, in its state directory. */
-export function overlayLink(stateDirectory: string): string {
-  return join(stateDirectory, 'overlay');
 }
 
 function overlayShareIn(shares: readonly Share[]): Share | undefined {
@@ -98,8 +122,14 @@ async function untilFree(layers: string, own: string, find: () => Holder | undef
  */
 export function overlayReason(shares: readonly Share[], error: unknown, name: string): unknown {
   const share = overlayShareIn(shares);
-  if (share !== undefined && error instanceof SandboxError && error.code === 'overlay-in-use') {
-    const other = containerWith(dirname(share.directory), join(stateBase(), name));
+  // Before the start it says who.
+  if (
+    share !== undefined &&
+    error instanceof SandboxError &&
+    error.code === 'overlay-in-use' &&
+    error.stage === 'init'
+  ) {
+    const other = heldBy(dirname(share.directory), join(stateBase(), name));
     return other === undefined ? error : inUse(share.directory, other);
   }
   if (share?.program === undefined || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
@@ -136,15 +166,27 @@ function inUse(layers: string, { pid, stateDirectory }: Holder): SandboxError {
   );
 }
 
-/** Another container that has that directory, by what is in its state directory. */
+/**
+ * Another container that has that directory, or had it when its supervisor was killed, by what is in its state directory.
+ * Of those that start the kernel decides who has it.
+ */
 function containerWith(directory: string, own: string): Holder | undefined {
   const others = readdirSync(stateBase())
     .filter((name) => !name.startsWith('.'))
-    .map((name) => join(stateBase(), name));
-  const stateDirectory = others.find(
-    (other) => other !== own && valueOr(() => readlinkSync(overlayLink(other)), undefined) === directory,
-  );
+    .map((name) => join(stateBase(), name))
+    .filter((other) => other !== own && leadsTo(overlayLink(other), directory));
+  const stateDirectory = others.find((other) => isLeft(other) || leadsTo(heldLink(other), directory));
   return stateDirectory === undefined ? undefined : { pid: '', stateDirectory, isGone: false };
+}
+
+/** One that lives. */
+function heldBy(directory: string, own: string): Holder | undefined {
+  const other = containerWith(directory, own);
+  return other?.stateDirectory === undefined || isLeft(other.stateDirectory) ? undefined : other;
+}
+
+function leadsTo(link: string, directory: string): boolean {
+  return valueOr(() => readlinkSync(link), undefined) === directory;
 }
 
 /** "1: FLOCK  ADVISORY  WRITE 708 08:01:397 0 EOF": proc_locks(5) */

@@ -1,15 +1,20 @@
 /** Lays an overlay over the root of a container. Loaded only for one with an overlay. */
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
 import { coverable, layOverRoot, OVERLAY_STEP, RootOverlayError } from '../../../init/common/root-overlay.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import { option, shortOption } from '../../util/option-names.js';
+import { isHeldByOther, noteHeld } from '../devices/overlay-server.js';
 import type { Console } from '../start/console.js';
 import type { Observers } from '../types.js';
 import { stepError } from './step-errors.js';
 import { withoutLinks } from './ways.js';
+
+/** How often to look for another container that has the directory, in milliseconds. */
+const LOOK_MS = 500;
 
 const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 
@@ -24,11 +29,15 @@ export async function setUpOverlay(
   config: GuestConfig,
   root: string,
   console: Console,
+  stateDirectory: string,
   { onChoice }: Pick<Observers, 'onChoice'>,
 ): Promise<GuestConfig> {
   const isKept = config.rootOverlay?.kept !== undefined;
   try {
-    for (const sentence of await layOverRoot(guest, config)) onChoice?.(`overlay: ${sentence}`);
+    const laying = layOverRoot(guest, config);
+    if (isKept) await unlessHeld(laying, stateDirectory);
+    for (const sentence of await laying) onChoice?.(`overlay: ${sentence}`);
+    if (isKept) noteHeld(stateDirectory);
     const covered = { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
     return { ...covered, mounts: await withoutLinks(guest, covered, root) };
   } catch (error) {
@@ -45,12 +54,31 @@ export async function setUpOverlay(
   }
 }
 
-function inUseError(cause: RootOverlayError): SandboxError {
+/**
+ * Waits for the overlays. root-overlay waits for a container that has ended, and need not wait for one that goes on.
+ * @throws {SandboxError} `overlay-in-use`; and what `laying` throws
+ */
+async function unlessHeld(laying: Promise<unknown>, stateDirectory: string): Promise<void> {
+  const done = new AbortController();
+  const ended = laying.finally(() => done.abort());
+  ended.catch(() => {});
+  while (!done.signal.aborted) {
+    const pause = sleep(LOOK_MS, undefined, { signal: done.signal }).catch(() => {});
+    await Promise.race([ended, pause]);
+    if (!done.signal.aborted && isHeldByOther(stateDirectory)) throw inUseError();
+  }
+  await ended;
+}
+
+/** Who has it, the kernel does not say: overlayReason() of src/sandbox/devices/overlay-server.ts. */
+function inUseError(cause?: RootOverlayError): SandboxError {
   return new SandboxError({
     stage: 'init',
     code: 'overlay-in-use',
-    message: 'the directory that keeps the overlay is in use by another container',
-    remedy: 'end that one first, or name another directory',
+    message:
+      'the directory that keeps the overlay is in use: by another container, or the kernel still writes out what the last ' +
+      'one has changed',
+    remedy: 'end that container, or try again when the disk has less to do',
     cause,
   });
 }

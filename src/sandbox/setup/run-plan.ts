@@ -51,7 +51,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   if (guest.rootOverlay !== undefined) {
     const { setUpOverlay } = await import('./root-overlay.js');
-    guest = await setUpOverlay(channel, guest, answering.config.root, console, options);
+    guest = await setUpOverlay(channel, guest, answering.config.root, console, answering.stop.stateDirectory, options);
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.

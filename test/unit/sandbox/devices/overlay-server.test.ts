@@ -24,7 +24,13 @@ import { configFromOptions } from '../../../../src/config/options.js';
 import type { Share } from '../../../../src/domain/shares.js';
 import { overlayServer, overlayShare, type Platform } from '../../../../src/sandbox/devices/overlay.js';
 import { takesAttributes } from '../../../../src/sandbox/devices/overlay-attributes.js';
-import { overlayLink, overlayReason, prepareOverlay } from '../../../../src/sandbox/devices/overlay-server.js';
+import {
+  isHeldByOther,
+  noteHeld,
+  overlayLink,
+  overlayReason,
+  prepareOverlay,
+} from '../../../../src/sandbox/devices/overlay-server.js';
 import { stateBase } from '../../../../src/sandbox/state/state-directory.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { sphere } from '../../../../src/util/sphere.js';
@@ -175,12 +181,24 @@ describe('the overlay of a container', { skip }, () => {
     rmSync(overlayLink(stateDirectory));
     const live = stateOf(t, liveOwner());
     symlinkSync(kept, overlayLink(live));
+    // One that only starts has it not, and no error names it.
+    await prepare();
+    assert.equal(isHeldByOther(stateDirectory), false);
+    const busy = new SandboxError({ stage: 'init', code: 'overlay-in-use', message: 'in use', remedy: 'wait' });
+    assert.equal(overlayReason(shares, busy, 'own'), busy);
+    rmSync(overlayLink(stateDirectory));
+    noteHeld(live);
     const inUse = { code: 'overlay-in-use', message: new RegExp(`by the sandbox ${basename(live)}$`) };
     await assert.rejects(prepare, inUse);
     // The kernel says that somebody has it, and not who.
-    const busy = new SandboxError({ stage: 'init', code: 'overlay-in-use', message: 'in use', remedy: 'wait' });
     assert.match(String(overlayReason(shares, busy, 'own')), inUse.message);
     assert.equal(overlayReason(shares, busy, basename(live)), busy);
+    // That one says who has it: a machine, or another program.
+    const said = new SandboxError({ ...busy, stage: 'config', message: busy.message });
+    assert.equal(overlayReason(shares, said, 'own'), said);
+    symlinkSync(kept, overlayLink(stateDirectory));
+    assert.equal(isHeldByOther(stateDirectory), true);
+    rmSync(overlayLink(stateDirectory));
     rmSync(live, { recursive: true });
     const dead = stateOf(t, deadOwner());
     symlinkSync(kept, overlayLink(dead));
