@@ -37,7 +37,9 @@ export function overlayChanges(
     (why) => damaged(layers, why),
     () => upperLayers(layers, kind),
   );
-  for (const layer of all) compareLayer(walk, { layers, root, ...layer }, isOpaque);
+  // The deepest mount comes last, and counts.
+  for (const layer of all.sort((one, other) => one.mount.length - other.mount.length))
+    compareLayer(walk, { layers, root, ...layer }, isOpaque);
   return walk.sorted();
 }
 

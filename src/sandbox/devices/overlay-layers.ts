@@ -5,6 +5,9 @@ import { textOf } from '../../util/raw-text.js';
 import { MOUNTS, UPPER } from './overlay-directory.js';
 import type { OverlayKind } from './overlay-record.js';
 
+/** As kept_make() of init/root-overlay/kept.c names them. */
+const NAME = /^%2F(?:%[0-9A-F]{2}|[A-Za-z0-9._-])*$/;
+
 /** The upper layer of a mount. */
 export interface Layer {
   /** Its path in the root: '' is the root itself. */
@@ -21,12 +24,27 @@ export interface Layer {
 export function upperLayers(layers: string, kind: OverlayKind): Layer[] {
   if (kind === 'machine') return [{ mount: '', way: [UPPER] }];
   return readdirSync(join(layers, MOUNTS)).flatMap((name) => {
+    // Root's own, such as a copy.
+    if (!NAME.test(name) || name.includes('%00')) return [];
     const way = [MOUNTS, name, UPPER];
     // Whoever was killed has not made it.
     if (lstatSync(join(layers, ...way), { throwIfNoEntry: false }) === undefined) return [];
     const path = pathOf(name);
+    if (path !== '/' && !isSeen(layers, path)) return [];
     return [{ mount: path === '/' ? '' : path, way }];
   });
+}
+
+/** False where the root's layer has removed or replaced a directory on the way: then no container shows the mount. */
+function isSeen(layers: string, mount: string): boolean {
+  let at = join(layers, MOUNTS, '%2F', UPPER);
+  for (const name of mount.split('/').slice(1)) {
+    at = join(at, name);
+    const found = lstatSync(at, { throwIfNoEntry: false });
+    if (found === undefined) return true;
+    if (!found.isDirectory()) return false;
+  }
+  return true;
 }
 
 /** The path of a mount whose layers have that name: init/root-overlay/kept.h */

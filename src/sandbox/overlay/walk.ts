@@ -66,11 +66,14 @@ export class Walk {
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) this.#above.add(path.slice(0, end));
   }
 
-  /** In the order of their paths, by bytes. */
+  /**
+   * In the order of their paths, by bytes. Of a path the last comparison counts: a layer may have names from before a mount
+   * covered them.
+   */
   sorted(): Change[] {
-    const known = new Set(this.#changes.map(({ path }) => path));
-    for (const path of this.#above) if (!known.has(path)) this.#add('C', path);
-    return this.#changes.sort((one, other) => Buffer.compare(bytesOf(one.path), bytesOf(other.path)));
+    const changes = new Map(this.#changes.map((change) => [change.path, change]));
+    for (const path of this.#above) if (!changes.has(path)) changes.set(path, { kind: 'C', path });
+    return [...changes.values()].sort((one, other) => Buffer.compare(bytesOf(one.path), bytesOf(other.path)));
   }
 
   #directory(path: string, depth: number, place: Place): void {

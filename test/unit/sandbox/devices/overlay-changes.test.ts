@@ -229,3 +229,29 @@ test('a container has a layer for each mount, and the kernel’s own attributes'
     ],
   );
 });
+
+test('a container’s path is named once, and what its mount covers or nobody sees is left out', { skip }, (t) => {
+  const ground = layers(t);
+  const { root } = ground;
+  const layerOf = (name: string) => {
+    const directory = join(ground.layers, 'mounts', name, 'upper');
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    return directory;
+  };
+  make(root, ['data/', 'data/x', 'removed/', 'linked/']);
+  const top = layerOf('%2F');
+  make(top, ['data/', 'data/y']);
+  for (const name of ['removed', 'data/x']) whiteout(join(top, name));
+  symlinkSync('data', join(top, 'linked'));
+  const mounted = layerOf('%2Fdata');
+  make(mounted, ['x', 'y', 'z']);
+  writeFileSync(join(mounted, 'x'), 'of another size');
+  for (const name of ['%2Fremoved', '%2Flinked%2Fdeep']) make(layerOf(name), ['unseen']);
+  // Copies that root has made.
+  for (const name of ['%zz', '%2Fdata.bak~', '%2Fa%00b', 'data']) make(layerOf(name), ['unseen']);
+  const found = overlayChanges({ ...ground, kind: 'container' }, () => false);
+  assert.deepEqual(
+    found.map(({ kind, path }) => `${kind} ${path}`),
+    ['C /data', 'C /data/x', 'A /data/y', 'A /data/z', 'C /linked', 'D /removed'],
+  );
+});
