@@ -18,10 +18,15 @@ export function opaqueByAttribute(kind: OverlayKind = 'machine'): IsOpaque {
   };
 }
 
-/** Whether the file system of a directory has such attributes; none stays there. */
-export function takesAttributes(directory: string): boolean {
+/** The namespace of the attributes that the layers need. */
+export function attributesOf(kind: OverlayKind): 'trusted' | 'user' {
+  return kind === 'machine' ? 'user' : 'trusted';
+}
+
+/** Whether the file system of a directory has the attributes that the layers need; none stays there. */
+export function takesAttributes(directory: string, kind: OverlayKind = 'machine'): boolean {
   const library = libc();
-  const name = `${PREFIX}user.virt-sandbox`;
+  const name = kind === 'machine' ? `${PREFIX}user.virt-sandbox` : 'trusted.overlay.virt-sandbox';
   const setxattr = library.func(
     'int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
   );

@@ -29,7 +29,7 @@ import { normalizePath } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
-import { takesAttributes } from './overlay-attributes.js';
+import { attributesOf, takesAttributes } from './overlay-attributes.js';
 import {
   checkRecord,
   NEW_RECORD,
@@ -133,9 +133,9 @@ export function makeOverlayDirectory(path: string, use: OverlayUse, topmost: Top
       checkOverlayDirectory(path, use);
       return;
     }
-    checkAttributes(directory, isNew);
     const layers = join(directory, LAYERS);
     const record = recordOf(use);
+    checkAttributes(directory, record.kind, isNew);
     makeDirectory(layers);
     for (const below of layersIn(record.kind)) makeDirectory(join(layers, ...below));
     // Of a container's root, root-overlay makes it.
@@ -177,12 +177,12 @@ function makeDirectory(path: string): boolean {
 }
 
 /** Without them overlayfs in the guest says only EINVAL. @param isNew it is removed again */
-function checkAttributes(directory: string, isNew: boolean): void {
-  if (takesAttributes(directory)) return;
+function checkAttributes(directory: string, kind: OverlayKind, isNew: boolean): void {
+  if (takesAttributes(directory, kind)) return;
   if (isNew) rmdirSync(directory);
   throw configError(
     'overlay-without-attributes',
-    `the directory ${quote(directory)} cannot keep an overlay: its file system has no extended attributes (user.*)`,
+    `the directory ${quote(directory)} cannot keep an overlay: its file system has no extended attributes (${attributesOf(kind)}.*)`,
     'name a directory on another one, such as ext4, XFS or Btrfs',
   );
 }
