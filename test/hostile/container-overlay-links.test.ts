@@ -139,9 +139,12 @@ describe('links that an earlier container has left', { skip: lxc.skip }, () => {
     }
     // Nor does a second path that the caller gives.
     const kept = await left('true');
+    const shown = join(ground, 'shown');
+    symlinkSync('home', shown);
     for (const overlay of [[kept], ['--overlay'], [kept, '-S', 'nobody'], []])
       for (const [source, path] of [
         [home, '/mnt'],
+        [shown, '/mnt'],
         [ground, '/mnt/home'],
         ['/', `/mnt${home}`],
       ]) {

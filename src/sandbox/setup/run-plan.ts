@@ -52,6 +52,14 @@ export async function runPlan(answering: Answering): Promise<void> {
   if (guest.rootOverlay !== undefined) {
     const { setUpOverlay } = await import('./root-overlay.js');
     guest = await setUpOverlay(channel, guest, answering.config.root, console, answering.stop.stateDirectory, options);
+  } else if (
+    guest.platform === 'container' &&
+    guest.hidden?.length &&
+    guest.mounts.some(({ type }) => type === 'bind')
+  ) {
+    // What is hidden below the source of a bind is found by the path that has no links.
+    const { withoutLinks } = await import('./ways.js');
+    guest = { ...guest, mounts: await withoutLinks(channel, guest, answering.config.root) };
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.
