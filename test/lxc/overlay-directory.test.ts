@@ -287,17 +287,8 @@ describe('an overlay in a directory, of containers', { skip: lxc.skip || unlessP
 
   it('is named in what a sandbox is saved as', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
-    const args = [
-      '-c',
-      lxc.uri,
-      `--overlay=${shelf}/saved`,
-      '--save-config',
-      file,
-      '--',
-      'sh',
-      '-c',
-      'echo x >> /x; cat /x',
-    ];
+    const options = ['-c', lxc.uri, `--overlay=${shelf}/saved`, '--save-config', file];
+    const args = [...options, '--', 'sh', '-c', 'echo x >> /x; cat /x'];
     assertRun(await runSandbox(args, lxc.options), 0, '');
     for (const out of ['x\n', 'x\nx\n'])
       assertRun(await runSandbox(['-c', lxc.uri, '--config', file], lxc.options), 0, out);
