@@ -30,8 +30,11 @@ const MIB = 1 << 20;
 
 /** The process that serves the root of a sandbox. */
 function serverOf(name: string): number {
+  const read = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'latin1');
   const started = processesWith(join(name, 'root-server')).map((line) => Number.parseInt(line, 10));
-  const [server] = started.filter((pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim() === '');
+  // What has started it has the link among its words too.
+  const servers = started.filter((pid) => /^[^\0]*\/root-server\0/.test(read(pid, 'cmdline')));
+  const [server] = servers.filter((pid) => read(pid, `task/${pid}/children`).trim() === '');
   return server ?? 0;
 }
 
