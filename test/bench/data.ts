@@ -12,7 +12,7 @@ export const MOST = { virtme: 1, bare: 1.2 };
 export async function dataRows(context: Context): Promise<Row[]> {
   if (process.geteuid?.() !== 0) throw new Error('it empties caches and makes a view of the files, which takes root');
   const result = await measureData(context);
-  if (context.page !== undefined) writeFileSync(context.page, dataPage(result, context.describe()));
+  if (context.page !== undefined) writeFileSync(context.page, dataPage(result, context.describe(), context.runs));
   return OWN.flatMap((own) => rowsOf(result, own));
 }
 

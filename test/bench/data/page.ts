@@ -3,16 +3,32 @@ import { markdown } from '../../../src/bench/result/markdown.js';
 import { best, type Cell, type DataResult, ECHOES } from './measure.js';
 import { OWN, type SystemName } from './systems.js';
 
-/** @param machine one line that says of which versions and which machine the figures are */
-export function dataPage(result: DataResult, machine: string): string {
+const COLUMNS = 120;
+
+/** Text in lines that are as long as the documents' may be. */
+function wrapped(text: string, indent = ''): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line !== '' && line.length + 1 + word.length > COLUMNS) lines.push(`${indent}${word}`);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}
+
+/**
+ * @param machine one line that says of which versions and which machine the figures are
+ * @param runs how often each system ran
+ */
+export function dataPage(result: DataResult, machine: string, runs: number): string {
   return `# Files: how fast they are inside
 
 Compare reading and writing in a sandbox with virtme-ng and with a bare QEMU that has the same shares, in seconds of the
 guest's own clock. This page is written by its benchmark:
 
-    make bench BENCH="--only data --runs 3 --page docs/data-path.md"
+    make bench BENCH="--only data --runs ${runs} --page docs/data-path.md"
 
-${machine}
+${wrapped(machine)}
 
 ## Seconds
 
@@ -31,9 +47,10 @@ ${failures(result)}## How it is measured
 - **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* has a
   writable \`host-bind\`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to write to;
   *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command line, its devices
-  and its mount options, and file servers that were started by hand: no libvirt, no launcher.
-  Over virtiofs that is virtiofsd with root's rights and file handles, and it has the guest read a program again at each
-  start; the sandbox has [a server of its own](decisions/0055-server-of-the-root.md), with a user's rights. *This host* runs the rows without a machine, once, with full caches.
+  and its mount options, and file servers that were started by hand: no libvirt, no launcher. Over virtiofs that is
+  virtiofsd with root's rights and file handles, and it has the guest read a program again at each start; the sandbox
+  has [a server of its own](decisions/0055-server-of-the-root.md), with a user's rights. *This host* runs the rows
+  without a machine, once, with full caches.
 - **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
   it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
   guest. The caches of the host are full, for all.
@@ -42,7 +59,7 @@ ${failures(result)}## How it is measured
 - **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
   host.
 - **A row that takes more than a minute** is ended, and the next one begins.
-- Figures are medians of the runs. The machines are emulated unless it says KVM, so a row with much computing (the C
+- Figures are medians of the runs: ${runs}. The machines are emulated unless it says KVM, so a row with much computing (the C
   build, \`npm ci\`) says little about files.
 
 ## Limits
@@ -104,7 +121,7 @@ function failures(result: DataResult): string {
   const items = result.systems.flatMap(({ name: system, title }) =>
     named(result).flatMap(({ name, what }) => {
       const cell = result.cells.get(system)?.get(name);
-      return cell !== undefined && 'failure' in cell ? [`- ${title}, ${what}: ${cell.failure}.`] : [];
+      return cell !== undefined && 'failure' in cell ? [wrapped(`- ${title}, ${what}: ${cell.failure}.`, '  ')] : [];
     }),
   );
   return items.length === 0 ? '' : `${items.join('\n')}\n\n`;

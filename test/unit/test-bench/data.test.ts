@@ -145,6 +145,7 @@ test('a page has the figures, and why there is none', () => {
   const page = dataPage(
     resultOf({ 'ours-9p': seconds(2), 'virtme-9p': late, 'bare-9p': { failure: 'no files' } }),
     'M',
+    1,
   );
   assert.match(page, /^M$/m);
   assert.match(page, /^\| `git status` \| 2\.00 \| > 60 \| fails \| {2}\|$/m);
