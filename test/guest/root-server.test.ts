@@ -14,7 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ACCEL } from '../helpers/acceleration.js';
@@ -50,10 +50,11 @@ function seenDirectory(t: TestContext, ...mounted: readonly string[]): string {
   const directory = mkdtempSync('/var/tmp/virt-sandbox-root-server-');
   chmodSync(directory, 0o755);
   if (mounted.length > 0) execFileSync('mount', [...mounted, directory]);
-  t.after(() => {
+  t.after(async () => {
     if (mounted.length > 0) execFileSync('umount', ['--lazy', directory]);
     // Another test may have a copy of all mounts just now, this one among them.
-    rmSync(directory, { recursive: true, maxRetries: 20, retryDelay: 100 });
+    while (readFileSync('/proc/self/mountinfo', 'utf8').includes(basename(directory))) await sleep(20);
+    rmSync(directory, { recursive: true });
   });
   return directory;
 }
