@@ -14,7 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ACCEL } from '../helpers/acceleration.js';
@@ -43,6 +43,11 @@ function bytesRead(server: number): number {
   return Number(/^rchar: (\d+)/m.exec(readFileSync(`/proc/${server}/io`, 'latin1'))?.[1]);
 }
 
+function mountPoints(): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+  return lines.map((line) => line.split(' ')[4] ?? '');
+}
+
 const withDisk = { skip: unlessProgram('mkfs.ext4', 'debugfs') };
 
 /** A directory that a sandbox sees: not in /tmp, which it has of its own. @param mounted words of mount(8) */
@@ -53,7 +58,7 @@ function seenDirectory(t: TestContext, ...mounted: readonly string[]): string {
   t.after(async () => {
     if (mounted.length > 0) execFileSync('umount', ['--lazy', directory]);
     // Another test may have a copy of all mounts just now, this one among them.
-    while (readFileSync('/proc/self/mountinfo', 'utf8').includes(basename(directory))) await sleep(20);
+    while (mountPoints().some((point) => point.endsWith(directory))) await sleep(20);
     rmSync(directory, { recursive: true });
   });
   return directory;
