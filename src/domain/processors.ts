@@ -23,13 +23,41 @@ export function lateProcessors(vcpus: number, acceleration: 'kvm' | 'tcg'): numb
   return acceleration === 'tcg' ? vcpus - 1 : 0;
 }
 
+/** What the host's kernel could take its time from. Not there: a kernel without sysfs. */
+const CLOCKS = '/sys/devices/system/clocksource/clocksource0/available_clocksource';
+
+/**
+ * The kernel arguments for the CPUs of a machine.
+ *
+ * @param clocks the clocks of the host's kernel
+ */
+export function processorArguments(
+  vcpus: number,
+  acceleration: 'kvm' | 'tcg',
+  clocks = readIfThere(CLOCKS) ?? '',
+): string[] {
+  return acceleration === 'kvm' ? [] : [...timeArguments(clocks), ...lateArguments(vcpus)];
+}
+
+/**
+ * An emulated CPU's time stamp counter is the host's, and a program reads it without a system call. But on a busy host
+ * the kernel boots between late ticks, by which the counter seems to run too fast. It would take the time from ACPI's
+ * timer then, with a system call and an exit to QEMU for each look at the clock.
+ * https://docs.kernel.org/admin-guide/kernel-parameters.html (tsc)
+ *
+ * A host's kernel that has found its own counters to differ does not list them.
+ */
+function timeArguments(clocks: string): string[] {
+  return clocks.trim().split(' ').includes('tsc') ? ['tsc=reliable'] : [];
+}
+
 /**
  * The kernel arguments for late CPUs. A CPU that comes online measures the delay loop for 0.3 to 2 s, unless `lpj`
  * tells the result. Loops count the time stamp counter, which is the host's.
  * https://docs.kernel.org/admin-guide/kernel-parameters.html (maxcpus, lpj)
  */
-export function processorArguments(vcpus: number, acceleration: 'kvm' | 'tcg'): string[] {
-  if (lateProcessors(vcpus, acceleration) === 0) return [];
+function lateArguments(vcpus: number): string[] {
+  if (lateProcessors(vcpus, 'tcg') === 0) return [];
   const loops = loopsPerTick(readIfThere('/proc/cpuinfo') ?? '');
   return ['maxcpus=1', ...(loops === undefined ? [] : [`lpj=${loops}`])];
 }

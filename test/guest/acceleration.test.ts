@@ -3,12 +3,15 @@
  * under TCG, so a pass under KVM can be trusted too: see kvm.test.ts.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { probe } from '../../src/domain/probe.js';
 import { resolveImage } from '../../src/image/resolve.js';
 import { hostProgram } from '../../src/util/programs.js';
+import { readIfThere } from '../../src/util/small-files.js';
 import { TCG } from '../helpers/acceleration.js';
 import { runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
@@ -95,6 +98,28 @@ describe('where no KVM runs a guest', { skip: embedded.skip || unlessServingKern
       const { code, stderr, fallback } = await run(option);
       assert.deepEqual({ code, stderr, fallback }, { code: 0, stderr: '', fallback: undefined });
       assert.match((await run(option, '-v')).fallback ?? '', LINE);
+    }
+  });
+});
+
+const CLOCKS = '/sys/devices/system/clocksource/clocksource0';
+const hostCounts = (readIfThere(`${CLOCKS}/available_clocksource`) ?? '').includes('tsc');
+
+describe('the clock of an emulated machine', {
+  skip: embedded.skip || unlessServingKernel || (!hostCounts && "this host's kernel does not trust its own counter"),
+}, () => {
+  it('is the counter of the processor, however late the first ticks came', async () => {
+    const busy = ['sh', '-c', 'while :; do :; done'] as const;
+    const loads = Array.from({ length: 2 * availableParallelism() }, () => spawn(busy[0], busy.slice(1)));
+    try {
+      const result = await runSandbox([
+        ...['-c', embedded.uri, ...TCG, '--boot', 'cold'],
+        ...['--', 'cat', `${CLOCKS}/current_clocksource`],
+      ]);
+      assert.equal(result.code, 0, result.stderr);
+      assert.match(result.out, /^tsc/);
+    } finally {
+      for (const load of loads) load.kill('SIGKILL');
     }
   });
 });

@@ -10,9 +10,16 @@ test('secondary CPUs come late under TCG only', () => {
 });
 
 test('the kernel gets maxcpus=1 when there are late CPUs', () => {
-  assert.equal(processorArguments(2, 'tcg')[0], 'maxcpus=1');
-  assert.deepEqual(processorArguments(1, 'tcg'), []);
-  assert.deepEqual(processorArguments(2, 'kvm'), []);
+  assert.equal(processorArguments(2, 'tcg', '')[0], 'maxcpus=1');
+  assert.deepEqual(processorArguments(1, 'tcg', ''), []);
+  assert.deepEqual(processorArguments(2, 'kvm', ''), []);
+});
+
+test('an emulated CPU has the counter of the host, which the kernel believes where the host does', () => {
+  assert.deepEqual(processorArguments(1, 'tcg', 'kvm-clock tsc acpi_pm \n'), ['tsc=reliable']);
+  assert.equal(processorArguments(2, 'tcg', 'tsc')[0], 'tsc=reliable');
+  assert.deepEqual(processorArguments(1, 'tcg', 'hpet acpi_pm \n'), []);
+  assert.deepEqual(processorArguments(1, 'kvm', 'tsc hpet \n'), []);
 });
 
 const COUNTED: [string, string, number | undefined][] = [
