@@ -198,12 +198,9 @@ void receiver_read(void)
 			break;
 		}
 	}
-	/* Acknowledge only a whole packet or a large move of the ring, so that not every small read causes a packet. */
-	stdin_set_mid_packet(stdin_left > 0 ? stdin_slot(stdin_process) : -1);
 }
 
 void receiver_resume(void)
 {
 	parse();
-	stdin_set_mid_packet(stdin_left > 0 ? stdin_slot(stdin_process) : -1);
 }

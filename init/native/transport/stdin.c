@@ -10,6 +10,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+/*
+ * Fewer bytes are not worth a packet: the window is larger, so the host never waits for them. A line that is typed, or
+ * echoed, costs none.
+ */
 #define ACKNOWLEDGE_BYTES 32768
 #define RING_BYTES ((size_t)VS_STDIN_WINDOW_BYTES)
 
@@ -35,9 +39,6 @@ static struct input {
 
 /* Slots from here on were never used. */
 static int slots;
-/* The slot that a packet is half read of. */
-static int reading = -1;
-
 int stdin_reserve(int slot)
 {
 	struct input *input = &inputs[slot];
@@ -231,18 +232,13 @@ void stdin_pump(void)
 	}
 }
 
-void stdin_set_mid_packet(int slot)
-{
-	reading = slot;
-}
-
 uint32_t stdin_take_acknowledgement(uint32_t *process)
 {
 	for (int slot = 0; slot < slots; slot++) {
 		struct input *input = &inputs[slot];
 		size_t size = input->gone;
 
-		if (size == 0 || (size < ACKNOWLEDGE_BYTES && (input->used > 0 || reading == slot)))
+		if (size == 0 || (size < ACKNOWLEDGE_BYTES && !input->discarding))
 			continue;
 		input->gone = 0;
 		*process = input->process;

@@ -33,8 +33,6 @@ int stdin_poll_fd(int slot);
 /* Writes what the processes take. */
 void stdin_pump(void);
 
-/* Tells of which slot a packet is half read; -1: of none. */
-void stdin_set_mid_packet(int slot);
 /*
  * Finds a process whose input is worth an acknowledgement now, and returns how many bytes to acknowledge, which the
  * caller must send. 0: there is none.

@@ -24,6 +24,8 @@ import {
  */
 
 const TIMEOUT_MS = 20_000;
+/** Fewer bytes of stdin have no acknowledgement while the program can read on. docs/protocol.md */
+export const ACKNOWLEDGED_BYTES = 32_768;
 /** `make test` builds it. */
 export const INIT = resolve('build/native/init-asan');
 

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallFlag, Proc, SpawnFlag, STDIN_WINDOW_BYTES, Status } from '../../../../src/protocol/wire.js';
-import { Guest, runPayload, spawnPayload, str, u32 } from './driver.js';
+import { ACKNOWLEDGED_BYTES, Guest, runPayload, spawnPayload, str, u32 } from './driver.js';
 import { scratch } from './machine.js';
 
 const { errno, signals } = constants;
@@ -30,6 +30,24 @@ describe('streams', () => {
     assert.equal(guest.acknowledged, data.length);
     const acknowledgements = guest.packets.filter((each) => each.proc === Proc.STDIN).length;
     assert.ok(acknowledgements < 700, `${acknowledgements} acknowledgements for 105 packets`);
+    await guest.finish();
+  });
+
+  test('lines are echoed with one packet for each, and are acknowledged when they are many', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['cat']);
+    const echo = async (line: string) => {
+      guest.stdin(line);
+      await guest.outputHas(Proc.STDOUT, line);
+    };
+    const before = guest.packets.length;
+    for (let at = 0; at < 100; at++) await echo(`line ${at}\n`);
+    assert.equal(guest.packets.length, before + 100);
+    assert.equal(guest.acknowledged, 0);
+    await echo(`${'x'.repeat(ACKNOWLEDGED_BYTES)}\n`);
+    await guest.until(() => guest.acknowledged > ACKNOWLEDGED_BYTES, 'acknowledgement');
+    guest.stdinEnd();
+    assert.equal(await guest.exit(), 0);
     await guest.finish();
   });
 
