@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #define STAGING_BYTES 65536
-/* Limits the reads of one turn. A port gives at most one page for each. */
+/* Limits the reads of one turn. A port gives at most one page for each; after less there is likely nothing more. */
 #define READS_PER_TURN 64
+#define FULL_READ_BYTES 4096
 
 static receiver_accept *accept_call;
 
@@ -197,6 +198,8 @@ void receiver_read(void)
 			channel_lost();
 			break;
 		}
+		if (count < FULL_READ_BYTES)
+			break;
 	}
 }
 

@@ -12,6 +12,8 @@
 
 /* A terminal gives a few KiB for each read. Reads are coalesced up to this before a frame is sent. */
 #define COALESCED_BYTES 65536
+/* A program that writes less at a time writes lines. */
+#define LINES_BYTES 4096
 
 static struct stream {
 	/* 0: nothing is attached. */
@@ -19,6 +21,8 @@ static struct stream {
 	int fd;
 	bool terminal;
 	bool ready;
+	/* The last frame had more than lines. */
+	bool much;
 	/* Its end was seen and has to be sent. */
 	bool ending;
 	/* Bytes that the host may still be sent. */
@@ -166,6 +170,15 @@ static size_t move(struct stream *stream)
 	return take_result(stream, frame_move(stream->fd, wanted), wanted);
 }
 
+/* Lines take one read(2). Where there is more it is moved, from the second frame on. */
+static size_t fill_from(struct stream *stream)
+{
+	size_t size = stream->much && !stream->terminal && frame_may_move() ? move(stream) : coalesce_reads(stream);
+
+	stream->much = size >= LINES_BYTES;
+	return size;
+}
+
 static void start_frame(int slot, enum stream_index index, size_t payload)
 {
 	struct packet_header header = {
@@ -194,7 +207,7 @@ bool streams_fill(void)
 		if (!may_send(stream))
 			continue;
 		if (!stream->ending)
-			size = !stream->terminal && frame_may_move() ? move(stream) : coalesce_reads(stream);
+			size = fill_from(stream);
 		if (size > 0) {
 			stream->last_activity = clock_now();
 		} else if (stream->ending) {

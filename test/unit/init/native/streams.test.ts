@@ -51,6 +51,24 @@ describe('streams', () => {
     await guest.finish();
   });
 
+  test('what is little, what is much and what is little again of one stream come in order', async (t) => {
+    const guest = await Guest.start(t);
+    const parts = ['a', 'b'.repeat(200_000), 'c', 'd'.repeat(70_000), 'e'];
+    await guest.shell(
+      "for part in a b c d e; do read -r size; head -c $size /dev/zero | tr '\\0' $part; done; read -r end",
+    );
+    let expected = '';
+    for (const part of parts) {
+      guest.stdin(`${part.length}\n`);
+      expected += part;
+      await guest.until(() => guest.output(Proc.STDOUT).length >= expected.length, `the ${part[0]}`);
+    }
+    assert.ok(guest.output(Proc.STDOUT).toString() === expected);
+    guest.stdin('\n');
+    assert.equal(await guest.exit(), 0);
+    await guest.finish();
+  });
+
   test('stdin for a process that is not there is ignored', async (t) => {
     const guest = await Guest.start(t);
     for (const process of [0, 1, 7]) {
