@@ -1,7 +1,9 @@
 /** Benchmark `data`: what is done with files, beside virtme-ng and beside a bare QEMU with the same shares. */
 import { writeFileSync } from 'node:fs';
 import type { Context } from './context.js';
-import { best, type Cell, type DataResult, ECHOES, measureData } from './data/measure.js';
+import { best, type Cell, type DataResult, ECHOES, measureData, ROW_SECONDS } from './data/measure.js';
+import { measureNested } from './data/nested/machine.js';
+import { nestedPage } from './data/nested/page.js';
 import { dataPage } from './data/page.js';
 import { OWN, type Own, type SystemName } from './data/systems.js';
 import { type Row, timesAsLong, timesTheRate } from './row.js';
@@ -11,9 +13,19 @@ export const MOST = { virtme: 1, bare: 1.2 };
 
 export async function dataRows(context: Context): Promise<Row[]> {
   if (process.geteuid?.() !== 0) throw new Error('it empties caches and makes a view of the files, which takes root');
-  const result = await measureData(context);
-  if (context.page !== undefined) writeFileSync(context.page, dataPage(result, context.describe(), context.runs));
-  return OWN.flatMap((own) => rowsOf(result, own));
+  const { page, nested, runs, scale, describe, progress } = context;
+  if (!nested) {
+    const result = await measureData(context, ROW_SECONDS.usual, context.minutes);
+    if (page !== undefined) writeFileSync(page, dataPage(result, describe(), runs));
+    return OWN.flatMap((own) => rowsOf(result, own));
+  }
+  const { host, virtme, data, took, loadAfter } = await measureNested(context);
+  if (page !== undefined) {
+    const machine = describe({ ...host, virtme });
+    writeFileSync(page, nestedPage(data, { machine, runs, scale, took, loadAfter }));
+  }
+  progress(`${took} minutes in all; load ${host.load.toFixed(2)} before and ${loadAfter.toFixed(2)} after`);
+  return OWN.flatMap((own) => rowsOf(data, { ...own, title: `KVM, nested; ${own.title}` }));
 }
 
 /** The rows of one sandbox, beside the others. */

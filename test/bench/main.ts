@@ -2,9 +2,10 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { findVirtme, imageFacts, programPath } from '../../src/bench/run/commands.js';
-import { type HostFacts, hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
+import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
+import { defined } from '../../src/util/records.js';
 import { bootRows } from './boot.js';
-import type { Context } from './context.js';
+import type { Context, Measured } from './context.js';
 import { dataRows } from './data.js';
 import { diskRows } from './disks.js';
 import { execRows } from './exec.js';
@@ -40,12 +41,18 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
 const SEPARATE = ['disks', 'data', 'takes', 'pool-kvm', 'pool-shell'];
 
+const DEFAULTS = { runs: '7', scale: '1', minutes: 'Infinity' };
+/** In an emulated machine everything takes many times as long. */
+const NESTED_DEFAULTS = { runs: '1', scale: '0.05', minutes: '40' };
+
 interface Options {
   readonly runs: number;
   readonly names: readonly string[];
   readonly json: boolean;
   readonly scale: number;
+  readonly minutes: number;
   readonly page: string | undefined;
+  readonly nested: boolean;
 }
 
 /**
@@ -69,12 +76,12 @@ export async function bench(argv: readonly string[], version: string): Promise<n
   const program = programPath();
   const image = imageFacts(program);
   const virtme = findVirtme(image.kernelVersion);
-  const { runs, scale, page } = options;
+  const { runs, scale, minutes, page, nested } = options;
   const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
   const machine = { ...hostFacts(image), ...versions };
-  const describe = () => `virt-sandbox ${version}; ${hostText(machine)}; virtme-ng ${machine.virtme}`;
+  const describe = (of: Measured = machine) => `virt-sandbox ${version}; ${hostText(of)}; virtme-ng ${of.virtme}`;
   return measure(
-    { runs, program, image, scratch, progress: say, virtme, scale, page, describe },
+    { runs, program, image, scratch, progress: say, virtme, scale, minutes, page, nested, describe },
     options,
     machine,
     version,
@@ -84,7 +91,7 @@ export async function bench(argv: readonly string[], version: string): Promise<n
 async function measure(
   context: Context,
   { names, json }: Options,
-  machine: HostFacts & { readonly virtme: string },
+  machine: Measured,
   version: string,
 ): Promise<number> {
   if (machine.load > QUIET_LOAD) say(`the load is ${machine.load.toFixed(2)}: other work will show in the figures`);
@@ -110,23 +117,28 @@ function parse(argv: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...argv],
     options: {
-      runs: { type: 'string', default: '7' },
+      runs: { type: 'string' },
       only: { type: 'string', multiple: true },
       json: { type: 'boolean', default: false },
-      scale: { type: 'string', default: '1' },
+      scale: { type: 'string' },
+      minutes: { type: 'string' },
       page: { type: 'string' },
+      nested: { type: 'boolean', default: false },
     },
   });
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number from 1, not ${values.runs}`);
+  const { nested } = values;
+  const words = { ...(nested ? NESTED_DEFAULTS : DEFAULTS), ...defined(values) };
+  const [runs, scale, minutes] = [words.runs, words.scale, words.minutes].map(Number) as [number, number, number];
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number from 1, not ${words.runs}`);
   const names = values.only ?? Object.keys(BENCHMARKS).filter((name) => !SEPARATE.includes(name));
   const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
   if (unknown !== undefined) {
     throw new Error(`--only takes ${Object.keys(BENCHMARKS).join(', ')}, not ${unknown}`);
   }
-  const scale = Number(values.scale);
-  if (!(scale > 0 && scale <= 1)) throw new Error(`--scale takes a number above 0 and up to 1, not ${values.scale}`);
-  return { runs, names, json: values.json, scale, page: values.page };
+  if (nested && names.some((name) => name !== 'data')) throw new Error('--nested goes with --only data, and no other');
+  if (!(scale > 0 && scale <= 1)) throw new Error(`--scale takes a number above 0 and up to 1, not ${words.scale}`);
+  if (!(minutes > 0)) throw new Error(`--minutes takes a number above 0, not ${words.minutes}`);
+  return { runs, names, json: values.json, scale, minutes, page: values.page, nested };
 }
 
 function say(message: string): void {

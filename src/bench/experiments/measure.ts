@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readSnapshot } from '../../image/snapshot/record.js';
 import { makeResult, type Result, variantResult } from '../result/result.js';
 import { baselineArgv, COLD } from '../run/baseline.js';
-import { asksForContainer, imageFacts } from '../run/commands.js';
+import { asksForContainer, commandLineUri, imageFacts } from '../run/commands.js';
 import { Interrupted } from '../run/process.js';
 import { splitCommandLine } from '../run/qemu-argv.js';
 import { takeSample } from '../run/sample.js';
@@ -92,8 +92,7 @@ export async function baselineVariant(
   const words = [...options, ...profileOptions(profile, scratch)];
   try {
     const { uri: own, warmImage } = imageFacts(program, words);
-    // The embedded driver gives QEMU's command line only with a directory of its own.
-    const uri = own === 'qemu:///embed' ? `${own}?root=${join(scratch, 'embed')}` : own;
+    const uri = commandLineUri(own, scratch);
     const snapshot = warmImage === undefined ? undefined : readSnapshot(warmImage);
     if (snapshot === undefined)
       return [

@@ -15,6 +15,8 @@ export interface NestedMachine {
   readonly memory: string;
   /** Processors; default: 2 if the host has as many. */
   readonly vcpus?: number | undefined;
+  /** What it has mounted besides, as `--mount` takes it. Of these, one on `/` replaces its root. */
+  readonly mounts?: readonly string[] | undefined;
 }
 
 /** Where the machine has the directory through which results come out. */
@@ -36,7 +38,7 @@ export function checkMemory(wanted: string, meminfo = readFileSync('/proc/meminf
 }
 
 /** The command line of virt-sandbox. @param exchange host directory that the machine writes to, and is named by */
-export function machineArgv({ memory, vcpus }: NestedMachine, exchange: string, inside: Inside): string[] {
+export function machineArgv({ memory, vcpus, mounts = [] }: NestedMachine, exchange: string, inside: Inside): string[] {
   const own = packageDirectory();
   return [
     ...[
@@ -53,6 +55,7 @@ export function machineArgv({ memory, vcpus }: NestedMachine, exchange: string, 
     ],
     ...['--boot-timeout', String(BOOT_SECONDS), '--memory', memory],
     ...['--vcpus', String(vcpus ?? Math.min(2, availableParallelism()))],
+    ...mounts.flatMap((mount) => ['--mount', mount]),
     // The root inside is the host's, but for directories such as /tmp.
     ...['--mount', `host-bind:${own}=${own},ro`, '--mount', `host-bind:${EXCHANGE}=${exchange}`],
     ...['--env', `${NESTED_VARIABLE}=1`, '--env', 'LIBVIRT_DEFAULT_URI=qemu:///embed', '--cwd', '/'],

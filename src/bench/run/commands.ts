@@ -53,6 +53,14 @@ export function imageFacts(program: string, options: readonly string[] = []): Im
   return JSON.parse(text) as ImageFacts;
 }
 
+/**
+ * The connection through which virsh gives QEMU's command line: the embedded driver does so only with a directory of
+ * its own, which is made in `scratch`.
+ */
+export function commandLineUri(uri: string, scratch: string): string {
+  return uri === 'qemu:///embed' ? `${uri}?root=${join(scratch, 'embed')}` : uri;
+}
+
 export function findVirtme(kernelVersion = release()): Virtme {
   const program = findInPath('vng');
   if (program === undefined) return { missing: 'virtme-ng is not installed (scripts/setup bench)' };

@@ -13,15 +13,16 @@ import { drivePlan } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
 import { runBare } from '../../../src/bench/run/bare-qemu.js';
 import { BARE_GUEST } from '../../../src/bench/run/bare-restore.js';
+import type { Subject } from '../../../src/bench/run/baseline.js';
+import { commandLineUri } from '../../../src/bench/run/commands.js';
 import { optionsOf, splitCommandLine } from '../../../src/bench/run/qemu-argv.js';
 import { Channel } from '../../../src/protocol/channel.js';
 import { isRecord, parseJson } from '../../../src/util/records.js';
-import type { Context } from '../context.js';
 import { MOST_SECONDS, sandboxOptions, TARGET, workCommand } from './inside.js';
 import type { Streams } from './work.js';
 
 const SERVER = '/usr/libexec/virtiofsd';
-const READY_MS = 10_000;
+const READY_MS = 60_000;
 
 /** A share of the machine that virtiofsd serves. */
 interface Served {
@@ -30,7 +31,7 @@ interface Served {
 }
 
 export async function runBareWork<Result>(
-  context: Context,
+  context: Subject,
   rootFs: '9p' | 'virtiofs',
   directory: string,
   drive: (streams: Streams) => Promise<Result>,
@@ -74,7 +75,7 @@ export async function runBareWork<Result>(
 
 /** The command line of the sandbox's machine, whose file servers are reached through sockets of ours. */
 function bareArgv(
-  context: Context,
+  context: Subject,
   rootFs: '9p' | 'virtiofs',
   directory: string,
 ): { argv: string[]; served: readonly Served[] } {
@@ -84,9 +85,8 @@ function bareArgv(
   const domain = execFileSync(program, ['--print-xml', ...options, '--', '/bin/true'], { encoding: 'utf8' });
   // The program that libvirt would start, which it asks for its version, is made at the start of a sandbox.
   writeFileSync(xml, domain.replaceAll(/<binary path="[^"]*"/g, `<binary path="${SERVER}"`));
-  const line = execFileSync('virsh', ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml], {
-    encoding: 'utf8',
-  });
+  const uri = commandLineUri(image.uri, scratch);
+  const line = execFileSync('virsh', ['-q', '-c', uri, 'domxml-to-native', 'qemu-argv', xml], { encoding: 'utf8' });
   const [qemu = '', ...words] = splitCommandLine(line);
   const pairs = optionsOf(words);
   const served = pairs.flatMap(([option, value]) => {

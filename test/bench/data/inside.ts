@@ -1,7 +1,7 @@
 /** What is the same in every system: the directory, the program, and how much memory there is. */
 import { join } from 'node:path';
-import { COLD } from '../../../src/bench/run/baseline.js';
-import type { Context } from '../context.js';
+import { COLD, type Subject } from '../../../src/bench/run/baseline.js';
+import { optionsOfSetting } from '../../../src/bench/run/setting.js';
 import { workEnvironment } from './ground.js';
 
 /** Where the guests have the directory. */
@@ -11,9 +11,12 @@ export const MEMORY = '1G';
 export const MOST_SECONDS = 1200;
 
 /** The options of virt-sandbox by which a sandbox has the root and the directory. */
-export function sandboxOptions({ image }: Context, rootFs: '9p' | 'virtiofs', directory: string): string[] {
+export function sandboxOptions({ image }: Subject, rootFs: '9p' | 'virtiofs', directory: string): string[] {
+  const { uri, kernelVersion } = image;
   return [
-    ...[...COLD, '-c', image.uri, '-p', '--memory', MEMORY, '--root-fs', rootFs],
+    ...[...optionsOfSetting(), ...COLD, '-c', uri, '-p', '--memory', MEMORY, '--root-fs', rootFs],
+    // Which kernel is taken by itself may depend on what serves the root.
+    ...(kernelVersion === undefined ? [] : ['--kernver', kernelVersion]),
     ...['-m', `host-bind:${TARGET}=${directory}`],
   ];
 }

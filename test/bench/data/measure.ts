@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { summarize } from '../../../src/bench/result/statistics.js';
 import { inOrderOf } from '../../../src/bench/run/order.js';
 import { findInPath } from '../../../src/util/programs.js';
-import type { Context } from '../context.js';
+import type { Measuring } from '../context.js';
 import { type Quantity, quantity } from '../row.js';
 import { copyGround, makeGround } from './ground.js';
 import { type Amounts, amountsOf, rowsFile, type WorkRow, workRows } from './rows.js';
 import { HOST, type System, type SystemName, systemsOf } from './systems.js';
 import { driveWork, type RowResult, type Work } from './work.js';
 
-/** A row that takes longer is ended: it says no more than that. */
-const ROW_SECONDS = 60;
+/** A row that takes longer is ended: it says no more than that. Where KVM is emulated there are more of them. */
+export const ROW_SECONDS = { usual: 60, nested: 30 };
 /** The status of such a row. */
 const LATE = 124;
 
@@ -24,32 +24,50 @@ const LATE = 124;
 export type Cell = { readonly quantity: Quantity; readonly isMore?: true } | { readonly failure: string };
 
 export interface DataResult {
-  readonly amounts: Amounts;
-  readonly rows: readonly WorkRow[];
-  readonly systems: readonly System[];
+  readonly amounts: Pick<Amounts, 'echoes'>;
+  readonly rows: readonly Pick<WorkRow, 'name' | 'what'>[];
+  readonly systems: readonly Pick<System, 'name' | 'title'>[];
   /** By the names of rows; `echoes` has a rate. */
   readonly cells: ReadonlyMap<SystemName, ReadonlyMap<string, Cell>>;
+  /** What was left out, and why: one sentence each. */
+  readonly leftOut: readonly string[];
 }
 
 export const ECHOES = 'echoes';
 
-export async function measureData(context: Context): Promise<DataResult> {
+/**
+ * @param rowSeconds how long a row may take
+ * @param minutes no system begins later; what it would have measured is named as left out
+ */
+export async function measureData(
+  context: Measuring,
+  rowSeconds: number,
+  minutes = Number.POSITIVE_INFINITY,
+): Promise<DataResult> {
+  const latest = performance.now() + minutes * 60_000;
   const amounts = amountsOf(context.scale);
-  const rows = workRows(amounts).filter(({ programs = [] }) => programs.every((name) => findInPath(name)));
+  const all = workRows(amounts);
+  const lacks = ({ programs = [] }: WorkRow) => programs.find((name) => findInPath(name) === undefined);
+  const rows = all.filter((row) => lacks(row) === undefined);
   const systems = systemsOf(context);
   const ground = join(context.scratch, 'ground');
   context.progress('making the files');
   makeGround(ground, amounts);
-  const wanted = (await runOnce(context, HOST, ground, rows, amounts)).rows;
+  const run = (system: System) => runOnce(context, system, ground, rowsFile(rows, rowSeconds), amounts);
+  const wanted = (await run(HOST)).rows;
   const works = new Map<SystemName, (Work | Error)[]>();
   for (let round = 0; round < context.runs; round += 1) {
     for (const system of inOrderOf(round, systems)) {
-      const work = await runOnce(context, system, ground, rows, amounts).catch((error: Error) => error);
+      if (performance.now() > latest) {
+        context.progress(`${system.title}, round ${round + 1}: left out, since ${minutes} minutes are over`);
+        continue;
+      }
+      const work = await run(system).catch((error: Error) => error);
       if (work instanceof Error) context.progress(`${system.title}: ${work.message}`);
       works.set(system.name, [...(works.get(system.name) ?? []), work]);
     }
   }
-  const cells = new Map([...works].map(([name, all]) => [name, cellsOf(rows, all, wanted)] as const));
+  const cells = new Map([...works].map(([name, all]) => [name, cellsOf(rows, all, wanted, rowSeconds)] as const));
   const native = new Map(
     [...wanted].map(([name, { seconds }]) => [name, { quantity: { amount: seconds, unit: 's' } }]),
   );
@@ -58,20 +76,31 @@ export async function measureData(context: Context): Promise<DataResult> {
     rows,
     systems,
     cells: new Map<SystemName, ReadonlyMap<string, Cell>>([...cells, ['host', native as ReadonlyMap<string, Cell>]]),
+    leftOut: [
+      ...all.flatMap((row) => {
+        const program = lacks(row);
+        return program === undefined ? [] : [`${row.what}: there is no ${program}`];
+      }),
+      ...systems.flatMap(({ name, title }) => {
+        const rounds = context.runs - (works.get(name)?.length ?? 0);
+        return rounds === 0 ? [] : [`${title}, ${rounds} of ${context.runs}: ${minutes} minutes were over`];
+      }),
+      ...('missing' in context.virtme ? [`virtme-ng: ${context.virtme.missing}`] : []),
+    ],
   };
 }
 
 async function runOnce(
-  { scratch, progress }: Context,
+  { scratch, progress }: Measuring,
   system: System,
   ground: string,
-  rows: readonly WorkRow[],
+  rows: string,
   amounts: Amounts,
 ): Promise<Work> {
   const directory = join(scratch, 'directory');
   copyGround(ground, directory);
   try {
-    writeFileSync(join(directory, 'rows'), rowsFile(rows, ROW_SECONDS));
+    writeFileSync(join(directory, 'rows'), rows);
     const begun = performance.now();
     const work = await system.run(directory, (streams) =>
       driveWork(streams, amounts.echoes, (name, { seconds, status, error }) =>
@@ -108,13 +137,14 @@ function cellsOf(
   rows: readonly WorkRow[],
   works: readonly (Work | Error)[],
   wanted: ReadonlyMap<string, RowResult>,
+  rowSeconds: number,
 ): Map<string, Cell> {
   const cells = new Map<string, Cell>();
   const failed = works.find((work) => work instanceof Error);
   const done = works.filter((work): work is Work => !(work instanceof Error));
   for (const { name } of rows) {
     const results = done.flatMap((work) => work.rows.get(name) ?? []);
-    if (results.length > 0) cells.set(name, cellOf(results, wanted.get(name)));
+    if (results.length > 0) cells.set(name, cellOf(results, wanted.get(name), rowSeconds));
     else if (failed) cells.set(name, { failure: failed.message });
   }
   const rates = done.map(({ echoes }) => echoes);
@@ -125,11 +155,14 @@ function cellsOf(
   return cells;
 }
 
-/** @param wanted what the row prints on the host */
-export function cellOf(results: readonly RowResult[], wanted: RowResult | undefined): Cell {
+/**
+ * @param wanted what the row prints on the host
+ * @param rowSeconds how long it may take
+ */
+export function cellOf(results: readonly RowResult[], wanted: RowResult | undefined, rowSeconds: number): Cell {
   const wrong = results.find(({ status, printed }) => status !== 0 || printed !== wanted?.printed);
   if (wrong === undefined) return { quantity: quantity(summarize(results.map(({ seconds }) => seconds)), 's') };
-  if (wrong.status === LATE) return { quantity: { amount: ROW_SECONDS, unit: 's' }, isMore: true };
+  if (wrong.status === LATE) return { quantity: { amount: rowSeconds, unit: 's' }, isMore: true };
   if (wrong.status !== 0) return { failure: `status ${wrong.status}: ${wrong.error}` };
   return { failure: `it printed ${wrong.printed} and not ${wanted?.printed}` };
 }

@@ -1,4 +1,4 @@
-/** Writes docs/data-path.md: the figures of one run of the benchmark `data`. */
+/** docs/data-path.md: the figures of one run of the benchmark `data`. */
 import { markdown } from '../../../src/bench/result/markdown.js';
 import { best, type Cell, type DataResult, ECHOES } from './measure.js';
 import { OWN, type SystemName } from './systems.js';
@@ -6,7 +6,7 @@ import { OWN, type SystemName } from './systems.js';
 const COLUMNS = 120;
 
 /** Text in lines that are as long as the documents' may be. */
-function wrapped(text: string, indent = ''): string {
+export function wrapped(text: string, indent = ''): string {
   const lines = [''];
   for (const word of text.split(' ')) {
     const line = lines.at(-1) ?? '';
@@ -30,35 +30,12 @@ guest's own clock. This page is written by its benchmark:
 
 ${wrapped(machine)}
 
-## Seconds
+[data-path-nested.md](data-path-nested.md) has the same under KVM, in a machine that is emulated.
 
-Lower is better, but for the echoes.
+${figures(result, 'this host')}## How it is measured
 
-${markdown(...secondsTable(result))}
-## Ratios
-
-Of the time of virtme-ng, the better of its two, and of the bare QEMU with the same root. Below 1 the sandbox is faster.
-The ratio of the echoes is turned round, so that this holds for it as well. virtme-ng's 9p keeps what it has read for
-ever, as \`--root-cache always\` does.
-
-${markdown(...ratioTable(result))}
-${failures(result)}## How it is measured
-
-- **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* has a
-  writable \`host-bind\`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to write to;
-  *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command line, its devices
-  and its mount options, and file servers that were started by hand: no libvirt, no launcher. Over virtiofs that is
-  virtiofsd with root's rights and file handles, and it has the guest read a program again at each start; the sandbox
-  has [a server of its own](decisions/0055-server-of-the-root.md), with a user's rights. *This host* runs the rows
-  without a machine, once, with full caches.
-- **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
-  it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
-  guest. The caches of the host are full, for all.
-- **It counts only if it is right.** What a row prints, or what it has made, is digested, and has to be what the same
-  row gives on the host. What was written is read again on the host, every page of it.
-- **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
-  host.
-- **A row that takes more than a minute** is ended, and the next one begins.
+${systemsText('*This host* runs the rows without a machine, once, with full caches.')}
+${methodText('a minute')}
 - Figures are medians of the runs: ${runs}. The machines are emulated unless it says KVM, so a row with much computing (the C
   build, \`npm ci\`) says little about files.
 
@@ -69,14 +46,57 @@ ${failures(result)}## How it is measured
 `;
 }
 
+/** The tables, and why a row has no figure. @param host what the host is called */
+export function figures(result: DataResult, host: string): string {
+  return `## Seconds
+
+Lower is better, but for the echoes.
+
+${markdown(...secondsTable(result, host))}
+## Ratios
+
+Of the time of virtme-ng, the better of its two, and of the bare QEMU with the same root. Below 1 the sandbox is faster.
+The ratio of the echoes is turned round, so that this holds for it as well. virtme-ng's 9p keeps what it has read for
+ever, as \`--root-cache always\` does.
+
+${markdown(...ratioTable(result))}
+${reasons(result)}`;
+}
+
+/** @param host a sentence on what runs the rows without a machine */
+export function systemsText(host: string): string {
+  return wrapped(
+    '- **The systems.** Each boots the same kernel once a run, with 1 GiB of memory and one processor. *virt-sandbox* ' +
+      "has a writable `host-bind`, over virtiofs, for the rows that write. *virtme-ng, virtiofs* has the host's root to " +
+      "write to; *virtme-ng, 9p* has a directory over 9p. *Bare QEMU* boots the sandbox's own image with its command " +
+      'line, its devices and its mount options, and file servers that were started by hand: no libvirt, no launcher. ' +
+      "Over virtiofs that is virtiofsd with root's rights and file handles, and it has the guest read a program again " +
+      "at each start; the sandbox has [a server of its own](decisions/0055-server-of-the-root.md), with a user's " +
+      `rights. ${host}`,
+    '  ',
+  );
+}
+
+/** @param limit how long a row may take */
+export function methodText(limit: string): string {
+  return `- **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
+  it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
+  guest. The caches of the host are full, for all.
+- **It counts only if it is right.** What a row prints, or what it has made, is digested, and has to be what the same
+  row gives on the host. What was written is read again on the host, every page of it.
+- **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
+  host.
+- **A row that takes more than ${limit}** is ended, and the next one begins.`;
+}
+
 type Table = [head: string[], rows: string[][]];
 
 function named({ rows, amounts }: DataResult): { name: string; what: string }[] {
   return [...rows, { name: ECHOES, what: `one-line echoes a second, of ${amounts.echoes.toLocaleString('en-US')}` }];
 }
 
-function secondsTable(result: DataResult): Table {
-  const systems: { name: SystemName; title: string }[] = [...result.systems, { name: 'host', title: 'this host' }];
+function secondsTable(result: DataResult, host: string): Table {
+  const systems: { name: SystemName; title: string }[] = [...result.systems, { name: 'host', title: host }];
   const rows = named(result).map(({ name, what }) => [
     what,
     ...systems.map((system) => cellText(result.cells.get(system.name)?.get(name))),
@@ -116,13 +136,14 @@ function ratioText(own: Cell | undefined, other: Cell | undefined): string {
   return `${other.isMore ? '< ' : ''}${(own.quantity.unit === '/s' ? 1 / ratio : ratio).toFixed(2)}`;
 }
 
-/** Why a row fails, one item each. */
-function failures(result: DataResult): string {
-  const items = result.systems.flatMap(({ name: system, title }) =>
+/** Why a row fails, or was left out, one item each. */
+function reasons(result: DataResult): string {
+  const failures = result.systems.flatMap(({ name: system, title }) =>
     named(result).flatMap(({ name, what }) => {
       const cell = result.cells.get(system)?.get(name);
-      return cell !== undefined && 'failure' in cell ? [wrapped(`- ${title}, ${what}: ${cell.failure}.`, '  ')] : [];
+      return cell !== undefined && 'failure' in cell ? [`${title}, ${what}: ${cell.failure}`] : [];
     }),
   );
-  return items.length === 0 ? '' : `${items.join('\n')}\n\n`;
+  const items = [...failures, ...result.leftOut.map((reason) => `left out: ${reason}`)];
+  return items.length === 0 ? '' : `${items.map((item) => wrapped(`- ${item}.`, '  ')).join('\n')}\n\n`;
 }

@@ -5,20 +5,24 @@ import type { Virtme } from '../../../src/bench/run/commands.js';
 import { openInputPipe, openPipe } from '../../../src/bench/run/pipe.js';
 import { valueOr } from '../../../src/util/errors.js';
 import { settlesWithin } from '../../../src/util/promises.js';
-import type { Context } from '../context.js';
+import type { Measuring } from '../context.js';
 import { runBareWork } from './bare.js';
 import { MEMORY, MOST_SECONDS, sandboxOptions, TARGET, workCommand } from './inside.js';
 import type { Streams } from './work.js';
 
-export type SystemName =
-  | 'host'
-  | 'ours-9p'
-  | 'ours-virtiofs'
-  | 'ours-always'
-  | 'virtme-virtiofs'
-  | 'virtme-9p'
-  | 'bare-9p'
-  | 'bare-virtiofs';
+/** `host`: without a machine. */
+export const SYSTEM_NAMES = [
+  'host',
+  'ours-9p',
+  'ours-virtiofs',
+  'ours-always',
+  'virtme-virtiofs',
+  'virtme-9p',
+  'bare-9p',
+  'bare-virtiofs',
+] as const;
+
+export type SystemName = (typeof SYSTEM_NAMES)[number];
 
 export interface System {
   readonly name: SystemName;
@@ -46,7 +50,7 @@ export const OWN: readonly Own[] = [
 
 const KEPT_ERRORS = 4096;
 
-export function systemsOf(context: Context): System[] {
+export function systemsOf(context: Measuring): System[] {
   const { virtme } = context;
   const ours = (rootFs: '9p' | 'virtiofs', rest: readonly string[] = []) => ({
     name: `ours-${rootFs}` as const,
@@ -70,9 +74,10 @@ export function systemsOf(context: Context): System[] {
       name: 'ours-always',
       title: 'virt-sandbox, 9p, `--root-cache always`',
     },
-    ...('missing' in virtme ? [] : virtmeSystems(context, virtme)),
     bare('9p'),
     bare('virtiofs'),
+    // Last: they take the longest.
+    ...('missing' in virtme ? [] : virtmeSystems(context, virtme)),
   ];
 }
 
@@ -87,7 +92,7 @@ export const HOST: System = {
  * virtme-ng's two file systems. Over virtiofs, only its root can be written to; so it gets a view of the host whose root
  * file system is read-only but for the directory. /tmp and other mounted file systems are not.
  */
-function virtmeSystems({ image }: Context, virtme: Exclude<Virtme, { missing: string }>): System[] {
+function virtmeSystems({ image }: Measuring, virtme: Exclude<Virtme, { missing: string }>): System[] {
   const argv = [
     ...[virtme.program, '--run', virtme.kernel, '--memory', MEMORY, '--cpus', '1'],
     ...(image.acceleration === 'kvm' ? [] : ['--disable-kvm']),

@@ -85,14 +85,14 @@ test('a line of a row is told from others', () => {
 
 test('a row counts only if it printed what it prints on the host', () => {
   const right = { seconds: 2, status: 0, printed: '1 a 0 0', error: '' };
-  assert.deepEqual(cellOf([right, { ...right, seconds: 4 }], right), {
+  assert.deepEqual(cellOf([right, { ...right, seconds: 4 }], right, 60), {
     quantity: { amount: 3, unit: 's', min: 2, max: 4, runs: 2 },
   });
-  assert.deepEqual(cellOf([right, { ...right, printed: '1 b 0 0' }], right), {
+  assert.deepEqual(cellOf([right, { ...right, printed: '1 b 0 0' }], right, 60), {
     failure: 'it printed 1 b 0 0 and not 1 a 0 0',
   });
-  assert.deepEqual(cellOf([{ ...right, status: 1, error: 'gone' }], right), { failure: 'status 1: gone' });
-  assert.deepEqual(cellOf([{ ...right, status: 124 }], right), {
+  assert.deepEqual(cellOf([{ ...right, status: 1, error: 'gone' }], right, 60), { failure: 'status 1: gone' });
+  assert.deepEqual(cellOf([{ ...right, status: 124 }], right, 60), {
     quantity: { amount: 60, unit: 's' },
     isMore: true,
   });
@@ -114,6 +114,7 @@ function resultOf(cells: Partial<Record<SystemName, Cell>>): DataResult {
     amounts,
     rows: [row],
     systems,
+    leftOut: ['npm: there is no npm'],
     cells: new Map(
       all.map(([system, cell]) => [
         system,
