@@ -39,8 +39,8 @@ ${wrapped(`${machine}, after the last ${loadAfter.toFixed(2)}; ${took} minutes i
 ${figures(result, 'the emulated machine')}## How it is measured
 
 - **The emulated machine** is a sandbox with \`--nested-kvm\`, ${MACHINE_MEMORY} of memory and two processors
-  ([kvm.md](kvm.md#a-kvm-host-where-there-is-none)). Its root is an ext4 image with a copy of this host's /usr, /etc and
-  /boot, on a virtio disk. So what serves files finds a file system on a disk, as on most hosts, and the server of a root
+  ([kvm.md](kvm.md#a-kvm-host-where-there-is-none)). Its root is a copy of this host's programs on ext4, on a virtio
+  disk. So what serves files finds a file system on a disk, as on most hosts, and the server of a root
   [keeps content](decisions/0055-server-of-the-root.md) as it does there. The connection is \`qemu:///embed\`.
 ${systemsText('*The emulated machine* runs the rows itself, without a machine in it, once, with full caches.')}
 ${methodText('half a minute')}

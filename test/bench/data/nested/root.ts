@@ -14,7 +14,7 @@ const FREE_KIB = 4 << 20;
 /** What a file system needs itself, as a part of its files: inodes, and ends of blocks. */
 const OVERHEAD = 1.25;
 
-/** The directories of the host that the image has a copy of, where they are on the host. */
+/** The directories of the host that the image has a copy of. */
 export function copiedDirectories(
   isDirectory = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true,
   node = process.execPath,
@@ -28,12 +28,12 @@ export function copiedDirectories(
 /**
  * Makes the image. It is sparse, and takes as much of the host's disk as the host's /usr does.
  * @param scratch a directory for it
+ * @param directories what it has, where they are on the host
  * @returns its path
  * @throws {Error} if there is not enough space, or no mkfs.ext4
  */
-export function makeRoot(scratch: string): string {
+export function makeRoot(scratch: string, directories = copiedDirectories()): string {
   const [image, stage] = [join(scratch, 'root.img'), join(scratch, 'root')];
-  const directories = copiedDirectories();
   const said = execFileSync('du', ['-xsk', '-c', ...directories], { encoding: 'utf8' });
   const used = Number(/^(\d+)\ttotal$/m.exec(said)?.[1]) * OVERHEAD;
   const { bavail, bsize } = statfsSync(scratch);

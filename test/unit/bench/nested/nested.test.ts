@@ -78,6 +78,12 @@ describe('the emulated machine', () => {
     assert.equal(mounts.length, 2);
   });
 
+  it('may have another root, which is mounted before all else', () => {
+    const words = machineArgv({ memory: '4G', mounts: ['host-image:/=/var/tmp/root.img'] }, '/var/tmp/x', INSIDE);
+    const mounts = words.filter((_, at) => words[at - 1] === '--mount');
+    assert.deepEqual([mounts.length, mounts[0]], [3, 'host-image:/=/var/tmp/root.img']);
+  });
+
   it('needs as much free memory of the host', () => {
     const meminfo = 'MemTotal:  4000000 kB\nMemAvailable:  2097152 kB\n';
     assert.doesNotThrow(() => checkMemory('2G', meminfo));
