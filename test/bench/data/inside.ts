@@ -1,7 +1,7 @@
 /** What is the same in every system: the directory, the program, and how much memory there is. */
 import { join } from 'node:path';
 import { COLD, type Subject } from '../../../src/bench/run/baseline.js';
-import { optionsOfSetting } from '../../../src/bench/run/setting.js';
+import { isNested, optionsOfSetting } from '../../../src/bench/run/setting.js';
 import { workEnvironment } from './ground.js';
 
 /** Where the guests have the directory. */
@@ -21,8 +21,9 @@ export function sandboxOptions({ image }: Subject, rootFs: '9p' | 'virtiofs', di
   ];
 }
 
-/** The words of the program inside. */
+/** The words of the program inside. A guest of an emulated machine has no clock to rely on: it gets marks. */
 export function workCommand(directory: string, isCold: boolean): string[] {
   const program = join(directory, 'data-work');
-  return ['env', '-i', ...workEnvironment(directory), program, 'run', directory, ...(isCold ? ['cold'] : [])];
+  const options = [...(isCold ? ['cold'] : []), ...(isNested() ? ['marks'] : [])];
+  return ['env', '-i', ...workEnvironment(directory), program, 'run', directory, ...options];
 }

@@ -103,11 +103,7 @@ async function runOnce(
     writeFileSync(join(directory, 'rows'), rows);
     const begun = performance.now();
     const work = await system.run(directory, (streams) =>
-      driveWork(streams, amounts.echoes, (name, { seconds, status, error }) =>
-        progress(
-          `${system.title}, ${name}: ${seconds.toFixed(3)} s${status === 0 ? '' : `, status ${status}: ${error}`}`,
-        ),
-      ),
+      driveWork(streams, amounts.echoes, (name, result) => progress(`${system.title}, ${name}: ${rowText(result)}`)),
     );
     const whole = (performance.now() - begun) / 1000;
     progress(`${system.title}: ${work.echoes.toFixed(0)} echoes a second; ${whole.toFixed(0)} s in all`);
@@ -115,6 +111,11 @@ async function runOnce(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function rowText({ seconds, guestSeconds, status, error }: RowResult): string {
+  const guest = guestSeconds === undefined ? '' : ` (${guestSeconds.toFixed(3)} s by the guest's clock)`;
+  return `${seconds.toFixed(3)} s${guest}${status === 0 ? '' : `, status ${status}: ${error}`}`;
 }
 
 /** Sees on the host whether all that was written is there. */

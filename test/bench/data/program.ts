@@ -1,7 +1,9 @@
 /**
  * The program that measures inside: one static binary, so that every system runs the same.
  *
- *   data-work run DIRECTORY [cold]    the rows of DIRECTORY/rows, then echoes of its stdin
+ *   data-work run DIRECTORY [cold]    the rows of DIRECTORY/rows, then echoes of its stdin. With the argument `marks`
+ *                                     as well, it says when a row begins and is done, for those who do not trust the
+ *                                     guest's clock
  *   data-work write FILE MIB          writes and syncs
  *   data-work read FILE               reads in sequence
  *   data-work random FILE COUNT       reads 4 KiB at random places
@@ -222,8 +224,14 @@ static void empty_caches(void)
 	close(fd);
 }
 
+static void mark(const char *what, const char *name)
+{
+	printf("%s %s\\n", what, name);
+	fflush(stdout);
+}
+
 /* A line of the file: NAME, c to empty the caches first, SECONDS, the script, and its check, with tabs between. */
-static void run_row(char *line, int may_empty)
+static void run_row(char *line, int may_empty, int has_marks)
 {
 	char *name = strsep(&line, "\\t"), *flags = strsep(&line, "\\t"), *limit = strsep(&line, "\\t");
 	char *script = strsep(&line, "\\t"), *check = strsep(&line, "\\t");
@@ -233,9 +241,14 @@ static void run_row(char *line, int may_empty)
 		exit(2);
 	if (may_empty && strchr(flags, 'c') != NULL)
 		empty_caches();
+	if (has_marks)
+		mark("begin", name);
 	double start = now();
 	int status = run_script(script, atoi(limit), &output);
 	double seconds = now() - start;
+
+	if (has_marks)
+		mark("done", name);
 
 	if (status == 0 && *check != '\\0') {
 		char *error = checked.error;
@@ -251,7 +264,7 @@ static void run_row(char *line, int may_empty)
 	fflush(stdout);
 }
 
-static void run_rows(const char *directory, int may_empty)
+static void run_rows(const char *directory, int may_empty, int has_marks)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -266,7 +279,7 @@ static void run_rows(const char *directory, int may_empty)
 	while ((length = getline(&line, &size, rows)) > 0) {
 		if (line[length - 1] == '\\n')
 			line[length - 1] = '\\0';
-		run_row(line, may_empty);
+		run_row(line, may_empty, has_marks);
 	}
 	fclose(rows);
 }
@@ -287,7 +300,13 @@ static void echo(void)
 int main(int argc, char **argv)
 {
 	if (argc >= 3 && strcmp(argv[1], "run") == 0) {
-		run_rows(argv[2], argc > 3);
+		int may_empty = 0, has_marks = 0;
+
+		for (int at = 3; at < argc; at++) {
+			may_empty |= strcmp(argv[at], "cold") == 0;
+			has_marks |= strcmp(argv[at], "marks") == 0;
+		}
+		run_rows(argv[2], may_empty, has_marks);
 		echo();
 	} else if (argc == 4 && strcmp(argv[1], "write") == 0) {
 		write_file(argv[2], strtoull(argv[3], NULL, 10));

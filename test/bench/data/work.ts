@@ -3,7 +3,10 @@ import type { Readable, Writable } from 'node:stream';
 
 /** What the program said of a row. */
 export interface RowResult {
+  /** By the guest's clock; by ours where the program says when it begins and is done. */
   readonly seconds: number;
+  /** By the guest's clock, where `seconds` are by ours. */
+  readonly guestSeconds?: number;
   readonly status: number;
   /** Numbers and digests of the lines that the row and its check have printed. */
   readonly printed: string;
@@ -30,6 +33,26 @@ export function parseRow(line: string): readonly [string, RowResult] | undefined
   return [name, { seconds: Number(seconds), status: Number(status), printed, error }];
 }
 
+/** When rows began and were done, by our clock, as far as the program has said. */
+class Marks {
+  readonly #begun = new Map<string, number>();
+  readonly #took = new Map<string, number>();
+
+  /** Takes a line `begin NAME` or `done NAME`; false for another. */
+  take(line: string): boolean {
+    const [, what, name = ''] = /^(begin|done) (\S+)$/.exec(line) ?? [];
+    const begun = this.#begun.get(name);
+    if (what === 'begin') this.#begun.set(name, performance.now());
+    else if (begun !== undefined) this.#took.set(name, (performance.now() - begun) / 1000);
+    return what !== undefined;
+  }
+
+  apply(name: string, result: RowResult): RowResult {
+    const seconds = this.#took.get(name);
+    return seconds === undefined ? result : { ...result, seconds, guestSeconds: result.seconds };
+  }
+}
+
 /**
  * Reads the rows, then sends lines and waits for each to come back.
  * @param onRow is told of each row
@@ -41,6 +64,7 @@ export async function driveWork(
   onRow: (name: string, result: RowResult) => void,
 ): Promise<Work> {
   const rows = new Map<string, RowResult>();
+  const marks = new Marks();
   let text = '';
   let begun: number | undefined;
   let left = echoes;
@@ -55,10 +79,11 @@ export async function driveWork(
       } else if (line === 'echoes') {
         begun = performance.now();
       } else {
-        const row = parseRow(line);
-        if (row === undefined) continue;
-        rows.set(...row);
-        onRow(...row);
+        const [name, said] = marks.take(line) ? [] : (parseRow(line) ?? []);
+        if (name === undefined || said === undefined) continue;
+        const result = marks.apply(name, said);
+        rows.set(name, result);
+        onRow(name, result);
         continue;
       }
       if (left === 0) {
