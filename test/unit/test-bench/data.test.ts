@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { after, before, describe, it, test } from 'node:test';
+import { NESTED_VARIABLE } from '../../../src/bench/run/setting.js';
 import { findInPath } from '../../../src/util/programs.js';
 import { copyGround, makeGround } from '../../bench/data/ground.js';
 import { best, type Cell, cellOf, type DataResult, ECHOES } from '../../bench/data/measure.js';
@@ -51,6 +53,17 @@ describe('the program of the benchmark data', () => {
     assert.ok(works.every(({ echoes }) => echoes > 0));
   });
 
+  it('makes marks in an emulated machine, and nowhere else', async () => {
+    const rows = [{ name: 'true', what: 'true', script: 'true' }];
+    assert.equal((await run(rows, 60)).rows.get('true')?.guestSeconds, undefined);
+    process.env[NESTED_VARIABLE] = '1';
+    try {
+      assert.equal(typeof (await run(rows, 60)).rows.get('true')?.guestSeconds, 'number');
+    } finally {
+      delete process.env[NESTED_VARIABLE];
+    }
+  });
+
   it('tells of a row that fails, of one whose check fails, and of one that takes too long', async () => {
     const row = (name: string, script: string, check = ''): WorkRow => ({
       name,
@@ -73,6 +86,22 @@ describe('the program of the benchmark data', () => {
     const { rows } = await run([{ name: 'read', what: 'read', script }], 60);
     assert.deepEqual([rows.get('read')?.status, rows.get('read')?.error], [1, 'large: page 1 is wrong']);
   });
+});
+
+test('a row with marks has the time between them, and that of the guest beside it', async () => {
+  const lines = [
+    'begin git',
+    '[    1.0] begin of the kernel',
+    'done git',
+    'row git 9000000 0 2 ab 0 0 ',
+    'row rm 2 0 0 0 0 0 ',
+  ];
+  const stdout = Readable.from([...lines, 'echoes', 'line 1', ''].join('\r\n'));
+  const { rows } = await driveWork({ stdin: new PassThrough(), stdout }, 1, () => {});
+  const { seconds: took = Number.NaN, guestSeconds } = rows.get('git') ?? {};
+  assert.ok(took < 9_000_000, `${took}`);
+  assert.equal(guestSeconds, 9_000_000);
+  assert.deepEqual(rows.get('rm'), { seconds: 2, status: 0, printed: '0 0 0 0', error: '' });
 });
 
 test('a line of a row is told from others', () => {
