@@ -35,6 +35,7 @@ export async function runBareWork<Result>(
   rootFs: '9p' | 'virtiofs',
   directory: string,
   drive: (streams: Streams) => Promise<Result>,
+  mostSeconds = MOST_SECONDS,
 ): Promise<Result> {
   const { argv, served } = bareArgv(context, rootFs, directory);
   const root = served.find(({ tag }) => tag.endsWith('rootfs'));
@@ -65,7 +66,7 @@ export async function runBareWork<Result>(
         return made;
       },
       undefined,
-      MOST_SECONDS * 1000,
+      mostSeconds * 1000,
     );
     return result;
   } finally {

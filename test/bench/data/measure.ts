@@ -8,9 +8,10 @@ import { findInPath } from '../../../src/util/programs.js';
 import type { Measuring } from '../context.js';
 import { type Quantity, quantity } from '../row.js';
 import { copyGround, makeGround } from './ground.js';
+import { MOST_SECONDS } from './inside.js';
 import { type Amounts, amountsOf, rowsFile, type WorkRow, workRows } from './rows.js';
 import { HOST, type System, type SystemName, systemsOf } from './systems.js';
-import { driveWork, type RowResult, type Work } from './work.js';
+import { driveWork, type RowResult } from './work.js';
 
 /** A row that takes longer is ended: it says no more than that. Where KVM is emulated there are more of them. */
 export const ROW_SECONDS = { usual: 60, nested: 30 };
@@ -37,33 +38,35 @@ export const ECHOES = 'echoes';
 
 /**
  * @param rowSeconds how long a row may take
- * @param minutes no system begins later; what it would have measured is named as left out
+ * @param minutes no system begins later, and one that runs then is ended; what is not measured is named
  */
 export async function measureData(
   context: Measuring,
   rowSeconds: number,
   minutes = Number.POSITIVE_INFINITY,
+  systems: readonly System[] = systemsOf(context),
 ): Promise<DataResult> {
   const latest = performance.now() + minutes * 60_000;
   const amounts = amountsOf(context.scale);
   const all = workRows(amounts);
   const lacks = ({ programs = [] }: WorkRow) => programs.find((name) => findInPath(name) === undefined);
   const rows = all.filter((row) => lacks(row) === undefined);
-  const systems = systemsOf(context);
   const ground = join(context.scratch, 'ground');
   context.progress('making the files');
   makeGround(ground, amounts);
-  const run = (system: System) => runOnce(context, system, ground, rowsFile(rows, rowSeconds), amounts);
-  const wanted = (await run(HOST)).rows;
-  const works = new Map<SystemName, (Work | Error)[]>();
+  const run = (system: System, left = Number.POSITIVE_INFINITY) =>
+    runOnce(context, system, ground, rowsFile(rows, rowSeconds), amounts, Math.min(left, MOST_SECONDS));
+  const { rows: wanted, failure } = await run(HOST);
+  if (failure !== undefined) throw new Error(`${HOST.title}: ${failure}`);
+  const works = new Map<SystemName, Attempt[]>();
   for (let round = 0; round < context.runs; round += 1) {
     for (const system of inOrderOf(round, systems)) {
       if (performance.now() > latest) {
         context.progress(`${system.title}, round ${round + 1}: left out, since ${minutes} minutes are over`);
         continue;
       }
-      const work = await run(system).catch((error: Error) => error);
-      if (work instanceof Error) context.progress(`${system.title}: ${work.message}`);
+      const work = await run(system, (latest - performance.now()) / 1000);
+      if (work.failure !== undefined) context.progress(`${system.title}: ${work.failure}`);
       works.set(system.name, [...(works.get(system.name) ?? []), work]);
     }
   }
@@ -90,24 +93,38 @@ export async function measureData(
   };
 }
 
+/** What a system has done before it ended, and why it did not do all. */
+interface Attempt {
+  readonly rows: ReadonlyMap<string, RowResult>;
+  readonly echoes?: number;
+  readonly failure?: string;
+}
+
 async function runOnce(
   { scratch, progress }: Measuring,
   system: System,
   ground: string,
   rows: string,
   amounts: Amounts,
-): Promise<Work> {
+  mostSeconds: number,
+): Promise<Attempt> {
   const directory = join(scratch, 'directory');
   copyGround(ground, directory);
   try {
     writeFileSync(join(directory, 'rows'), rows);
     const begun = performance.now();
-    const work = await system.run(directory, (streams) =>
-      driveWork(streams, amounts.echoes, (name, result) => progress(`${system.title}, ${name}: ${rowText(result)}`)),
-    );
+    const done = new Map<string, RowResult>();
+    const onRow = (name: string, result: RowResult) => {
+      done.set(name, result);
+      progress(`${system.title}, ${name}: ${rowText(result)}`);
+    };
+    const work = await system
+      .run(directory, (streams) => driveWork(streams, amounts.echoes, onRow), mostSeconds)
+      .catch((error: Error) => error);
+    if (work instanceof Error) return { rows: checked(done, directory, amounts), failure: work.message };
     const whole = (performance.now() - begun) / 1000;
     progress(`${system.title}: ${work.echoes.toFixed(0)} echoes a second; ${whole.toFixed(0)} s in all`);
-    return checked(work, directory, amounts);
+    return { rows: checked(work.rows, directory, amounts), echoes: work.echoes };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -119,9 +136,9 @@ function rowText({ seconds, guestSeconds, status, error }: RowResult): string {
 }
 
 /** Sees on the host whether all that was written is there. */
-function checked(work: Work, directory: string, { mebibytes }: Amounts): Work {
-  const write = work.rows.get('write');
-  if (write?.status !== 0) return work;
+function checked(rows: Attempt['rows'], directory: string, { mebibytes }: Amounts): Attempt['rows'] {
+  const write = rows.get('write');
+  if (write?.status !== 0) return rows;
   let error: string | undefined;
   try {
     const said = execFileSync(join(directory, 'data-work'), ['read', join(directory, 'new')], { encoding: 'utf8' });
@@ -129,30 +146,24 @@ function checked(work: Work, directory: string, { mebibytes }: Amounts): Work {
   } catch {
     error = 'what was written is not what is on the host';
   }
-  return error === undefined
-    ? work
-    : { ...work, rows: new Map([...work.rows, ['write', { ...write, status: 1, error }]]) };
+  return error === undefined ? rows : new Map([...rows, ['write', { ...write, status: 1, error }]]);
 }
 
 function cellsOf(
   rows: readonly WorkRow[],
-  works: readonly (Work | Error)[],
+  works: readonly Attempt[],
   wanted: ReadonlyMap<string, RowResult>,
   rowSeconds: number,
 ): Map<string, Cell> {
   const cells = new Map<string, Cell>();
-  const failed = works.find((work) => work instanceof Error);
-  const done = works.filter((work): work is Work => !(work instanceof Error));
+  const failure = works.find((work) => work.failure !== undefined)?.failure;
   for (const { name } of rows) {
-    const results = done.flatMap((work) => work.rows.get(name) ?? []);
+    const results = works.flatMap((work) => work.rows.get(name) ?? []);
     if (results.length > 0) cells.set(name, cellOf(results, wanted.get(name), rowSeconds));
-    else if (failed) cells.set(name, { failure: failed.message });
+    else if (failure !== undefined) cells.set(name, { failure });
   }
-  const rates = done.map(({ echoes }) => echoes);
-  cells.set(
-    ECHOES,
-    rates.length > 0 ? { quantity: quantity(summarize(rates), '/s') } : { failure: failed?.message ?? '' },
-  );
+  const rates = works.flatMap(({ echoes }) => echoes ?? []);
+  cells.set(ECHOES, rates.length > 0 ? { quantity: quantity(summarize(rates), '/s') } : { failure: failure ?? '' });
   return cells;
 }
 

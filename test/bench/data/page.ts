@@ -35,7 +35,7 @@ ${wrapped(machine)}
 ${figures(result, 'this host')}## How it is measured
 
 ${systemsText('*This host* runs the rows without a machine, once, with full caches.')}
-${methodText('a minute')}
+${methodText("the guest's CLOCK_MONOTONIC", 'a minute')}
 - Figures are medians of the runs: ${runs}. The machines are emulated unless it says KVM, so a row with much computing (the C
   build, \`npm ci\`) says little about files.
 
@@ -77,11 +77,17 @@ export function systemsText(host: string): string {
   );
 }
 
-/** @param limit how long a row may take */
-export function methodText(limit: string): string {
-  return `- **A row** is a script that one static program starts inside, and times by the guest's CLOCK_MONOTONIC. No boot is in
-  it. *First*, and every row but those that say *again*, \`rm\`, \`tar x\` and the write, begins with empty caches of the
-  guest. The caches of the host are full, for all.
+/**
+ * @param clock whose clock times the rows
+ * @param limit how long a row may take
+ */
+export function methodText(clock: string, limit: string): string {
+  return `${wrapped(
+    `- **A row** is a script that one static program starts inside. It is timed by ${clock}. No boot is in it. ` +
+      '*First*, and every row but those that say *again*, `rm`, `tar x` and the write, begins with empty caches of the ' +
+      'guest. The caches of the host are full, for all.',
+    '  ',
+  )}
 - **It counts only if it is right.** What a row prints, or what it has made, is digested, and has to be what the same
   row gives on the host. What was written is read again on the host, every page of it.
 - **Echoes**: a line is written to the program's stdin, and the next one when it is back on stdout. This is timed by the
@@ -136,14 +142,19 @@ function ratioText(own: Cell | undefined, other: Cell | undefined): string {
   return `${other.isMore ? '< ' : ''}${(own.quantity.unit === '/s' ? 1 / ratio : ratio).toFixed(2)}`;
 }
 
-/** Why a row fails, or was left out, one item each. */
+/** Why rows fail, or were left out, one item each. Rows of a system that fail alike are one. */
 function reasons(result: DataResult): string {
-  const failures = result.systems.flatMap(({ name: system, title }) =>
-    named(result).flatMap(({ name, what }) => {
+  const failures = result.systems.flatMap(({ name: system, title }) => {
+    const rows = new Map<string, string[]>();
+    for (const { name, what } of named(result)) {
       const cell = result.cells.get(system)?.get(name);
-      return cell !== undefined && 'failure' in cell ? [`${title}, ${what}: ${cell.failure}`] : [];
-    }),
-  );
+      if (cell !== undefined && 'failure' in cell) rows.set(cell.failure, [...(rows.get(cell.failure) ?? []), what]);
+    }
+    return [...rows].map(
+      ([failure, [first, ...others]]) =>
+        `${title}, ${first}${others.length > 0 ? ` and ${others.length} more` : ''}: ${failure}`,
+    );
+  });
   const items = [...failures, ...result.leftOut.map((reason) => `left out: ${reason}`)];
   return items.length === 0 ? '' : `${items.map((item) => wrapped(`- ${item}.`, '  ')).join('\n')}\n\n`;
 }

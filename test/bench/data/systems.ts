@@ -30,8 +30,9 @@ export interface System {
   /**
    * Runs the program in a copy of the ground, until it has ended.
    * @param drive uses its streams
+   * @param mostSeconds the system is ended then
    */
-  run<Result>(directory: string, drive: (streams: Streams) => Promise<Result>): Promise<Result>;
+  run<Result>(directory: string, drive: (streams: Streams) => Promise<Result>, mostSeconds?: number): Promise<Result>;
 }
 
 /** A sandbox that is compared with others. */
@@ -55,16 +56,17 @@ export function systemsOf(context: Measuring): System[] {
   const ours = (rootFs: '9p' | 'virtiofs', rest: readonly string[] = []) => ({
     name: `ours-${rootFs}` as const,
     title: `virt-sandbox, root over ${rootFs}`,
-    run: <Result>(directory: string, drive: (streams: Streams) => Promise<Result>) =>
+    run: <Result>(directory: string, drive: (streams: Streams) => Promise<Result>, mostSeconds?: number) =>
       runProgram(
         [context.program, ...sandboxOptions(context, rootFs, directory), ...rest, '--', ...workCommand(TARGET, true)],
         drive,
+        mostSeconds,
       ),
   });
   const bare = (rootFs: '9p' | 'virtiofs'): System => ({
     name: `bare-${rootFs}`,
     title: `bare QEMU, root over ${rootFs}`,
-    run: (directory, drive) => runBareWork(context, rootFs, directory, drive),
+    run: (directory, drive, mostSeconds) => runBareWork(context, rootFs, directory, drive, mostSeconds),
   });
   const always: System = {
     ...ours('9p', ['--root-cache', 'always']),
@@ -80,7 +82,7 @@ export function systemsOf(context: Measuring): System[] {
 export const HOST: System = {
   name: 'host',
   title: 'this host',
-  run: (directory, drive) => runProgram(workCommand(directory, false), drive),
+  run: (directory, drive, mostSeconds) => runProgram(workCommand(directory, false), drive, mostSeconds),
 };
 
 /**
@@ -101,12 +103,14 @@ function virtmeSystems({ image }: Measuring, virtme: Exclude<Virtme, { missing: 
   const virtiofs: System = {
     name: 'virtme-virtiofs',
     title: 'virtme-ng, virtiofs',
-    run: (directory, drive) => runProgram([...view, directory, ...argv, '--rw', ...command], drive),
+    run: (directory, drive, mostSeconds) =>
+      runProgram([...view, directory, ...argv, '--rw', ...command], drive, mostSeconds),
   };
   const over9p: System = {
     name: 'virtme-9p',
     title: 'virtme-ng, 9p',
-    run: (directory, drive) => runProgram([...argv, '--force-9p', `--rwdir=${TARGET}=${directory}`, ...command], drive),
+    run: (directory, drive, mostSeconds) =>
+      runProgram([...argv, '--force-9p', `--rwdir=${TARGET}=${directory}`, ...command], drive, mostSeconds),
   };
   return [[virtiofs], [over9p]];
 }
@@ -115,6 +119,7 @@ function virtmeSystems({ image }: Measuring, virtme: Exclude<Virtme, { missing: 
 async function runProgram<Result>(
   [program = '', ...words]: readonly string[],
   drive: (streams: Streams) => Promise<Result>,
+  mostSeconds = MOST_SECONDS,
 ): Promise<Result> {
   const [stdin, stdout, stderr] = [openInputPipe(), openPipe(), openPipe()];
   const child = spawn(program, words, { stdio: [stdin.output, stdout.input, stderr.input], cwd: '/', detached: true });
@@ -133,8 +138,8 @@ async function runProgram<Result>(
     const work = drive({ stdin: stdin.input, stdout: stdout.output }).catch((error: Error) => {
       throw new Error(`${error.message}: ${errors.trimEnd().split('\n').slice(-3).join('\n')}`);
     });
-    if (!(await settlesWithin(work, MOST_SECONDS * 1000)))
-      throw new Error(`${program} was not done within ${MOST_SECONDS} s`);
+    if (!(await settlesWithin(work, mostSeconds * 1000)))
+      throw new Error(`${program} was not done within ${mostSeconds.toFixed(0)} s`);
     const result = await work;
     await ended;
     return result;

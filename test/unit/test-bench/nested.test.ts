@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, it, test } from 'node:test';
 import type { HostFacts } from '../../../src/bench/run/host.js';
 import { type Cell, type DataResult, ECHOES, measureData } from '../../bench/data/measure.js';
 import { nestedPage } from '../../bench/data/nested/page.js';
 import { formatResult, parseInside } from '../../bench/data/nested/result.js';
 import { copiedDirectories, makeRoot } from '../../bench/data/nested/root.js';
-import type { SystemName } from '../../bench/data/systems.js';
+import type { System, SystemName } from '../../bench/data/systems.js';
 import { bench } from '../../bench/main.js';
 import { unlessProgram } from '../../helpers/images.js';
 import { scratchDirectory, unlessRoot } from '../../helpers/scratch.js';
@@ -93,6 +94,26 @@ test('what there is no time for is named', async (t) => {
   assert.deepEqual([...cells.keys()], ['host']);
   const expected = [...systems.map(({ title }) => `${title}, 2 of 2: 0 minutes were over`), 'virtme-ng: not installed'];
   assert.deepEqual(leftOut.slice(-expected.length), expected);
+});
+
+test('a system that is ended has the rows that it had done', async (t) => {
+  const context = {
+    ...{ program: '/no/such/program', image: { kernel: '', initrd: '', uri: 'qemu:///embed' } },
+    ...{ scratch: scratchDirectory(t), runs: 1, scale: 0.005, progress: () => {} },
+    virtme: { missing: 'not installed' },
+  };
+  const ended: System = {
+    name: 'ours-9p',
+    title: 'ended',
+    run: async (_directory, drive) => {
+      const stdout = Readable.from(['row git 2 1 0 0 0 0 broken\n']);
+      return drive({ stdin: new PassThrough(), stdout });
+    },
+  };
+  const { cells } = await measureData(context, 60, 60, [ended]);
+  assert.deepEqual(cells.get('ours-9p')?.get('git'), { failure: 'status 1: broken' });
+  assert.deepEqual(cells.get('ours-9p')?.get('rm'), { failure: 'it ended after 1 rows' });
+  assert.deepEqual(cells.get('ours-9p')?.get(ECHOES), { failure: 'it ended after 1 rows' });
 });
 
 describe('the root of the machine', () => {

@@ -3,6 +3,9 @@ import type { DataResult } from '../measure.js';
 import { figures, methodText, systemsText, wrapped } from '../page.js';
 import { MACHINE_MEMORY } from './machine.js';
 
+const CLOCK =
+  "the emulated machine, between two lines that the program prints: the guests' clocks stand still and jump there";
+
 export interface NestedRun {
   /** One line that says of which versions and which machine the figures are. */
   readonly machine: string;
@@ -43,7 +46,7 @@ ${figures(result, 'the emulated machine')}## How it is measured
   disk. So what serves files finds a file system on a disk, as on most hosts, and the server of a root
   [keeps content](decisions/0055-server-of-the-root.md) as it does there. The connection is \`qemu:///embed\`.
 ${systemsText('*The emulated machine* runs the rows itself, without a machine in it, once, with full caches.')}
-${methodText('half a minute')}
+${methodText(CLOCK, 'half a minute')}
 - Figures are medians of the runs: ${runs}.
 
 ## Limits
