@@ -13,16 +13,16 @@ export const MOST = { virtme: 1, bare: 1.2 };
 
 export async function dataRows(context: Context): Promise<Row[]> {
   if (process.geteuid?.() !== 0) throw new Error('it empties caches and makes a view of the files, which takes root');
-  const { page, nested, runs, scale, describe, progress } = context;
+  const { page, nested, runs, scale, minutes, describe, progress } = context;
   if (!nested) {
-    const result = await measureData(context, ROW_SECONDS.usual, context.minutes);
+    const result = await measureData(context, ROW_SECONDS.usual, minutes);
     if (page !== undefined) writeFileSync(page, dataPage(result, describe(), runs));
     return OWN.flatMap((own) => rowsOf(result, own));
   }
   const { host, virtme, data, took, loadAfter } = await measureNested(context);
   if (page !== undefined) {
     const machine = describe({ ...host, virtme });
-    writeFileSync(page, nestedPage(data, { machine, runs, scale, took, loadAfter }));
+    writeFileSync(page, nestedPage(data, { machine, runs, scale, minutes, took, loadAfter }));
   }
   progress(`${took} minutes in all; load ${host.load.toFixed(2)} before and ${loadAfter.toFixed(2)} after`);
   return OWN.flatMap((own) => rowsOf(data, { ...own, title: `KVM, nested; ${own.title}` }));

@@ -70,12 +70,13 @@ test('its page has the figures, what has none, and the loads', () => {
     machine: 'M; load before the first run 0.10',
     runs: 3,
     scale: 0.05,
+    minutes: 40,
     took: 28,
     loadAfter: 2,
   });
   assert.match(
     page,
-    /^ {4}make bench BENCH="--only data --nested --runs 3 --scale 0\.05 --page docs\/data-path-nested\.md"$/m,
+    /^ {4}make bench BENCH="--only data --nested --runs 3 --scale 0\.05 --minutes 40 --page docs\/data-path-nested\.md"$/m,
   );
   assert.match(page, /^M; load before the first run 0\.10, after the last 2\.00; 28 minutes in all$/m);
   assert.match(page, /^\| `git status` \| 2\.00 \| > 30 \| fails \| 0\.50 \|$/m);

@@ -12,32 +12,35 @@ export interface NestedRun {
   /** How often each system ran. */
   readonly runs: number;
   readonly scale: number;
+  /** After which it was to end. */
+  readonly minutes: number;
   /** How long it took, all in all, in minutes. */
   readonly took: number;
   /** Load average of the real host at the end, the emulated machine's own work among it. */
   readonly loadAfter: number;
 }
 
-export function nestedPage(result: DataResult, { machine, runs, scale, took, loadAfter }: NestedRun): string {
+export function nestedPage(result: DataResult, { machine, runs, scale, minutes, took, loadAfter }: NestedRun): string {
+  const options = `--only data --nested --runs ${runs} --scale ${scale} --minutes ${minutes}`;
   return `# Files: how fast they are inside, under KVM
 
 Compare reading and writing in a sandbox under KVM with virtme-ng and with a bare QEMU, where no KVM runs: in a machine
 that is emulated, and is a KVM host. [data-path.md](data-path.md) has the same without KVM. This page is written by its
 benchmark:
 
-    make bench BENCH="--only data --nested --runs ${runs} --scale ${scale} --page docs/data-path-nested.md"
+    make bench BENCH="${options} --page docs/data-path-nested.md"
 
 ${wrapped(`${machine}, after the last ${loadAfter.toFixed(2)}; ${took} minutes in all`)}
 
 ## What the figures stand for
 
-- **The ratios** are near those of a host with KVM, as far as the time is that of programs: guest, file server and
-  launcher are all emulated, at the same speed.
-- **An exit to KVM costs far more than on hardware**, and so does each interrupt. A request for a file takes some of
-  both. So the rows that ask for many files (\`git status\`, \`find\`, \`tar x\`) cost more beside those that read much
-  at once or compute, and a way with fewer requests gains more than it would on hardware.
-- **The seconds** stand for nothing. Nor can they be compared with those of [data-path.md](data-path.md): there is less
-  to do, a ${scale} of it, and the trees are smaller.
+- **Shares of the time** are near those of a host with KVM where programs compute: guest, file server and launcher are
+  all emulated, at the same speed.
+- **An exit to KVM costs far more than on hardware**, and so does an interrupt. A request to what serves files takes
+  some of both. So what asks often (\`find\`, \`git status\`, the echoes, 9p that keeps nothing) is slower here beside
+  what asks seldom than it is on hardware.
+- **The seconds** stand for nothing. They are not those of [data-path.md](data-path.md) either: of what is done there
+  this is ${scale}, with smaller trees.
 
 ${figures(result, 'the emulated machine')}## How it is measured
 
