@@ -78,7 +78,7 @@ test('its page has the figures, what has none, and the loads', () => {
     page,
     /^ {4}make bench BENCH="--only data --nested --runs 3 --scale 0\.05 --minutes 40 --page docs\/data-path-nested\.md"$/m,
   );
-  assert.match(page, /^M; load before the first run 0\.10, after the last 2\.00; 28 minutes in all$/m);
+  assert.match(page, /^M; load before the first run 0\.10; load after the last run 2\.00; 28 minutes in all$/m);
   assert.match(page, /^\| `git status` \| 2\.00 \| > 30 \| fails \| 0\.50 \|$/m);
   assert.match(page, /^- virtme-ng, 9p, `git status`: it did not boot\.$/m);
   assert.match(page, /^- left out: `npm ci`: there is no npm\.$/m);

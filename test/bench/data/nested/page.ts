@@ -4,7 +4,7 @@ import { figures, methodText, systemsText, wrapped } from '../page.js';
 import { MACHINE_MEMORY } from './machine.js';
 
 const CLOCK =
-  "the emulated machine, between two lines that the program prints: the guests' clocks stand still and jump there";
+  "the emulated machine, between two lines that the program prints: a guest's clock was seen to stand still there";
 
 export interface NestedRun {
   /** One line that says of which versions and which machine the figures are. */
@@ -30,7 +30,7 @@ benchmark:
 
     make bench BENCH="${options} --page docs/data-path-nested.md"
 
-${wrapped(`${machine}, after the last ${loadAfter.toFixed(2)}; ${took} minutes in all`)}
+${wrapped(`${machine}; load after the last run ${loadAfter.toFixed(2)}; ${took} minutes in all`)}
 
 ## What the figures stand for
 
@@ -39,8 +39,8 @@ ${wrapped(`${machine}, after the last ${loadAfter.toFixed(2)}; ${took} minutes i
 - **An exit to KVM costs far more than on hardware**, and so does an interrupt. A request to what serves files takes
   some of both. So what asks often (\`find\`, \`git status\`, the echoes, 9p that keeps nothing) is slower here beside
   what asks seldom than it is on hardware.
-- **The seconds** stand for nothing. They are not those of [data-path.md](data-path.md) either: of what is done there
-  this is ${scale}, with smaller trees.
+- **The seconds** stand for nothing, also beside those of [data-path.md](data-path.md): they are for ${scale} of the files
+  and bytes there, and for smaller trees.
 
 ${figures(result, 'the emulated machine')}## How it is measured
 
