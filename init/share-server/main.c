@@ -47,6 +47,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,7 +60,7 @@ struct share {
 	/* It is the root of a sandbox, as this user's. */
 	bool is_root;
 	struct user user;
-	struct files_options options;
+	struct root_server_options options;
 };
 
 static int fail(const char *what)
@@ -186,20 +187,23 @@ static int run(struct share *share)
 static const char *prepare_root(struct share *share, const char *program, unsigned long limit)
 {
 	share->walls = (struct walls){.read_only = true, .bare = true};
-	share->options.descriptors = limit;
-	share->options.nodes = FILES_NODES;
-	share->options.settled = settled_seconds();
-	share->options.nobody = (uid_t)-1;
-	share->options.nogroup = (gid_t)-1;
+	share->options.files.descriptors = limit;
+	share->options.files.nodes = FILES_NODES;
+	share->options.files.settled = settled_seconds();
+	if (share->options.files.is_below_overlay &&
+	    getrandom(&share->options.files.generation, sizeof(share->options.files.generation), 0) < 0)
+		return "getrandom";
+	share->options.files.nobody = (uid_t)-1;
+	share->options.files.nogroup = (gid_t)-1;
 	if (!user_of_link(program, &share->user))
 		return program;
 	/* There is no other user in its namespace: what is not this user's seems to be nobody's, and nearly all is root's. */
 	if (user_is_self(&share->user)) {
-		share->options.nobody = nobody_user();
-		share->options.nogroup = nobody_group();
+		share->options.files.nobody = nobody_user();
+		share->options.files.nogroup = nobody_group();
 	}
 	errno = EINVAL;
-	return root_server_cache(share->arguments.cache, &share->options.cache) ? NULL : share->arguments.cache;
+	return root_server_cache(share->arguments.cache, &share->options.files.cache) ? NULL : share->arguments.cache;
 }
 
 /* How virtiofsd serves a directory. NULL, or what is wrong, with errno. */
@@ -229,8 +233,9 @@ int main(int argc, char *argv[])
 	struct arguments *arguments = &share.arguments;
 	bool flat;
 
-	share.is_root = user_is_wanted(argv[0], &flat);
-	share.options.announces_mounts = !flat;
+	share.is_root = user_is_wanted(argv[0], &flat, &share.options.is_saved);
+	share.options.files.announces_mounts = !flat;
+	share.options.files.is_below_overlay = flat;
 	if (!share.is_root && !arguments_find_program(arguments)) {
 		errno = ENOENT;
 		return fail("virtiofsd");

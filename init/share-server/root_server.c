@@ -104,14 +104,14 @@ static uint32_t answer(void *context, const struct chain *chain)
 	return service_answer(context, chain->in, chain->in_count, chain->out, chain->out_count);
 }
 
-static int serve(int socket, const struct files_options *options)
+static int serve(int socket, const struct root_server_options *options)
 {
 	static struct device device;
 	struct files files;
 
-	if (!service_open(&files, options))
+	if (!service_open(&files, &options->files))
 		return fail("the root");
-	device_open(&device, socket, answer, &files);
+	device_open(&device, socket, options->is_saved, answer, &files);
 
 	const char *broken = device_run(&device);
 
@@ -121,7 +121,7 @@ static int serve(int socket, const struct files_options *options)
 	return FAILED;
 }
 
-int root_server_run(int listening, const char *directory, struct files_options *options)
+int root_server_run(int listening, const char *directory, struct root_server_options *options)
 {
 	if (!handle_signals())
 		return fail("sigaction");
@@ -129,8 +129,8 @@ int root_server_run(int listening, const char *directory, struct files_options *
 
 	if (failed != NULL)
 		return fail(failed);
-	options->root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (options->root < 0)
+	options->files.root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (options->files.root < 0)
 		return fail(directory);
 	int socket = await_connection(listening);
 

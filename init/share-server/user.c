@@ -11,12 +11,13 @@
 
 #define TO_CHANGE ((UINT64_C(1) << CAP_SETUID) | (UINT64_C(1) << CAP_SETGID))
 
-bool user_is_wanted(const char *program, bool *flat)
+bool user_is_wanted(const char *program, bool *flat, bool *saved)
 {
 	const char *name = link_name(program);
 
 	*flat = strcmp(name, FLAT_ROOT_SERVER) == 0;
-	return *flat || strcmp(name, ROOT_SERVER) == 0;
+	*saved = strcmp(name, SAVED_ROOT_SERVER) == 0;
+	return *flat || *saved || strcmp(name, ROOT_SERVER) == 0;
 }
 
 bool user_of_link(const char *program, struct user *user)

@@ -35,6 +35,7 @@ struct fuse_entry_out attributes_entry(const struct files *files, const struct n
 	const uint64_t valid = cache_seconds(files);
 	struct fuse_entry_out entry = {
 		.nodeid = node->id,
+		.generation = files->options.generation,
 		.entry_valid = valid,
 		.attr_valid = valid,
 		.attr = attributes_of(files, status),

@@ -31,8 +31,11 @@ int operation_opendir(struct files *files, struct node *node, const struct reque
 	(void)request;
 	if (error != 0)
 		return error;
-	const int descriptor = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int descriptor = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	/* Listing it fails: list(). */
+	if (descriptor < 0 && errno == EACCES && files->options.is_below_overlay)
+		descriptor = fcntl(directory, F_DUPFD_CLOEXEC, 0);
 	if (descriptor < 0)
 		return errno;
 	error = status_of_descriptor(descriptor, &status) == 0 ? 0 : errno;
@@ -49,6 +52,12 @@ int operation_opendir(struct files *files, struct node *node, const struct reque
 	return 0;
 }
 
+/* What was opened though it may not be read has a descriptor that is good for nothing else. */
+static int unreadable(int error)
+{
+	return error == EBADF ? EACCES : error;
+}
+
 /* The next entry that the guest has not got; NULL with *error 0: there is none. */
 static const struct entry *next_entry(struct handle *handle, int *error)
 {
@@ -58,7 +67,7 @@ static const struct entry *next_entry(struct handle *handle, int *error)
 	if (entries->at == entries->end) {
 		long n = syscall(SYS_getdents64, handle->descriptor, entries->bytes, sizeof(entries->bytes));
 
-		*error = n < 0 ? errno : 0;
+		*error = n < 0 ? unreadable(errno) : 0;
 		entries->at = 0;
 		entries->end = n > 0 ? (size_t)n : 0;
 	}
@@ -74,7 +83,7 @@ static int go_to(struct handle *handle, uint64_t offset)
 	if (offset != 0 && (int64_t)offset == entries->offset)
 		return 0;
 	if (lseek(handle->descriptor, (off_t)offset, SEEK_SET) < 0)
-		return errno;
+		return unreadable(errno);
 	entries->at = 0;
 	entries->end = 0;
 	entries->offset = (int64_t)offset;

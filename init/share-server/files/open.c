@@ -24,6 +24,29 @@ static int open_again(const struct handle *handle, int *descriptor, struct statu
 	return error;
 }
 
+/* One that may not be read, if there is nothing to read: files/state.h */
+static int open_empty(struct files *files, struct node *node, int *descriptor, struct status *status)
+{
+	int error = directories_open(files, node, O_PATH, descriptor, status);
+
+	if (error != 0)
+		return error;
+	if (status->stx_size == 0)
+		return 0;
+	(void)close(*descriptor);
+	return EACCES;
+}
+
+/* Of one that was empty when it was opened so: 0 if it is still. */
+static int read_empty(int descriptor)
+{
+	struct status status;
+
+	if (status_of_descriptor(descriptor, &status) != 0)
+		return errno;
+	return status.stx_size == 0 ? 0 : EACCES;
+}
+
 int operation_open(struct files *files, struct node *node, const struct request *request, struct reply *reply)
 {
 	const struct fuse_open_in *in = request_arguments(request, sizeof(*in));
@@ -40,6 +63,8 @@ int operation_open(struct files *files, struct node *node, const struct request 
 		return EROFS;
 	int error = directories_open(files, node, O_RDONLY, &descriptor, &status);
 
+	if (error == EACCES && files->options.is_below_overlay)
+		error = open_empty(files, node, &descriptor, &status);
 	/* The host has removed or renamed it meanwhile. */
 	if (error == ESTALE && node->opened != NULL)
 		error = open_again(node->opened, &descriptor, &status);
@@ -86,6 +111,13 @@ int operation_read(struct files *files, struct node *node, const struct request 
 		const size_t count = request_parts(request, got, wanted - got, parts);
 		const ssize_t n = preadv(handle->descriptor, parts, (int)count, (off_t)(in->offset + got));
 
+		if (n < 0 && errno == EBADF) {
+			int error = read_empty(handle->descriptor);
+
+			if (error != 0)
+				return error;
+			break;
+		}
 		if (n < 0 && errno != EINTR)
 			return errno;
 		if (n == 0)
@@ -110,7 +142,7 @@ int operation_lseek(struct files *files, struct node *node, const struct request
 	const off_t found = lseek(handle->descriptor, (off_t)in->offset, (int)in->whence);
 
 	if (found < 0)
-		return errno;
+		return errno == EBADF ? EACCES : errno;
 	const struct fuse_lseek_out out = {.offset = (uint64_t)found};
 
 	reply_with(reply, &out, sizeof(out));

@@ -37,6 +37,16 @@ struct files_options {
 	enum files_cache cache;
 	/* The guest is told which directories are mount points. */
 	bool announces_mounts;
+	/*
+	 * overlayfs has it as its lower layer, and opens what it copies no content of: directories in which something is
+	 * created, and empty files. So these can be opened though they may not be read.
+	 */
+	bool is_below_overlay;
+	/*
+	 * There, another one than all earlier servers had, so that a file handle that overlayfs has kept of one names no
+	 * file of this one. Elsewhere 0: Linux has no other for a mount point that it is told of, and finds such stale.
+	 */
+	uint32_t generation;
 	/* Files that these own are shown as root's; (uid_t)-1 and (gid_t)-1: nobody's are. */
 	uid_t nobody;
 	gid_t nogroup;

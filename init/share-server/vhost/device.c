@@ -16,10 +16,11 @@
 /* So many, and the guest is called for them though there are more: a processor of its may wait for the first. */
 #define REQUESTS_IN_A_CALL 16
 
-void device_open(struct device *device, int socket, device_serve serve, void *context)
+void device_open(struct device *device, int socket, bool is_saved, device_serve serve, void *context)
 {
 	(void)memset(device, 0, sizeof(*device));
 	device->socket = socket;
+	device->is_saved = is_saved;
 	device->serve = serve;
 	device->context = context;
 	for (size_t index = 0; index < DEVICE_RINGS; index += 1)
@@ -38,6 +39,8 @@ static const char *serve_ring(struct device *device, struct ring *ring, bool *mo
 
 		if (failed != NULL)
 			return failed;
+		if (taken && device->is_saved)
+			return "the guest of a machine that is saved makes a request";
 		if (taken) {
 			ring_put(ring, &device->chain, device->serve(device->context, &device->chain));
 			if (count % REQUESTS_IN_A_CALL == REQUESTS_IN_A_CALL - 1)

@@ -7,8 +7,17 @@
 
 #include "vhost/state.h"
 
-/* A device on this socket, which stays the caller's. */
-void device_open(struct device *device, int socket, device_serve serve, void *context);
+#include <stdbool.h>
+
+/*
+ * A device on this socket, which stays the caller's.
+ *
+ * is_saved: of a machine that is saved. QEMU saves none with a device that cannot log which pages it writes to, for those
+ * that were sent already. Here none is sent, since the memory is a file, and nothing is written, since the guest makes no
+ * request: one that does, ends the device. So the log is not kept. A device whose machine runs a sandbox offers none, and
+ * QEMU refuses to migrate it.
+ */
+void device_open(struct device *device, int socket, bool is_saved, device_serve serve, void *context);
 
 /* Serves until QEMU closes the socket. NULL, or what has broken the protocol. */
 const char *device_run(struct device *device);

@@ -116,6 +116,7 @@ bool message_reply(int socket, const struct message *message, const void *body, 
 		uint8_t body[sizeof(uint64_t)];
 	} reply = {.kind = message->header.kind, .flags = MESSAGE_VERSION | MESSAGE_IS_REPLY, .bytes = (uint32_t)bytes};
 
-	(void)memcpy(reply.body, body, bytes);
+	if (bytes > 0)
+		(void)memcpy(reply.body, body, bytes);
 	return write_all(socket, &reply, offsetof(__typeof__(reply), body) + bytes) == 0;
 }

@@ -7,15 +7,21 @@
 
 #define BIT(number) (UINT64_C(1) << (number))
 
-/* VHOST_USER_F_PROTOCOL_FEATURES, VHOST_USER_PROTOCOL_F_MQ and VHOST_USER_PROTOCOL_F_REPLY_ACK */
+/* VHOST_USER_F_PROTOCOL_FEATURES and VHOST_F_LOG_ALL; VHOST_USER_PROTOCOL_F_MQ, _LOG_SHMFD, _REPLY_ACK and _DEVICE_STATE */
 #define HAS_PROTOCOL_FEATURES BIT(30)
+#define LOGS BIT(26)
 #define MANY_QUEUES BIT(0)
+#define SHARES_LOG BIT(1)
 #define ANSWERS BIT(3)
+#define HAS_STATE BIT(19)
 
 #define FEATURES                                                                                     \
 	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
 	 HAS_PROTOCOL_FEATURES)
-#define PROTOCOL_FEATURES (MANY_QUEUES | ANSWERS)
+#define PROTOCOL_FEATURES (MANY_QUEUES | ANSWERS | HAS_STATE)
+
+/* An answer to MESSAGE_SET_STATE: well, and by the descriptor that came with it. */
+#define BY_THAT_DESCRIPTOR 0x100U
 
 /* In the number that comes with a ring's descriptor. */
 #define RING_MASK 0xffU
@@ -24,10 +30,22 @@
 static const char *const NO_RING = "a message is of a ring that there is not";
 static const char *const SHORT = "a message is too short";
 static const char *const UNSENT = "an answer cannot be sent";
+static const char *const NOT_AGREED = "a message is of a kind that was not agreed on";
+
+/* QEMU saves no machine with a device that cannot log what it writes: device.h */
+static uint64_t features_of(const struct device *device)
+{
+	return device->is_saved ? FEATURES | LOGS : FEATURES;
+}
+
+static uint64_t protocol_features_of(const struct device *device)
+{
+	return device->is_saved ? PROTOCOL_FEATURES | SHARES_LOG : PROTOCOL_FEATURES;
+}
 
 static const char *set_features(struct device *device, uint64_t features)
 {
-	if (features & ~FEATURES)
+	if (features & ~features_of(device))
 		return "features that were not offered are wanted";
 	for (size_t index = 0; index < DEVICE_RINGS; index += 1) {
 		struct ring *ring = &device->rings[index];
@@ -43,7 +61,7 @@ static const char *set_features(struct device *device, uint64_t features)
 
 static const char *set_protocol_features(struct device *device, uint64_t features)
 {
-	if (features & ~PROTOCOL_FEATURES)
+	if (features & ~protocol_features_of(device))
 		return "protocol features that were not offered are wanted";
 	device->protocol_features = features;
 	return NULL;
@@ -132,6 +150,25 @@ static const char *answer(const struct device *device, const struct message *mes
 	return message_reply(device->socket, message, &number, sizeof(number)) ? NULL : UNSENT;
 }
 
+/* The log that comes with it is closed: device.h */
+static const char *set_log(const struct device *device, const struct message *message)
+{
+	if (!device->is_saved)
+		return NOT_AGREED;
+	return message_reply(device->socket, message, NULL, 0) ? NULL : UNSENT;
+}
+
+/*
+ * What a device knows of its guest it knows from the rings, which QEMU saves and loads itself. So its state is empty: QEMU
+ * reads or writes nothing, and finds the descriptor closed.
+ */
+static const char *set_state(const struct device *device, const struct message *message)
+{
+	if ((device->protocol_features & HAS_STATE) == 0)
+		return NOT_AGREED;
+	return answer(device, message, BY_THAT_DESCRIPTOR);
+}
+
 /* The least bytes of a message. */
 static size_t least_bytes(const struct message *message)
 {
@@ -183,13 +220,19 @@ static const char *obey(struct device *device, struct message *message, bool *an
 	*answered = true;
 	switch (message->header.kind) {
 	case MESSAGE_GET_FEATURES:
-		return answer(device, message, FEATURES);
+		return answer(device, message, features_of(device));
 	case MESSAGE_GET_PROTOCOL_FEATURES:
-		return answer(device, message, PROTOCOL_FEATURES);
+		return answer(device, message, protocol_features_of(device));
 	case MESSAGE_GET_QUEUE_COUNT:
 		return answer(device, message, DEVICE_RINGS);
 	case MESSAGE_GET_RING_BASE:
 		return get_ring_base(device, message);
+	case MESSAGE_SET_LOG_BASE:
+		return set_log(device, message);
+	case MESSAGE_SET_STATE:
+		return set_state(device, message);
+	case MESSAGE_CHECK_STATE:
+		return (device->protocol_features & HAS_STATE) != 0 ? answer(device, message, 0) : NOT_AGREED;
 	default:
 		break;
 	}
@@ -198,6 +241,8 @@ static const char *obey(struct device *device, struct message *message, bool *an
 	case MESSAGE_SET_OWNER:
 	case MESSAGE_RESET_OWNER:
 		return NULL;
+	case MESSAGE_SET_LOG_DESCRIPTOR:
+		return device->is_saved ? NULL : NOT_AGREED;
 	case MESSAGE_SET_FEATURES:
 		return set_features(device, message->body.number);
 	case MESSAGE_SET_PROTOCOL_FEATURES:
@@ -217,7 +262,7 @@ static const char *obey(struct device *device, struct message *message, bool *an
 	case MESSAGE_SET_RING_ERROR:
 		return set_ring_descriptor(device, message);
 	default:
-		return "a message is of a kind that was not agreed on";
+		return NOT_AGREED;
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "vhost/memory.h"
 #include "vhost/ring.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ typedef uint32_t (*device_serve)(void *context, const struct chain *chain);
 struct device {
 	/* Connected to QEMU. */
 	int socket;
+	/* device.h */
+	bool is_saved;
 	device_serve serve;
 	void *context;
 

@@ -258,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.root = tree_open(),
 		.cache = mode % 3,
 		.announces_mounts = (mode & 4) != 0,
+		.is_below_overlay = (mode & 4) == 0,
 		.nobody = mode & 8 ? 0 : (uid_t)-1,
 		.nogroup = (gid_t)-1,
 		/* So few that they run out. */

@@ -2,7 +2,7 @@
  * What a QEMU and its guest tell the server of a root: messages with descriptors, and rings in memory that both share.
  *
  * What must hold: it ends, with an error or at the end of the messages; requests and the room for their replies lie in the
- * memory that is shared; no descriptor stays open.
+ * memory that is shared; no descriptor stays open; no request of a machine that is saved is served.
  */
 #include "vhost/device.h"
 
@@ -133,7 +133,7 @@ static void set_up(int socket, uint32_t size, bool events, int kick)
 	const int files[] = {memory_file, memory_file};
 
 	send_number(socket, 2, (UINT64_C(1) << 32) | (1U << 30) | (1U << 28) | (events ? 1U << 29 : 0), -1);
-	send_number(socket, 16, 8, -1);
+	send_number(socket, 16, 8 | (1U << 19), -1);
 	send_message(socket, 5, 1 | 8, &table, sizeof(table), sizeof(table), files, 2);
 	send_state(socket, 8, 1, size);
 	send_state(socket, 10, 1, 0);
@@ -199,8 +199,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	send_input(ends[0], &input, kick);
 	(void)shutdown(ends[0], SHUT_WR);
-	device_open(&device, ends[1], serve, &device);
+	const bool is_saved = (mode & 64) != 0;
+
+	served = 0;
+	device_open(&device, ends[1], is_saved, serve, &device);
 	(void)device_run(&device);
+	check(!is_saved || served == 0, "a machine that is saved gets no answer");
 	device_close(&device);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
