@@ -14,8 +14,10 @@ test('kernel versions sort in ascending order', () => {
     '6.12-rc10-amd64',
     '6.12-amd64',
     '6.12.9+deb13-amd64',
-    '6.12.118+deb13-amd64',
     '6.12.118+deb13-cloud-amd64',
+    '6.12.118+deb13-rt-amd64',
+    '6.12.118+deb13-amd64',
+    '6.12.119+deb13-cloud-amd64',
     '6.18.44-fc-v669',
     '10.0.1',
   ];
