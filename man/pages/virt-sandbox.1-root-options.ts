@@ -14,7 +14,7 @@ export const rootDetails = {
     value: 'KIND',
     complete: { words: ['auto', '9p', 'virtiofs'] },
     text: [
-      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a server beside it). `auto`, the default, takes 9p where the kernel has it, else virtiofs; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option.',
+      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a server beside it). `auto`, the default, takes virtiofs where kernel and host have it, since programs start and read faster, else 9p; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option.',
     ],
   },
   'root-cache': {

@@ -23,7 +23,7 @@ export const options = {
   'root-fs': {
     type: 'string',
     requiresArg: true,
-    describe: 'what serves the root: 9p, virtiofs, or auto: 9p where the kernel has it [auto]',
+    describe: 'what serves the root: 9p, virtiofs, or auto: virtiofs where it can be had [auto]',
   },
   'root-cache': {
     type: 'string',

@@ -36,6 +36,8 @@ export interface MachineOptions {
   /** Passed to QEMU as they are. */
   readonly qemuArguments: readonly string[];
   readonly shares: readonly Share[];
+  /** QEMU's arguments define the memory. */
+  readonly ownMemory?: boolean;
   /** Shares of a restored machine that it did not have when it was saved. The guest must rescan the bus for them. */
   readonly lateShares?: readonly Share[];
   /** `disk` elements from disks.ts; addresses are added here. */
@@ -74,9 +76,10 @@ export function machineXml(options: MachineOptions): string {
       name: options.name,
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
-      memoryBacking: options.lateShares
-        ? memoryBacking(options.lateShares, { own: true })
-        : memoryBacking(options.shares, { hugePages: options.hugePages }),
+      memoryBacking: memoryBacking([...options.shares, ...(options.lateShares ?? [])], {
+        own: options.ownMemory,
+        hugePages: options.hugePages,
+      }),
       vcpu: options.vcpus,
       iothreads: options.ioThreads,
       ...options.tuned,

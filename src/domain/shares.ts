@@ -67,7 +67,7 @@ export function shareElement(share: Share): Element {
  */
 export function memoryBacking(
   shares: readonly Share[],
-  { own = false, hugePages }: { readonly own?: boolean; readonly hugePages?: number | undefined } = {},
+  { own = false, hugePages }: { readonly own?: boolean | undefined; readonly hugePages?: number | undefined } = {},
 ): Element | undefined {
   const isShared = shares.some(isVirtiofs);
   if (!isShared && hugePages === undefined) return undefined;

@@ -37,15 +37,25 @@ export function isQemuGone({ code, message }: SandboxError): boolean {
 }
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
+/** What libvirt says of a QEMU that ended and said nothing. */
+const SILENT_QEMU = /Child process \([\s\S]*\/qemu-[\s\S]*\) unexpected exit status 1$/;
+
 const rules: readonly Rule[] = [
   // What the host lacks comes first: it is the reason of any other failure.
   {
     // root-view has the same error of a kernel that allows no more user namespaces or mounts, except where it makes a
-    // directory. The last two give no reason here. Such small files fail for lack of space only.
+    // directory, or the files of a server. The last two give no reason here. Such small files fail for lack of space only.
     pattern:
-      /^(?!root-view: (?!cannot make ))[\s\S]*(?:No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$)/,
+      /^(?!root-view: (?!cannot (?:make|serve) ))[\s\S]*(?:No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$)/,
     code: 'disk-full',
     remedy: 'free some space there: sandboxes keep sockets and logs in /run, or in your home and /run/user',
+  },
+  {
+    // What QEMU says goes to a file of libvirt's, which has nothing where there is no space for it.
+    pattern: SILENT_QEMU,
+    code: 'disk-full',
+    remedy: 'free some space in /run, or in your home and /run/user, where sandboxes keep sockets and logs',
+    message: (name) => `QEMU of domain ${name} ended at once, and what it said could not be written down`,
   },
   {
     pattern: /Too many open files/,

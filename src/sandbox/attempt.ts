@@ -20,6 +20,7 @@ import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/
 import { makeRootServer } from './devices/root-server.js';
 import { viewPoint } from './devices/root-view.js';
 import { makeShellDirectory } from './devices/shell.js';
+import { sharesMemory } from './devices/slots.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import { partsOfDomain, rootShareOf } from './domain-parts.js';
 import { failureReason } from './failure-reason.js';
@@ -42,6 +43,7 @@ import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
 import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
+import { asUnserved } from './unserved-root.js';
 import { commandBefore, warnIfAllIsSeen } from './view-of-root.js';
 
 /** One attempt: a domain that boots, or that is restored from a snapshot. */
@@ -64,6 +66,8 @@ export class Attempt {
   #emulator: Emulator | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
+  /** The guest was sent an operation, so the command may have run. */
+  #hasBegun = false;
   /** The application runs. */
   #isRunning = false;
 
@@ -82,7 +86,7 @@ export class Attempt {
     this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
   }
 
-  /** @throws {SandboxError} whatever failed; nothing is left then */
+  /** @throws {SandboxError} whatever failed, `UnservedRoot` if it was the root's server; nothing is left then */
   async start(): Promise<Launched> {
     const { name } = this.#prepared;
     try {
@@ -121,8 +125,9 @@ export class Attempt {
     } catch (error) {
       this.#shares.end();
       const restoring = this.#isLoaded ? undefined : this.#snapshot;
-      const reached = { run: this.#run, guest: this.#guest, restoring, isRunning: this.#isRunning };
-      const reason = await failureReason(error, this.#config, this.#prepared, reached);
+      const [hasBegun, isRunning] = [this.#hasBegun, this.#isRunning];
+      const reached = { run: this.#run, guest: this.#guest, restoring, hasBegun, isRunning };
+      const reason = asUnserved(await failureReason(error, this.#config, this.#prepared, reached), hasBegun);
       // Why it failed counts more than what cannot be removed.
       const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       await ending.finally(async () => {
@@ -227,7 +232,7 @@ export class Attempt {
 
   async #restore(snapshot: SnapshotChoice, transports: Transports, xml: string): Promise<Channel> {
     const run = this.#run;
-    const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
+    const sharing = sharesMemory(snapshot.slotted) ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
     const loading = loadMachine(transports.monitor, snapshot, sharing);
     loading.catch(() => {});
     const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
@@ -265,6 +270,7 @@ export class Attempt {
   /** From a guest that answers to a running application whose network is served. */
   async #setUp(channel: Channel): Promise<void> {
     this.#checkWall();
+    this.#hasBegun = true;
     const running = Promise.race([this.#setUpGuest(channel), this.#shares.failed]);
     if (this.#network === undefined) return running;
     const { connected, failed } = this.#network;

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { detachSlots } from '../../init/common/slots.js';
@@ -11,6 +10,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { type Emulator, machineXml } from '../domain/machine.js';
 import { monitorArguments } from '../domain/monitor.js';
 import { ownerLabel } from '../domain/security.js';
+import { isVirtiofs, type Share } from '../domain/shares.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
 import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
 import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/record.js';
@@ -18,25 +18,30 @@ import { imageRef } from '../image/store/open.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { profileCalled } from '../profile/load.js';
 import { Channel } from '../protocol/channel.js';
-import { OperationError } from '../protocol/operations.js';
 import type { GuestReady } from '../protocol/ready.js';
 import { messageOf, SandboxError } from '../util/errors.js';
-import { findInPath } from '../util/programs.js';
 import { confineQemu, gapsOfWall, type Rule } from './devices/qemu-wall.js';
+import { makeRootServer, savedRoot, serverError, withSockets } from './devices/root-server.js';
+import { isRoot } from './devices/shares.js';
 import { allSlots } from './devices/slots.js';
+import { rootShareOf } from './domain-parts.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
 import { snapshotHost } from './snapshot/host.js';
 import { hostNeeds } from './snapshot/host-needs.js';
+import { clearMemory, dropZeros } from './snapshot/lean-memory.js';
 import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } from './snapshot/machine.js';
 import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
 import { DomainRun } from './start/domain-run.js';
 import { type BootFiles, copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
+import { ShareWatch, watchedShares } from './start/share-watch.js';
 import type { Transports } from './start/transports.js';
 import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { StateDirectory } from './state/state-directory.js';
 import type { LaunchOptions } from './types.js';
+import { asUnserved, withOtherRoot } from './unserved-root.js';
+import { commandBefore } from './view-of-root.js';
 
 /**
  * Bakes a snapshot of a machine like that of `config`, with slots for the devices of sandboxes. It replaces an older
@@ -45,23 +50,38 @@ import type { LaunchOptions } from './types.js';
  */
 export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
   // A snapshot has slots instead of the sandbox's devices.
-  const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
-  const prepared = await prepare({ ...machine, boot: 'cold' }, options);
+  const name = `bake-${randomBytes(4).toString('hex')}`;
+  const machine: SandboxConfig = { ...config, name, mounts: [], disks: [], networks: [], boot: 'cold' };
+  const prepared = await prepare(machine, options);
   try {
     if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
-    const { acceleration, fallback, profile } = prepared;
-    if (fallback !== undefined) options.onFallback?.(fallback);
-    const { sets } = prepared.image.manifest;
-    const { memory, vcpus } = config;
-    const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, sets };
-    const called = profileCalled(options.profile ?? config.profile);
-    const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
-    return await publishSnapshot(directoryFor(config, prepared, options), (made) => baker.save(made), options.signal);
+    if (prepared.fallback !== undefined) options.onFallback?.(prepared.fallback);
+    return await bakePrepared(machine, prepared, slots, options).catch(async (error: unknown) => {
+      const instead = await withOtherRoot(prepared, error, options);
+      if (instead === undefined) throw error;
+      return bakePrepared(machine, instead, slots, options);
+    });
   } catch (error) {
     throw options.signal?.aborted ? abortedError(error) : error;
   } finally {
     await prepared.connection.close();
   }
+}
+
+async function bakePrepared(
+  machine: SandboxConfig,
+  prepared: PreparedMachine,
+  slots: Slots,
+  options: LaunchOptions,
+): Promise<Snapshot> {
+  const { acceleration, profile } = prepared;
+  const { sets } = prepared.image.manifest;
+  const { memory, vcpus } = machine;
+  const root = rootShareOf(prepared)?.transport === 'virtiofs' ? 'virtiofs' : undefined;
+  const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, root, sets };
+  const called = profileCalled(options.profile ?? machine.profile);
+  const baker = new Baker(machine, withSavedRoot(prepared), shape, called, options);
+  return publishSnapshot(directoryFor(machine, prepared, options), (made) => baker.save(made), options.signal);
 }
 
 /** Where the snapshot is kept: with its boot image. A named directory stays outside the store, which has a copy. */
@@ -70,8 +90,13 @@ function directoryFor({ image }: SandboxConfig, prepared: PreparedMachine, optio
   return named === undefined ? prepared.image.directory : imageRef(named).directory;
 }
 
-/** How much free memory to clear: more than a boot frees. A larger value gains nothing. */
-const CLEARED_MEBIBYTES = 16;
+/** The same machine, with the root of one that is saved. */
+function withSavedRoot(prepared: PreparedMachine): PreparedMachine {
+  const shares = prepared.devices.shares.map((share) =>
+    isRoot(share) && isVirtiofs(share) ? savedRoot(share) : share,
+  );
+  return { ...prepared, devices: { ...prepared.devices, shares } };
+}
 
 interface BakedMachine {
   readonly name: string;
@@ -86,23 +111,26 @@ interface BakedMachine {
 }
 
 class Baker {
+  readonly #config: SandboxConfig;
   readonly #prepared: PreparedMachine;
+  /** What serves the root over virtiofs, if that is of the machine. */
+  readonly #root: Share | undefined;
   readonly #shape: SnapshotShape;
   readonly #profile: string;
-  readonly #bootTimeout: number;
   readonly #options: LaunchOptions;
 
   constructor(
+    config: SandboxConfig,
     prepared: PreparedMachine,
     shape: SnapshotShape,
     profile: string,
-    bootTimeout: number,
     options: LaunchOptions,
   ) {
+    this.#config = config;
     this.#prepared = prepared;
+    this.#root = shape.root && rootShareOf(prepared);
     this.#shape = shape;
     this.#profile = profile;
-    this.#bootTimeout = bootTimeout;
     this.#options = options;
   }
 
@@ -132,6 +160,7 @@ class Baker {
       vcpus,
       acceleration,
       slots,
+      root: this.#shape.root,
       machine: machineSignature(this.#shape),
       kernelArguments: savedCommandLine(this.#shape),
       profile: this.#profile,
@@ -185,34 +214,46 @@ class Baker {
     directory: string,
     use: (transports: Transports, channel: Promise<Duplex>) => Promise<T>,
   ): Promise<T> {
-    const { connection, acceleration } = this.#prepared;
-    const name = `bake-${randomBytes(4).toString('hex')}`;
+    const { name, connection, acceleration } = this.#prepared;
     const { signal, onConsole } = this.#options;
-    const run = new DomainRun({ connection, name, timeout: this.#bootTimeout, signal, onConsole });
+    const run = new DomainRun({ connection, name, timeout: this.#config.bootTimeout, signal, onConsole });
+    const shares = new ShareWatch(watchedShares({ shares: this.#root ? [this.#root] : [], mounts: [] }));
     let failed = true;
     try {
       const state = run.claim();
       const user = qemuUser(state.path, connection.kind, { acceleration, isShared: false });
       await this.#makeFiles(directory, user);
+      makeRootServer(this.#root, state.path);
       const transports = await run.open({ monitored: true, owner: user?.uid });
       const given = isKernelGivenAway(connection.kind, user);
       const files = given ? await copyBootFiles(this.#prepared.image, state) : this.#prepared.image;
       const wall = { stateDirectory: state.path, rules: () => this.#rules(files, directory) };
       const emulator = confineQemu({ ...this.#prepared, disks: [] }, wall, this.#options);
-      run.start(this.#xml({ name, state, files, empty, directory, user, emulator }));
-      await run.within(run.domain, 'asking libvirt to start the domain');
-      const work = use(transports, transports.channel(run.domain));
+      const xml = this.#xml({ name, state, files, empty, directory, user, emulator });
+      const before = this.#commandBefore(state, user);
+      run.start(xml, before === undefined ? {} : { before });
+      shares.begin(await run.within(run.domain, 'asking libvirt to start the domain'));
+      const work = Promise.race([use(transports, transports.channel(run.domain)), shares.failed]);
       const result = await run.within(work, 'the machine running, its init not answering');
       const gaps = emulator && gapsOfWall(state.path);
       if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
       failed = false;
       return result;
     } catch (error) {
-      throw await run.reasonFor(error);
+      const reason = serverError(this.#root, [], error, this.#config.rootFs) ?? (await run.reasonFor(error));
+      // It is sent no command.
+      throw asUnserved(reason, false);
     } finally {
+      shares.end();
       run.release();
       await run.end({ force: !failed });
     }
+  }
+
+  /** The command that starts what serves the root. The guest mounts nothing before it is saved. */
+  #commandBefore({ sockets }: StateDirectory, user: QemuUser | undefined): string[] | undefined {
+    const { name } = this.#prepared;
+    return this.#root && commandBefore(this.#config, this.#prepared, { name, sockets, disks: [], client: user?.uid });
   }
 
   /** It writes to two files only, and serves the empty directory. */
@@ -224,7 +265,8 @@ class Baker {
   }
 
   #xml({ name, state, files: { kernel, initrd }, empty, directory, user, emulator }: BakedMachine): string {
-    const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+    const [root] = withSockets(this.#root === undefined ? [] : [this.#root], state.sockets);
+    const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined }, root);
     const saving = [
       ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
       ...monitorArguments(state.channelSocket),
@@ -233,24 +275,6 @@ class Baker {
     const qemuArguments = [...base.qemuArguments, ...saving];
     return machineXml({ ...base, kernel, initrd, securityLabels, qemuArguments, emulator });
   }
-}
-
-/** Clears free memory, which would be saved too: a boot leaves 6 to 8 MB of data in it. Skipped if memory is scarce. */
-async function clearMemory(channel: Channel): Promise<void> {
-  try {
-    await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
-  } catch (error) {
-    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENOMEM) throw error;
-  }
-}
-
-/** Punches holes for zero pages, so they take no space on the disk. */
-async function dropZeros(path: string): Promise<void> {
-  const program = findInPath('fallocate');
-  if (program === undefined) return;
-  const { execa } = await import('execa');
-  // Some file systems cannot do it. They keep the zeros.
-  await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
 }
 
 function abortedError(cause: unknown): SandboxError {

@@ -20,6 +20,8 @@ export interface Reached {
   readonly guest: GuestConfig;
   /** The snapshot that is being loaded. */
   readonly restoring: SnapshotChoice | undefined;
+  /** The guest was sent an operation. */
+  readonly hasBegun: boolean;
   /** The application runs. */
   readonly isRunning: boolean;
 }
@@ -29,9 +31,12 @@ export async function failureReason(
   error: unknown,
   config: SandboxConfig,
   prepared: Prepared,
-  { run, guest, restoring, isRunning }: Reached,
+  { run, guest, restoring, hasBegun, isRunning }: Reached,
 ): Promise<unknown> {
-  const ofServer = serverError(rootShareOf(prepared), prepared.devices.shares, error, config.rootFs);
+  // What a guest says is no word of the server.
+  const ofServer = hasBegun
+    ? undefined
+    : serverError(rootShareOf(prepared), prepared.devices.shares, error, config.rootFs);
   if (ofServer !== undefined) return ofServer;
   // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
   const ofQemu = error instanceof SandboxError && prepared.platform === 'machine' && isQemuGone(error);

@@ -15,6 +15,7 @@ import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
+import { withOtherRoot } from './unserved-root.js';
 
 const noBarrier = () =>
   "a privileged container is no barrier: root inside is root of the host's kernel; " +
@@ -32,10 +33,24 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     const { platform, connection, devices } = prepared;
     if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);
     if (prepared.platform === 'machine' && prepared.fallback) options.onFallback?.(prepared.fallback);
-    return await launchWarmOrCold(config, prepared, options);
+    return await launchServed(config, prepared, options);
   } catch (error) {
     await prepared.connection.close();
     throw error;
+  }
+}
+
+/** Where the root cannot be served as it was to be, nothing has been executed, so it is served otherwise. */
+async function launchServed(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+  if (prepared.platform === 'container') return launchWarmOrCold(config, prepared, options);
+  try {
+    return await launchWarmOrCold(config, prepared, options);
+  } catch (error) {
+    const instead = await withOtherRoot(prepared, error, options);
+    if (instead === undefined) throw error;
+    const { waits = false, fallback } = prepared;
+    if (instead.fallback !== undefined && fallback === undefined) options.onFallback?.(instead.fallback);
+    return launchWarmOrCold(config, { ...instead, waits }, options);
   }
 }
 

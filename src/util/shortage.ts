@@ -15,7 +15,7 @@ const CODES: Readonly<Record<string, Shortage>> = {
 const TEXTS: readonly (readonly [RegExp, Shortage])[] = [
   [/Too many open files/, 'files'],
   [
-    /No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$/,
+    /No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$|what it said could not be written down/,
     'space',
   ],
   [/Cannot allocate memory|cannot set up guest memory/, 'memory'],

@@ -31,6 +31,8 @@ function unlessUnlabelled(): string | false {
 }
 
 const onEmbedded = ['-c', embedded.uri];
+/** With modules, which virtiofs need not have. */
+const over9p = [...onEmbedded, '--root-fs', '9p'];
 
 describe('bad arguments', { concurrency: 2 }, () => {
   const bad = (name: string, args: readonly string[], ...patterns: readonly RegExp[]) =>
@@ -128,7 +130,7 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     const tree = copyTree(version, join(directory, version));
     const text = readFileSync(join(tree, 'modules.dep'), 'utf8');
     writeFileSync(join(tree, 'modules.dep'), text.replaceAll('fs/9p/9p.ko', 'fs/9p/gone/9p.ko'));
-    return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/gone\/9p\.ko/]);
+    return fails([...over9p, '--kernpath', image, '--kmodpath', directory], [/gone\/9p\.ko/]);
   });
 
   it('a truncated module', (t) => {
@@ -137,7 +139,7 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     const [file = ''] = /kernel\/fs\/9p\/9p\.ko[^:\s]*/.exec(readFileSync(join(tree, 'modules.dep'), 'utf8')) ?? [];
     const path = join(tree, file);
     writeFileSync(path, readFileSync(path).subarray(0, 5000));
-    return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/9p\.ko/]);
+    return fails([...over9p, '--kernpath', image, '--kmodpath', directory], [/9p\.ko/]);
   });
 });
 
@@ -200,7 +202,8 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
         `mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ${options},mode=755 none /run/libvirt-sandbox`,
       );
       // A snapshot is as good as it was: to bake it again would not help.
-      const full = /(?:ENOSPC|No space left on device|write (?:pid|master key) file).*; free (?:some )?space/;
+      const full =
+        /(?:ENOSPC|No space left on device|write (?:pid|master key) file|could not be written down).*; free (?:some )?space/;
       const says = [full, /^(?:(?!bake).)*$/];
       const warm = sharedSnapshot() === undefined ? 'auto' : 'warm';
       for (const boot of ['cold', warm]) await fails([...onEmbedded, '--boot', boot], says, { through });

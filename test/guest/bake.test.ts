@@ -134,6 +134,10 @@ describe('an image that does not serve', { skip }, () => {
     );
     // What serves the root is no matter to others.
     assertRun(await run(['--image', 'virtiofs'], 'true'), 0, '');
+    await bakeJson<Created>(cache, ['create', '--name', '9p', '--for', '--root-fs 9p']);
+    const { code, stderr } = await run(['-v', '--image', '9p'], 'true');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^virt-sandbox: root: over 9p, because boot image 9p was baked without root-virtiofs/m);
   });
 
   it('is refused when it does not exist, is no image, or has another kernel', async () => {

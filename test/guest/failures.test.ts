@@ -33,7 +33,11 @@ for (const way of [embedded, system]) {
     it("a machine that QEMU cannot create, with QEMU's reason", async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '100000000', '--', 'true']);
-      assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
+      assertFailure(
+        result,
+        /did not start domain .*: .*(?:cannot set up guest memory|unable to map backing store for guest RAM)/,
+        /--memory/,
+      );
       await assertNothingLeft(name, exceptLogs(way.where));
     });
 
@@ -76,10 +80,17 @@ describe('a QEMU that ends before libvirt has reached its monitor', { skip: embe
       // libvirt starts another QEMU to find out what QEMU can do, and connects to that and kills it. It knows it after a
       // first start, if it runs on the same processor: on some hosts CPUID differs from one to the next.
       const through = ['taskset', '--cpu-list', '0'];
-      assertFailure(await runSandbox(args, { env: { XDG_CACHE_HOME: cache }, through }), /cannot set up guest memory/);
+      assertFailure(
+        await runSandbox(args, { env: { XDG_CACHE_HOME: cache }, through }),
+        /(?:cannot set up guest memory|unable to map backing store for guest RAM)/,
+      );
       const running = startSandbox(args, { env, through });
       await goOnWithoutQemu(name, trace, running);
-      assertFailure(await running.result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
+      assertFailure(
+        await running.result,
+        /did not start domain .*: .*(?:cannot set up guest memory|unable to map backing store for guest RAM)/,
+        /--memory/,
+      );
       const traced = await readFile(trace, 'utf8');
       assert.match(traced, /monitor\.sock.*ECONNREFUSED/);
       assert.match(traced, /kill\(\d+, 0\) += 0 \(INJECTED\)/);
@@ -193,10 +204,9 @@ describe('a kernel without 9p', { skip: embedded.skip || unlessLackingKernel }, 
     if (servingKernel !== undefined) assert.ok(line.includes(servingKernel), line);
   });
 
-  it('is passed over by default', async () => {
+  it('is not what is taken by default', async () => {
     const { code, out, stderr } = await runSandbox(['-v', '-c', embedded.uri, '--', 'uname', '-r']);
     assert.equal(code, 0, stderr);
     assert.equal(out, `${servingKernel}\n`);
-    assert.ok(stderr.includes(`kernel ${lackingKernel} has no 9p file system`), stderr);
   });
 });

@@ -39,7 +39,7 @@ describe('inside, as root', { skip: embedded.skip }, () => {
   });
 
   it('cannot make the root writable', () => {
-    assert.match(found['rootOptions'] ?? '', / \/ 9p ro[, ]/);
+    assert.match(found['rootOptions'] ?? '', / \/ virtiofs ro[, ]/);
     assert.doesNotMatch(found['remount'] ?? '', /remounted/);
   });
 

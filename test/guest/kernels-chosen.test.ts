@@ -24,7 +24,17 @@ describe('a kernel chosen', { skip: embedded.skip || unlessServingKernel, concur
     const kernel = join(directory, 'kernel');
     copyFileSync(`/boot/vmlinuz-${version}`, kernel);
     copyTree(version, join(directory, 'modules', version));
-    const args = ['-c', embedded.uri, '--kernpath', kernel, '--kmodpath', join(directory, 'modules')];
+    // With modules, which virtiofs need not have.
+    const args = [
+      '-c',
+      embedded.uri,
+      '--root-fs',
+      '9p',
+      '--kernpath',
+      kernel,
+      '--kmodpath',
+      join(directory, 'modules'),
+    ];
     const found = await ask(args, facts);
     assert.equal(found.version, version);
     assert.match(found.modules, /^\w+/);

@@ -28,14 +28,16 @@ function changed(t: TestContext, change: object): string {
 
 async function taintUnder(profile: string, ...options: readonly string[]): Promise<number> {
   const facts = { taint: 'cat /proc/sys/kernel/tainted', modules: 'grep -c ^9pnet_virtio /proc/modules' };
-  const { taint, modules } = await ask(['-c', embedded.uri, '--profile', profile, ...options], facts);
+  const { taint, modules } = await ask(
+    ['-c', embedded.uri, '--root-fs', '9p', '--profile', profile, ...options],
+    facts,
+  );
   assert.equal(modules, '1');
   return Number(taint);
 }
 
 describe('signatures of modules', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
   it('are not checked when the profile says so, and no module is forced', async (t) => {
-    // As the default has it, so that a snapshot may serve.
     const taint = await taintUnder(changed(t, { moduleSignatures: 'unchecked' }));
     assert.equal(taint & UNSIGNED_MODULE, UNSIGNED_MODULE);
     assert.equal(taint & FORCED_MODULE, 0);

@@ -38,7 +38,7 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     assert.equal(found.names.split('\n').join(' '), 'bin dev lib proc sys tmp');
     assert.equal(found.program, 'hello from musl');
     assert.equal(found.libc, '0');
-    assert.equal(found.root, '9p');
+    assert.equal(found.root, 'virtiofs');
     assert.match(found.write, /Read-only file system/);
     assert.equal(found.tmp, 'x');
     assert.equal(found.parent, 'init');

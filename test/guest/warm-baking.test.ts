@@ -209,13 +209,12 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
   it('is like no baking when QEMU cannot open the snapshot: sandboxes boot cold', async () => {
     const start = (...options: readonly string[]) =>
       runSandbox(['-c', embedded.uri, ...ACCEL, ...options, '--', 'echo', 'once'], store);
-    const { gid } = statSync(join(snapshot, 'memory'));
-    chownSync(join(snapshot, 'memory'), 0, 0);
+    const { gid } = statSync(join(snapshot, 'state'));
+    chownSync(join(snapshot, 'state'), 0, 0);
     const { code, out, stderr } = await start('-v');
     assert.deepEqual({ code, out }, { code: 0, out: 'once\n' }, stderr);
     assert.match(stderr, /^virt-sandbox: boot: cold, because the snapshot \S+ cannot be started from/m);
-    chownSync(join(snapshot, 'memory'), 0, gid);
-    chownSync(join(snapshot, 'state'), 0, 0);
     assertFailure(await start('--boot', 'warm'), /the snapshot \S+ cannot be started from/);
+    chownSync(join(snapshot, 'state'), 0, gid);
   });
 });

@@ -12,8 +12,8 @@ import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { recordOf } from '../helpers/snapshots.js';
-import { USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
+import { bakeSnapshot, privateStore, recordOf } from '../helpers/snapshots.js';
+import { USUAL, USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
 const WARM = [...ACCEL, '--boot', 'warm'];
 
@@ -63,7 +63,8 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
           refused: "touch: cannot touch '/srv/x': Read-only file system",
           fresh: 'x',
           large: `0\n${16 << 20}`,
-          devices: '3',
+          // With that of the root.
+          devices: '4',
         });
         // Its host name has no comma.
         assert.equal(readFileSync(join(directory, 'rw/file'), 'utf8'), `${name.replace(',', '-')}\n`);
@@ -75,6 +76,14 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
       }
     });
   }
+});
+
+describe('shares of a snapshot for a root over 9p, as root', { skip: unlessServed }, () => {
+  const { env, remove } = privateStore();
+  before(async () => {
+    await bakeSnapshot(['-c', embedded.uri, ...USUAL], { env }, ['--root-fs', '9p']);
+  });
+  after(remove);
 
   it('may be the root, and need no slots', async () => {
     const targets = ['/mnt', '/srv', '/opt', '/media', '/home'];

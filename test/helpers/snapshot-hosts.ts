@@ -132,7 +132,7 @@ export class SnapshotHost {
       config,
       profile,
       devices,
-      needs: { slots: neededSlots(devices), sets: SETS, late: 0 },
+      needs: { slots: neededSlots(devices), sets: SETS, virtiofsRoot: false, late: 0 },
       images: new BootImages(config, profile, {}, false),
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
       kind: 'session',

@@ -31,10 +31,23 @@ export interface Baked {
   readonly slots: unknown;
 }
 
-/** Runs `virt-sandbox-bake create --warm ARGS`. */
-export async function bakeSnapshot(args: readonly string[], options: RunOptions): Promise<Baked> {
+/** Runs `virt-sandbox-bake create --warm ARGS` for a sandbox with the options `of`. */
+export async function bakeSnapshot(
+  args: readonly string[],
+  options: RunOptions,
+  of: readonly string[] = [],
+): Promise<Baked> {
   const program = `${options.program ?? PROGRAM}-bake`;
-  const words = [...(options.through ?? []), program, 'create', '--warm', '--json', '--for', ACCEL.join(' '), ...args];
+  const words = [
+    ...(options.through ?? []),
+    program,
+    'create',
+    '--warm',
+    '--json',
+    '--for',
+    [...ACCEL, ...of].join(' '),
+    ...args,
+  ];
   const { stdout } = await promisify(execFile)(words[0] ?? '', words.slice(1), {
     env: environment(options.env),
     cwd: options.cwd,

@@ -39,7 +39,8 @@ const looks = (home: string) => ({
   home: 'grep -rs SECRET ~',
   process: `for root in /proc/1/root /proc/self/root /proc/self/cwd; do grep -rs SECRET $root${home}; done`,
   unmounted: `umount -l ${home}; umount -l ~; grep -rs SECRET ${home} ~; ls -A ${home}`,
-  share: `mkdir -p /tmp/9; mount -t 9p -o trans=virtio,version=9p2000.L sandbox:root /tmp/9; grep -rs SECRET /tmp/9${home}`,
+  // Over whatever it has its root.
+  share: `mkdir -p /tmp/9; mount -t virtiofs sandbox:rootfs /tmp/9 || mount -t 9p -o trans=virtio,version=9p2000.L sandbox:root /tmp/9; ls /tmp/9/etc/hostname; grep -rs SECRET /tmp/9${home}`,
   bound: `mkdir -p /tmp/b; mount --bind / /tmp/b; grep -rs SECRET /tmp/b${home}`,
   link: `ln -s ${home} /tmp/l; grep -rs SECRET /tmp/l/ /tmp/l/own/deep`,
   elsewhere: `grep -rs SECRET ${dirname(home)}`,

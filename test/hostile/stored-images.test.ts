@@ -28,6 +28,9 @@ const UID = 65_534;
 const GENUINE = '#1 SMP PREEMPT_DYNAMIC Debian';
 const CHANGED = '#1 SMP PREEMPT_DYNAMIC Attack';
 
+/** So the image that has a name is the one that a sandbox without a name for it has, too. */
+const OVER_9P = ['--root-fs', '9p'];
+
 /** Opens its argument for writing, says so, and writes a text at an offset for each line `OFFSET TEXT`. */
 const WRITER = `
 const fs = require('fs');
@@ -45,7 +48,7 @@ describe("a user that once had a file of root's store", { skip: embedded.skip ||
   const offsets: number[] = [];
   before(async () => {
     cache = makeCache();
-    image = (await bakeJson<{ image: string }>(cache, ['create', '--name', 'web'])).image;
+    image = (await bakeJson<{ image: string }>(cache, ['create', '--name', 'web', '--for', OVER_9P.join(' ')])).image;
     const kernel = readFileSync(join(image, 'vmlinux'));
     for (let at = kernel.indexOf(GENUINE); at >= 0; at = kernel.indexOf(GENUINE, at + 1)) offsets.push(at);
     assert.ok(offsets.length > 0);
@@ -75,7 +78,7 @@ describe("a user that once had a file of root's store", { skip: embedded.skip ||
   }
 
   const start = (...options: readonly string[]) =>
-    runSandbox(['-c', embedded.uri, ...ACCEL, '--boot', 'cold', ...options, '--', 'uname', '-v'], {
+    runSandbox(['-c', embedded.uri, ...ACCEL, ...OVER_9P, '--boot', 'cold', ...options, '--', 'uname', '-v'], {
       env: { XDG_CACHE_HOME: cache },
     });
 
@@ -119,10 +122,13 @@ describe("a user that once had a file of root's store", { skip: embedded.skip ||
   it('reads nothing when nothing has changed', { skip: unlessProgram('strace') }, async () => {
     assert.equal((await start('--dry-run')).code, 0);
     const trace = join(cache, 'trace');
-    const result = await runSandbox(['-c', embedded.uri, ...ACCEL, '--boot', 'cold', '--dry-run', '--', 'true'], {
-      env: { XDG_CACHE_HOME: cache },
-      through: ['strace', '-f', '-e', 'trace=openat,open', '-o', trace],
-    });
+    const result = await runSandbox(
+      ['-c', embedded.uri, ...ACCEL, ...OVER_9P, '--boot', 'cold', '--dry-run', '--', 'true'],
+      {
+        env: { XDG_CACHE_HOME: cache },
+        through: ['strace', '-f', '-e', 'trace=openat,open', '-o', trace],
+      },
+    );
     assert.equal(result.code, 0, result.stderr);
     const opened = readFileSync(trace, 'utf8')
       .split('\n')

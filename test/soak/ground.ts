@@ -63,7 +63,7 @@ export class Ground {
   }
 
   /**
-   * Makes the directories and the user, and bakes a snapshot for root and one for the user.
+   * Makes the directories and the user, and bakes snapshots for root and for the user, with either root.
    * @param directory the caller removes it
    */
   static async make(directory: string, lxcScript: string, say: (text: string) => void): Promise<Ground> {
@@ -72,8 +72,8 @@ export class Ground {
     const ground = new Ground(directory, await OrdinaryUser.create(), lxcScript);
     for (const driver of ['embed', 'user-embed'] as const) {
       say(`baking a snapshot for ${driver === 'embed' ? 'root' : 'an ordinary user'}`);
-      const served = driver === 'embed' ? [] : ['--with', 'root-virtiofs'];
-      await ground.bake(ground.optionsOf(driver), 'create', '--warm', '--slots', SLOTS, ...served);
+      for (const root of ['9p', 'virtiofs'])
+        await ground.bake(ground.optionsOf(driver), 'create', '--warm', '--slots', SLOTS, '--for', `--root-fs ${root}`);
     }
     return ground;
   }

@@ -59,7 +59,7 @@ export function argumentsOf(
   const machine = driver === 'lxc' ? [] : ['--boot', boot === 'warm' ? 'auto' : 'cold'];
   return [
     ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(bootTimeout), ...machine],
-    ...(virtiofs === true ? ['--root-fs', 'virtiofs'] : []),
+    ...(driver === 'lxc' ? [] : ['--root-fs', virtiofs === true ? 'virtiofs' : '9p']),
     ...(overlay ? ['--overlay'] : []),
     ...(share ? ['-m', `host-bind:/mnt=${ground.shareFor(driver)}`] : []),
     ...(home ? ['--home', ground.homeFor(driver)] : []),

@@ -64,7 +64,7 @@ export function planOf(seed: number): SignalPlan {
     network: isMachine && choices.chance(40),
     disk: isMachine && choices.chance(20),
     // Drawn apart: where it is false, a seed has the plan that it had before there was this.
-    virtiofs: isMachine && new Choices(seed + VIRTIOFS_SEED).chance(25),
+    virtiofs: isMachine && new Choices(seed + VIRTIOFS_SEED).chance(50),
     overlay: !isMachine && choices.chance(50),
   };
   const phase = choices.one(PHASES);

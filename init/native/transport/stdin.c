@@ -39,6 +39,7 @@ static struct input {
 
 /* Slots from here on were never used. */
 static int slots;
+
 int stdin_reserve(int slot)
 {
 	struct input *input = &inputs[slot];

@@ -18,6 +18,8 @@ export interface SnapshotResult {
   /** Bytes on the disk. */
   readonly warmSize: number;
   readonly slots: Slots;
+  /** What its root is served over. One over virtiofs serves no sandbox without. */
+  readonly rootFs: '9p' | 'virtiofs';
 }
 
 /**
@@ -44,7 +46,7 @@ export async function createSnapshot(
   const output = textOf(args, 'output');
   const warm =
     output === undefined ? baked.directory : join(absolutePath(output), relative(directory, baked.directory));
-  return { warm, warmSize: sizeOf(baked.directory), slots };
+  return { warm, warmSize: sizeOf(baked.directory), slots, rootFs: baked.record.root ?? '9p' };
 }
 
 /** The same failure, with the exit status of a program that the signal has ended. */

@@ -20,7 +20,10 @@ export async function create(args: BakeArguments): Promise<number> {
   try {
     const wanted = await readFor(args);
     if (!withSnapshot) {
-      const image = await createImage(imageOptions(args, wanted, wanted.sets, progress.show));
+      // An image that is named is used as it is, also where its root has to be served otherwise.
+      const isNamed = textOf(args, 'name') !== undefined || textOf(args, 'output') !== undefined;
+      const roots = isNamed && !wordsOf(args, 'with').some(namesRoot) ? wanted.otherRoots : [];
+      const image = await createImage(imageOptions(args, wanted, wanted.sets, progress.show, roots));
       progress.clear();
       await report(args, image);
       return 0;
@@ -83,17 +86,19 @@ async function createWithSnapshot(
       },
     });
   const sets = setsOfSlots(slots);
-  const forced = [
-    // The mount slots of a snapshot are 9p, and its root may be, whatever else it has.
-    ...(wanted.has9p || slots.mounts > 0 ? ['root-9p'] : []),
-    ...(wanted.sets.includes(VIRTIOFS_SET) || !wanted.has9p ? [VIRTIOFS_SET] : []),
-  ];
+  // The mount slots of a snapshot are 9p, and a sandbox of it may have its root over either, whatever else it has.
+  const forced = [...(wanted.has9p || slots.mounts > 0 ? ['root-9p'] : []), ...wanted.otherRoots];
   const image = await createWith(sets).catch((error: unknown) => {
     const isAbsent = error instanceof SandboxError && error.code === 'feature-absent';
     if (!isAbsent || !sets.includes(VIRTIOFS_SET)) throw error;
     return createWith(sets.filter((set) => set !== VIRTIOFS_SET));
   });
   return { image, snapshot };
+}
+
+/** Whether the sets of `--with` say what may serve the root. */
+function namesRoot(words: string): boolean {
+  return words.split(',').some((name) => name.startsWith('root-'));
 }
 
 async function report(args: BakeArguments, image: CreatedImage, snapshot?: SnapshotResult): Promise<void> {

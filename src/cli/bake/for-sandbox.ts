@@ -7,7 +7,7 @@ import { kindOf } from '../../libvirt/connect.js';
 import { embeddedModel } from '../../libvirt/driver-cleanup.js';
 import { loadProfile } from '../../profile/load.js';
 import { prepareDevices } from '../../sandbox/devices/devices.js';
-import { otherRoot, wantedRoot } from '../../sandbox/devices/root-transport.js';
+import { chooseRoot, type RootTransport } from '../../sandbox/devices/root-transport.js';
 import { neededSlots } from '../../sandbox/devices/slots.js';
 import { imageChoices } from '../../sandbox/image-choices.js';
 import { moduleSets } from '../../sandbox/prepare/module-sets.js';
@@ -23,8 +23,10 @@ export interface ForSandbox {
   /** Its options, with the profile that was chosen. */
   readonly request: Arguments;
   readonly kernel: KernelSelection;
-  /** The kernel has 9p, which the mount slots of a snapshot are. */
+  /** The kernel has 9p beside what serves the root. The mount slots of a snapshot are 9p. */
   readonly has9p: boolean;
+  /** Sets of what else could serve the root, which the options do not exclude and the kernel has. */
+  readonly otherRoots: readonly string[];
   readonly sets: readonly string[];
   readonly choices: ReturnType<typeof imageChoices>;
   /** The slots that a snapshot needs for it. */
@@ -54,16 +56,21 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const kind = connect === undefined ? 'embedded' : kindOf(connect);
   const kernel = kernelOf(args, config.kernel);
   const facts = { kind, model: kind === 'embedded' ? embeddedModel() : undefined };
-  const wanted = await wantedRoot(config, facts);
-  const has9p = await kernelServes({ kernel, sets: ['root-9p'] });
-  const lacksWanted = wanted === '9p' && !has9p;
-  const root = lacksWanted ? ((await otherRoot(config, facts)) ?? wanted) : wanted;
+  const { transport, other } = await chooseRoot(config, facts);
+  const serves = (...roots: readonly RootTransport[]) =>
+    kernelServes({ kernel, sets: roots.map((name) => `root-${name}`) });
+  const root = other !== undefined && !(await serves(transport)) ? other : transport;
+  const [has9p, hasVirtiofs] = [await serves(root, '9p'), await serves(root, 'virtiofs')];
   const devices = await prepareDevices(config, { name: config.name ?? '', kind, root });
   return {
     config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
     kernel,
     has9p,
+    otherRoots: [
+      ...(config.rootFs !== 'virtiofs' && has9p ? ['root-9p'] : []),
+      ...(config.rootFs !== '9p' && hasVirtiofs ? ['root-virtiofs'] : []),
+    ],
     sets: [...new Set([...moduleSets(devices), ...more])],
     choices: imageChoices(chosen),
     slots: neededSlots(devices),

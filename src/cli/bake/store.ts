@@ -1,9 +1,9 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and its images. */
 import { basename } from 'node:path';
-import { slotsText } from '../../config/parsers/slots.js';
 import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
 import { pruneImages } from '../../image/remove/prune.js';
 import { removeImage } from '../../image/remove/remove-images.js';
+import { placesText } from '../../image/snapshot/record.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
@@ -55,10 +55,10 @@ async function withStates<T extends SnapshotOwner & { readonly warm: readonly St
   return { ...image, warm };
 }
 
-/** What a sandbox must ask for to fit, then the size on disk: `512 MiB, mounts=4, 68.6 MB`. */
-function snapshotText({ memory, slots, size: bytes, ...state }: JudgedSnapshot): string {
+/** What a sandbox must ask for to fit, then the size on disk: `512 MiB, mounts=4, root over virtiofs, 68.6 MB`. */
+function snapshotText({ memory, slots, root, size: bytes, ...state }: JudgedSnapshot): string {
   const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
-  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
+  return `${mebibytes(memory)}, ${placesText({ slots, root })}, ${size(bytes)}${trouble}`;
 }
 
 function stateText(state: SnapshotState): string {
@@ -133,6 +133,7 @@ function snapshotRow({
   vcpus,
   acceleration,
   slots,
+  root,
   size: bytes,
   ...state
 }: JudgedSnapshot): string[] {
@@ -141,7 +142,7 @@ function snapshotRow({
     mebibytes(memory),
     String(vcpus),
     acceleration,
-    slotsText(slots),
+    placesText({ slots, root }),
     size(bytes),
     stateText(state),
   ];

@@ -39,13 +39,15 @@ async function kernelRelease(config: SandboxConfig): Promise<string> {
     const { imageRef, readImage } = await import('../../image/store/open.js');
     return (await readImage(imageRef(config.image))).kernel.version;
   }
-  const { kernelVersionFor } = await import('../../image/build/kernel-for-sets.js');
+  const { kernelServes, kernelVersionFor } = await import('../../image/build/kernel-for-sets.js');
+  const wanted = ['console', config.rootFs === '9p' ? 'root-9p' : 'root-virtiofs'];
   try {
-    const root = config.rootFs === 'virtiofs' ? 'root-virtiofs' : 'root-9p';
-    return await kernelVersionFor({ kernel: config.kernel, sets: ['console', root] });
+    const { kernel } = config;
+    const sets = config.rootFs !== 'auto' || (await kernelServes({ kernel, sets: wanted })) ? wanted : ['root-9p'];
+    return await kernelVersionFor({ kernel, sets });
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
-    // The file may be for another host. Without a usable kernel here, name the running one, as libvirt-sandbox does.
-    return release();
   }
+  // The file may be for another host. Without a usable kernel here, name the running one, as libvirt-sandbox does.
+  return release();
 }

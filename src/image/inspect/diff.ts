@@ -1,12 +1,11 @@
 /** Differences between two images, or between two initrds. */
 
 import { MIB } from '../../config/parsers/size.js';
-import { slotsText } from '../../config/parsers/slots.js';
 import { moduleVersions } from '../../kmods/modinfo.js';
 import { printable } from '../archive/newc.js';
 import { type FinalEntry, finalEntries } from '../archive/read.js';
 import { type Manifest, sha256 } from '../manifest.js';
-import type { SnapshotRecord } from '../snapshot/record.js';
+import { placesText, type SnapshotRecord } from '../snapshot/record.js';
 import type { Initrd } from './source.js';
 
 /** One difference. */
@@ -84,8 +83,8 @@ function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotR
 }
 
 /** The kind of sandbox that a snapshot serves. */
-function shapeOf({ memory, vcpus, acceleration, slots }: SnapshotRecord): string {
-  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsText(slots)}`;
+function shapeOf({ memory, vcpus, acceleration, slots, root }: SnapshotRecord): string {
+  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${placesText({ slots, root })}`;
 }
 
 const INIT = 'init';

@@ -84,8 +84,10 @@ async function isFull(directory: string): Promise<boolean> {
 }
 
 /** The name that snapshots of the same kind of machine share. */
-function nameOf({ machine, memory, vcpus, acceleration, slots }: SnapshotFacts): string {
-  return sha256(JSON.stringify([machine, memory, vcpus, acceleration, slots])).slice(0, 16);
+function nameOf({ machine, memory, vcpus, acceleration, slots, root }: SnapshotFacts): string {
+  // One for 9p replaces that of a version that knew no other.
+  const kind = [machine, memory, vcpus, acceleration, slots, ...(root === undefined ? [] : [root])];
+  return sha256(JSON.stringify(kind)).slice(0, 16);
 }
 
 /**

@@ -26,6 +26,7 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
     (acceleration === 'kvm' || acceleration === 'tcg') &&
     isRecord(slots) &&
     SLOT_KINDS.every((kind) => isSize(slots[kind]) && (slots[kind] as number) <= MOST_SLOTS) &&
+    (value['root'] === undefined || value['root'] === 'virtiofs') &&
     isText(machine) &&
     isTextOrNothing(value['kernelArguments']) &&
     isTextOrNothing(value['profile']) &&

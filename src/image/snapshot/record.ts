@@ -12,7 +12,7 @@
 
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Slots } from '../../config/parsers/slots.js';
+import { type Slots, slotsText } from '../../config/parsers/slots.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { isRecord, parseJson } from '../../util/records.js';
@@ -66,6 +66,8 @@ export interface SnapshotRecord {
   readonly vcpus: number;
   readonly acceleration: 'kvm' | 'tcg';
   readonly slots: Slots;
+  /** The machine has the device of a root over virtiofs, with its driver. Undefined: that of a root over 9p. */
+  readonly root?: 'virtiofs' | undefined;
   /** Hash of the domain's XML, without the parts that differ between sandboxes. */
   readonly machine: string;
   /** Arguments of its kernel, for people; the hash covers them too. Undefined in a record of an earlier version. */
@@ -87,6 +89,11 @@ export interface SnapshotRecord {
 export interface Snapshot {
   readonly directory: string;
   readonly record: SnapshotRecord;
+}
+
+/** The devices that it has for a sandbox, for people: `mounts=4, root over virtiofs`. */
+export function placesText({ slots, root }: Pick<SnapshotRecord, 'slots' | 'root'>): string {
+  return `${slotsText(slots)}${root === undefined ? '' : `, root over ${root}`}`;
 }
 
 /** The bytes of warm.json: the record's hash, then the record. */

@@ -23,7 +23,7 @@ import type { Devices } from './devices.js';
 import { hugePageSize } from './huge-page-size.js';
 import { withSockets } from './root-server.js';
 import { shellElements } from './shell.js';
-import type { SlottedDevices } from './slots.js';
+import { type SlottedDevices, sharesMemory } from './slots.js';
 
 /** A snapshot to restore, and the slots that the sandbox's devices go into. */
 export type SlottedSnapshot = Snapshot & { readonly slotted: SlottedDevices };
@@ -107,18 +107,18 @@ function restored(
   { directory, record, slotted }: SlottedSnapshot,
   sockets: string,
 ): MachineOptions {
-  const { shares } = slotted;
+  const shares = withSockets(slotted.shares, sockets);
   const lateShares = withSockets(slotted.lateShares, sockets);
-  const memory =
-    lateShares.length > 0
-      ? sharingMachineArguments(machine.memory)
-      : restoredMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: machine.memory });
+  const memory = sharesMemory(slotted)
+    ? sharingMachineArguments(machine.memory)
+    : restoredMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: machine.memory });
   return {
     ...machine,
     // The saved memory has them.
     kernel: undefined,
     initrd: undefined,
     commandLine: undefined,
+    ownMemory: true,
     shares,
     lateShares,
     slots: record.slots,

@@ -3,7 +3,7 @@
  * (init/root-view/server.h), or libvirt does.
  */
 import { lchownSync, readFileSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
@@ -17,6 +17,7 @@ import { stateBase } from '../state/state-directory.js';
 /** Names of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
 const LINK = 'root-server';
 const FLAT_LINK = 'flat-root-server';
+const SAVED_LINK = 'saved-root-server';
 
 /** Where root-view has it listen, in the state directory. */
 const SOCKET = 'rootfs';
@@ -34,12 +35,28 @@ export function startsAhead(kind: ConnectionKind, model: SecurityModel | undefin
  * The server of the root of the sandbox `name`, for its share.
  * @param isFlat it does not tell which directories are mount points, so that the root can have an overlay
  */
-export function rootServer(
-  name: string,
-  { isFlat, isAhead }: { readonly isFlat: boolean; readonly isAhead: boolean },
+export function rootServer(name: string, options: RootServerOptions): Pick<Share, 'program' | 'socket'> {
+  return rootServerIn(join(stateBase(), name), options);
+}
+
+interface RootServerOptions {
+  readonly isFlat: boolean;
+  readonly isAhead: boolean;
+}
+
+/** The server of a root whose files are in this directory. */
+export function rootServerIn(
+  directory: string,
+  { isFlat, isAhead }: RootServerOptions,
 ): Pick<Share, 'program' | 'socket'> {
-  const at = (file: string) => join(stateBase(), name, file);
+  const at = (file: string) => join(directory, file);
   return { program: at(isFlat ? FLAT_LINK : LINK), ...(isAhead ? { socket: at(SOCKET) } : {}) };
+}
+
+/** The same root, for a machine that is saved: init/share-server/vhost/device.h */
+export function savedRoot(root: Share): Share {
+  if (root.program === undefined) throw new Error('virtiofs serves a root that is saved');
+  return { ...root, program: join(dirname(root.program), SAVED_LINK) };
 }
 
 /** The same shares with the sockets by a path that is short enough. @param sockets of the state directory */
@@ -112,7 +129,7 @@ function aheadWords(root: Share, { message }: SandboxError): string | undefined 
 /**
  * The error of a start that failed since the server of the root did; undefined: it is another one.
  * @param shares all that the sandbox has
- * @param rootFs what was asked for. `auto` has virtiofs only where the kernel has no 9p.
+ * @param rootFs what was asked for. With `auto` it is served over 9p then, where the kernel has that.
  */
 export function serverError(
   root: Share | undefined,
@@ -129,7 +146,7 @@ export function serverError(
     message: `the root cannot be served over virtiofs: ${words}`,
     remedy:
       rootFs === 'auto'
-        ? `use a kernel that has the 9p file system (${option('kernel.version')})`
+        ? `use a kernel, or an image, that has the 9p file system (${option('kernel.version')}, ${option('image')})`
         : `use ${option('rootFs', '9p')}`,
     cause: error,
   });

@@ -1,13 +1,18 @@
-/** What serves the root of a machine: QEMU over 9p, or a server of its own over virtiofs. */
+/**
+ * What serves the root of a machine: a server of its own over virtiofs, or QEMU over 9p. With `auto` it is virtiofs where
+ * the host and the kernel have both: programs start and read faster, and a machine starts as soon
+ * (docs/decisions/0061-virtiofs-first.md).
+ */
 import { configError } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
-import type { ConnectionKind } from '../../libvirt/connection.js';
+import type { Connection, ConnectionKind } from '../../libvirt/connection.js';
 import type { SandboxError } from '../../util/errors.js';
 import { option } from '../../util/option-names.js';
+import { readIfThere } from '../../util/small-files.js';
 import { hasQemuUser } from '../state/qemu-user.js';
-import { mayMakeNamespaces } from './capabilities.js';
+import { mayFillMemory, mayMakeNamespaces } from './capabilities.js';
 import { rootMount } from './mounts.js';
 import { startsAhead } from './root-server.js';
 import { shareProgram } from './share-server.js';
@@ -21,24 +26,45 @@ export interface RootFacts {
   readonly kind: ConnectionKind;
   /** What confines QEMU on the host; undefined: nothing. */
   readonly model: SecurityModel | undefined;
+  /** Where libvirt is connected to, if it is. */
+  readonly connection?: Pick<Connection, 'version'> | undefined;
+}
+
+/** What is to serve the root. */
+export interface RootChoice {
+  readonly transport: RootTransport;
+  /** Why, as the end of a sentence. */
+  readonly reason: string;
+  /** What serves it where the first does not; undefined: nothing. */
+  readonly other?: RootTransport;
 }
 
 /**
- * What serves the root, if the kernel has it. `auto` takes 9p where kernel and host have both: it needs no other process,
- * and starts sooner (docs/decisions/0047).
+ * What serves the root, if the kernel has it.
  * @throws {SandboxError} `root-fs-unavailable`
  */
-export async function wantedRoot(config: SandboxConfig, facts: RootFacts): Promise<RootTransport> {
-  if (config.rootFs !== 'virtiofs' || !hasChoice(config, facts)) return '9p';
+export async function chooseRoot(config: SandboxConfig, facts: RootFacts): Promise<RootChoice> {
+  if (!hasChoice(config, facts)) return { transport: '9p', reason: 'as all that is no directory of the host' };
+  if (config.rootFs === '9p') return { transport: '9p', reason: AS_ASKED };
   const obstacle = await virtiofsObstacle(facts);
-  if (obstacle !== undefined) throw unavailableError(obstacle);
-  return 'virtiofs';
+  if (config.rootFs === 'virtiofs') {
+    if (obstacle !== undefined) throw unavailableError(obstacle);
+    return { transport: 'virtiofs', reason: AS_ASKED };
+  }
+  if (obstacle !== undefined) return { transport: '9p', reason: `because ${obstacle.reason}` };
+  const drawback = drawbackOfVirtiofs(facts);
+  if (drawback !== undefined) return { transport: '9p', reason: `because ${drawback}`, other: 'virtiofs' };
+  return { transport: 'virtiofs', reason: 'because programs start and read faster than over 9p', other: '9p' };
 }
 
-/** What serves the root where the kernel has no 9p; undefined: nothing. */
-export async function otherRoot(config: SandboxConfig, facts: RootFacts): Promise<RootTransport | undefined> {
-  if (config.rootFs !== 'auto' || !hasChoice(config, facts)) return undefined;
-  return (await virtiofsObstacle(facts)) === undefined ? 'virtiofs' : undefined;
+const AS_ASKED = 'as asked for';
+
+/** Why 9p does better here, where the kernel has it; undefined: it does not. */
+function drawbackOfVirtiofs({ model }: RootFacts): string | undefined {
+  if (model === 'selinux') return 'over virtiofs libvirtd starts a program that the policy of SELinux may not know';
+  if (process.geteuid?.() === 0)
+    return mayFillMemory() ? undefined : 'over virtiofs only root with CAP_SYS_PTRACE can restore a snapshot';
+  return isNobody() ? "over virtiofs this user's own files would seem to be root's" : undefined;
 }
 
 /** libvirt binds the root of a container, and what replaces the root is a mount. */
@@ -56,7 +82,7 @@ async function virtiofsObstacle(facts: RootFacts): Promise<Obstacle | undefined>
   return process.geteuid?.() === 0 ? obstacleOfRoot(facts) : obstacleOfUser(facts);
 }
 
-async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | undefined> {
+async function obstacleOfRoot({ kind, model, connection }: RootFacts): Promise<Obstacle | undefined> {
   if (!mayMakeNamespaces())
     return {
       reason: 'the server of a root needs namespaces, and this process has no CAP_SYS_ADMIN',
@@ -69,7 +95,7 @@ async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | un
       reason: "AppArmor does not let libvirtd start virt-sandbox's server of shares (docs/security.md)",
       remedy: `use qemu:///embed, or ${LEAVE_OUT()}`,
     };
-  if (!(await servesReadOnly()))
+  if (!(await servesReadOnly(connection)))
     return { reason: 'libvirt before 11.0 has no read-only virtiofs', remedy: LEAVE_OUT() };
   return undefined;
 }
@@ -89,6 +115,12 @@ function obstacleOfUser({ kind, model }: RootFacts): Obstacle | undefined {
       remedy: `allow user namespaces on this host (docs/security.md), or ${LEAVE_OUT()}`,
     };
   return undefined;
+}
+
+/** Whether this user, or its group, is the one that a user namespace shows for those that it does not have. */
+function isNobody(): boolean {
+  const number = (name: string) => Number(readIfThere(`/proc/sys/kernel/${name}`) ?? 65_534);
+  return process.geteuid?.() === number('overflowuid') || process.getegid?.() === number('overflowgid');
 }
 
 const LEAVE_OUT = () => `leave out ${option('rootFs')}`;

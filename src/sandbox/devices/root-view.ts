@@ -143,16 +143,20 @@ function hiddenBelow(source: string, config: SandboxConfig): string[] {
   ].filter((path) => path !== '');
 }
 
+/** Words for where the view is mounted of a command that this process starts. */
+export function ownPoint(): [string, string] {
+  return process.geteuid?.() === 0 ? ['--private', join(stateBase(), POINT)] : ['--user', USERS_POINT];
+}
+
 function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | undefined {
-  const isRoot = process.geteuid?.() === 0;
-  const point = join(stateBase(), POINT);
   switch (kind) {
     case 'embedded':
-      return isRoot ? ['--private', point] : ['--user', USERS_POINT];
+      return ownPoint();
     case 'session':
       return ['--user', USERS_POINT];
     case 'system':
-      return isRoot ? ['--daemon', machineSocket() ?? 'missing', join(point, name)] : undefined;
+      if (process.geteuid?.() !== 0) return undefined;
+      return ['--daemon', machineSocket() ?? 'missing', join(stateBase(), POINT, name)];
     default:
       return undefined;
   }

@@ -1,7 +1,7 @@
 /** How directories of the host are served, and their tags. */
 import type { HostBindMount, SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
-import type { ConnectionKind } from '../../libvirt/connection.js';
+import type { Connection, ConnectionKind } from '../../libvirt/connection.js';
 import { findInPath } from '../../util/programs.js';
 import { mayFillMemory } from './capabilities.js';
 import { shareProgram } from './share-server.js';
@@ -55,8 +55,13 @@ export async function shareServer({ mounts, boot }: SandboxConfig, kind: Connect
   return { kind, readOnlyVirtiofs: await servesReadOnly(), program };
 }
 
-/** Whether virtiofs can serve read-only here. */
-export async function servesReadOnly(): Promise<boolean> {
+/**
+ * Whether virtiofs can serve read-only here.
+ * @param connection to a daemon, which is asked; else libvirt's library is loaded, which takes some 20 ms
+ */
+export async function servesReadOnly(connection?: Pick<Connection, 'version'>): Promise<boolean> {
+  const version = await connection?.version();
+  if (version !== undefined) return version >= READ_ONLY_VIRTIOFS;
   const { libraryVersion } = await import('../../libvirt/library-version.js');
   return libraryVersion() >= READ_ONLY_VIRTIOFS;
 }

@@ -11,6 +11,7 @@ import { mark } from '../../util/marks.js';
 import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
+import { isRoot } from '../devices/shares.js';
 import { neededSlots } from '../devices/slots.js';
 import { findSnapshots, type SnapshotOffer, selectSnapshot } from '../snapshot/find.js';
 import { abortError } from '../start/boot-errors.js';
@@ -32,7 +33,13 @@ export async function chooseMachine(
   debugShell: boolean,
 ): Promise<MachineChoices> {
   const sets = [...new Set([...moduleSets(devices), ...(profile.moduleSets ?? [])])];
-  const needs = { slots: neededSlots(devices), sets, late: devices.shares.filter(isVirtiofs).length };
+  const served = devices.shares.filter(isVirtiofs);
+  const needs = {
+    slots: neededSlots(devices),
+    sets,
+    virtiofsRoot: served.some(isRoot),
+    late: served.filter((share) => !isRoot(share)).length,
+  };
   const images = new BootImages(config, profile, options, debugShell);
   const request = { config, devices, profile, needs, images, options, kind: connection.kind };
   const find = (wanted: readonly string[]) => unlessAborted(images.find(wanted), options.signal, abortError);

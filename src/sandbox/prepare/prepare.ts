@@ -17,12 +17,12 @@ import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
-import { prepareDevices } from '../devices/devices.js';
+import { type Devices, prepareDevices } from '../devices/devices.js';
 import { checkHomeDirectory } from '../devices/home-directory.js';
 import { checkOverlayImage } from '../devices/overlay-image.js';
-import { otherRoot, type RootTransport, wantedRoot } from '../devices/root-transport.js';
+import { chooseRoot, type RootChoice, type RootTransport } from '../devices/root-transport.js';
 import { withoutShareProgram } from '../devices/share-server.js';
-import { isRoot } from '../devices/shares.js';
+import { rootShareOf } from '../domain-parts.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { abortError } from '../start/boot-errors.js';
 import { closedToQemu } from '../state/daemon-directory.js';
@@ -30,7 +30,7 @@ import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
 import { chooseMachine } from './machine.js';
 import { requireOpenFiles } from './open-files.js';
-import type { Prepared } from './prepared.js';
+import type { Prepared, PreparedMachine } from './prepared.js';
 import { callerLabel, securityModel } from './security-model.js';
 
 /**
@@ -56,7 +56,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });
     mark('image.start');
     const facts = { name, connection, profile, model, securityLabels };
-    return await prepareServed(config, facts, options);
+    return await (connection.kind === 'lxc' ? prepareContainer : prepareServed)(config, facts, options);
   } catch (error) {
     await connection.close();
     throw error;
@@ -69,49 +69,65 @@ interface Facts extends Pick<Prepared, 'name' | 'connection' | 'securityLabels'>
   readonly model: SecurityModel | undefined;
 }
 
-/** Decides on the devices with a root that is served so, and on what boots them. */
-async function prepareWith(
+/** Decides on the devices with a root that is served so. */
+async function devicesWith(
   root: RootTransport,
   config: SandboxConfig,
-  { name, connection, profile, model, securityLabels }: Facts,
+  { name, connection: { kind }, model }: Facts,
   options: LaunchOptions,
-): Promise<Prepared> {
-  const { kind } = connection;
+): Promise<Devices> {
   const devices = await prepareDevices(config, { name, kind, root, model, breakpoint: options.breakpoint });
   if (devices.shares.some((share) => isVirtiofs(share) && share.program === undefined))
     options.onChoice?.(withoutShareProgram());
+  return devices;
+}
+
+async function prepareContainer(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<Prepared> {
+  const { name, connection, securityLabels } = facts;
+  const devices = await devicesWith('9p', config, facts, options);
+  if (stopsBeforeRoot(config, { name, devices }, options)) throw noShellWithoutRoot();
+  tellIgnored(config, options);
+  return { platform: 'container', name, connection, devices, securityLabels };
+}
+
+/** Decides on the devices with a root that is served so, and on what boots them. */
+async function prepareMachine(
+  root: RootTransport,
+  config: SandboxConfig,
+  facts: Facts,
+  options: LaunchOptions,
+): Promise<PreparedMachine> {
+  const { name, connection, profile, securityLabels } = facts;
+  const devices = await devicesWith(root, config, facts, options);
   const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
-  if (kind === 'lxc') {
-    if (withoutRoot) throw noShellWithoutRoot();
-    tellIgnored(config, options);
-    return { platform: 'container', name, connection, devices, securityLabels };
-  }
   const choices = await chooseMachine(config, { connection, profile, devices }, options, withoutRoot);
   return { platform: 'machine', name, connection, profile, devices, securityLabels, ...choices };
 }
 
 /** @throws what is thrown with the first choice of what serves the root, if the kernel has no other either */
-async function prepareServed(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<Prepared> {
-  const rootFacts = { kind: facts.connection.kind, model: facts.model };
-  const wanted = await wantedRoot(config, rootFacts);
+async function prepareServed(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<PreparedMachine> {
+  const { connection, model } = facts;
+  const { other, ...choice } = await chooseRoot(config, { kind: connection.kind, model, connection });
   try {
-    const prepared = await prepareWith(wanted, config, facts, options);
-    const served = prepared.platform === 'machine' && prepared.devices.shares.some(isRoot);
-    if (served) {
-      options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
-      tellOwners(wanted, options);
-    }
-    return prepared;
+    const prepared = await prepareMachine(choice.transport, config, facts, options);
+    tellRoot(prepared, choice, options);
+    return other === undefined
+      ? prepared
+      : { ...prepared, otherRoot: () => prepareMachine(other, config, facts, options) };
   } catch (error) {
-    const other = lacks9p(error) ? await otherRoot(config, rootFacts) : undefined;
-    if (other === undefined) throw error;
-    const prepared = await prepareWith(other, config, facts, options).catch((another: unknown) => {
+    if (other === undefined || !lacksRoot(error, choice.transport)) throw error;
+    const prepared = await prepareMachine(other, config, facts, options).catch((another: unknown) => {
       throw lacksFeature(another) ? error : another;
     });
-    options.onChoice?.(`root: over ${other}, because ${messageOf(error)}`);
-    tellOwners(other, options);
+    tellRoot(prepared, { transport: other, reason: `because ${messageOf(error)}` }, options);
     return prepared;
   }
+}
+
+function tellRoot(prepared: Prepared, { transport, reason }: RootChoice, options: LaunchOptions): void {
+  if (rootShareOf(prepared) === undefined) return;
+  options.onChoice?.(`root: over ${transport}, ${reason}`);
+  tellOwners(transport, options);
 }
 
 /** An ordinary user's server knows no other owners: init/share-server/nobody.h */
@@ -121,8 +137,8 @@ function tellOwners(root: RootTransport, options: LaunchOptions): void {
 }
 
 /** Whether the lack is that of the root, by what the errors name. Another one is the same whatever serves it. */
-function lacks9p(error: unknown): boolean {
-  return lacksFeature(error) && /\b9p/.test(messageOf(error));
+function lacksRoot(error: unknown, transport: RootTransport): boolean {
+  return lacksFeature(error) && (transport === '9p' ? /\b9p/ : /\bvirtiofs/).test(messageOf(error));
 }
 
 /** Whether the kernel, or the image that was named, lacks a module set. */

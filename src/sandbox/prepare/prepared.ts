@@ -15,6 +15,8 @@ export interface PreparedMachine extends MachineParts {
   readonly fallback: string | undefined;
   /** The snapshot to restore, which knows the next one for when it fails to load; undefined: the machine boots. */
   readonly snapshot: SnapshotChoice | undefined;
+  /** Prepares it with what else can serve its root, for when the first cannot be started; undefined: nothing else may. */
+  readonly otherRoot?: () => Promise<PreparedMachine>;
   /** It is to wait in a pool, so its memory counts for more than some milliseconds of its start. Default: false. */
   readonly waits?: boolean;
 }

@@ -18,7 +18,7 @@ import { qemuGroup } from '../state/qemu-user.js';
 import type { LaunchOptions } from '../types.js';
 import { snapshotHost } from './host.js';
 import { snapshotObstacle } from './machine.js';
-import { lackOf, type SnapshotNeeds, setsOfSlots } from './slots.js';
+import { lackOf, type SnapshotNeeds, setsOfSlots, VIRTIOFS_SET } from './slots.js';
 import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js';
 
 /** The boot images of this start. */
@@ -111,7 +111,7 @@ export async function selectSnapshot(
 
 /**
  * Snapshots of the right size with enough slots, or why there are none. Those of exactly this machine come first, then
- * those with the fewest slots, then those with the fewest module sets: each other set costs a lookup of its image.
+ * those with the device of the root, then those with the fewest slots, then those with the fewest module sets: each other set costs a lookup of its image.
  */
 function rankSnapshots(
   { config, devices, needs, profile, options }: SnapshotRequest,
@@ -127,7 +127,10 @@ function rankSnapshots(
   const sized = snapshots
     .filter(({ record }) => isSized(record, config))
     .sort(
-      ({ record: a }, { record: b }) => countOfSlots(a.slots) - countOfSlots(b.slots) || a.sets.length - b.sets.length,
+      ({ record: a }, { record: b }) =>
+        Number(b.root === 'virtiofs') - Number(a.root === 'virtiofs') ||
+        countOfSlots(a.slots) - countOfSlots(b.slots) ||
+        a.sets.length - b.sets.length,
     );
   const most = sized.at(-1);
   if (most === undefined) return none('no snapshot has just this memory and these processors');
@@ -201,13 +204,20 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     (kind) => `${kind}=${needs.slots[kind]}`,
   );
   const ofSlots = setsOfSlots(mostSlots(DEFAULT_SLOTS, needs.slots));
-  const usual = ['console', 'root-9p', ...ofSlots, ...(profile.moduleSets ?? [])];
+  const usual = [
+    'console',
+    'root-9p',
+    ...(needs.virtiofsRoot ? [VIRTIOFS_SET] : []),
+    ...ofSlots,
+    ...(profile.moduleSets ?? []),
+  ];
   const sets = needs.sets.filter((set) => !usual.includes(set));
   const named = options.profile ?? config.profile;
   const more = [
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
     ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
+    ...(needs.virtiofsRoot ? [] : ['--root-fs 9p']),
     ...(named === undefined ? [] : [`--profile ${named}`]),
   ];
   return [

@@ -4,11 +4,12 @@ import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
-import { isVirtiofs } from '../../domain/shares.js';
+import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
 import type { Profile } from '../../profile/types.js';
 import { mayFillMemory } from '../devices/capabilities.js';
 import type { Devices } from '../devices/devices.js';
+import { isRoot, VIRTIOFS_ROOT_TAG } from '../devices/shares.js';
 import { inSlots } from '../devices/slots.js';
 import { MOST_LATE_SHARES, VIRTIOFS_SET } from './slots.js';
 
@@ -20,6 +21,8 @@ export interface SnapshotShape {
   readonly acceleration: 'kvm' | 'tcg';
   readonly profile: Profile;
   readonly slots: Slots;
+  /** Undefined: over 9p. */
+  readonly root?: 'virtiofs' | undefined;
   /** The module sets of its boot image. */
   readonly sets: readonly string[];
 }
@@ -27,8 +30,16 @@ export interface SnapshotShape {
 /** Paths that differ from sandbox to sandbox. */
 type Paths = Pick<MachineOptions, 'name' | 'uuid' | 'channelSocket' | 'consoleSocket'>;
 
-/** The machine that is saved. All its slots are vacant. */
-export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths: Paths): MachineOptions {
+/**
+ * The machine that is saved. All its slots are vacant.
+ * @param root what serves its root, if the shape has one over virtiofs
+ */
+export function savedMachine(
+  shape: SnapshotShape,
+  emptyDirectory: string,
+  paths: Paths,
+  root: Share | undefined,
+): MachineOptions {
   const { memory, vcpus, acceleration, profile, slots } = shape;
   return {
     ...paths,
@@ -40,7 +51,8 @@ export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths
     commandLine: savedCommandLine(shape),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
-    shares: inSlots([], slots, emptyDirectory),
+    ownMemory: true,
+    shares: inSlots(root === undefined ? [] : [root], slots, emptyDirectory),
     slots: slots,
   };
 }
@@ -61,32 +73,43 @@ const SIGNATURES = new WeakMap<Profile, Map<string, string>>();
  * @param commandLine default: the arguments that such a machine would get now
  */
 export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
-  const { profile, memory, vcpus, acceleration, slots } = wanted;
+  const { profile, memory, vcpus, acceleration, slots, root } = wanted;
   const known = SIGNATURES.get(profile) ?? new Map<string, string>();
   SIGNATURES.set(profile, known);
-  const key = JSON.stringify([memory, vcpus, acceleration, slots, commandLine]);
+  const key = JSON.stringify([memory, vcpus, acceleration, slots, root, commandLine]);
   const signature = known.get(key) ?? newSignature(wanted, commandLine);
   known.set(key, signature);
   return signature;
 }
+
+/** Whoever starts it, and wherever it listens, the device is the same. */
+const SOME_ROOT: Share = {
+  tag: VIRTIOFS_ROOT_TAG,
+  directory: '/',
+  readOnly: true,
+  transport: 'virtiofs',
+  socket: '/rootfs',
+};
 
 function newSignature(wanted: SnapshotShape, commandLine: string): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
   const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';
   const paths: Paths = { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' };
-  return sha256(machineXml({ ...savedMachine(shape, '/empty', paths), commandLine }));
+  const root = wanted.root === undefined ? undefined : SOME_ROOT;
+  return sha256(machineXml({ ...savedMachine(shape, '/empty', paths, root), commandLine }));
 }
 
 /** Why no snapshot can serve this sandbox, whatever its slots. */
 export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
-  const late = shares.filter(isVirtiofs);
-  if (late.length > MOST_LATE_SHARES)
+  const served = shares.filter(isVirtiofs);
+  // Whether the root takes one of the places depends on the snapshot: lackOf().
+  if (served.filter((share) => !isRoot(share)).length > MOST_LATE_SHARES)
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a snapshot has no room for them`;
   // A server of the user's own goes with a QEMU of the user's own.
-  const isOwn = process.geteuid?.() !== 0 && late.every(({ socket }) => socket !== undefined);
-  if (late.length > 0 && !isOwn && !mayFillMemory())
-    return 'it has a mount that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that';
+  const isOwn = process.geteuid?.() !== 0 && served.every(({ socket }) => socket !== undefined);
+  if (served.length > 0 && !isOwn && !mayFillMemory())
+    return `it has a ${served.every(isRoot) ? 'root' : 'mount'} that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that`;
   if (config.nestedKvm) return 'it has --nested-kvm, and a snapshot has another processor';
   const { numa, numaNodes, hugePages } = config.tuning;
   if (numa.length > 0) return 'it has --numa, and the machine of a snapshot has no nodes';

@@ -7,6 +7,7 @@ import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { option } from '../../util/option-names.js';
+import { isRecord } from '../../util/records.js';
 import { type Shortage, shortageOf } from '../../util/shortage.js';
 
 /** Migration capabilities for saving and loading. The memory is a file, so it is no part of the state. */
@@ -56,6 +57,10 @@ export async function loadMachine(
       monitor.execute('stop'),
       monitor.execute('migrate-incoming', { uri: `file:${join(snapshot.directory, SNAPSHOT_STATE)}` }),
     ]);
+    // libvirt lets it run at the end of its own start, for which QEMU takes the disks when the state is loaded. If it does not
+    // get them, QEMU 10 stays in this state for ever, and answers that all is well to who lets it run again.
+    const status = await monitor.execute('query-status');
+    if (isRecord(status) && status['status'] === 'inmigrate') throw new Error(UNTAKEN);
     mark('warm.loaded');
     return monitor;
   } catch (error) {
@@ -76,6 +81,8 @@ async function fill(
   await answered;
   mark('warm.filled');
 }
+
+const UNTAKEN = 'QEMU did not get its disks, which another program may write to';
 
 /** Resolves when the migration that begins now has completed, and rejects if it fails. */
 export async function migrationEnd(monitor: Monitor): Promise<void> {
@@ -120,6 +127,7 @@ export function restoreError({ directory }: Snapshot, cause: unknown): SandboxEr
 }
 
 function remedyFor(reason: string): string {
+  if (reason === UNTAKEN) return `end what uses them; ${option('boot', 'cold')} says which disk it is`;
   if (!SILENT_END.test(reason) || QEMU_SAID.test(reason)) return bakeAgain();
   return `see if the host killed QEMU for lack of memory (dmesg): free some then, or ask for less with ${option('memory')}; else ${bakeAgain()}`;
 }
@@ -137,7 +145,7 @@ export function isExhausted(error: SandboxError): boolean {
 /** Failures that every start has. */
 const OTHERS = [
   ...['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'],
-  ...['root-view-impossible', 'disks-not-owned', 'qemu-not-confined'],
+  ...['root-view-impossible', 'root-server-failed', 'disks-not-owned', 'qemu-not-confined'],
 ];
 
 /** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */

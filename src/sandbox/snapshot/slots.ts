@@ -8,7 +8,9 @@ export interface SnapshotNeeds {
   readonly slots: Slots;
   /** Module sets. */
   readonly sets: readonly string[];
-  /** How many late devices there are, which take no slot: shares that virtiofsd serves. */
+  /** Whether the root is served over virtiofs. */
+  readonly virtiofsRoot: boolean;
+  /** How many other shares are, which take no slot. */
   readonly late: number;
 }
 
@@ -39,15 +41,21 @@ function ordinal(number: number): string {
 /**
  * What a snapshot lacks, `has no slot for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
  */
-export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: SnapshotNeeds): string | undefined {
+export function lackOf(
+  record: Pick<SnapshotRecord, 'slots' | 'sets' | 'root'>,
+  needs: SnapshotNeeds,
+): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;
     const which = NUMBERS[there] ?? ordinal(there + 1);
     return `has no slot for a ${which}${ONE[kind]}`;
   }
+  // QEMU has no such device without what serves it.
+  if (record.root === 'virtiofs' && !needs.virtiofsRoot) return 'has a root over virtiofs';
+  const late = needs.late + (needs.virtiofsRoot && record.root === undefined ? 1 : 0);
   // If devices had to share a PCI slot, the saved device there would become a multifunction device.
-  if (1 + 1 + countOfSlots(record.slots) + needs.late > SLOTS) return 'has no room for so many directories';
+  if (1 + 1 + countOfSlots(record.slots) + late > SLOTS) return 'has no room for so many directories';
   const sets = needs.sets.filter((set) => !record.sets.includes(set));
   return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
 }

@@ -54,8 +54,11 @@ function stale(changed: readonly string[]): SnapshotProblem {
   return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
-function shapeOf({ record: { memory, vcpus, acceleration, slots, sets } }: Snapshot, profile: Profile): SnapshotShape {
-  return { memory, vcpus, acceleration, profile, slots, sets };
+function shapeOf(
+  { record: { memory, vcpus, acceleration, slots, root, sets } }: Snapshot,
+  profile: Profile,
+): SnapshotShape {
+  return { memory, vcpus, acceleration, profile, slots, root, sets };
 }
 
 function changedMachine(snapshot: Snapshot, profile: Profile): string[] {

@@ -45,7 +45,7 @@ describe('streams', () => {
     assert.equal(guest.packets.length, before + 100);
     assert.equal(guest.acknowledged, 0);
     await echo(`${'x'.repeat(ACKNOWLEDGED_BYTES)}\n`);
-    await guest.until(() => guest.acknowledged > ACKNOWLEDGED_BYTES, 'acknowledgement');
+    await guest.until(() => guest.acknowledged >= ACKNOWLEDGED_BYTES, 'acknowledgement');
     guest.stdinEnd();
     assert.equal(await guest.exit(), 0);
     await guest.finish();

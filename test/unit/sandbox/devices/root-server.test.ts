@@ -21,7 +21,10 @@ describe('a root whose server has failed', () => {
 
   it('can have 9p where virtiofs was asked for, and another kernel where this one has no 9p', (t) => {
     assert.equal(failed(t, 'virtiofs')?.remedy, 'use --root-fs 9p');
-    assert.equal(failed(t, 'auto')?.remedy, 'use a kernel that has the 9p file system (--kernver)');
+    assert.equal(
+      failed(t, 'auto')?.remedy,
+      'use a kernel, or an image, that has the 9p file system (--kernver, --image)',
+    );
     assert.equal(
       failed(t, 'auto')?.message,
       'the root cannot be served over virtiofs: share-server: pivot_root: Invalid argument',

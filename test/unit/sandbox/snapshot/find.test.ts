@@ -41,7 +41,7 @@ async function snapshotsWith(
 async function offered(image: string, options: ConfigOptions) {
   const config = await configFromOptions({ command: ['true'], ...options });
   const devices = devicesOfSession(config);
-  const needs = { slots: neededSlots(devices), sets: moduleSets(devices), late: 0 };
+  const needs = { slots: neededSlots(devices), sets: moduleSets(devices), virtiofsRoot: false, late: 0 };
   const profile = await loadProfile(undefined);
   const snapshots = async () => ({ snapshots: snapshotsOf(image), refused: [] });
   const images = { named: image, known: () => undefined, snapshots };

@@ -33,14 +33,19 @@ test('missing slots are named in the order of the kinds, then missing modules', 
   ];
   for (const [slots, needed, sets, lack] of table)
     await t.test(String(lack), () =>
-      assert.equal(lackOf({ slots, sets: USUAL }, { slots: needed, sets, late: 0 }), lack),
+      assert.equal(lackOf({ slots, sets: USUAL }, { slots: needed, sets, virtiofsRoot: false, late: 0 }), lack),
     );
-  const late = (count: number, slots = none) =>
-    lackOf({ slots, sets: USUAL }, { slots: none, sets: USUAL, late: count });
+  const late = (count: number, slots = none, virtiofsRoot = false, root?: 'virtiofs') =>
+    lackOf({ slots, sets: USUAL, root }, { slots: none, sets: USUAL, virtiofsRoot, late: count });
   assert.equal(late(27), undefined);
   assert.equal(late(28), 'has no room for so many directories');
   assert.equal(late(23, { ...none, mounts: 4 }), undefined);
   assert.equal(late(24, { ...none, mounts: 4 }), 'has no room for so many directories');
+  // A root over virtiofs is one of them, unless the machine was saved with it.
+  assert.equal(late(26, none, true), undefined);
+  assert.equal(late(27, none, true), 'has no room for so many directories');
+  assert.equal(late(27, none, true, 'virtiofs'), undefined);
+  assert.equal(late(0, none, false, 'virtiofs'), 'has a root over virtiofs');
 });
 
 test('slots bring their modules', () => {

@@ -212,6 +212,9 @@ describe('the command that bakes a missing snapshot', { skip: unlessDriver }, ()
     const here = new SnapshotHost(context);
     const options = { boot: 'warm', vcpus: '2', memory: '1G', accel: 'tcg' } as const;
     const { remedy } = await rejectsWith(here.start(options, 'compatible'), 'warm-image-missing');
-    assert.ok(remedy.endsWith(` --for '--memory 1024M --vcpus 2 --accel tcg --profile compatible'`), remedy);
+    assert.ok(
+      remedy.endsWith(` --for '--memory 1024M --vcpus 2 --accel tcg --root-fs 9p --profile compatible'`),
+      remedy,
+    );
   });
 });
