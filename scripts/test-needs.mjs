@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
+  { path: 'guest/bench-root', user: true },
   { path: 'guest/changed-share', user: true },
   { path: 'guest/copies', user: true },
   { path: 'guest/ctl.', user: true },

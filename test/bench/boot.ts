@@ -2,16 +2,18 @@
  * Benchmark `boot`: a whole `virt-sandbox -- /bin/true` against the baseline, a bare QEMU whose guest powers off at
  * once.
  */
+import { bareBoot } from '../../src/bench/run/bare-boot.js';
 import { baselineArgv, COLD } from '../../src/bench/run/baseline.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';
 
 export async function bootRows(context: Context): Promise<Row[]> {
-  const { program } = context;
+  const { program, scratch } = context;
+  const argv = await baselineArgv(context);
   const seconds = await interleave(
     [
-      { label: 'baseline', argv: await baselineArgv(context) },
+      { label: 'baseline', run: () => bareBoot(argv, scratch) },
       { label: 'default', argv: [program, ...COLD, '--', '/bin/true'] },
       { label: 'embedded', argv: [program, ...COLD, '-c', 'qemu:///embed', '--', '/bin/true'] },
     ],

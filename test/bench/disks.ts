@@ -9,10 +9,11 @@ import { drivePlan } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
 import { summarize } from '../../src/bench/result/statistics.js';
 import { runBare } from '../../src/bench/run/bare-qemu.js';
-import { BARE_GUEST } from '../../src/bench/run/bare-restore.js';
+import { bareGuest } from '../../src/bench/run/bare-restore.js';
 import { COLD } from '../../src/bench/run/baseline.js';
+import { nativeArgv } from '../../src/bench/run/native-argv.js';
 import { inOrderOf } from '../../src/bench/run/order.js';
-import { optionsOf, splitCommandLine } from '../../src/bench/run/qemu-argv.js';
+import { optionsOf } from '../../src/bench/run/qemu-argv.js';
 import { Channel } from '../../src/protocol/channel.js';
 import { optionValue } from '../../src/util/qemu-options.js';
 import { isRecord, parseJson } from '../../src/util/records.js';
@@ -78,12 +79,8 @@ async function inSandbox(context: Context, program: string, disk: string): Promi
 }
 
 async function inBare(context: Context, program: string, disk: string, format: Format): Promise<Rates> {
-  const guest = {
-    ...BARE_GUEST,
-    disks: [{ tag: TAG, serial: SERIAL }],
-    command: [program, DEVICE],
-  };
-  const { result } = await runBare(bareArgv(context, disk, format), async (listener) => {
+  const { result } = await runBare(bareArgv(context, disk, format), async ({ listener, root }) => {
+    const guest = { ...bareGuest(root), disks: [{ tag: TAG, serial: SERIAL }], command: [program, DEVICE] };
     const { channel } = await Channel.open(await listener.connection);
     const devices = await findDevices(channel, guest);
     const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
@@ -99,13 +96,7 @@ async function inBare(context: Context, program: string, disk: string, format: F
 /** The command line of the sandbox's machine, but with the disk as QEMU has it without any option. */
 function bareArgv(context: Context, disk: string, format: Format): string[] {
   const { program, scratch, image } = context;
-  const xml = join(scratch, 'disk.xml');
-  const options = optionsFor(context, disk);
-  writeFileSync(xml, execFileSync(program, ['--print-xml', ...options, '--', '/bin/true']));
-  const line = execFileSync('virsh', ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml], {
-    encoding: 'utf8',
-  });
-  const [qemu = '', ...words] = splitCommandLine(line);
+  const [qemu = '', ...words] = nativeArgv({ program, scratch, uri: image.uri }, optionsFor(context, disk));
   const id = 'bench-disk';
   const drive = ['-drive', `if=none,id=${id},format=${format},file=${optionValue(disk)}`];
   let isReplaced = false;

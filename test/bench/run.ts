@@ -5,6 +5,12 @@ import { inOrderOf } from '../../src/bench/run/order.js';
 import { openPipe } from '../../src/bench/run/pipe.js';
 import { type Command, runProcess } from '../../src/bench/run/process.js';
 
+/** What else is run many times: it gives its seconds. */
+export interface Measured {
+  readonly label: string;
+  run(): Promise<number>;
+}
+
 /** A command to run many times. */
 export interface Variant extends Command {
   /** Called before each run, outside the measured time. Its result is added to the run's environment. */
@@ -36,22 +42,26 @@ export async function timed(command: Command): Promise<{ readonly seconds: numbe
  * @returns seconds by label
  */
 export async function interleave<Label extends string>(
-  variants: readonly (Variant & { readonly label: Label })[],
+  variants: readonly ((Variant | Measured) & { readonly label: Label })[],
   runs: number,
   progress: Progress,
 ): Promise<Record<Label, Summary>> {
   const values = new Map<Label, number[]>(variants.map(({ label }) => [label, []]));
   for (let round = 0; round <= runs; round += 1) {
     for (const variant of inOrderOf(round, variants)) {
-      const prepared = variant.prepare?.();
-      const command = { ...variant, environment: { ...variant.environment, ...prepared } };
-      const { seconds } = await retried(() => timed(command), variant.retries ?? 0, progress);
+      const seconds = 'run' in variant ? await variant.run() : await secondsOf(variant, progress);
       const which = round === 0 ? 'warm-up' : `${round}/${runs}`;
       progress(`${variant.label} ${which}: ${seconds.toFixed(3)} s`);
       if (round > 0) values.get(variant.label)?.push(seconds);
     }
   }
   return Object.fromEntries([...values].map(([label, list]) => [label, summarize(list)])) as Record<Label, Summary>;
+}
+
+async function secondsOf(variant: Variant, progress: Progress): Promise<number> {
+  const prepared = variant.prepare?.();
+  const command = { ...variant, environment: { ...variant.environment, ...prepared } };
+  return (await retried(() => timed(command), variant.retries ?? 0, progress)).seconds;
 }
 
 async function retried<Result>(work: () => Promise<Result>, retries: number, progress: Progress): Promise<Result> {

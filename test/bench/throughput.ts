@@ -57,11 +57,11 @@ export async function throughputRows(context: Context): Promise<Row[]> {
   return rows;
 }
 
-/** Random data must arrive too. Its rate depends on 9p as well, so it has no limit. */
+/** Random data must arrive too. Its rate depends on what serves the root as well, so it has no limit. */
 async function fileRow(context: Context, file: string): Promise<Row> {
   const way = { what: '256 MiB of random data', command: ['cat', file], expected: file, documented: 0 };
   const value = await rate(context, way, 'virt-sandbox', 1, [context.program, '--', ...way.command]);
-  return forInformation('256 MiB of random data out of a file of the 9p root, byte-identical', value);
+  return forInformation('256 MiB of random data out of a file of the root, byte-identical', value);
 }
 
 /** @returns undefined if virtme-ng is missing, or does not deliver the bytes */

@@ -1,12 +1,11 @@
 /** Benchmark `warm`: a warm start against a cold one, and against a bare QEMU that restores the same snapshot. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Summary, summarize } from '../../src/bench/result/statistics.js';
 import { bareRestore } from '../../src/bench/run/bare-restore.js';
 import { COLD } from '../../src/bench/run/baseline.js';
 import { virtmeArgv } from '../../src/bench/run/commands.js';
-import { splitCommandLine } from '../../src/bench/run/qemu-argv.js';
+import { nativeArgv } from '../../src/bench/run/native-argv.js';
 import { readSnapshot, type Snapshot } from '../../src/image/snapshot/record.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
@@ -87,11 +86,8 @@ async function guestInitRow(
 
 /** QEMU's command line for a new sandbox. */
 function argvOf({ program, scratch, image }: Context, environment: Readonly<Record<string, string>>): string[] {
-  const xml = join(scratch, 'warm.xml');
-  const env = { ...process.env, ...environment };
-  writeFileSync(xml, execFileSync(program, ['--print-xml', ...WARM, '-c', image.uri, '--', '/bin/true'], { env }));
-  const words = ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml];
-  return splitCommandLine(execFileSync('virsh', words, { encoding: 'utf8' }));
+  const { uri } = image;
+  return nativeArgv({ program, scratch, uri, environment }, [...WARM, '-c', uri]);
 }
 
 async function measureBare({ runs, progress }: Context, restore: () => Promise<number>): Promise<Summary> {

@@ -99,12 +99,12 @@ describe('tuning', { skip: embedded.skip }, () => {
     const fast = await loadProfile('fast');
     const lacking = {
       ...fast,
-      kernelArguments: fast.kernelArguments.filter(({ argument }) => argument !== 'init_on_alloc=0'),
+      kernelArguments: fast.kernelArguments.filter(({ argument }) => argument !== 'noreplace-smp'),
       initcallBlacklist: fast.initcallBlacklist.filter(({ initcall }) => initcall !== 'param_sysfs_builtin_init'),
     };
     writeFileSync(file('base.json'), JSON.stringify({ ...lacking, name: 'base' }));
     const { code, stderr } = await bench([
-      ...['tune', '--profile', file('base.json'), '--only', '^(init_on_alloc=0|param_sysfs_builtin_init)$'],
+      ...['tune', '--profile', file('base.json'), '--only', '^(noreplace-smp|param_sysfs_builtin_init)$'],
       ...['--to', file('tuned.json'), '-o', file('r.json'), '--options', '-c qemu:///embed', '--history', 'none'],
     ]);
     assert.equal(code, 0, stderr);
@@ -115,7 +115,7 @@ describe('tuning', { skip: embedded.skip }, () => {
       variants.map(({ label, values }) => [label, values.length]),
       [
         ['as it is', 2],
-        ['with init_on_alloc=0', 1],
+        ['with noreplace-smp', 1],
         ['skipping param_sysfs_builtin_init', 1],
         ['all together', 1],
       ],
@@ -126,7 +126,7 @@ describe('tuning', { skip: embedded.skip }, () => {
     assert.deepEqual(
       comparisons.map(({ label, verdict }) => [label, verdict]),
       [
-        ['with init_on_alloc=0', 'faster'],
+        ['with noreplace-smp', 'faster'],
         ['skipping param_sysfs_builtin_init', 'faster'],
       ],
     );
@@ -142,7 +142,7 @@ describe('tuning', { skip: embedded.skip }, () => {
       kernelArguments: [...base.kernelArguments, argument],
       initcallBlacklist: [...base.initcallBlacklist, initcall],
     });
-    assert.deepEqual([argument?.argument, initcall?.initcall], ['init_on_alloc=0', 'param_sysfs_builtin_init']);
+    assert.deepEqual([argument?.argument, initcall?.initcall], ['noreplace-smp', 'param_sysfs_builtin_init']);
     for (const { worth } of [argument, initcall].filter((one) => one !== undefined))
       assert.match(worth, /^[\d.]+ M instructions of [\d.]+ M instructions \([\d.]+ %\)$/);
     // A boot with all of it was the last run. A sandbox takes the file as a profile.
@@ -150,7 +150,7 @@ describe('tuning', { skip: embedded.skip }, () => {
       ...['--print-xml', '-c', 'qemu:///embed', '--boot', 'cold'],
       ...['--profile', file('tuned.json'), '--', 'true'],
     ]);
-    assert.match(xml.out, /init_on_alloc=0.*initcall_blacklist=.*param_sysfs_builtin_init/, xml.stderr);
+    assert.match(xml.out, /noreplace-smp.*initcall_blacklist=.*param_sysfs_builtin_init/, xml.stderr);
   });
 });
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { environment, REPOSITORY } from './run.js';
+import { environment, REPOSITORY, type RunOptions } from './run.js';
 
 export const BENCH = `${REPOSITORY}bin/virt-sandbox-bench`;
 
@@ -10,19 +10,24 @@ export interface Ended {
   readonly code: number | null;
   readonly out: string;
   readonly stderr: string;
+  readonly pid: number | undefined;
 }
 
 export async function bench(
   args: readonly string[],
   {
     env = {},
+    through = [],
+    program = BENCH,
+    cwd,
     onProgress = () => {},
-  }: {
-    readonly env?: Readonly<Record<string, string | undefined>>;
+  }: Pick<RunOptions, 'through' | 'program' | 'cwd'> & {
+    readonly env?: Readonly<Record<string, string | undefined>> | undefined;
     readonly onProgress?: (child: ChildProcess, text: string) => void;
   } = {},
 ): Promise<Ended> {
-  const child = spawn(BENCH, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env) });
+  const [command = '', ...words] = [...through, program, ...args];
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env), cwd });
   let out = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -33,7 +38,7 @@ export async function bench(
     onProgress(child, stderr);
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  return { code, out, stderr };
+  return { code, out, stderr, pid: child.pid };
 }
 
 /** The scratch directories of one process: others may measure meanwhile. */

@@ -1,18 +1,15 @@
 /** The commands `run` and `compare`: many runs of each variant in turns, then one run of each in detail. */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { readSnapshot } from '../../image/snapshot/record.js';
 import { makeResult, type Result, variantResult } from '../result/result.js';
 import { baselineArgv, COLD } from '../run/baseline.js';
 import { asksForContainer, commandLineUri, imageFacts } from '../run/commands.js';
+import { nativeArgv } from '../run/native-argv.js';
 import { Interrupted } from '../run/process.js';
-import { splitCommandLine } from '../run/qemu-argv.js';
 import { takeSample } from '../run/sample.js';
 import { measureInTurns, type Series } from '../run/series.js';
 import type { Session } from '../run/session.js';
 import {
-  type ProgramVariant,
+  type BootVariant,
   profileOptions,
   type RestoreVariant,
   type SandboxVariant,
@@ -86,7 +83,7 @@ export async function baselinesOf(session: Session, variants: readonly SandboxVa
 export async function baselineVariant(
   session: Session,
   { label, options, profile }: SandboxVariant,
-): Promise<(ProgramVariant | RestoreVariant)[]> {
+): Promise<(BootVariant | RestoreVariant)[]> {
   if (asksForContainer(options)) return [];
   const { image, program, scratch, say } = session;
   const words = [...options, ...profileOptions(profile, scratch)];
@@ -97,13 +94,13 @@ export async function baselineVariant(
     if (snapshot === undefined)
       return [
         {
-          kind: 'program',
+          kind: 'boot',
           label: 'bare QEMU (the floor)',
           baselineOf: [label],
           argv: await baselineArgv({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
         },
       ];
-    const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));
+    const argv = nativeArgv({ program, uri, scratch }, words);
     return [
       {
         kind: 'restore',
@@ -117,11 +114,4 @@ export async function baselineVariant(
     say(`no floor to compare with: ${error instanceof Error ? error.message : String(error)}`);
     return [];
   }
-}
-
-/** QEMU's command line for a sandbox with these options, started now. */
-function nativeArgv(program: string, uri: string, options: readonly string[], xml: string): string[] {
-  writeFileSync(xml, execFileSync(program, ['--print-xml', ...options, '--', '/bin/true']));
-  const words = ['-q', '-c', uri, 'domxml-to-native', 'qemu-argv', xml];
-  return splitCommandLine(execFileSync('virsh', words, { encoding: 'utf8' }));
 }

@@ -42,7 +42,7 @@ export const CHECK = [
   'test -e /sys/class/net/lo # interfaces',
   'test -e /proc/net/tcp && test -e /proc/net/tcp6 # IPv4 and IPv6',
   'grep -q ext4 /proc/filesystems && grep -q overlay /proc/filesystems # file systems',
-  'grep -q 9p /proc/mounts # the root',
+  'grep -qE "9p|virtiofs" /proc/mounts # the root',
   'echo written >/tmp/file && test "$(cat /tmp/file)" = written # tmpfs',
   'date >/dev/null; test -c /dev/null && test -r /dev/urandom # devices',
   'echo | cat | wc -l >/dev/null # pipes and processes',

@@ -1,18 +1,34 @@
 /** A bare QEMU with a machine's own command line, which somebody sets up over its channel in place of a launcher. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { GuestShare } from '../../../init/common/config.js';
+import type { SharingMachine } from '../../sandbox/snapshot/restore.js';
 import { Listener } from '../../sandbox/start/listener.js';
-import { settlesWithin, unlessAborted } from '../../util/promises.js';
-import { Interrupted, TIMEOUT_MS } from './process.js';
-import { optionsOf } from './qemu-argv.js';
+import { settlesWithin } from '../../util/promises.js';
+import { withMemory } from './bare-memory.js';
+import { type BareOptions, whileBare } from './bare-process.js';
+import { rootOf, withRoot } from './bare-root.js';
+import { Interrupted } from './process.js';
+import { joinOptions, optionsOf } from './qemu-argv.js';
 
 /** Options by which libvirt controls QEMU. They are left out here. */
-const LEFT_OUT = new Set(['-name', '-S', '-no-shutdown']);
-const KEPT_ERRORS = 4096;
+const LEFT_OUT = new Set(['-S', '-no-shutdown']);
 /** A QEMU that ends breaks its connections first. Wait this long for its own error, which says more. */
 const LAST_WORDS_MS = 1000;
+
+/** A bare QEMU that was started, for who sets up its guest. */
+export interface BareMachine {
+  /** Of the channel, whose second connection is QEMU's monitor. */
+  readonly listener: Listener;
+  readonly root: GuestShare;
+  /** Set if its memory has to be filled from the snapshot. */
+  readonly sharing: SharingMachine | undefined;
+}
+
+interface BareQemuOptions extends BareOptions {
+  /** Something listens on the sockets of its shares already. */
+  readonly isServed?: boolean;
+}
 
 /** QEMU's command line without libvirt's monitor and secret. */
 export function uncontrolledArgv(argv: readonly string[]): string[] {
@@ -20,7 +36,7 @@ export function uncontrolledArgv(argv: readonly string[]): string[] {
   const kept = optionsOf(words).filter(
     ([option, value = '']) => !LEFT_OUT.has(option) && !/charmonitor|"secret"/.test(value),
   );
-  return [program, ...kept.flatMap(([option, value]) => (value === undefined ? [option] : [option, value]))];
+  return [program, ...joinOptions(kept)];
 }
 
 /** The paths of the sockets that QEMU connects to, by the names of their devices. */
@@ -35,11 +51,9 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
 }
 
 /**
- * Starts the machine, and kills it when the guest is done.
+ * Starts the machine and what serves its root, and kills both when the guest is done.
  * @param argv QEMU's command line as libvirt would start it
- * @param guest sets up the guest and uses it; the listener is that of the channel, whose second connection is QEMU's
- *   monitor
- * @param limitMs for the whole of it, in milliseconds
+ * @param guest sets up the guest and uses it
  * @returns what the guest gave, and the seconds from QEMU's start until it is gone
  * @throws {Interrupted} when the signal came first; QEMU is then gone
  * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself; or when the guest is not
@@ -47,54 +61,42 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
  */
 export async function runBare<Result>(
   argv: readonly string[],
-  guest: (listener: Listener) => Promise<Result>,
-  signal?: AbortSignal,
-  limitMs = TIMEOUT_MS,
+  guest: (machine: BareMachine) => Promise<Result>,
+  { isServed = false, ...options }: BareQemuOptions = {},
 ): Promise<{ readonly result: Result; readonly seconds: number }> {
-  if (signal?.aborted) throw new Interrupted();
-  const [program = '', ...words] = uncontrolledArgv(argv);
-  const paths = socketsOf(words);
+  if (options.signal?.aborted) throw new Interrupted();
+  const uncontrolled = uncontrolledArgv(argv);
+  const paths = socketsOf(uncontrolled);
   const directory = dirname(paths.channel);
   mkdirSync(directory, { recursive: true });
-  // Where a sandbox has the view of the host's files.
-  symlinkSync('/', join(directory, 'root'));
-  const listeners = await Promise.all([Listener.open(paths.channel, { count: 2 }), Listener.open(paths.console)]);
-  const start = process.hrtime.bigint();
-  const qemu = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const ended = endOf(qemu);
-  const gone = ended.then((how) => Promise.reject(new Error(how)));
-  const running = guest(listeners[0]).catch(async (error: unknown) => {
-    await settlesWithin(ended, LAST_WORDS_MS);
-    throw error;
-  });
+  const listeners: Listener[] = [];
   try {
-    const over = unlessAborted(Promise.race([running, gone]), signal, () => new Interrupted());
-    if (!(await settlesWithin(over, limitMs)))
-      throw new Error(`the guest of the bare QEMU was not done within ${limitMs / 1000} s`);
-    const result = await over;
-    qemu.kill('SIGKILL');
-    await ended;
-    return { result, seconds: Number(process.hrtime.bigint() - start) / 1e9 };
+    const { argv: bare, sharing } = withMemory(uncontrolled, directory);
+    const served = isServed ? alreadyServed(bare, directory) : withRoot(bare, directory);
+    const listener = await Listener.open(paths.channel, { count: 2 });
+    listeners.push(listener, await Listener.open(paths.console));
+    const machine = { listener, root: rootOf(bare), sharing };
+    return await whileBare(
+      served,
+      directory,
+      async (ended) => {
+        const gone = ended.then(({ how }) => Promise.reject(new Error(how)));
+        const running = guest(machine).catch(async (error: unknown) => {
+          await settlesWithin(ended, LAST_WORDS_MS);
+          throw error;
+        });
+        return Promise.race([running, gone]);
+      },
+      options,
+    );
   } finally {
-    qemu.kill('SIGKILL');
     for (const listener of listeners) listener.close();
-    await ended;
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** Settles when QEMU has ended, with a sentence that says how. */
-function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string> {
-  let errors = '';
-  qemu.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors = `${errors}${text}`.slice(-KEPT_ERRORS);
-  });
-  return new Promise((resolve) => {
-    qemu.once('error', (error) => resolve(`the bare QEMU cannot be started: ${error.message}`));
-    // Unlike `exit`, `close` comes after all of stderr is read.
-    qemu.once('close', (status: number | null, killed: NodeJS.Signals | null) => {
-      const last = errors.trimEnd().split('\n').at(-1) ?? '';
-      resolve(`the bare QEMU ended with ${killed ?? `status ${status}`}${last === '' ? '' : `: ${last}`}`);
-    });
-  });
+function alreadyServed(command: string[], directory: string) {
+  // Where a sandbox has the view of the host's files.
+  symlinkSync('/', join(directory, 'root'));
+  return { command, lastWords: () => undefined };
 }

@@ -1,11 +1,11 @@
-/** The baseline of a boot: a bare QEMU whose guest powers off at once. */
-import { execFileSync } from 'node:child_process';
+/** The machine of a boot's baseline: a bare QEMU whose guest powers off at once. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packCpio } from '../../image/build/cpio.js';
 import type { ImageFacts } from './commands.js';
+import { nativeArgv } from './native-argv.js';
 import { powerOffProgram } from './power-off.js';
-import { bareMachine, splitCommandLine } from './qemu-argv.js';
+import { bareMachine } from './qemu-argv.js';
 
 /** Boots cold even where a snapshot fits. */
 export const COLD = ['--boot', 'cold'];
@@ -25,12 +25,8 @@ export async function baselineArgv(
   { program, image, scratch }: Subject,
   options: readonly string[] = [],
 ): Promise<[string, ...string[]]> {
-  const xml = join(scratch, 'domain.xml');
-  writeFileSync(xml, execFileSync(program, ['--print-xml', ...COLD, ...options, '--', '/bin/true']));
-  const line = execFileSync('virsh', ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml], {
-    encoding: 'utf8',
-  });
-  return bareMachine(splitCommandLine(line), await powerOffInitrd(scratch));
+  const line = nativeArgv({ program, uri: image.uri, scratch }, [...COLD, ...options]);
+  return bareMachine(line, await powerOffInitrd(scratch));
 }
 
 async function powerOffInitrd(scratch: string): Promise<string> {

@@ -13,6 +13,8 @@ export interface ImageFacts {
   readonly kernelVersion?: string;
   readonly uri: string;
   readonly acceleration?: string;
+  /** What serves the root of a machine. */
+  readonly rootFs?: '9p' | 'virtiofs';
   readonly boot?: 'cold' | 'warm';
   /** Directory of the snapshot that a warm start restores. */
   readonly warmImage?: string;

@@ -2,6 +2,8 @@
 
 /** Options by which libvirt controls QEMU. They do not describe the machine. */
 const CONTROL_OPTIONS = new Set(['-name', '-mon', '-S', '-no-shutdown']);
+/** How libvirt's names begin of the character devices that lead to a server of files, without which there is no device. */
+const TO_SERVER = 'chr-vu-';
 const WITHOUT_VALUE = new Set(['-S', '-no-shutdown', '-nodefaults', '-no-user-config']);
 
 /**
@@ -42,6 +44,11 @@ export function optionsOf(words: readonly string[]): (readonly [string, string |
   return options;
 }
 
+/** The words of such options. */
+export function joinOptions(options: readonly (readonly [string, string | undefined])[]): string[] {
+  return options.flatMap(([option, value]) => (value === undefined ? [option] : [option, value]));
+}
+
 /** One option of the bare machine; undefined if it is left out. */
 function change(option: string, value: string | undefined, initrd: string): string[] | undefined {
   if (CONTROL_OPTIONS.has(option)) return undefined;
@@ -52,5 +59,6 @@ function change(option: string, value: string | undefined, initrd: string): stri
   if (option === '-initrd') return [option, initrd];
   if (option !== '-chardev') return [option, value];
   const id = /,id=([^,]+)/.exec(value)?.[1];
-  return id === 'charmonitor' ? undefined : [option, `null,id=${id}`];
+  if (id === 'charmonitor') return undefined;
+  return [option, id?.startsWith(TO_SERVER) ? value : `null,id=${id}`];
 }

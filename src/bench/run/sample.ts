@@ -7,6 +7,7 @@ import { Trace } from '../timeline/marks-file.js';
 import { logArguments, parseQemuLog, traceArguments } from '../timeline/qemu-log.js';
 import { length, type Where } from '../timeline/span.js';
 import { type Timeline, timelineOf } from '../timeline/timeline.js';
+import { bareBoot } from './bare-boot.js';
 import { bareRestore } from './bare-restore.js';
 import { asksForContainer, imageFacts, sandboxArgv } from './commands.js';
 import { ExitReader } from './exit-reader.js';
@@ -60,6 +61,10 @@ export async function takeSample(variant: Variant, options: SampleOptions): Prom
   if (variant.kind === 'program') {
     const { started, ended } = await runSilently(variant, options.signal);
     return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
+  }
+  if (variant.kind === 'boot') {
+    const value = await bareBoot(variant.argv, options.scratch, { signal: options.signal });
+    return { value, parts: {}, timeline: undefined };
   }
   if (variant.kind === 'restore') {
     const value = await bareRestore(variant.argv, variant.snapshot, options.signal);

@@ -19,6 +19,14 @@ export interface SandboxVariant {
 /** Another program, measured as a whole process. */
 export interface ProgramVariant extends Command {
   readonly kind: 'program';
+  readonly baselineOf?: undefined;
+}
+
+/** A bare QEMU whose guest powers off at once. */
+export interface BootVariant {
+  readonly kind: 'boot';
+  readonly label: string;
+  readonly argv: readonly string[];
   /** Labels of the sandboxes that this is the baseline of. */
   readonly baselineOf?: readonly string[];
 }
@@ -33,7 +41,7 @@ export interface RestoreVariant {
   readonly baselineOf?: readonly string[];
 }
 
-export type Variant = SandboxVariant | ProgramVariant | RestoreVariant;
+export type Variant = SandboxVariant | ProgramVariant | BootVariant | RestoreVariant;
 
 /**
  * 1 makes one instruction 2 ns of the guest's clock, so that a boot of about 900 million instructions sees few timer
@@ -43,7 +51,8 @@ export const INSTRUCTION_SHIFT = 1;
 const INSTRUCTION_ARGUMENTS = [
   ...['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`],
   // The virtual CPU handles device requests itself. Another thread would take host time, during which the guest spins
-  // and counts.
+  // and counts. What serves a root over virtiofs is another process, and the guest asks it for nothing before its init is
+  // ready.
   ...[modernDriver('serial'), modernDriver('9p')].flatMap((device) => ['-global', `${device}.ioeventfd=off`]),
 ];
 

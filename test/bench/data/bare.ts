@@ -2,9 +2,9 @@
  * A QEMU with the command line of a sandbox's machine, without libvirt and launcher: the same kernel, initrd, devices
  * and mount options. The file servers are started by hand.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnApplication } from '../../../init/common/application.js';
@@ -12,12 +12,13 @@ import type { GuestConfig } from '../../../init/common/config.js';
 import { drivePlan } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
 import { runBare } from '../../../src/bench/run/bare-qemu.js';
-import { BARE_GUEST } from '../../../src/bench/run/bare-restore.js';
+import { bareGuest } from '../../../src/bench/run/bare-restore.js';
+import { virtiofsDevices } from '../../../src/bench/run/bare-root.js';
 import type { Subject } from '../../../src/bench/run/baseline.js';
 import { commandLineUri } from '../../../src/bench/run/commands.js';
-import { optionsOf, splitCommandLine } from '../../../src/bench/run/qemu-argv.js';
+import { nativeArgv } from '../../../src/bench/run/native-argv.js';
+import { joinOptions, optionsOf } from '../../../src/bench/run/qemu-argv.js';
 import { Channel } from '../../../src/protocol/channel.js';
-import { isRecord, parseJson } from '../../../src/util/records.js';
 import { MOST_SECONDS, sandboxOptions, TARGET, workCommand } from './inside.js';
 import type { Streams } from './work.js';
 
@@ -44,16 +45,16 @@ export async function runBareWork<Result>(
   const servers = [serve(share, directory, []), ...(root ? [serve(root, '/', ['--readonly'])] : [])];
   try {
     for (const { socket } of served) await ready(socket);
-    const guest: GuestConfig = {
-      ...BARE_GUEST,
-      root: root ? { type: 'virtiofs', tag: root.tag, readOnly: true } : BARE_GUEST.root,
-      mounts: [{ target: TARGET, type: 'virtiofs', tag: share.tag, readOnly: false }],
-      privileged: true,
-      command: workCommand(TARGET, true),
-    };
     const { result } = await runBare(
       argv,
-      async (listener) => {
+      async (machine) => {
+        const { listener } = machine;
+        const guest: GuestConfig = {
+          ...bareGuest(machine.root),
+          mounts: [{ target: TARGET, type: 'virtiofs', tag: share.tag, readOnly: false }],
+          privileged: true,
+          command: workCommand(TARGET, true),
+        };
         const { channel } = await Channel.open(await listener.connection);
         const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
         await drivePlan(channel, planSandbox(guest, { now, entropy: new Uint8Array(64), devices: new Map() }));
@@ -65,8 +66,7 @@ export async function runBareWork<Result>(
         await exited;
         return made;
       },
-      undefined,
-      mostSeconds * 1000,
+      { isServed: true, limitMs: mostSeconds * 1000 },
     );
     return result;
   } finally {
@@ -81,27 +81,16 @@ function bareArgv(
   directory: string,
 ): { argv: string[]; served: readonly Served[] } {
   const { program, scratch, image } = context;
-  const xml = join(scratch, 'data.xml');
   const options = sandboxOptions(context, rootFs, directory);
-  const domain = execFileSync(program, ['--print-xml', ...options, '--', '/bin/true'], { encoding: 'utf8' });
-  // The program that libvirt would start, which it asks for its version, is made at the start of a sandbox.
-  writeFileSync(xml, domain.replaceAll(/<binary path="[^"]*"/g, `<binary path="${SERVER}"`));
-  const uri = commandLineUri(image.uri, scratch);
-  const line = execFileSync('virsh', ['-q', '-c', uri, 'domxml-to-native', 'qemu-argv', xml], { encoding: 'utf8' });
-  const [qemu = '', ...words] = splitCommandLine(line);
-  const pairs = optionsOf(words);
-  const served = pairs.flatMap(([option, value]) => {
-    const device = option === '-device' && value !== undefined ? parseJson(value) : undefined;
-    if (!isRecord(device) || !String(device['driver']).startsWith('vhost-user-fs')) return [];
-    const { tag, chardev } = device;
-    return [{ tag: String(tag), chardev: String(chardev), socket: join(scratch, `${String(chardev)}.sock`) }];
+  const [qemu = '', ...words] = nativeArgv({ program, scratch, uri: commandLineUri(image.uri, scratch) }, options);
+  const served = virtiofsDevices(words).map(({ tag, chardev }) => {
+    return { tag, chardev, socket: join(scratch, `${chardev}.sock`) };
   });
-  const argv = pairs.flatMap(([option, value]) => {
-    if (value === undefined) return [option];
-    const server = served.find(({ chardev }) => option === '-chardev' && value.includes(`id=${chardev},`));
-    return [option, server ? `socket,id=${server.chardev},path=${server.socket}` : value];
+  const argv = optionsOf(words).map(([option, value]) => {
+    const server = served.find(({ chardev }) => option === '-chardev' && value?.includes(`id=${chardev},`));
+    return [option, server ? `socket,id=${server.chardev},path=${server.socket}` : value] as const;
   });
-  return { argv: [qemu, ...argv], served };
+  return { argv: [qemu, ...joinOptions(argv)], served };
 }
 
 function serve({ socket }: Served, directory: string, options: readonly string[]): ChildProcess {

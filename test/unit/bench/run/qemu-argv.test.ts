@@ -29,8 +29,8 @@ test('the same machine runs without libvirt', () => {
 
 test('the same machine is restored without libvirt, with its sockets and its initrd', () => {
   const words = uncontrolledArgv(splitCommandLine(LINE));
-  assert.deepEqual(words.slice(0, 3), ['/usr/bin/qemu-system-x86_64', '-machine', 'q35,acpi=on']);
-  assert.doesNotMatch(words.join('\n'), /charmonitor|"secret"|^-(?:name|S|no-shutdown)$/m);
+  assert.deepEqual(words.slice(0, 5), ['/usr/bin/qemu-system-x86_64', '-name', 'guest=x', '-machine', 'q35,acpi=on']);
+  assert.doesNotMatch(words.join('\n'), /charmonitor|"secret"|^-(?:S|no-shutdown)$/m);
   assert.ok(words.includes('-nodefaults'));
   assert.match(words[words.indexOf('-chardev') + 1] ?? '', /id=charserial0/);
   assert.equal(words[words.indexOf('-initrd') + 1], '/i');
