@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
@@ -198,6 +199,15 @@ export class Supervisor {
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
   }
 
+  /**
+   * Waits until all is read that the command, which has ended, has written. The first turn ends after what the kernel
+   * reported together with the status; stderr may have come since. The second one asks the kernel again.
+   */
+  async #stderrRead(): Promise<void> {
+    await nextTurn();
+    await nextTurn();
+  }
+
   /** Waits until all is read that the supervisor, which has ended, has reported. */
   async #lastWords(): Promise<void> {
     const { stdout } = this.#child;
@@ -232,8 +242,7 @@ export class Supervisor {
     else if (word === 'exited') {
       const status = Number(value);
       this.#status = status;
-      // setImmediate lets the pipe be read first, so that the command's stderr is complete.
-      setImmediate(() => this.#commandExited.resolve({ status, stderr: this.#stderr }));
+      void this.#stderrRead().then(() => this.#commandExited.resolve({ status, stderr: this.#stderr }));
     }
   }
 }
