@@ -16,10 +16,16 @@ interface Rule {
 /** Messages of init/root-view/main.c, which runs before libvirt. */
 const ROOT_VIEW = /^root-view: (.*)/;
 const ROOT_SERVER = /^root-view: (cannot serve the view .*)/;
+/** libvirt's words for a container whose directory of the host is gone. The host's root is in /.oldroot by and by. */
+const GONE_SOURCE =
+  /(?:Failed to access '|Unable to stat bind source (?:\/\.oldroot)?|Failed to bind mount directory (?:\/\.oldroot)?)([^':\n]+?)(?:'| to [^:\n]*)?: No such file or directory/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
 const QEMU_GONE = 'qemu-gone';
+
+/** Code of the error for a container whose start lacked a directory of the host that was there before. */
+export const SOURCE_GONE = 'source-gone';
 
 /** Code of the error that no rule below knows. */
 const DOMAIN_REFUSED = 'domain-refused';
@@ -136,6 +142,13 @@ const rules: readonly Rule[] = [
     code: 'net-limit-unsupported',
     remedy: () =>
       `leave ${option('tuning.networkLimits')} out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)`,
+  },
+  {
+    pattern: GONE_SOURCE,
+    code: SOURCE_GONE,
+    remedy: 'start it when nothing there is mounted and unmounted',
+    message: (name, text) =>
+      `${GONE_SOURCE.exec(text)?.[1]}, a mount or directory of the host, was removed while container ${name} started`,
   },
   {
     pattern: /nbd/i,

@@ -66,7 +66,6 @@ export class Attempt {
   #emulator: Emulator | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
-  /** The guest was sent an operation, so the command may have run. */
   #hasBegun = false;
   /** The application runs. */
   #isRunning = false;
@@ -84,6 +83,11 @@ export class Attempt {
     this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
     this.#shares = new ShareWatch(watchedShares(prepared.devices));
     this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
+  }
+
+  /** The guest was sent an operation, so the command may have run. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   /** @throws {SandboxError} whatever failed, `UnservedRoot` if it was the root's server; nothing is left then */

@@ -3,6 +3,8 @@
  */
 
 import type { SandboxConfig } from '../config/types.js';
+import { SOURCE_GONE } from '../libvirt/errors.js';
+import { SandboxError } from '../util/errors.js';
 import { shortOption } from '../util/option-names.js';
 import { Attempt } from './attempt.js';
 import { makeHomeDirectory } from './devices/home-directory.js';
@@ -11,7 +13,7 @@ import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/ow
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
 import type { Launched } from './launched.js';
-import type { Prepared, PreparedMachine } from './prepare/prepared.js';
+import type { Prepared, PreparedContainer, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
@@ -20,6 +22,9 @@ import { withOtherRoot } from './unserved-root.js';
 const noBarrier = () =>
   "a privileged container is no barrier: root inside is root of the host's kernel; " +
   `run what you do not trust without ${shortOption('privileged')}, or in a machine (${shortOption('connect', 'qemu:///embed')})`;
+
+/** How often a container is started again whose mounts come and go: no user of the host can hold it up for ever. */
+const MORE_STARTS = 5;
 
 /**
  * Starts the domain and, in it, the application.
@@ -56,7 +61,7 @@ async function launchServed(config: SandboxConfig, prepared: Prepared, options: 
 
 /** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container') return new Attempt(config, prepared, options).start();
+  if (prepared.platform === 'container') return launchContainer(config, prepared, options);
   if (prepared.snapshot === undefined) return launchMachine(config, prepared, options);
   try {
     return await launchMachine(config, prepared, options);
@@ -67,6 +72,28 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
     options.onChoice?.(`boot: ${next ? `warm, from ${next.directory}` : 'cold'}, because ${error.message}`);
     const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };
     return launchWarmOrCold(config, { ...prepared, ...instead }, options);
+  }
+}
+
+/**
+ * libvirt binds each mount below the root by its path. Where the host has removed one since it was listed, nothing was
+ * executed, so it starts with a new list.
+ */
+async function launchContainer(
+  config: SandboxConfig,
+  prepared: PreparedContainer,
+  options: LaunchOptions,
+): Promise<Launched> {
+  for (let more = MORE_STARTS; ; more--) {
+    const attempt = new Attempt(config, prepared, options);
+    try {
+      return await attempt.start();
+    } catch (error) {
+      const isGone = error instanceof SandboxError && error.code === SOURCE_GONE;
+      // Whatever an error says after that, the guest may have chosen its words.
+      if (!isGone || attempt.hasBegun || more === 0) throw error;
+      options.onChoice?.(`mounts: started again, because ${error.message}`);
+    }
   }
 }
 

@@ -25,7 +25,7 @@ export const system: Way = {
 };
 
 /** The words that enter the mount namespace of the libvirtd that scripts/test.mjs starts for containers. */
-const enterLxc = ['nsenter', '--mount', '--target', process.env['VIRT_SANDBOX_TEST_LXC'] ?? '', '--'];
+export const enterLxc = ['nsenter', '--mount', '--target', process.env['VIRT_SANDBOX_TEST_LXC'] ?? '', '--'];
 
 /** Containers. */
 export const lxc: Way = {

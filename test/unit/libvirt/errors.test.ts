@@ -128,3 +128,18 @@ test('of a QEMU that is gone a reason is known, or none', () => {
   }
   assert.ok(!isQemuGone(domainError('x', 'XML error: no such element')));
 });
+
+test('a mount of the host that is gone is named, at whichever step libvirt missed it', () => {
+  const start = 'internal error: guest failed to start: Failure in libvirt_lxc startup: ';
+  for (const words of [
+    "Failed to access '/a b/c'",
+    'Unable to stat bind source /.oldroot/a b/c',
+    'Failed to bind mount directory /.oldroot/a b/c to /newroot/a b/c',
+  ]) {
+    const { code, message } = domainError('x', `${start}${words}: No such file or directory`);
+    assert.equal(code, 'source-gone');
+    assert.equal(message, '/a b/c, a mount or directory of the host, was removed while container x started');
+  }
+  const { code } = domainError('x', `${start}Failed to access '/a': Permission denied`);
+  assert.equal(code, 'file-not-readable');
+});
