@@ -45,16 +45,24 @@ uint8_t *frame_payload(void)
 	return frame + VS_HEADER_BYTES;
 }
 
-/* Copies the pages in the pipe for moving to `at` in the frame. */
+/*
+ * Copies the pages in the pipe for moving to `at` in the frame. They are still packets where the program has O_DIRECT on
+ * its output, and a read takes one packet: pipe(2).
+ */
 static void copy_moved(size_t at)
 {
-	ssize_t count = read(moving[0], frame + at, moving_size);
+	while (moving_size > 0) {
+		ssize_t count = read(moving[0], frame + at, moving_size);
 
-	if (count != (ssize_t)moving_size) {
-		log_line("read of moved output: %s; powering off", count < 0 ? strerror(errno) : "too short");
-		channel_lost();
+		if (count <= 0) {
+			log_line("read of moved output: %s; powering off", count < 0 ? strerror(errno) : "too short");
+			channel_lost();
+			moving_size = 0;
+			return;
+		}
+		at += (size_t)count;
+		moving_size -= (size_t)count;
 	}
-	moving_size = 0;
 }
 
 ssize_t frame_move(int fd, size_t size)

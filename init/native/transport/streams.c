@@ -7,6 +7,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,9 +63,11 @@ void streams_attach(int slot, uint32_t process, int out, int err, bool pty)
 		frame_allow_moving();
 }
 
+/* A program with O_DIRECT on its output writes packets of up to PIPE_BUF. A read of less loses the rest: pipe(2). */
 static bool may_send(const struct stream *stream)
 {
-	return stream->ending || (stream->fd >= 0 && stream->process != 0 && stream->ready && stream->credit > 0);
+	return stream->ending ||
+	       (stream->fd >= 0 && stream->process != 0 && stream->ready && stream->credit >= PIPE_BUF);
 }
 
 int streams_poll_fd(int slot, enum stream_index index)

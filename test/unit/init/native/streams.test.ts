@@ -5,7 +5,14 @@ import { stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallFlag, Proc, SpawnFlag, STDIN_WINDOW_BYTES, Status } from '../../../../src/protocol/wire.js';
+import {
+  CallFlag,
+  OUTPUT_WINDOW_BYTES,
+  Proc,
+  SpawnFlag,
+  STDIN_WINDOW_BYTES,
+  Status,
+} from '../../../../src/protocol/wire.js';
 import { ACKNOWLEDGED_BYTES, Guest, runPayload, spawnPayload, str, u32 } from './driver.js';
 import { scratch } from './machine.js';
 
@@ -69,6 +76,41 @@ describe('streams', () => {
     await guest.finish();
   });
 
+  describe('of a program with O_DIRECT on its output', () => {
+    const NUMBERS = Array.from({ length: 12_288 }, (_, at) => `${at}\n`.padStart(10, '0')).join('');
+    /** Each write is of three packets, which are there at once. */
+    const WRITE = 'seq -f %09.0f 0 12287 | dd bs=12288 oflag=direct iflag=fullblock status=none';
+
+    test('packets come whole and in order', async (t) => {
+      const guest = await Guest.start(t);
+      await guest.shell(WRITE);
+      assert.equal(await guest.exit(), 0);
+      assert.ok(guest.output(Proc.STDOUT).toString() === NUMBERS);
+      await guest.finish();
+    });
+
+    test('no packet is cut where the window is nearly full', async (t) => {
+      const guest = await Guest.start(t);
+      guest.acknowledges = false;
+      const said = (bytes: number) => guest.until(() => guest.output(Proc.STDOUT).length === bytes, `byte ${bytes}`);
+      const before = OUTPUT_WINDOW_BYTES - 6500;
+      const small = WRITE.replace('bs=12288', 'bs=1024');
+      await guest.shell(`head -c ${before - 2} /dev/zero; read line; echo x; read line; ${small}`);
+      await said(before - 2);
+      // What follows a line is read, and not moved.
+      guest.stdin('\n');
+      await said(before);
+      guest.stdin('\n');
+      // A part of the seventh packet would fit.
+      await said(before + 3072);
+      guest.acknowledges = true;
+      guest.acknowledge(Proc.STDOUT, before + 3072);
+      assert.equal(await guest.exit(), 0);
+      assert.ok(guest.output(Proc.STDOUT).subarray(before).toString() === NUMBERS);
+      await guest.finish();
+    });
+  });
+
   test('stdin for a process that is not there is ignored', async (t) => {
     const guest = await Guest.start(t);
     for (const process of [0, 1, 7]) {
@@ -97,7 +139,8 @@ describe('streams', () => {
   test('more stdin than the window ends the connection', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['sleep', '1000']);
-    for (let i = 0; i < 12; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 4));
+    // The pipe takes twice the window, and what it has taken is acknowledged.
+    for (let i = 0; i < 20; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 4));
     await guest.ended();
     assert.match(guest.said, /more stdin than it may/);
   });
