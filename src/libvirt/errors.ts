@@ -16,15 +16,19 @@ interface Rule {
 /** Messages of init/root-view/main.c, which runs before libvirt. */
 const ROOT_VIEW = /^root-view: (.*)/;
 const ROOT_SERVER = /^root-view: (cannot serve the view .*)/;
-/** libvirt's words for a container whose directory of the host is gone. The host's root is in /.oldroot by and by. */
-const GONE_SOURCE =
-  /(?:Failed to access '|Unable to stat bind source (?:\/\.oldroot)?|Failed to bind mount directory (?:\/\.oldroot)?)([^':\n]+?)(?:'| to [^:\n]*)?: No such file or directory/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
+
+/**
+ * libvirt's words for a directory of the host that a container is to have and that its daemon does not find. It moves
+ * the host's root to /.oldroot first. Users choose the names of mounts, so the words before them count.
+ */
+const GONE_SOURCE =
+  /Failure in libvirt_lxc startup: (?:Failed to access '|Failed to resolve symlink at |Unable to stat bind source |Failed to bind mount directory )(?:\/\.oldroot)?(\/.*?)(?:'| to \/.*?)?: (?:No such file or directory|Not a directory|Stale file handle|Transport endpoint is not connected)/;
 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
 const QEMU_GONE = 'qemu-gone';
 
-/** Code of the error for a container whose start lacked a directory of the host that was there before. */
+/** Code of the error for a container whose start lacked a directory that the host had before. */
 export const SOURCE_GONE = 'source-gone';
 
 /** Code of the error that no rule below knows. */
@@ -47,6 +51,14 @@ export function isQemuGone({ code, message }: SandboxError): boolean {
 const SILENT_QEMU = /Child process \([\s\S]*\/qemu-[\s\S]*\) unexpected exit status 1$/;
 
 const rules: readonly Rule[] = [
+  {
+    pattern: GONE_SOURCE,
+    code: SOURCE_GONE,
+    remedy:
+      'start it again when nobody mounts and unmounts there; if it is there all the time, see that libvirtd does not run in a mount namespace of its own',
+    message: (name, text) =>
+      `libvirt does not find ${GONE_SOURCE.exec(text)?.[1]}, which the host had when container ${name} was to start`,
+  },
   // What the host lacks comes first: it is the reason of any other failure.
   {
     // root-view has the same error of a kernel that allows no more user namespaces or mounts, except where it makes a
@@ -142,13 +154,6 @@ const rules: readonly Rule[] = [
     code: 'net-limit-unsupported',
     remedy: () =>
       `leave ${option('tuning.networkLimits')} out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)`,
-  },
-  {
-    pattern: GONE_SOURCE,
-    code: SOURCE_GONE,
-    remedy: 'start it when nothing there is mounted and unmounted',
-    message: (name, text) =>
-      `${GONE_SOURCE.exec(text)?.[1]}, a mount or directory of the host, was removed while container ${name} started`,
   },
   {
     pattern: /nbd/i,

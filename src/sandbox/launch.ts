@@ -3,15 +3,15 @@
  */
 
 import type { SandboxConfig } from '../config/types.js';
-import { SOURCE_GONE } from '../libvirt/errors.js';
-import { SandboxError } from '../util/errors.js';
 import { shortOption } from '../util/option-names.js';
 import { Attempt } from './attempt.js';
+import { withHiddenNow } from './devices/devices.js';
 import { makeHomeDirectory } from './devices/home-directory.js';
 import { makeOverlayImage } from './devices/overlay-image.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
+import { startDespiteGone } from './gone-source.js';
 import type { Launched } from './launched.js';
 import type { Prepared, PreparedContainer, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
@@ -22,9 +22,6 @@ import { withOtherRoot } from './unserved-root.js';
 const noBarrier = () =>
   "a privileged container is no barrier: root inside is root of the host's kernel; " +
   `run what you do not trust without ${shortOption('privileged')}, or in a machine (${shortOption('connect', 'qemu:///embed')})`;
-
-/** How often a container is started again whose mounts come and go: no user of the host can hold it up for ever. */
-const MORE_STARTS = 5;
 
 /**
  * Starts the domain and, in it, the application.
@@ -75,26 +72,14 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
   }
 }
 
-/**
- * libvirt binds each mount below the root by its path. Where the host has removed one since it was listed, nothing was
- * executed, so it starts with a new list.
- */
-async function launchContainer(
+/** What is hidden is looked for anew for each attempt, as the host's mounts are: what comes with one of these is hidden. */
+function launchContainer(
   config: SandboxConfig,
   prepared: PreparedContainer,
   options: LaunchOptions,
 ): Promise<Launched> {
-  for (let more = MORE_STARTS; ; more--) {
-    const attempt = new Attempt(config, prepared, options);
-    try {
-      return await attempt.start();
-    } catch (error) {
-      const isGone = error instanceof SandboxError && error.code === SOURCE_GONE;
-      // Whatever an error says after that, the guest may have chosen its words.
-      if (!isGone || attempt.hasBegun || more === 0) throw error;
-      options.onChoice?.(`mounts: started again, because ${error.message}`);
-    }
-  }
+  const attempt = () => new Attempt(config, { ...prepared, devices: withHiddenNow(config, prepared.devices) }, options);
+  return startDespiteGone(attempt, config.bootTimeout, options);
 }
 
 /**

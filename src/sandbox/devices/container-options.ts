@@ -1,5 +1,5 @@
 /** Turns a sandbox into the XML of a container. */
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { STAGE } from '../../../init/common/container.js';
 import { NEW_ROOT } from '../../../init/common/step.js';
@@ -12,7 +12,7 @@ import type { Share } from '../../domain/shares.js';
 import { containerTuning, cpusetOf } from '../../domain/tuning.js';
 import type { Element } from '../../domain/xml.js';
 import { makeDirectories } from '../../util/directories.js';
-import { messageOf, SandboxError } from '../../util/errors.js';
+import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
@@ -102,7 +102,8 @@ function bindsOf({ tag, directory, readOnly }: Share, root: string | undefined):
   const target = tag === root ? NEW_ROOT : `${STAGE}/${tag}`;
   const hidden = tag === root ? HIDDEN : [];
   // A fresh directory does not exist yet, and has no mounts below it.
-  const below = existsSync(directory) ? mountsBelow(realpathSync(directory)) : [];
+  const source = valueOr(() => realpathSync(directory), undefined);
+  const below = source === undefined ? [] : mountsBelow(source);
   const shown = below.filter((path) => !hidden.includes(path.split('/')[0] ?? ''));
   return ['', ...shown].map((path) => ({ directory: join(directory, path), target: join(target, path), readOnly }));
 }

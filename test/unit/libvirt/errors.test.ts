@@ -129,17 +129,20 @@ test('of a QEMU that is gone a reason is known, or none', () => {
   assert.ok(!isQemuGone(domainError('x', 'XML error: no such element')));
 });
 
-test('a mount of the host that is gone is named, at whichever step libvirt missed it', () => {
+test('a directory that libvirt misses is named, whatever its name, at whichever step', () => {
   const start = 'internal error: guest failed to start: Failure in libvirt_lxc startup: ';
-  for (const words of [
-    "Failed to access '/a b/c'",
-    'Unable to stat bind source /.oldroot/a b/c',
-    'Failed to bind mount directory /.oldroot/a b/c to /newroot/a b/c',
-  ]) {
-    const { code, message } = domainError('x', `${start}${words}: No such file or directory`);
-    assert.equal(code, 'source-gone');
-    assert.equal(message, '/a b/c, a mount or directory of the host, was removed while container x started');
+  for (const path of ['/a', "/Bob's disk", '/road to x', '/No space left on device', '/a: b']) {
+    for (const words of [
+      `Failed to access '${path}': No such file or directory`,
+      `Failed to resolve symlink at ${path}: No such file or directory`,
+      `Unable to stat bind source /.oldroot${path}: Transport endpoint is not connected`,
+      `Failed to bind mount directory /.oldroot${path} to /newroot${path}: Stale file handle`,
+    ]) {
+      const { code, message } = domainError('x', start + words);
+      assert.equal(code, 'source-gone');
+      assert.equal(message, `libvirt does not find ${path}, which the host had when container x was to start`);
+    }
   }
-  const { code } = domainError('x', `${start}Failed to access '/a': Permission denied`);
-  assert.equal(code, 'file-not-readable');
+  assert.equal(domainError('x', `${start}Failed to access '/a': Permission denied`).code, 'file-not-readable');
+  assert.notEqual(domainError('x', "Failed to access '/a': No such file or directory").code, 'source-gone');
 });

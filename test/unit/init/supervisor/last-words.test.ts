@@ -24,7 +24,7 @@ test('words are told that come between the report of an answer and its reading',
   // The kernel reports what `cat` has written, and then the answer. While the first is handled, the command ends: its
   // status is read with the answer, and its words are in no report yet.
   first.stdout.once('data', () => {
-    execFileSync('sh', ['-c', `echo >'${go}'`]);
+    execFileSync('sh', ['-c', `echo >'${go}'`], { timeout: 10_000 });
     block(0.2);
   });
   const told = supervisor.commandExited;

@@ -1,0 +1,40 @@
+/** A container whose start lacked a directory of the host that was there when libvirt was told of it. */
+import { SOURCE_GONE } from '../libvirt/errors.js';
+import { SandboxError } from '../util/errors.js';
+import type { LaunchOptions } from './types.js';
+
+/** A mount that comes and goes ten times a second is missed by one start in four. */
+const MORE_STARTS = 5;
+
+/** One attempt to start. */
+interface Starting<Started> {
+  start(): Promise<Started>;
+  /** The guest was sent an operation. */
+  readonly hasBegun: boolean;
+}
+
+/**
+ * Starts, and starts again where libvirt missed a directory: nothing was executed then. A user of the host whose mounts
+ * come and go on purpose can still make all of these fail, and no more.
+ * @param attempt makes one, with the mounts that are there now
+ * @param limitMs none begins later, in milliseconds
+ * @throws whatever the last attempt throws
+ */
+export async function startDespiteGone<Started>(
+  attempt: () => Starting<Started>,
+  limitMs: number,
+  { signal, onChoice }: Pick<LaunchOptions, 'signal' | 'onChoice'>,
+): Promise<Started> {
+  const latest = performance.now() + limitMs;
+  for (let more = MORE_STARTS; ; more--) {
+    const starting = attempt();
+    try {
+      return await starting.start();
+    } catch (error) {
+      const isGone = error instanceof SandboxError && error.code === SOURCE_GONE;
+      // Whatever an error says after it has begun, the guest may have chosen its words.
+      if (!isGone || starting.hasBegun || more === 0 || signal?.aborted || performance.now() > latest) throw error;
+      onChoice?.(`mounts: started again, because ${error.message}`);
+    }
+  }
+}

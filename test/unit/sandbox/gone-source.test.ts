@@ -1,0 +1,48 @@
+/** How often a container is started whose directories are gone. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { domainError } from '../../../src/libvirt/errors.js';
+import { startDespiteGone } from '../../../src/sandbox/gone-source.js';
+
+const GONE = domainError('x', "Failure in libvirt_lxc startup: Failed to access '/a': No such file or directory");
+const OTHER = domainError('x', 'no such container');
+const LONG = 60_000;
+
+/** Attempts that fail with these errors, one after the other, and then start. */
+function failing(errors: readonly Error[], hasBegun = false) {
+  let count = 0;
+  const choices: string[] = [];
+  const attempt = () => ({
+    hasBegun,
+    start: async () => {
+      const error = errors[count++];
+      if (error !== undefined) throw error;
+      return 'started';
+    },
+  });
+  return { attempt, choices, onChoice: (choice: string) => choices.push(choice), count: () => count };
+}
+
+test('it is started again, and says why', async () => {
+  const { attempt, choices, onChoice } = failing([GONE, GONE]);
+  assert.equal(await startDespiteGone(attempt, LONG, { onChoice }), 'started');
+  assert.deepEqual(choices, Array(2).fill(`mounts: started again, because ${GONE.message}`));
+});
+
+test('it is started six times at most', async () => {
+  const { attempt, count } = failing(Array(7).fill(GONE));
+  await assert.rejects(startDespiteGone(attempt, LONG, {}), GONE);
+  assert.equal(count(), 6);
+});
+
+const ONCE: [string, ReturnType<typeof failing>, number, AbortSignal | undefined, Error][] = [
+  ['for another error', failing([OTHER]), LONG, undefined, OTHER],
+  ['where the guest has begun, whatever it says', failing([GONE], true), LONG, undefined, GONE],
+  ['when its time is over', failing([GONE]), -1, undefined, GONE],
+  ['when it was given up', failing([GONE]), LONG, AbortSignal.abort(), GONE],
+];
+for (const [when, { attempt, count }, limit, signal, error] of ONCE)
+  test(`it is started once ${when}`, async () => {
+    await assert.rejects(startDespiteGone(attempt, limit, { signal }), error);
+    assert.equal(count(), 1);
+  });
