@@ -68,9 +68,11 @@ export function machineArgv({ memory, vcpus, mounts = [] }: NestedMachine, excha
 /**
  * Runs it until it is over. Its stderr is ours. What it writes to stdout is dropped.
  * @param signal interrupts the program inside, which then reports what it has
+ * @param limitMs when it is killed, in milliseconds: one that has hung answers no signal
  * @returns the exit status: of the script, of the program inside, or 125 if the machine itself failed
+ * @throws {Error} if it was killed
  */
-export async function runMachine(argv: readonly string[], signal: AbortSignal): Promise<number> {
+export async function runMachine(argv: readonly string[], signal: AbortSignal, limitMs?: number): Promise<number> {
   // Ctrl+C reaches this program only, and once.
   const machine: ChildProcess = spawn(programPath(), argv, { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
   const interrupt = () => void machine.kill('SIGINT');
@@ -79,11 +81,13 @@ export async function runMachine(argv: readonly string[], signal: AbortSignal): 
   const end = () => void machine.kill('SIGTERM');
   process.once('exit', end);
   if (signal.aborted) interrupt();
+  const late = limitMs === undefined ? undefined : setTimeout(() => machine.kill('SIGKILL'), limitMs);
   try {
     const [status, killed] = (await once(machine, 'exit')) as [number | null, NodeJS.Signals | null];
     if (killed !== null) throw new Error(`virt-sandbox, which runs the emulated machine, was ended by ${killed}`);
     return status ?? 0;
   } finally {
+    clearTimeout(late);
     signal.removeEventListener('abort', interrupt);
     process.off('exit', end);
   }

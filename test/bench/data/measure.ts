@@ -39,12 +39,14 @@ export const ECHOES = 'echoes';
 /**
  * @param rowSeconds how long a row may take
  * @param minutes no system begins later, and one that runs then is ended; what is not measured is named
+ * @param onPart gets what is measured so far, each time that a system has ended
  */
 export async function measureData(
   context: Measuring,
   rowSeconds: number,
   minutes = Number.POSITIVE_INFINITY,
   systems: readonly System[] = systemsOf(context),
+  onPart: (result: DataResult) => void = () => {},
 ): Promise<DataResult> {
   const latest = performance.now() + minutes * 60_000;
   const amounts = amountsOf(context.scale);
@@ -68,29 +70,34 @@ export async function measureData(
       const work = await run(system, (latest - performance.now()) / 1000);
       if (work.failure !== undefined) context.progress(`${system.title}: ${work.failure}`);
       works.set(system.name, [...(works.get(system.name) ?? []), work]);
+      onPart(result('the machine did not end by itself'));
     }
   }
-  const cells = new Map([...works].map(([name, all]) => [name, cellsOf(rows, all, wanted, rowSeconds)] as const));
-  const native = new Map(
-    [...wanted].map(([name, { seconds }]) => [name, { quantity: { amount: seconds, unit: 's' } }]),
-  );
-  return {
-    amounts,
-    rows,
-    systems,
-    cells: new Map<SystemName, ReadonlyMap<string, Cell>>([...cells, ['host', native as ReadonlyMap<string, Cell>]]),
-    leftOut: [
-      ...all.flatMap((row) => {
-        const program = lacks(row);
-        return program === undefined ? [] : [`${row.what}: there is no ${program}`];
-      }),
-      ...systems.flatMap(({ name, title }) => {
-        const rounds = context.runs - (works.get(name)?.length ?? 0);
-        return rounds === 0 ? [] : [`${title}, ${rounds} of ${context.runs}: ${minutes} minutes were over`];
-      }),
-      ...('missing' in context.virtme ? [`virtme-ng: ${context.virtme.missing}`] : []),
-    ],
-  };
+  return result(`${minutes} minutes were over`);
+
+  function result(whyLess: string): DataResult {
+    const cells = new Map([...works].map(([name, all]) => [name, cellsOf(rows, all, wanted, rowSeconds)] as const));
+    const native = new Map(
+      [...wanted].map(([name, { seconds }]) => [name, { quantity: { amount: seconds, unit: 's' } }]),
+    );
+    return {
+      amounts,
+      rows,
+      systems,
+      cells: new Map<SystemName, ReadonlyMap<string, Cell>>([...cells, ['host', native as ReadonlyMap<string, Cell>]]),
+      leftOut: [
+        ...all.flatMap((row) => {
+          const program = lacks(row);
+          return program === undefined ? [] : [`${row.what}: there is no ${program}`];
+        }),
+        ...systems.flatMap(({ name, title }) => {
+          const rounds = context.runs - (works.get(name)?.length ?? 0);
+          return rounds === 0 ? [] : [`${title}, ${rounds} of ${context.runs}: ${whyLess}`];
+        }),
+        ...('missing' in context.virtme ? [`virtme-ng: ${context.virtme.missing}`] : []),
+      ],
+    };
+  }
 }
 
 /** What a system has done before it ended, and why it did not do all. */

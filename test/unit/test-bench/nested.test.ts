@@ -111,7 +111,14 @@ test('a system that is ended has the rows that it had done', async (t) => {
       return drive({ stdin: new PassThrough(), stdout });
     },
   };
-  const { cells } = await measureData(context, 60, 60, [ended]);
+  const parts: DataResult[] = [];
+  const { cells, leftOut } = await measureData(context, 60, 60, [ended, { ...ended, name: 'bare-9p' }], (part) =>
+    parts.push(part),
+  );
+  assert.deepEqual(leftOut, ['virtme-ng: not installed']);
+  assert.deepEqual([...(parts[0]?.cells.keys() ?? [])], ['ours-9p', 'host']);
+  assert.equal(parts[0]?.leftOut.at(0), 'ended, 1 of 1: the machine did not end by itself');
+  assert.deepEqual(parts[1]?.cells, cells);
   assert.deepEqual(cells.get('ours-9p')?.get('git'), { failure: 'status 1: broken' });
   assert.deepEqual(cells.get('ours-9p')?.get('rm'), { failure: 'it ended after 1 rows' });
   assert.deepEqual(cells.get('ours-9p')?.get(ECHOES), { failure: 'it ended after 1 rows' });

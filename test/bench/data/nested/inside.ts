@@ -1,10 +1,10 @@
-/** What runs inside the emulated machine: inside.js PROGRAM RUNS SCALE MINUTES FILE, which is written at the end. */
+/** What runs inside the emulated machine: inside.js PROGRAM RUNS SCALE MINUTES FILE, which is written whenever a system has ended. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { findVirtme, imageFacts } from '../../../../src/bench/run/commands.js';
 import { hostFacts, programVersion } from '../../../../src/bench/run/host.js';
 import { optionsOfSetting } from '../../../../src/bench/run/setting.js';
 import type { Measuring } from '../../context.js';
-import { measureData, ROW_SECONDS } from '../measure.js';
+import { type DataResult, measureData, ROW_SECONDS } from '../measure.js';
 import { formatResult } from './result.js';
 
 /** On the machine's disk: directories such as /var/tmp are in its memory. */
@@ -19,6 +19,6 @@ const context: Measuring = {
   ...{ program, image, virtme, scratch: SCRATCH, runs: Number(runs), scale: Number(scale) },
   progress: (message) => process.stderr.write(`bench: ${message}\n`),
 };
-const data = await measureData(context, ROW_SECONDS.nested, Number(minutes));
-const version = 'missing' in virtme ? 'none' : programVersion(virtme.program);
-writeFileSync(file, formatResult({ host: hostFacts(image), virtme: version, data }));
+const facts = { host: hostFacts(image), virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
+const write = (data: DataResult) => writeFileSync(file, formatResult({ ...facts, data }), { flush: true });
+write(await measureData(context, ROW_SECONDS.nested, Number(minutes), undefined, write));

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writtenInside } from '../../../../src/bench/nested/exchange.js';
 import { checkMemory, EXCHANGE, machineArgv, runMachine } from '../../../../src/bench/nested/machine.js';
+import { messageOf } from '../../../../src/util/errors.js';
 import type { Context } from '../../context.js';
 import { type InsideResult, parseInside } from './result.js';
 import { makeRoot } from './root.js';
@@ -12,6 +13,8 @@ import { makeRoot } from './root.js';
 /** For a guest of 1 GiB, what serves its files, and the files themselves. */
 export const MACHINE_MEMORY = '4G';
 const RESULT = 'result.json';
+/** For its boot, the files, and what runs when the time is over. A machine that takes longer has hung. */
+const MORE_MINUTES = 6;
 
 export interface NestedResult extends InsideResult {
   /** Load averages of the real host: in `host` that before, and this one after. */
@@ -43,9 +46,14 @@ export async function measureNested({
   };
   progress(`starting a machine with ${MACHINE_MEMORY} of memory`);
   const machine = { memory: MACHINE_MEMORY, mounts: [`host-image:/=${root}`] };
-  const status = await runMachine(machineArgv(machine, exchange, inside), new AbortController().signal);
+  const limitMs = (minutes + MORE_MINUTES) * 60_000;
+  const end = await runMachine(machineArgv(machine, exchange, inside), new AbortController().signal, limitMs).then(
+    (status) => `the emulated machine ended with status ${status}`,
+    (error: unknown) => messageOf(error),
+  );
+  progress(end);
   const text = writtenInside(exchange, RESULT);
-  if (text === undefined) throw new Error(`the emulated machine ended with status ${status}, and measured nothing`);
+  if (text === undefined) throw new Error(`${end}, and measured nothing`);
   const result = parseInside(text);
   return {
     ...result,
