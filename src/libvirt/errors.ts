@@ -6,7 +6,7 @@ import { forCaller, option, shortOption } from '../util/option-names.js';
 import { findInPath } from '../util/programs.js';
 
 interface Rule {
-  readonly pattern: RegExp;
+  readonly pattern: Pick<RegExp, 'test'>;
   readonly code: string;
   readonly remedy: string | (() => string);
   /** The error's message; default: that libvirt did not start the domain, and its text. */
@@ -23,7 +23,18 @@ const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks 
  * the host's root to /.oldroot first. Users choose the names of mounts, so the words before them count.
  */
 const GONE_SOURCE =
-  /Failure in libvirt_lxc startup: (?:Failed to access '|Failed to resolve symlink at |Unable to stat bind source |Failed to bind mount directory )(?:\/\.oldroot)?(\/.*?)(?:'| to \/.*?)?: (?:No such file or directory|Not a directory|Stale file handle|Transport endpoint is not connected)/;
+  /^.{0,100}Failure in libvirt_lxc startup: (?:Failed to access '|Failed to resolve symlink at |Unable to stat bind source |Failed to bind mount directory )(?:\/\.oldroot)?(\/.*)/s;
+const IS_GONE =
+  /'?: (?:No such file or directory|Not a directory|Stale file handle|Transport endpoint is not connected)/;
+/** What it is bound to follows it. */
+const BOUND_TO = / to \/(?:newroot|dev\/\.sandbox)/;
+
+/** The directory of the host that libvirt does not find; undefined: the text says something else. */
+function goneSource(text: string): string | undefined {
+  const [, rest = ''] = GONE_SOURCE.exec(text) ?? [];
+  const end = rest.search(IS_GONE);
+  return end < 0 ? undefined : rest.slice(0, end).split(BOUND_TO)[0];
+}
 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
 const QEMU_GONE = 'qemu-gone';
@@ -52,12 +63,12 @@ const SILENT_QEMU = /Child process \([\s\S]*\/qemu-[\s\S]*\) unexpected exit sta
 
 const rules: readonly Rule[] = [
   {
-    pattern: GONE_SOURCE,
+    pattern: { test: (text) => goneSource(text) !== undefined },
     code: SOURCE_GONE,
     remedy:
       'start it again when nobody mounts and unmounts there; if it is there all the time, see that libvirtd does not run in a mount namespace of its own',
     message: (name, text) =>
-      `libvirt does not find ${GONE_SOURCE.exec(text)?.[1]}, which the host had when container ${name} was to start`,
+      `libvirt does not find ${goneSource(text)}, which the host had when container ${name} was to start`,
   },
   // What the host lacks comes first: it is the reason of any other failure.
   {

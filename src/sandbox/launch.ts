@@ -5,7 +5,6 @@
 import type { SandboxConfig } from '../config/types.js';
 import { shortOption } from '../util/option-names.js';
 import { Attempt } from './attempt.js';
-import { withHiddenNow } from './devices/devices.js';
 import { makeHomeDirectory } from './devices/home-directory.js';
 import { makeOverlayImage } from './devices/overlay-image.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
@@ -13,7 +12,7 @@ import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
 import { startDespiteGone } from './gone-source.js';
 import type { Launched } from './launched.js';
-import type { Prepared, PreparedContainer, PreparedMachine } from './prepare/prepared.js';
+import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
@@ -58,7 +57,8 @@ async function launchServed(config: SandboxConfig, prepared: Prepared, options: 
 
 /** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container') return launchContainer(config, prepared, options);
+  if (prepared.platform === 'container')
+    return startDespiteGone(() => new Attempt(config, prepared, options), config.bootTimeout, options);
   if (prepared.snapshot === undefined) return launchMachine(config, prepared, options);
   try {
     return await launchMachine(config, prepared, options);
@@ -70,16 +70,6 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
     const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };
     return launchWarmOrCold(config, { ...prepared, ...instead }, options);
   }
-}
-
-/** What is hidden is looked for anew for each attempt, as the host's mounts are: what comes with one of these is hidden. */
-function launchContainer(
-  config: SandboxConfig,
-  prepared: PreparedContainer,
-  options: LaunchOptions,
-): Promise<Launched> {
-  const attempt = () => new Attempt(config, { ...prepared, devices: withHiddenNow(config, prepared.devices) }, options);
-  return startDespiteGone(attempt, config.bootTimeout, options);
 }
 
 /**

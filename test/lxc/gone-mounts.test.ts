@@ -18,7 +18,7 @@ after(() => rmSync(shelf, { recursive: true, force: true }));
 /** Removes the mount when libvirt has begun to start the domain, which was told to bind it. */
 function removeAtStart(t: TestContext, name: string, mount: string) {
   const log = `/var/log/libvirt/lxc/${name}.log`;
-  const script = `while [ ! -e '${log}' ]; do :; done; umount -l '${mount}' && rmdir '${mount}'`;
+  const script = `while [ ! -e '${log}' ] && kill -0 ${process.pid}; do :; done; umount -l '${mount}' && rmdir '${mount}'`;
   const [program = '', ...words] = enterLxc;
   const remover = spawn(program, [...words, 'sh', '-c', script], { stdio: 'inherit' });
   t.after(() => remover.kill('SIGKILL'));

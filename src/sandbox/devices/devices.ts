@@ -128,13 +128,6 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   };
 }
 
-/** The same devices, with what the host has by now of what is hidden in a container. */
-export function withHiddenNow(config: SandboxConfig, devices: Devices): Devices {
-  const { guest } = devices;
-  if (guest.hidden === undefined) return devices;
-  return { ...devices, guest: { ...guest, hidden: coveredPaths(config) } };
-}
-
 /** The config's root directory. In a container libvirt has bound it already. */
 function usualRoot(
   platform: Devices['guest']['platform'],

@@ -131,7 +131,7 @@ test('of a QEMU that is gone a reason is known, or none', () => {
 
 test('a directory that libvirt misses is named, whatever its name, at whichever step', () => {
   const start = 'internal error: guest failed to start: Failure in libvirt_lxc startup: ';
-  for (const path of ['/a', "/Bob's disk", '/road to x', '/No space left on device', '/a: b']) {
+  for (const path of ['/a', "/Bob's disk", '/road to /x', '/No space left on device', '/a: b']) {
     for (const words of [
       `Failed to access '${path}': No such file or directory`,
       `Failed to resolve symlink at ${path}: No such file or directory`,
