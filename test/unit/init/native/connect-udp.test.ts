@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { Proc, SpawnFlag } from '../../../../src/protocol/wire.js';
-import { Guest, u32 } from './driver.js';
+import { FULL_WINDOW_BYTES, Guest, u32 } from './driver.js';
 
 const { errno } = constants;
 const FAILED = 1 << 8;
@@ -157,7 +157,7 @@ describe('connect-udp', { timeout: 60_000 }, () => {
     guest.stdin(record('ready'), number);
     const { from } = await come;
     const send = (bytes: Buffer) => new Promise((resolve) => socket.send(bytes, from.port, from.address, resolve));
-    while (guest.output(Proc.STDOUT, number).length < 1 << 20) {
+    while (guest.output(Proc.STDOUT, number).length < FULL_WINDOW_BYTES) {
       await send(Buffer.alloc(10_000, 'early'));
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -165,7 +165,7 @@ describe('connect-udp', { timeout: 60_000 }, () => {
     const sent = 200;
     for (let count = 0; count < sent; count += 1) await send(Buffer.alloc(10_000, 'late'));
     guest.acknowledges = true;
-    guest.acknowledge(Proc.STDOUT, 1 << 20, number);
+    guest.acknowledge(Proc.STDOUT, guest.output(Proc.STDOUT, number).length, number);
     // Behind all of them, as soon as there is room.
     const last = setInterval(() => socket.send('last', from.port, from.address), 20);
     t.after(() => clearInterval(last));

@@ -13,6 +13,7 @@ import {
   HANDSHAKE_WAIT,
   HEADER_BYTES,
   MessageType,
+  OUTPUT_WINDOW_BYTES,
   Proc,
   SpawnFlag,
   Status,
@@ -24,6 +25,8 @@ import {
  */
 
 const TIMEOUT_MS = 20_000;
+/** With so much output that nobody has acknowledged, an init may read no more of it. docs/protocol.md */
+export const FULL_WINDOW_BYTES = OUTPUT_WINDOW_BYTES - 4095;
 /** Fewer bytes of stdin have no acknowledgement while the program can read on. docs/protocol.md */
 export const ACKNOWLEDGED_BYTES = 32_768;
 /** `make test` builds it. */
