@@ -65,12 +65,24 @@ export function machineArgv({ memory, vcpus, mounts = [] }: NestedMachine, excha
   ];
 }
 
+/** An emulated machine that has not ended in time. */
+export class LateMachine extends Error {
+  /** @param limitMs in milliseconds */
+  constructor(limitMs: number) {
+    super(`the emulated machine was killed, since it had not ended after ${Math.round(limitMs / 60_000)} minutes`);
+  }
+}
+
+/** The most that a timer waits. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /**
  * Runs it until it is over. Its stderr is ours. What it writes to stdout is dropped.
  * @param signal interrupts the program inside, which then reports what it has
  * @param limitMs when it is killed, in milliseconds: one that has hung answers no signal
  * @returns the exit status: of the script, of the program inside, or 125 if the machine itself failed
- * @throws {Error} if it was killed
+ * @throws {LateMachine} if it was killed for that
+ * @throws {Error} if somebody else killed it
  */
 export async function runMachine(argv: readonly string[], signal: AbortSignal, limitMs?: number): Promise<number> {
   // Ctrl+C reaches this program only, and once.
@@ -78,17 +90,23 @@ export async function runMachine(argv: readonly string[], signal: AbortSignal, l
   const interrupt = () => void machine.kill('SIGINT');
   signal.addEventListener('abort', interrupt, { once: true });
   // A second interruption ends this program at once, and the machine with it.
-  const end = () => void machine.kill('SIGTERM');
-  process.once('exit', end);
+  const endWithThis = () => void machine.kill('SIGTERM');
+  process.once('exit', endWithThis);
   if (signal.aborted) interrupt();
-  const late = limitMs === undefined ? undefined : setTimeout(() => machine.kill('SIGKILL'), limitMs);
+  let isLate = false;
+  const end = () => {
+    isLate = true;
+    machine.kill('SIGKILL');
+  };
+  const late = limitMs === undefined ? undefined : setTimeout(end, Math.min(limitMs, LONGEST_MS));
   try {
     const [status, killed] = (await once(machine, 'exit')) as [number | null, NodeJS.Signals | null];
+    if (isLate) throw new LateMachine(limitMs ?? 0);
     if (killed !== null) throw new Error(`virt-sandbox, which runs the emulated machine, was ended by ${killed}`);
     return status ?? 0;
   } finally {
     clearTimeout(late);
     signal.removeEventListener('abort', interrupt);
-    process.off('exit', end);
+    process.off('exit', endWithThis);
   }
 }

@@ -1,5 +1,5 @@
 /** What runs inside the emulated machine: inside.js PROGRAM RUNS SCALE MINUTES FILE, which is written whenever a system has ended. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { findVirtme, imageFacts } from '../../../../src/bench/run/commands.js';
 import { hostFacts, programVersion } from '../../../../src/bench/run/host.js';
 import { optionsOfSetting } from '../../../../src/bench/run/setting.js';
@@ -20,5 +20,9 @@ const context: Measuring = {
   progress: (message) => process.stderr.write(`bench: ${message}\n`),
 };
 const facts = { host: hostFacts(image), virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
-const write = (data: DataResult) => writeFileSync(file, formatResult({ ...facts, data }), { flush: true });
+/** Whole at any time: a machine that has hung is killed. */
+const write = (data: DataResult) => {
+  writeFileSync(`${file}.new`, formatResult({ ...facts, data }), { flush: true });
+  renameSync(`${file}.new`, file);
+};
 write(await measureData(context, ROW_SECONDS.nested, Number(minutes), undefined, write));

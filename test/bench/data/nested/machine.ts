@@ -4,8 +4,7 @@ import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writtenInside } from '../../../../src/bench/nested/exchange.js';
-import { checkMemory, EXCHANGE, machineArgv, runMachine } from '../../../../src/bench/nested/machine.js';
-import { messageOf } from '../../../../src/util/errors.js';
+import { checkMemory, EXCHANGE, LateMachine, machineArgv, runMachine } from '../../../../src/bench/nested/machine.js';
 import type { Context } from '../../context.js';
 import { type InsideResult, parseInside } from './result.js';
 import { makeRoot } from './root.js';
@@ -47,13 +46,19 @@ export async function measureNested({
   progress(`starting a machine with ${MACHINE_MEMORY} of memory`);
   const machine = { memory: MACHINE_MEMORY, mounts: [`host-image:/=${root}`] };
   const limitMs = (minutes + MORE_MINUTES) * 60_000;
-  const end = await runMachine(machineArgv(machine, exchange, inside), new AbortController().signal, limitMs).then(
-    (status) => `the emulated machine ended with status ${status}`,
-    (error: unknown) => messageOf(error),
+  const argv = machineArgv(machine, exchange, inside);
+  const late = await runMachine(argv, new AbortController().signal, limitMs).then(
+    (status) => {
+      if (status !== 0) throw new Error(`the emulated machine ended with status ${status}`);
+    },
+    (error: unknown) => {
+      if (!(error instanceof LateMachine)) throw error;
+      progress(error.message);
+      return error;
+    },
   );
-  progress(end);
   const text = writtenInside(exchange, RESULT);
-  if (text === undefined) throw new Error(`${end}, and measured nothing`);
+  if (text === undefined) throw late ?? new Error('the emulated machine wrote no result');
   const result = parseInside(text);
   return {
     ...result,
