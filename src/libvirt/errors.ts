@@ -51,10 +51,13 @@ const CLOSED_MONITOR = /qemu unexpectedly closed the monitor/i;
 /** libvirt's words where it moves or pins a QEMU that has just ended. */
 const NO_PROCESS = /: No such process\b/;
 
+/** QEMU's words where libvirt has ended it, since its guest had powered off before libvirt was done. */
+const ENDED_BY_LIBVIRT = /: terminating on signal 15 from pid \d+ \((?:\S*\/)?(?:virt-qemu-run|libvirtd|virtqemud)\)/;
+
 /** Whether no more is known of a domain's end than that its QEMU is gone. What a rule knows is its reason. */
 export function isQemuGone({ code, message }: SandboxError): boolean {
   if (code === QEMU_GONE || NO_PROCESS.test(message)) return true;
-  return code === DOMAIN_REFUSED && CLOSED_MONITOR.test(message);
+  return code === DOMAIN_REFUSED && (CLOSED_MONITOR.test(message) || ENDED_BY_LIBVIRT.test(message));
 }
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */

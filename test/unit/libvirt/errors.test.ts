@@ -114,8 +114,11 @@ test('of a QEMU that is gone a reason is known, or none', () => {
   const gone = 'internal error: QEMU unexpectedly closed the monitor';
   const warned = `${gone} (vm='x'): 2026-01-01T00:00:00.000000Z qemu-system-x86_64: warning: no hardware clock`;
   const moved = "Unable to write to '/sys/fs/cgroup/cpu/machine/x/tasks': No such process";
-  for (const text of [gone, warned, moved, 'cannot set CPU affinity on process 12: No such process'])
+  const ended = (by: string) => `qemu-system-x86_64: terminating on signal 15 from pid 12 (${by})`;
+  const libvirts = ['/usr/bin/virt-qemu-run', 'libvirtd'].map(ended);
+  for (const text of [gone, warned, moved, ...libvirts, 'cannot set CPU affinity on process 12: No such process'])
     assert.ok(isQemuGone(domainError('x', text)), text);
+  assert.ok(!isQemuGone(domainError('x', ended('bash'))), 'who has ended it is the reason');
   const refused = `${gone}: 2026-01-01T00:00:00.000000Z qemu-system-x86_64: `;
   for (const [reason, code] of [
     ['cannot set up guest memory ram: Cannot allocate memory', 'no-memory'],
