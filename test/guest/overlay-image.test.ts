@@ -29,6 +29,8 @@ const NOBODY = 65_534;
 const TOOLS = unlessProgram('qemu-img', 'mke2fs', 'e2fsck', 'debugfs', 'dpkg-deb');
 /** Not in /tmp, which a sandbox has of its own. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-kept-');
+/** What is looked at of images, outside of what a sandbox is shown. */
+const plains = mkdtempSync('/var/tmp/virt-sandbox-plain-');
 const tree = join(ground, 'tree');
 /** Where the images are: a directory for each test. */
 const images = mkdtempSync('/var/tmp/virt-sandbox-images-');
@@ -56,7 +58,7 @@ function fileSystemOf(image: string): string {
   // 3: a QEMU that was killed leaves clusters that nothing refers to. They are no errors. qemu-img(1)
   const checked = spawnSync('qemu-img', ['check', '-q', image], { encoding: 'utf8' });
   assert.ok(checked.status === 0 || checked.status === 3, checked.stderr);
-  const plain = join(ground, '..', `${image.split('/').at(-2)}.raw`);
+  const plain = join(plains, `${image.split('/').at(-2)}.raw`);
   execFileSync('qemu-img', ['convert', '-O', 'raw', image, plain]);
   // 1: as a mount does, it has removed such files. Whatever else it finds is an error of its own then.
   const replayed = spawnSync('e2fsck', ['-p', plain], { encoding: 'utf8' });
@@ -85,7 +87,7 @@ before(() => {
   execFileSync('dpkg-deb', ['-b', build, PACKAGE], { stdio: 'ignore' });
 });
 after(() => {
-  for (const directory of [ground, images]) rmSync(directory, { recursive: true, force: true });
+  for (const directory of [ground, images, plains]) rmSync(directory, { recursive: true, force: true });
 });
 
 /** What the first sandbox does, as root with capabilities. */
