@@ -119,7 +119,7 @@ function qboot(): Element | undefined {
 
 /**
  * All features of the host's CPU, or of the emulator, since the host's programs may be compiled for its CPU; but none
- * to run machines with.
+ * to run machines with, and none that makes an emulated one slower.
  */
 function cpu({ acceleration, nestedKvm = false, numaCells = [] }: MachineOptions): Element {
   const without = [...(acceleration === 'kvm' ? [] : SLOW_WHEN_EMULATED), ...(nestedKvm ? [] : VIRTUALIZATION)];
@@ -134,11 +134,15 @@ function cpu({ acceleration, nestedKvm = false, numaCells = [] }: MachineOptions
 /** Features that KVM in the guest needs: AMD's and Intel's. */
 const VIRTUALIZATION = ['svm', 'vmx'];
 
-/**
- * Features that tell the kernel to copy with string instructions. TCG emulates those byte by byte: without these
- * features a guest writes twice as fast.
- */
-const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
+/** Features that programs and the kernel use to be fast, and that are slow under TCG. */
+const SLOW_WHEN_EMULATED = [
+  // They tell the kernel to copy with string instructions, which TCG emulates byte by byte: a guest writes twice as fast
+  // without them.
+  ...['erms', 'fsrm', 'fsrs', 'fzrm'],
+  // Each change of the rights of a protection key drops all addresses that TCG has translated. V8 changes them whenever
+  // it makes code (docs/decisions/0058-rows-that-missed.md).
+  'pku',
+];
 
 function addressesOf({ shares, lateShares = [], disks = [], interfaces = [], slots }: MachineOptions): DeviceAddresses {
   const { length } = lateShares;

@@ -80,11 +80,28 @@ describe('the XML of each option is valid', { skip: unlessSchema }, () => {
     ['mounts', { mount: ['host-bind:/a=/tmp', 'ram:/b=1M', 'guest-bind:/c=/tmp'] }, []],
     ['a disk image', { mount: ['host-image:/a=/tmp/a.qcow2'] }, [['string(//disk/driver/@type)', 'qcow2']]],
     ['a block device', { disk: ['block:a=/dev/vda'] }, [["string(//disk[@type='block']/source/@dev)", '/dev/vda']]],
+    // No program is compiled for these, and each takes more time than it spares where it is emulated.
+    [
+      'a processor that is emulated',
+      {},
+      [
+        ['string(//cpu/@mode)', 'maximum'],
+        ["count(//cpu/feature[@policy='disable' and (@name='pku' or @name='erms')])", '2'],
+      ],
+    ],
     ['memory and processors', { memory: '300', vcpus: '2' }, [['string(/domain/vcpu)', '2']]],
   ];
   for (const [what, options, facts] of kinds) {
     it(`a machine with ${what}`, async (t) => assertDomain(scratchDirectory(t), await machineOf(options), facts));
   }
+
+  it("a machine under KVM, with the host's processor", async (t) => {
+    assertDomain(scratchDirectory(t), await machineOf({}, { acceleration: 'kvm' }), [
+      ['string(//cpu/@mode)', 'host-passthrough'],
+      ['count(//cpu/feature)', '2'],
+      ["count(//cpu/feature[@name='svm' or @name='vmx'])", '2'],
+    ]);
+  });
 
   it('a machine that is pinned', async (t) => {
     assertDomain(scratchDirectory(t), await machineOf({ vcpus: '2', cpuPin: '0-1,3' }), [
