@@ -12,7 +12,6 @@ import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
-import { coveredPaths } from './devices/hidden-paths.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { prepareOverlay } from './devices/overlay-server.js';
@@ -105,7 +104,6 @@ export class Attempt {
       const found = { user: this.#user, disks: this.#ownDisks?.disks, state: this.#run.state };
       const parts = await partsOfDomain(this.#prepared, found);
       const xml = domainXml(this.#config, parts, this.#options, sockets, confinement);
-      this.#hideNow();
       const disks = this.#ownDisks?.words ?? [];
       const before = commandBefore(this.#config, this.#prepared, { name, sockets, disks, client: this.#user?.uid });
       const { terminalFd } = this.#options;
@@ -144,11 +142,6 @@ export class Attempt {
     } finally {
       this.#run.release();
     }
-  }
-
-  /** Comes right behind the list of the host's mounts: what a mount shows that has come since is to be hidden as well. */
-  #hideNow(): void {
-    if (this.#guest.hidden !== undefined) this.#guest = { ...this.#guest, hidden: coveredPaths(this.#config) };
   }
 
   #launched(channel: Channel, domain: Domain): Launched {

@@ -11,6 +11,7 @@ import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
 import { kept } from './kept.js';
+import { mounts } from './mounts.js';
 import { overlay } from './overlay.js';
 import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
@@ -31,6 +32,7 @@ const SCENARIOS: readonly Scenario[] = [
   damage,
   shortage,
   shares,
+  mounts,
   guestFaults,
   clock,
   suspend,

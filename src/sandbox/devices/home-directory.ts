@@ -14,7 +14,7 @@ import { messageOf, valueOr } from '../../util/errors.js';
 import { option } from '../../util/option-names.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { shellWord } from '../../util/shell-word.js';
-import { homes } from './hidden-paths.js';
+import { homesOf } from './hidden-paths.js';
 
 /** The bits that let the group, and others, do anything. With an access control list the group's are those of all. */
 const OF_OTHERS = 0o077;
@@ -79,7 +79,7 @@ function ownerOf({ identity }: SandboxConfig): number {
 /** A home that a guest may write to, with the keys in it, is not what anybody wants. */
 function refuseHomes(path: string, { identity }: SandboxConfig): void {
   const real = (at: string) => valueOr(() => realpathSync(at), at);
-  const own = [...homes(identity.home)].find((home) => covers(real(path), real(home)));
+  const own = [...homesOf(identity.home)].find((home) => covers(real(path), real(home)));
   if (own === undefined) return;
   throw configError(
     'home-is-callers',

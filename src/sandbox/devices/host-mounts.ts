@@ -49,7 +49,7 @@ export function mountPointsBelow(
 ): MountPoint[] {
   const prefix = directory === '/' ? '/' : `${directory}/`;
   const onDevices = new Set([...ON_DEVICES, ...types.split('\n').flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? [])]);
-  const mounts = table.trimEnd().split('\n').map(parse);
+  const mounts = mountsIn(table);
   // The first mount of a file system tells where it belongs. Others of it are bound from there.
   const firsts = new Map([...mounts].reverse().map((mount) => [mount.device, mount]));
   const isIn = (point: string) => HOSTS_OWN.some((path) => covers(path, point));
@@ -89,18 +89,37 @@ export function mountsBelow(directory: string, ...texts: string[]): string[] {
  * @param table the text of /proc/PID/mountinfo; default: this process's
  */
 export function otherPathsOf(path: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
-  const mounts = table.trimEnd().split('\n').map(parse);
+  const origin = originOf(path, table);
+  return origin === undefined ? [] : placesOf(origin, table).filter((place) => place !== path);
+}
+
+/** Where a directory is in its file system, whoever mounts that where. */
+export interface Origin {
+  /** Of the file system, as mountinfo has it. */
+  readonly device: string;
+  readonly path: string;
+}
+
+/** @param path, @param table as {@link otherPathsOf} has them @returns undefined: no mount has it */
+export function originOf(path: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): Origin | undefined {
   // Of several mounts on one point the last is seen.
-  const own = mounts.reduce<Mounted | undefined>(
+  const own = mountsIn(table).reduce<Mounted | undefined>(
     (best, mount) => (covers(mount.point, path) && mount.point.length >= (best?.point.length ?? 0) ? mount : best),
     undefined,
   );
-  if (own === undefined) return [];
-  const inside = join(own.root, relative(own.point, path));
-  const places = mounts
-    .filter(({ device, root }) => device === own.device && covers(root, inside))
-    .map(({ point, root }) => join(point, relative(root, inside)));
-  return [...new Set(places)].filter((place) => place !== path);
+  return own && { device: own.device, path: join(own.root, relative(own.point, path)) };
+}
+
+/** The paths at which the mounts of `table` show a directory. */
+export function placesOf(origin: Origin, table: string): string[] {
+  const places = mountsIn(table)
+    .filter(({ device, root }) => device === origin.device && covers(root, origin.path))
+    .map(({ point, root }) => join(point, relative(root, origin.path)));
+  return [...new Set(places)];
+}
+
+function mountsIn(table: string): Mounted[] {
+  return table.trimEnd().split('\n').map(parse);
 }
 
 interface Mounted {

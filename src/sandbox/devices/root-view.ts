@@ -3,7 +3,7 @@
  * mounted where only this sandbox's libvirt and QEMU see it, by init/root-view/main.c.
  */
 
-import { readlinkSync, realpathSync, symlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { hasOwnHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
@@ -18,7 +18,7 @@ import { SandboxError, valueOr } from '../../util/errors.js';
 import { type OptionKey, option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
-import { hiddenPaths, homes } from './hidden-paths.js';
+import { hiddenPaths, homesOf, otherHomes } from './hidden-paths.js';
 import { mountPointsBelow } from './host-mounts.js';
 
 /** Directories of the host that show the kernel, or what is for a moment: sockets, temporary files. */
@@ -97,8 +97,10 @@ function driverWords(hasNetwork: boolean): string[] {
 /** What the view shows and hides, the link to it, and the directory that it is of. */
 function rootWords(config: SandboxConfig, name: string): string[] {
   const source = realpathSync(config.root);
-  const hidden = [...new Set(hiddenBelow(source, config))];
-  const mounts = mountPointsBelow(source).filter(
+  // A mount that is listed is one that is looked for a home.
+  const table = readFileSync('/proc/self/mountinfo', 'utf8');
+  const hidden = [...new Set(hiddenBelow(source, config, otherHomes(config, table)))];
+  const mounts = mountPointsBelow(source, table).filter(
     ({ path }) => !hidden.some((above) => covers(`/${above}`, `/${path}`)),
   );
   return [
@@ -126,10 +128,13 @@ export function unseenPaths(config: SandboxConfig, platform: 'machine' | 'contai
   return [...HOSTS_OWN, ...hiddenPaths(config)];
 }
 
-/** What the root must not show, relative to it. */
-function hiddenBelow(source: string, config: SandboxConfig): string[] {
+/**
+ * What the root must not show, relative to it.
+ * @param homes as {@link hiddenPaths} has them
+ */
+function hiddenBelow(source: string, config: SandboxConfig, homes?: readonly string[]): string[] {
   const stores = [ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()];
-  const callers = [...homes(config.identity.home)];
+  const callers = [...homesOf(config.identity.home)];
   const ofCaller = callers.flatMap((home) => [
     join(home, USERS_STORE),
     // Also where the root is another directory of the host.
@@ -139,7 +144,7 @@ function hiddenBelow(source: string, config: SandboxConfig): string[] {
     ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
     ...[...stores, ...ofCaller].flatMap((path) => below(source, path)),
     ...imageBelow(source, config),
-    ...hiddenPaths(config).map((path) => path.replace(/^\/+/, '')),
+    ...hiddenPaths(config, homes).map((path) => path.replace(/^\/+/, '')),
   ].filter((path) => path !== '');
 }
 

@@ -1,6 +1,6 @@
 /**
- * Sets up a guest that answers and starts the application. In order: slots, interfaces, the overlay of a container, the
- * plan of the common init with the clock, name servers, includes, and the application.
+ * Sets up a guest that answers and starts the application. In order: slots, what a container hides, interfaces, the
+ * overlay of a container, the plan of the common init with the clock, name servers, includes, and the application.
  */
 import { randomBytes } from 'node:crypto';
 import { hasApplication, spawnApplication } from '../../../init/common/application.js';
@@ -10,6 +10,7 @@ import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
 import { SESSIONS_STEP } from '../../../init/common/shell.js';
 import type { Step } from '../../../init/common/step.js';
+import { hasOwnHome } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
@@ -43,6 +44,10 @@ export async function runPlan(answering: Answering): Promise<void> {
   const { channel, console, options } = answering;
   let { guest } = answering;
   await attach(answering);
+  if (guest.hidden !== undefined && hasOwnHome(answering.config)) {
+    const { hiddenNow } = await import('./hidden-home.js');
+    guest = { ...guest, hidden: await hiddenNow(channel, answering.config) };
+  }
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
   const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });

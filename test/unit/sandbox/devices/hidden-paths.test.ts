@@ -1,12 +1,13 @@
 /** What is hidden of the root, and what of it a container covers. */
 import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { defaultConfig } from '../../../../src/config/defaults.js';
 import { callerIdentity } from '../../../../src/config/identity.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import { coveredPaths, hiddenPaths } from '../../../../src/sandbox/devices/hidden-paths.js';
+import { coveredPaths, hiddenPaths, homesIn } from '../../../../src/sandbox/devices/hidden-paths.js';
+import { originOf } from '../../../../src/sandbox/devices/host-mounts.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 async function sandboxOn(root: string, changes: Partial<SandboxConfig>, home = '/home/ada'): Promise<SandboxConfig> {
@@ -53,4 +54,30 @@ test('a container covers nothing below what is mounted before', async (t) => {
     { path: '/data/ada', isDirectory: true },
     { path: '/data/file', isDirectory: false },
   ]);
+});
+
+test('a home is hidden where the mounts of a container show it, whatever the host has there', async (t) => {
+  const root = scratchDirectory(t);
+  const home = join(root, 'home/ada');
+  for (const path of [home, join(root, 'home/ada/.ssh'), join(root, 'seen')]) mkdirSync(path, { recursive: true });
+  const config = await sandboxOn('/', { home: { type: 'tmp' }, hidden: { secrets: true, paths: [] } }, home);
+  const origin = originOf(home);
+  const line = (point: string, path: string, device = origin?.device) =>
+    `1 2 ${device} ${path} ${point} rw - ext4 /dev/x rw`;
+  const table = [
+    line('/', '/'),
+    line('/newroot/mnt', origin?.path ?? ''),
+    line('/newroot/all', dirname(origin?.path ?? '')),
+    line('/newroot/other', origin?.path ?? '', '9:9'),
+    // That of the container's own start.
+    line('/dev/.sandbox/0', origin?.path ?? ''),
+  ].join('\n');
+  const places = homesIn(config, table, '/newroot').filter((path) => !path.startsWith(root));
+  assert.deepEqual(places, ['/mnt', '/all/ada']);
+  const covered = coveredPaths(config, ['/mnt', '/all/ada']);
+  for (const path of places)
+    assert.ok(
+      covered.some((each) => each.path === path && each.isDirectory),
+      path,
+    );
 });

@@ -4,7 +4,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { mountPointsBelow, mountsBelow, otherPathsOf } from '../../../../src/sandbox/devices/host-mounts.js';
+import {
+  mountPointsBelow,
+  mountsBelow,
+  originOf,
+  otherPathsOf,
+  placesOf,
+} from '../../../../src/sandbox/devices/host-mounts.js';
 
 /** A line of proc_pid_mountinfo(5). */
 function line(point: string, type: string, device = '98:0', root = '/'): string {
@@ -97,4 +103,14 @@ test('a directory is also where its file system is mounted once more', () => {
     line('/b', 'ext4', '8:3'),
   ];
   assert.deepEqual(otherPathsOf('/a/c', covered.join('\n')), ['/b/c']);
+});
+
+test('where a directory is in its file system tells where other mounts show it', () => {
+  const host = [line('/', 'ext4', '8:1'), line('/home', 'ext4', '8:2', '/@home')].join('\n');
+  const origin = originOf('/home/ada', host);
+  assert.deepEqual(origin, { device: '8:2', path: '/@home/ada' });
+  const inside = [line('/newroot', 'ext4', '8:1'), line('/newroot/srv', 'ext4', '8:2', '/@home/ada')];
+  inside.push(line('/newroot/mnt', 'ext4', '8:2'), line('/newroot/opt', 'ext4', '8:2', '/@home/ada/part'));
+  assert.deepEqual(origin && placesOf(origin, inside.join('\n')), ['/newroot/srv', '/newroot/mnt/@home/ada']);
+  assert.equal(originOf('/home/ada', line('/srv', 'ext4')), undefined);
 });

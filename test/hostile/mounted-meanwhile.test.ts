@@ -1,0 +1,91 @@
+/**
+ * Promise: a home that `--home` hides from a container is not seen in another place either, though it is mounted there
+ * while the container starts.
+ * The attacker is the application, which looks wherever there are mounts. The victim is the caller, of whose home the
+ * container was to have nothing.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { besideLxc, enterLxc, lxc } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { runSandbox } from '../helpers/run.js';
+
+const ground = mkdtempSync('/var/tmp/virt-sandbox-meanwhile-');
+const home = join(ground, 'home');
+const open = join(ground, 'open');
+/** Where those are mounted. */
+const ofHome = join(ground, 'of-home');
+const ofOpen = join(ground, 'of-open');
+/** What the container's application says. */
+const LOOK = `cat ${ofHome}/file ${ofOpen}/file 2>/dev/null; true`;
+/** Nearly always the mount comes before libvirt has bound what is there. */
+const STARTS = 20;
+
+/** A program that starts a container, and mounts both in the last moment before it asks libvirt for it. */
+const STARTER = `
+import { execFileSync } from 'node:child_process';
+const [index, name, script, ...pairs] = process.argv.slice(1);
+const { Sandbox } = await import(index);
+const onProgress = (sentence) => {
+  if (!sentence.startsWith('Starting domain ')) return;
+  for (let pair = 0; pair < pairs.length; pair += 2) execFileSync('mount', ['--bind', ...pairs.slice(pair, pair + 2)]);
+};
+const sandbox = await Sandbox.start({ name, home: 'tmp', command: ['sh', '-c', script] }, { connect: 'lxc:///', onProgress });
+sandbox.stdout.pipe(process.stdout);
+sandbox.stderr.pipe(process.stderr);
+process.exitCode = (await sandbox.exited).exitCode;
+`;
+
+function unmountAll(): void {
+  for (const mount of [ofHome, ofOpen]) besideLxc('sh', '-c', 'while umount -l "$0" 2>/dev/null; do :; done', mount);
+}
+
+describe('a home that is mounted in another place while a container starts', { skip: lxc.skip }, () => {
+  before(() => {
+    chmodSync(ground, 0o755);
+    for (const path of [home, open, ofHome, ofOpen]) mkdirSync(path, { mode: 0o755 });
+    writeFileSync(join(home, 'file'), 'SECRET\n', { mode: 0o644 });
+    writeFileSync(join(open, 'file'), 'OPEN\n', { mode: 0o644 });
+  });
+  afterEach(unmountAll);
+  after(() => rmSync(ground, { recursive: true, force: true }));
+
+  it('is seen nowhere, where that was no mount before', async () => {
+    const name = uniqueName();
+    const [program = '', ...words] = [
+      ...[...enterLxc, 'env', `HOME=${home}`, process.execPath, '--input-type=module', '-e', STARTER, '--'],
+      ...[new URL('../../src/index.js', import.meta.url).href, name, LOOK, home, ofHome, open, ofOpen],
+    ];
+    const out = execFileSync(program, words, { encoding: 'utf8', timeout: 120_000 });
+    // It shows a directory that was mounted at the same time, so the other mount was there too.
+    assert.equal(out, 'OPEN\n');
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('is seen nowhere, where libvirt was told to bind another mount', async (t) => {
+    for (let start = 0; start < STARTS; start++) {
+      const name = uniqueName();
+      besideLxc('mount', '--bind', open, ofOpen);
+      const log = `/var/log/libvirt/lxc/${name}.log`;
+      const script = `while [ ! -e '${log}' ] && kill -0 ${process.pid}; do :; done; mount --bind '${home}' '${ofOpen}'`;
+      const [program = '', ...words] = [...enterLxc, 'sh', '-c', script];
+      const mounting = spawn(program, words, { stdio: 'inherit' });
+      t.after(() => mounting.kill('SIGKILL'));
+      const mounted = once(mounting, 'exit');
+      const args = ['-c', lxc.uri, '-n', name, '--home', 'tmp', '--', 'sh', '-c', LOOK];
+      const { code, out, stderr } = await runSandbox(args, { ...lxc.options, env: { HOME: home } });
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(await mounted, [0, null]);
+      await assertNothingLeft(name, lxc.where);
+      unmountAll();
+      // Libvirt has bound the home in its place, and it is covered.
+      if (out === '') return;
+      assert.equal(out, 'OPEN\n');
+    }
+    assert.fail(`of ${STARTS} starts none had its mount replaced`);
+  });
+});
