@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { SandboxError } from '../util/errors.js';
 import { forCaller, option, shortOption } from '../util/option-names.js';
 import { findInPath } from '../util/programs.js';
+import { goneSource, SOURCE_GONE } from './gone-source.js';
 
 interface Rule {
   readonly pattern: Pick<RegExp, 'test'>;
@@ -18,29 +19,8 @@ const ROOT_VIEW = /^root-view: (.*)/;
 const ROOT_SERVER = /^root-view: (cannot serve the view .*)/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
-/**
- * libvirt's words for a directory of the host that a container is to have and that its daemon does not find. It moves
- * the host's root to /.oldroot first. Users choose the names of mounts, so the words before them count.
- */
-const GONE_SOURCE =
-  /^.{0,100}Failure in libvirt_lxc startup: (?:Failed to access '|Failed to resolve symlink at |Unable to stat bind source |Failed to bind mount directory )(?:\/\.oldroot)?(\/.*)/s;
-const IS_GONE =
-  /'?: (?:No such file or directory|Not a directory|Stale file handle|Transport endpoint is not connected)/;
-/** What it is bound to follows it. */
-const BOUND_TO = / to \/(?:newroot|dev\/\.sandbox)/;
-
-/** The directory of the host that libvirt does not find; undefined: the text says something else. */
-function goneSource(text: string): string | undefined {
-  const [, rest = ''] = GONE_SOURCE.exec(text) ?? [];
-  const end = rest.search(IS_GONE);
-  return end < 0 ? undefined : rest.slice(0, end).split(BOUND_TO)[0];
-}
-
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
 const QEMU_GONE = 'qemu-gone';
-
-/** Code of the error for a container whose start lacked a directory that the host had before. */
-export const SOURCE_GONE = 'source-gone';
 
 /** Code of the error that no rule below knows. */
 const DOMAIN_REFUSED = 'domain-refused';
@@ -51,19 +31,24 @@ const CLOSED_MONITOR = /qemu unexpectedly closed the monitor/i;
 /** libvirt's words where it moves or pins a QEMU that has just ended. */
 const NO_PROCESS = /: No such process\b/;
 
-/** QEMU's words where libvirt has ended it, since its guest had powered off before libvirt was done. */
+/** QEMU's words where libvirt has ended it. */
 const ENDED_BY_LIBVIRT = /: terminating on signal 15 from pid \d+ \((?:\S*\/)?(?:virt-qemu-run|libvirtd|virtqemud)\)/;
 
 /** Whether no more is known of a domain's end than that its QEMU is gone. What a rule knows is its reason. */
 export function isQemuGone({ code, message }: SandboxError): boolean {
   if (code === QEMU_GONE || NO_PROCESS.test(message)) return true;
-  return code === DOMAIN_REFUSED && (CLOSED_MONITOR.test(message) || ENDED_BY_LIBVIRT.test(message));
+  return code === DOMAIN_REFUSED && CLOSED_MONITOR.test(message);
 }
 
-/** The first match wins. The patterns are texts of libvirt and QEMU. */
+/** Whether QEMU says that libvirt has ended it. Where QEMU may not see who did, it does not say so. */
+export function hasLibvirtEnded({ code, message }: SandboxError): boolean {
+  return code === DOMAIN_REFUSED && ENDED_BY_LIBVIRT.test(message);
+}
+
 /** What libvirt says of a QEMU that ended and said nothing. */
 const SILENT_QEMU = /Child process \([\s\S]*\/qemu-[\s\S]*\) unexpected exit status 1$/;
 
+/** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
   {
     pattern: { test: (text) => goneSource(text) !== undefined },

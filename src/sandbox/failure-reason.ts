@@ -2,7 +2,7 @@
 import { hasApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
-import { isQemuGone } from '../libvirt/errors.js';
+import { hasLibvirtEnded, isQemuGone } from '../libvirt/errors.js';
 import { SandboxError } from '../util/errors.js';
 import { overlayImageReason } from './devices/overlay-image.js';
 import { overlayReason } from './devices/overlay-server.js';
@@ -39,8 +39,9 @@ export async function failureReason(
     : serverError(rootShareOf(prepared), prepared.devices.shares, error, config.rootFs);
   if (ofServer !== undefined) return ofServer;
   // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
-  const ofQemu = error instanceof SandboxError && prepared.platform === 'machine' && isQemuGone(error);
-  if (isRunning && ofQemu) return goneError(run.console, hasApplication(guest) ? 'running' : 'idle');
+  const isGone = error instanceof SandboxError && (isQemuGone(error) || hasLibvirtEnded(error));
+  if (isRunning && isGone && prepared.platform === 'machine')
+    return goneError(run.console, hasApplication(guest) ? 'running' : 'idle');
   const reason = overlayReason(prepared.devices.shares, error, prepared.name);
   if (reason !== error) return reason;
   const found = restoring === undefined ? await run.reasonFor(error) : reasonToBoot(restoring, error);

@@ -1,6 +1,7 @@
 /** A container whose start lacked a directory of the host that was there when libvirt was told of it. */
-import { SOURCE_GONE } from '../libvirt/errors.js';
+import { SOURCE_GONE } from '../libvirt/gone-source.js';
 import { SandboxError } from '../util/errors.js';
+import { abortError } from './start/boot-errors.js';
 import type { LaunchOptions } from './types.js';
 
 /** A mount that comes and goes ten times a second is missed by one start in four. */
@@ -18,7 +19,7 @@ interface Starting<Started> {
  * come and go on purpose can still make all of these fail, and no more.
  * @param attempt makes one, with the mounts that are there now
  * @param limitMs none begins later, in milliseconds
- * @throws whatever the last attempt throws
+ * @throws {SandboxError} `aborted`, or whatever the last attempt throws
  */
 export async function startDespiteGone<Started>(
   attempt: () => Starting<Started>,
@@ -33,7 +34,9 @@ export async function startDespiteGone<Started>(
     } catch (error) {
       const isGone = error instanceof SandboxError && error.code === SOURCE_GONE;
       // Whatever an error says after it has begun, the guest may have chosen its words.
-      if (!isGone || starting.hasBegun || more === 0 || signal?.aborted || performance.now() > latest) throw error;
+      if (!isGone || starting.hasBegun) throw error;
+      if (signal?.aborted) throw abortError(signal.reason);
+      if (more === 0 || performance.now() > latest) throw error;
       onChoice?.(`mounts: started again, because ${error.message}`);
     }
   }

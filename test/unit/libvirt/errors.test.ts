@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { domainError, isQemuGone } from '../../../src/libvirt/errors.js';
+import { domainError, hasLibvirtEnded, isQemuGone } from '../../../src/libvirt/errors.js';
 import { isOwnDisksError } from '../../../src/sandbox/devices/own-disks.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
@@ -114,11 +114,8 @@ test('of a QEMU that is gone a reason is known, or none', () => {
   const gone = 'internal error: QEMU unexpectedly closed the monitor';
   const warned = `${gone} (vm='x'): 2026-01-01T00:00:00.000000Z qemu-system-x86_64: warning: no hardware clock`;
   const moved = "Unable to write to '/sys/fs/cgroup/cpu/machine/x/tasks': No such process";
-  const ended = (by: string) => `qemu-system-x86_64: terminating on signal 15 from pid 12 (${by})`;
-  const libvirts = ['/usr/bin/virt-qemu-run', 'libvirtd'].map(ended);
-  for (const text of [gone, warned, moved, ...libvirts, 'cannot set CPU affinity on process 12: No such process'])
+  for (const text of [gone, warned, moved, 'cannot set CPU affinity on process 12: No such process'])
     assert.ok(isQemuGone(domainError('x', text)), text);
-  assert.ok(!isQemuGone(domainError('x', ended('bash'))), 'who has ended it is the reason');
   const refused = `${gone}: 2026-01-01T00:00:00.000000Z qemu-system-x86_64: `;
   for (const [reason, code] of [
     ['cannot set up guest memory ram: Cannot allocate memory', 'no-memory'],
@@ -130,6 +127,14 @@ test('of a QEMU that is gone a reason is known, or none', () => {
     assert.ok(!isQemuGone(error), code);
   }
   assert.ok(!isQemuGone(domainError('x', 'XML error: no such element')));
+});
+
+test('who has ended QEMU is the reason, but for libvirt', () => {
+  const ended = (by: string) => domainError('x', `qemu-system-x86_64: terminating on signal 15 from pid 12 (${by})`);
+  for (const by of ['/usr/bin/virt-qemu-run', 'libvirtd']) assert.ok(hasLibvirtEnded(ended(by)), by);
+  for (const error of [ended('bash'), ended('/usr/bin/virt-qemu-run'), ended('libvirtd')])
+    assert.ok(!isQemuGone(error), error.message);
+  assert.ok(!hasLibvirtEnded(ended('bash')));
 });
 
 test('a directory that libvirt misses is named, whatever its name, at whichever step', () => {
