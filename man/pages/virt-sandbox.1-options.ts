@@ -171,7 +171,7 @@ export const details = {
   'boot-timeout': {
     value: 'SECONDS',
     text: [
-      'Fails if the command has not started after this time. The default is 60 seconds. Time at a breakpoint does not count.',
+      'Gives up if the command has not started after this time. The default is 60 seconds. Time at a breakpoint does not count. What has failed before it executed anything may be tried otherwise, from another snapshot for example, and that has as long again.',
     ],
   },
   ...tuningDetails,

@@ -98,10 +98,11 @@ export async function runMachine(argv: readonly string[], signal: AbortSignal, l
     isLate = true;
     machine.kill('SIGKILL');
   };
-  const late = limitMs === undefined ? undefined : setTimeout(end, Math.min(limitMs, LONGEST_MS));
+  const most = Math.min(limitMs ?? LONGEST_MS, LONGEST_MS);
+  const late = limitMs === undefined ? undefined : setTimeout(end, most);
   try {
     const [status, killed] = (await once(machine, 'exit')) as [number | null, NodeJS.Signals | null];
-    if (isLate) throw new LateMachine(limitMs ?? 0);
+    if (isLate) throw new LateMachine(most);
     if (killed !== null) throw new Error(`virt-sandbox, which runs the emulated machine, was ended by ${killed}`);
     return status ?? 0;
   } finally {
