@@ -12,6 +12,8 @@ import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
+import { coveredPaths, originsOfHomes } from './devices/hidden-paths.js';
+import type { Origin } from './devices/host-mounts.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { prepareOverlay } from './devices/overlay-server.js';
@@ -52,6 +54,8 @@ export class Attempt {
   readonly #prepared: Prepared;
   readonly #options: LaunchOptions;
   #guest: GuestConfig;
+  /** The homes that a container hides, wherever its mounts show them. */
+  #homes: readonly Origin[] = [];
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
   readonly #shares: ShareWatch;
@@ -104,6 +108,7 @@ export class Attempt {
       const found = { user: this.#user, disks: this.#ownDisks?.disks, state: this.#run.state };
       const parts = await partsOfDomain(this.#prepared, found);
       const xml = domainXml(this.#config, parts, this.#options, sockets, confinement);
+      this.#hideNow();
       const disks = this.#ownDisks?.words ?? [];
       const before = commandBefore(this.#config, this.#prepared, { name, sockets, disks, client: this.#user?.uid });
       const { terminalFd } = this.#options;
@@ -142,6 +147,13 @@ export class Attempt {
     } finally {
       this.#run.release();
     }
+  }
+
+  /** Comes right behind the list of the host's mounts: what a mount shows that has come since is to be hidden as well. */
+  #hideNow(): void {
+    if (this.#guest.hidden === undefined) return;
+    this.#guest = { ...this.#guest, hidden: coveredPaths(this.#config) };
+    this.#homes = originsOfHomes(this.#config);
   }
 
   #launched(channel: Channel, domain: Domain): Launched {
@@ -290,6 +302,6 @@ export class Attempt {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);
     }
-    return runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
+    return runPlan({ ...answering, homes: this.#homes, stop: { name, stateDirectory: state.path, ended: gone } });
   }
 }

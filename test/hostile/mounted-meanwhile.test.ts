@@ -9,7 +9,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { besideLxc, enterLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { runSandbox } from '../helpers/run.js';
@@ -22,6 +23,8 @@ const ofHome = join(ground, 'of-home');
 const ofOpen = join(ground, 'of-open');
 /** What the container's application says. */
 const LOOK = `cat ${ofHome}/file ${ofOpen}/file 2>/dev/null; true`;
+/** The file system of that place. */
+const ROOTS = `stat -f -c %T ${ofOpen}`;
 /** Nearly always the mount comes before libvirt has bound what is there. */
 const STARTS = 20;
 
@@ -66,26 +69,41 @@ describe('a home that is mounted in another place while a container starts', { s
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('is seen nowhere, where libvirt was told to bind another mount', async (t) => {
-    for (let start = 0; start < STARTS; start++) {
-      const name = uniqueName();
-      besideLxc('mount', '--bind', open, ofOpen);
-      const log = `/var/log/libvirt/lxc/${name}.log`;
-      const script = `while [ ! -e '${log}' ] && kill -0 ${process.pid}; do :; done; mount --bind '${home}' '${ofOpen}'`;
-      const [program = '', ...words] = [...enterLxc, 'sh', '-c', script];
-      const mounting = spawn(program, words, { stdio: 'inherit' });
-      t.after(() => mounting.kill('SIGKILL'));
-      const mounted = once(mounting, 'exit');
-      const args = ['-c', lxc.uri, '-n', name, '--home', 'tmp', '--', 'sh', '-c', LOOK];
-      const { code, out, stderr } = await runSandbox(args, { ...lxc.options, env: { HOME: home } });
-      assert.equal(code, 0, stderr);
-      assert.deepEqual(await mounted, [0, null]);
-      await assertNothingLeft(name, lxc.where);
-      unmountAll();
-      // Libvirt has bound the home in its place, and it is covered.
-      if (out === '') return;
-      assert.equal(out, 'OPEN\n');
-    }
-    assert.fail(`of ${STARTS} starts none had its mount replaced`);
-  });
+  for (const overlay of [[], ['--overlay']])
+    it(`is seen nowhere, where libvirt was told to bind another mount ${overlay.join(' ')}`, async (t) => {
+      for (let start = 0; start < STARTS; start++) {
+        const name = uniqueName();
+        besideLxc('mount', '--bind', open, ofOpen);
+        const mounting = mountAtStart(t, name, home, ofOpen);
+        const args = ['-c', lxc.uri, '-n', name, '--home', 'tmp', ...overlay, '--', 'sh', '-c', `${ROOTS}; ${LOOK}`];
+        const { code, out, stderr } = await runSandbox(args, { ...lxc.options, env: { HOME: home } });
+        await mounting.end();
+        assert.equal(code, 0, stderr);
+        await assertNothingLeft(name, lxc.where);
+        unmountAll();
+        // The file system of the place, or what covers it.
+        const isCovered = out.startsWith('tmpfs\n');
+        assert.equal(out.slice(out.indexOf('\n') + 1), isCovered ? '' : 'OPEN\n');
+        if (isCovered) return;
+      }
+      assert.fail(`of ${STARTS} starts none had its mount replaced`);
+    });
 });
+
+/** Mounts when libvirt has begun to start the container, which was told to bind another mount. */
+function mountAtStart(t: TestContext, name: string, from: string, at: string) {
+  const log = `/var/log/libvirt/lxc/${name}.log`;
+  const script = `while [ ! -e '${log}' ] && kill -0 ${process.pid}; do :; done; mount --bind '${from}' '${at}'`;
+  const [program = '', ...words] = [...enterLxc, 'sh', '-c', script];
+  const mounting = spawn(program, words, { stdio: 'inherit' });
+  const exited = once(mounting, 'exit');
+  t.after(() => mounting.kill('SIGKILL'));
+  return {
+    /** It has mounted, or is to do so no more. */
+    end: async () => {
+      await Promise.race([exited, sleep(1000)]);
+      mounting.kill('SIGKILL');
+      await exited;
+    },
+  };
+}

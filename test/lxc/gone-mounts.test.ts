@@ -31,10 +31,11 @@ describe('a mount of the host', { skip: lxc.skip }, () => {
       const name = uniqueName();
       const mount = join(shelf, name);
       mkdirSync(mount);
-      besideLxc('mount', '-t', 'tmpfs', 'none', mount);
+      besideLxc('sh', '-c', 'mount -t tmpfs none "$0" && mkdir "$0/hidden"', mount);
       const removed = removeAtStart(t, name, mount);
       const { code, out, stderr } = await runSandbox(
-        ['-c', lxc.uri, '-n', name, '-v', '--', 'echo', 'once'],
+        // What is hidden in it goes with it.
+        ['-c', lxc.uri, '-n', name, '-v', '--hide', join(mount, 'hidden'), '--', 'echo', 'once'],
         lxc.options,
       );
       assert.deepEqual([code, out], [0, 'once\n'], stderr);

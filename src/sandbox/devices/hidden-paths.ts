@@ -10,56 +10,59 @@ import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
 import { realPathIn } from '../../util/real-path.js';
 import { stateBase } from '../state/state-directory.js';
-import { originOf, otherPathsOf, placesOf } from './host-mounts.js';
+import { type Origin, originOf, otherPathsOf, placesOf } from './host-mounts.js';
 
 /** What the common init mounts before it covers anything: what the root has below is not seen. */
 const OVER_ROOT = ['/dev', '/proc', '/run', '/sys', '/tmp'];
 
-/**
- * Those that are there, for a container, where the common init covers them.
- * @param homes directories inside that show a home which is to be hidden; default: where the host shows one now
- */
-export function coveredPaths(config: SandboxConfig, homes?: readonly string[]): GuestHidden[] {
-  const mounted = OVER_ROOT.map((path) => realPathIn(config.root, path) ?? path);
-  return hiddenPaths(config, homes).flatMap((path) => {
-    if (mounted.some((above) => covers(above, path))) return [];
-    // The host may have another there by now, or none.
-    if (homes?.includes(path)) return [{ path, isDirectory: true }];
+/** Those that are there, for a container, where the common init covers them. */
+export function coveredPaths(config: SandboxConfig): GuestHidden[] {
+  return hiddenPaths(config).flatMap((path) => {
+    if (isMountedOver(config, path)) return [];
     const found = valueOr(() => statSync(join(config.root, path), { throwIfNoEntry: false }), undefined);
     return found === undefined ? [] : [{ path, isDirectory: found.isDirectory() }];
   });
 }
 
+/** Whether the common init mounts something of its own over a path or above it. */
+function isMountedOver({ root }: SandboxConfig, path: string): boolean {
+  return OVER_ROOT.some((above) => covers(realPathIn(root, above) ?? above, path));
+}
+
 /**
  * Absolute paths inside. They need not exist.
- * @param homes as {@link coveredPaths} has them
+ * @param homes where else the host shows a home that is to be hidden: {@link placesOfHomes}
  * @returns where they lead to: in what is hidden no link can be followed any more
  */
-export function hiddenPaths(config: SandboxConfig, homes: readonly string[] = otherHomes(config)): string[] {
+export function hiddenPaths(config: SandboxConfig, homes: readonly string[] = placesOfHomes(config)): string[] {
   const { hidden, identity, root } = config;
   const secrets = hidden.secrets
     ? [...homesOf(identity.home)].flatMap((home) => SECRETS.map((name) => join(home, name)))
     : [];
-  const all = [...homesHidden(config), ...secrets, ...hidden.paths];
-  const places = [...new Set([...all.map((path) => realPathIn(root, path) ?? normalizePath(path)), ...homes])];
-  // What is in something that is hidden is not there any more.
-  return places.filter((path) => !places.some((above) => above !== path && covers(above, path)));
+  const all = [...ownHomes(config), ...secrets, ...hidden.paths];
+  return outermost([...all.map((path) => realPathIn(root, path) ?? normalizePath(path)), ...homes]);
+}
+
+/** Each once, without those below another one: what is in something that is hidden is not there any more. */
+export function outermost(paths: readonly string[]): string[] {
+  const each = [...new Set(paths)];
+  return each.filter((path) => !each.some((above) => above !== path && covers(above, path)));
 }
 
 /** The whole homes of those whose files they are, by their own paths. */
-function homesHidden(config: SandboxConfig): string[] {
+function ownHomes(config: SandboxConfig): string[] {
   if (!hasOwnHome(config)) return [];
   // With -p, or another user inside, the caller may be one without a home of its own.
   return [...homesOf(config.identity.home)].filter((home) => !isOfTheSystem(home));
 }
 
 /**
- * Where else the host shows those homes in the root, as paths inside.
+ * Where the host shows those homes in the root, as paths inside.
  * @param table the text of /proc/PID/mountinfo; default: this process's
  */
-export function otherHomes(config: SandboxConfig, table?: string): string[] {
+export function placesOfHomes(config: SandboxConfig, table?: string): string[] {
   const source = valueOr(() => realpathSync(config.root), config.root);
-  const places = homesHidden(config).flatMap((home) => {
+  const places = ownHomes(config).flatMap((home) => {
     const real = realHome(home);
     return [real, ...otherPathsOf(real, table)];
   });
@@ -69,17 +72,23 @@ export function otherHomes(config: SandboxConfig, table?: string): string[] {
   return [...new Set(seen.map((path) => `/${relative(source, path)}`))];
 }
 
+/** Where those homes are in their file systems. */
+export function originsOfHomes(config: SandboxConfig): Origin[] {
+  return ownHomes(config).flatMap((home) => originOf(realHome(home)) ?? []);
+}
+
 /**
- * Where the mounts of a container show those homes, as paths inside, whatever the host has there by now.
+ * Where the mounts of a container show homes, as paths inside that the common init covers.
  * @param table the text of its /proc/PID/mountinfo, with its root at `at`
  */
-export function homesIn(config: SandboxConfig, table: string, at: string): string[] {
-  const places = homesHidden(config).flatMap((home) => {
-    const origin = originOf(realHome(home));
-    return origin === undefined ? [] : placesOf(origin, table);
-  });
-  const seen = places.filter((path) => covers(at, path) && path !== at);
-  return [...new Set(seen.map((path) => `/${relative(at, path)}`))];
+export function placesInContainer(
+  config: SandboxConfig,
+  origins: readonly Origin[],
+  table: string,
+  at: string,
+): string[] {
+  const places = origins.flatMap((origin) => placesOf(origin, table)).filter((path) => covers(at, path) && path !== at);
+  return [...new Set(places.map((path) => `/${relative(at, path)}`))].filter((path) => !isMountedOver(config, path));
 }
 
 function realHome(home: string): string {

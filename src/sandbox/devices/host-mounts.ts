@@ -93,14 +93,18 @@ export function otherPathsOf(path: string, table = readFileSync('/proc/self/moun
   return origin === undefined ? [] : placesOf(origin, table).filter((place) => place !== path);
 }
 
-/** Where a directory is in its file system, whoever mounts that where. */
+/** Where a directory is in its file system. The paths at which that is mounted have no part in it. */
 export interface Origin {
   /** Of the file system, as mountinfo has it. */
   readonly device: string;
   readonly path: string;
 }
 
-/** @param path, @param table as {@link otherPathsOf} has them @returns undefined: no mount has it */
+/**
+ * @param path without symbolic links
+ * @param table as {@link otherPathsOf} has it
+ * @returns undefined: no mount has it
+ */
 export function originOf(path: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): Origin | undefined {
   // Of several mounts on one point the last is seen.
   const own = mountsIn(table).reduce<Mounted | undefined>(

@@ -18,7 +18,7 @@ import { SandboxError, valueOr } from '../../util/errors.js';
 import { type OptionKey, option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
-import { hiddenPaths, homesOf, otherHomes } from './hidden-paths.js';
+import { hiddenPaths, homesOf, placesOfHomes } from './hidden-paths.js';
 import { mountPointsBelow } from './host-mounts.js';
 
 /** Directories of the host that show the kernel, or what is for a moment: sockets, temporary files. */
@@ -97,9 +97,9 @@ function driverWords(hasNetwork: boolean): string[] {
 /** What the view shows and hides, the link to it, and the directory that it is of. */
 function rootWords(config: SandboxConfig, name: string): string[] {
   const source = realpathSync(config.root);
-  // A mount that is listed is one that is looked for a home.
+  // Read once: a mount that is in one list is in the other too.
   const table = readFileSync('/proc/self/mountinfo', 'utf8');
-  const hidden = [...new Set(hiddenBelow(source, config, otherHomes(config, table)))];
+  const hidden = [...new Set(hiddenBelow(source, config, placesOfHomes(config, table)))];
   const mounts = mountPointsBelow(source, table).filter(
     ({ path }) => !hidden.some((above) => covers(`/${above}`, `/${path}`)),
   );

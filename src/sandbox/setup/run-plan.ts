@@ -10,11 +10,11 @@ import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
 import { SESSIONS_STEP } from '../../../init/common/shell.js';
 import type { Step } from '../../../init/common/step.js';
-import { hasOwnHome } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
+import type { Origin } from '../devices/host-mounts.js';
 import { goneError } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
@@ -34,6 +34,8 @@ export interface Answering {
   /** Deadline for the whole start. Paused at a breakpoint. */
   readonly deadline: Deadline;
   readonly stop: Omit<Stop, 'step'>;
+  /** The homes that a container hides. */
+  readonly homes?: readonly Origin[];
 }
 
 /**
@@ -44,9 +46,9 @@ export async function runPlan(answering: Answering): Promise<void> {
   const { channel, console, options } = answering;
   let { guest } = answering;
   await attach(answering);
-  if (guest.hidden !== undefined && hasOwnHome(answering.config)) {
-    const { hiddenNow } = await import('./hidden-home.js');
-    guest = { ...guest, hidden: await hiddenNow(channel, answering.config) };
+  if (guest.hidden?.length) {
+    const { hiddenNow } = await import('./hidden-now.js');
+    guest = { ...guest, hidden: await hiddenNow(channel, answering, guest.hidden) };
   }
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);

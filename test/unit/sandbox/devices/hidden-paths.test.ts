@@ -6,7 +6,12 @@ import { test } from 'node:test';
 import { defaultConfig } from '../../../../src/config/defaults.js';
 import { callerIdentity } from '../../../../src/config/identity.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
-import { coveredPaths, hiddenPaths, homesIn } from '../../../../src/sandbox/devices/hidden-paths.js';
+import {
+  coveredPaths,
+  hiddenPaths,
+  originsOfHomes,
+  placesInContainer,
+} from '../../../../src/sandbox/devices/hidden-paths.js';
 import { originOf } from '../../../../src/sandbox/devices/host-mounts.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -56,28 +61,25 @@ test('a container covers nothing below what is mounted before', async (t) => {
   ]);
 });
 
-test('a home is hidden where the mounts of a container show it, whatever the host has there', async (t) => {
+test('a home is found where the mounts of a container show it, whatever the host has there', async (t) => {
   const root = scratchDirectory(t);
   const home = join(root, 'home/ada');
-  for (const path of [home, join(root, 'home/ada/.ssh'), join(root, 'seen')]) mkdirSync(path, { recursive: true });
-  const config = await sandboxOn('/', { home: { type: 'tmp' }, hidden: { secrets: true, paths: [] } }, home);
+  mkdirSync(home, { recursive: true });
+  const config = await sandboxOn('/', { home: { type: 'tmp' } }, home);
   const origin = originOf(home);
-  const line = (point: string, path: string, device = origin?.device) =>
-    `1 2 ${device} ${path} ${point} rw - ext4 /dev/x rw`;
+  assert.ok(origin !== undefined && originsOfHomes(config).some(({ path }) => path === origin.path));
+  const { device, path } = origin;
+  const line = (point: string, from: string, of = device) => `1 2 ${of} ${from} ${point} rw - ext4 /dev/x rw`;
   const table = [
     line('/', '/'),
-    line('/newroot/mnt', origin?.path ?? ''),
-    line('/newroot/all', dirname(origin?.path ?? '')),
-    line('/newroot/other', origin?.path ?? '', '9:9'),
-    // That of the container's own start.
-    line('/dev/.sandbox/0', origin?.path ?? ''),
+    line('/newroot/mnt', path),
+    line('/newroot/all', dirname(path)),
+    line('/newroot/other', path, '9:9'),
+    line('/newroot/part', `${path}/part`),
+    // The common init mounts something over it.
+    line('/newroot/tmp/ada', path),
+    // What the container's own start has.
+    line('/dev/.sandbox/0', path),
   ].join('\n');
-  const places = homesIn(config, table, '/newroot').filter((path) => !path.startsWith(root));
-  assert.deepEqual(places, ['/mnt', '/all/ada']);
-  const covered = coveredPaths(config, ['/mnt', '/all/ada']);
-  for (const path of places)
-    assert.ok(
-      covered.some((each) => each.path === path && each.isDirectory),
-      path,
-    );
+  assert.deepEqual(placesInContainer(config, [origin], `${table}\n`, '/newroot'), ['/mnt', '/all/ada']);
 });
