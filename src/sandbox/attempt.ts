@@ -12,8 +12,7 @@ import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
-import { coveredPaths, originsOfHomes } from './devices/hidden-paths.js';
-import type { Origin } from './devices/host-mounts.js';
+import { type Hiding, hidingOf } from './devices/hidden-paths.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { prepareOverlay } from './devices/overlay-server.js';
@@ -54,8 +53,8 @@ export class Attempt {
   readonly #prepared: Prepared;
   readonly #options: LaunchOptions;
   #guest: GuestConfig;
-  /** The homes that a container hides, wherever its mounts show them. */
-  #homes: readonly Origin[] = [];
+  /** Undefined: the guest hides nothing. */
+  #hiding: Hiding | undefined;
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
   readonly #shares: ShareWatch;
@@ -151,9 +150,7 @@ export class Attempt {
 
   /** Comes right behind the list of the host's mounts: what a mount shows that has come since is to be hidden as well. */
   #hideNow(): void {
-    if (this.#guest.hidden === undefined) return;
-    this.#guest = { ...this.#guest, hidden: coveredPaths(this.#config) };
-    this.#homes = originsOfHomes(this.#config);
+    if (this.#guest.hidden !== undefined) this.#hiding = hidingOf(this.#config);
   }
 
   #launched(channel: Channel, domain: Domain): Launched {
@@ -302,6 +299,6 @@ export class Attempt {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);
     }
-    return runPlan({ ...answering, homes: this.#homes, stop: { name, stateDirectory: state.path, ended: gone } });
+    return runPlan({ ...answering, hiding: this.#hiding, stop: { name, stateDirectory: state.path, ended: gone } });
   }
 }

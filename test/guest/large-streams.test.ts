@@ -31,9 +31,9 @@ function start(context: TestContext, script: string): Sandbox {
   return sandbox;
 }
 
-/** A field of proc_pid_status(5), in bytes. */
-function memory(pid: number | undefined, field: 'VmRSS' | 'VmHWM'): number {
-  const [, kib] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+/** The most memory that a process has had so far, in bytes: proc_pid_status(5). */
+function memory(pid: number | undefined): number {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kib) * 1024;
 }
 
@@ -55,10 +55,10 @@ function noise() {
 describe('much through a sandbox', { skip: embedded.skip }, () => {
   it('a GiB comes back as it was, and the launcher takes 64 MiB more at most', async (t) => {
     const sandbox = start(t, 'echo up; cat');
-    const exited = once(sandbox, 'exit');
+    const ended = once(sandbox, 'close');
     await once(sandbox.stdout, 'readable');
     assert.equal(sandbox.stdout.read().toString(), 'up\n');
-    const before = memory(sandbox.pid, 'VmRSS');
+    const before = memory(sandbox.pid);
     const { stream, hash } = noise();
     const came = createHash('sha256');
     let [length, looked, most] = [0, 0, 0];
@@ -68,11 +68,11 @@ describe('much through a sandbox', { skip: embedded.skip }, () => {
       // It has not ended while some is still to come.
       if (length < SIZE && length > looked + LOOK) {
         looked = length;
-        most = memory(sandbox.pid, 'VmHWM');
+        most = memory(sandbox.pid);
       }
     });
     await pipeline(stream, sandbox.stdin);
-    assert.deepEqual(await exited, [0, null]);
+    assert.deepEqual(await ended, [0, null]);
     assert.equal(length, SIZE);
     assert.equal(came.digest('hex'), hash.digest('hex'));
     assert.ok(
@@ -84,7 +84,7 @@ describe('much through a sandbox', { skip: embedded.skip }, () => {
   it('a program whose output nobody reads waits', async (t) => {
     const [pieces, size] = [64, 4 * MIB];
     const sandbox = start(t, `for n in $(seq ${pieces}); do head -c ${size} /dev/zero; echo $n >&2; done`);
-    const exited = once(sandbox, 'exit');
+    const ended = once(sandbox, 'close');
     let told = '';
     sandbox.stderr.setEncoding('utf8').on('data', (text: string) => {
       told += text;
@@ -94,10 +94,10 @@ describe('much through a sandbox', { skip: embedded.skip }, () => {
     await sleep(PAUSE_MS);
     // Less than two pieces are on the way: a pipe, a window, and what the launcher and this process hold.
     assert.doesNotMatch(told, /^2$/m);
-    const most = memory(sandbox.pid, 'VmHWM');
+    const most = memory(sandbox.pid);
     let length = 0;
     for await (const piece of sandbox.stdout as AsyncIterable<Buffer>) length += piece.length;
-    assert.deepEqual([length, await exited], [pieces * size, [0, null]]);
+    assert.deepEqual([length, await ended], [pieces * size, [0, null]]);
     assert.match(told, new RegExp(`^${pieces}$`, 'm'));
     assert.ok(most < 256 * MIB, `${most} bytes`);
   });

@@ -15,13 +15,31 @@ import { type Origin, originOf, otherPathsOf, placesOf } from './host-mounts.js'
 /** What the common init mounts before it covers anything: what the root has below is not seen. */
 const OVER_ROOT = ['/dev', '/proc', '/run', '/sys', '/tmp'];
 
+/** What to hide in a container, by the mounts that it has got: src/sandbox/setup/hidden-now.ts */
+export interface Hiding {
+  /** Absolute paths inside, where the common init covers them. The host may have nothing there. */
+  readonly paths: readonly string[];
+  /** Homes, wherever a mount shows them. */
+  readonly homes: readonly Origin[];
+}
+
+/** What a container hides, by the mounts that the host has now. */
+export function hidingOf(config: SandboxConfig): Hiding {
+  return {
+    paths: hiddenPaths(config).filter((path) => !isMountedOver(config, path)),
+    homes: ownHomes(config).flatMap((home) => originOf(realHome(home)) ?? []),
+  };
+}
+
 /** Those that are there, for a container, where the common init covers them. */
 export function coveredPaths(config: SandboxConfig): GuestHidden[] {
-  return hiddenPaths(config).flatMap((path) => {
-    if (isMountedOver(config, path)) return [];
-    const found = valueOr(() => statSync(join(config.root, path), { throwIfNoEntry: false }), undefined);
-    return found === undefined ? [] : [{ path, isDirectory: found.isDirectory() }];
-  });
+  return hidingOf(config).paths.flatMap((path) => hiddenOnHost(config, path) ?? []);
+}
+
+/** What the host has there; undefined: nothing. */
+export function hiddenOnHost({ root }: Pick<SandboxConfig, 'root'>, path: string): GuestHidden | undefined {
+  const found = valueOr(() => statSync(join(root, path), { throwIfNoEntry: false }), undefined);
+  return found && { path, isDirectory: found.isDirectory() };
 }
 
 /** Whether the common init mounts something of its own over a path or above it. */
@@ -70,11 +88,6 @@ export function placesOfHomes(config: SandboxConfig, table?: string): string[] {
   const views = stateBase();
   const seen = places.filter((path) => covers(source, path) && path !== source && !covers(views, path));
   return [...new Set(seen.map((path) => `/${relative(source, path)}`))];
-}
-
-/** Where those homes are in their file systems. */
-export function originsOfHomes(config: SandboxConfig): Origin[] {
-  return ownHomes(config).flatMap((home) => originOf(realHome(home)) ?? []);
 }
 
 /**

@@ -1,68 +1,92 @@
-/** What a container hides, by the mounts that it has got. Loaded only for one that hides something. */
+/** What a container hides, by what it has got. Loaded only for a container whose root is a directory. */
 import { constants } from 'node:os';
-import type { GuestHidden } from '../../../init/common/config.js';
+import { dirname } from 'node:path';
+import type { GuestConfig, GuestHidden } from '../../../init/common/config.js';
+import { StepError } from '../../../init/common/drive.js';
 import { NEW_ROOT } from '../../../init/common/step.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
-import { outermost, placesInContainer } from '../devices/hidden-paths.js';
-import type { Origin } from '../devices/host-mounts.js';
+import { type Hiding, hiddenOnHost, outermost, placesInContainer } from '../devices/hidden-paths.js';
+import type { Console } from '../start/console.js';
 import type { Observers } from '../types.js';
+import { stepError } from './step-errors.js';
 
 /** What the init reads of a file at most, in bytes: several hundred mounts. */
 const MOST_TABLE = 131_072;
 
 const S_IFMT = 0o170_000;
 const S_IFDIR = 0o040_000;
+const S_IFLNK = 0o120_000;
 
 /** What the paths are of. */
 interface Sought {
   readonly config: SandboxConfig;
-  /** The homes that are hidden, where any mount of the container shows them. */
-  readonly homes?: readonly Origin[];
+  readonly guest: GuestConfig;
+  readonly console: Console;
   readonly options: Pick<Observers, 'onChoice'>;
 }
 
 /**
  * What to cover. libvirt has bound what was at each path when it came to that, which need not be what was there when the
- * paths were listed: a home may be seen in a further place, and what was in a mount may be gone. From now on no mount
- * comes or goes.
+ * mounts were listed: a home may be seen in a further place, and what was in a mount may be gone. Now no mount comes or
+ * goes any more, but for one whose directory the host removes.
  * @param guest whose init has not made the root yet
- * @param listed what the host had when its mounts were listed
+ * @throws {SandboxError} `init-step-failed`
  */
-export async function hiddenNow(guest: Guest, sought: Sought, listed: readonly GuestHidden[]): Promise<GuestHidden[]> {
-  const further = (await placesOfHomes(guest, sought)).map((path): GuestHidden => ({ path, isDirectory: true }));
-  const all = new Map([...further, ...listed].map((each) => [each.path, each]));
-  const found = await Promise.all(
-    [...all.values()].map(async (each) => ({ ...each, isThere: await isThere(guest, each) })),
-  );
-  const there = found.flatMap(({ isThere, ...each }) => (isThere ? [each] : []));
-  const paths = outermost(there.map(({ path }) => path));
-  return there.filter(({ path }) => paths.includes(path));
+export async function hiddenNow(guest: Guest, sought: Sought, hiding: Hiding): Promise<GuestHidden[]> {
+  try {
+    const listed = await Promise.all(hiding.paths.map((path) => listedAt(guest, sought, path)));
+    const places = await placesOfHomes(guest, sought, hiding);
+    const further = await Promise.all(places.map((path) => directoryAt(guest, path)));
+    const there = new Map([...further, ...listed].flatMap((each) => (each ? [[each.path, each] as const] : [])));
+    return outermost([...there.keys()]).flatMap((path) => there.get(path) ?? []);
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    throw stepError(new StepError('hide', error), sought.console, sought.guest);
+  }
 }
 
-async function placesOfHomes(guest: Guest, { config, homes = [], options }: Sought): Promise<string[]> {
+async function placesOfHomes(guest: Guest, { config, options }: Sought, { homes }: Hiding): Promise<string[]> {
   if (homes.length === 0) return [];
   try {
-    const table = await guest.call(
-      { op: 'readFile', path: '/proc/self/mountinfo', limit: MOST_TABLE },
-      { tolerate: true },
-    );
-    return placesInContainer(config, homes, new TextDecoder().decode(table.value), NEW_ROOT);
+    const call = { op: 'readFile', path: '/proc/self/mountinfo', limit: MOST_TABLE } as const;
+    const { value } = await guest.call(call, { tolerate: true });
+    return placesInContainer(config, homes, new TextDecoder().decode(value), NEW_ROOT);
   } catch (error) {
-    // Some hundred mounts are too many. Those of the host were looked at.
-    if (!(error instanceof OperationError)) throw error;
-    options.onChoice?.(`home: hidden where the host showed it, because ${error.message}`);
+    if (!(error instanceof OperationError) || error.errno !== constants.errno.EFBIG) throw error;
+    options.onChoice?.('home: hidden where the host showed it, because the container has too many mounts to look at');
     return [];
   }
 }
 
-/** False also for what a further mount covers. What cannot be looked at is left to the step that covers it. */
-async function isThere(guest: Guest, { path, isDirectory }: GuestHidden): Promise<boolean> {
+/** A place of a home; undefined: a further mount covers it. */
+async function directoryAt(guest: Guest, path: string): Promise<GuestHidden | undefined> {
+  return (await typeOf(guest, path)) === S_IFDIR ? { path, isDirectory: true } : undefined;
+}
+
+/** What is there of what is to be hidden; undefined: nothing. Whether it can be covered is said by the step for that. */
+async function listedAt(guest: Guest, { config }: Sought, path: string): Promise<GuestHidden | undefined> {
+  const type = await typeOf(guest, path);
+  if (type !== undefined && type !== S_IFLNK) return { path, isDirectory: type === S_IFDIR };
+  const onHost = hiddenOnHost(config, path);
+  if (type === S_IFLNK) return onHost ?? { path, isDirectory: true };
+  // By a link on the way it may be found in the root, once that is the root.
+  return onHost !== undefined && (await isBehindLink(guest, dirname(path))) ? onHost : undefined;
+}
+
+async function isBehindLink(guest: Guest, path: string): Promise<boolean> {
+  if (path === '/') return false;
+  const type = await typeOf(guest, path);
+  return type === undefined ? isBehindLink(guest, dirname(path)) : type === S_IFLNK;
+}
+
+/** Undefined: nothing is there. What cannot be looked at counts as a directory. */
+async function typeOf(guest: Guest, path: string): Promise<number | undefined> {
   try {
     const { value } = await guest.call({ op: 'stat', path: `${NEW_ROOT}${path}`, follow: false }, { tolerate: true });
-    return !isDirectory || (value.mode & S_IFMT) === S_IFDIR;
+    return value.mode & S_IFMT;
   } catch (error) {
-    if (!(error instanceof OperationError)) throw error;
-    return error.errno !== constants.errno.ENOENT && error.errno !== constants.errno.ENOTDIR;
+    if (!(error instanceof OperationError) || error.skipped) throw error;
+    return error.errno === constants.errno.ENOENT || error.errno === constants.errno.ENOTDIR ? undefined : S_IFDIR;
   }
 }

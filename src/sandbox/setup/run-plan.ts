@@ -14,7 +14,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
-import type { Origin } from '../devices/host-mounts.js';
+import type { Hiding } from '../devices/hidden-paths.js';
 import { goneError } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
@@ -34,8 +34,8 @@ export interface Answering {
   /** Deadline for the whole start. Paused at a breakpoint. */
   readonly deadline: Deadline;
   readonly stop: Omit<Stop, 'step'>;
-  /** The homes that a container hides. */
-  readonly homes?: readonly Origin[];
+  /** What a container hides, if it does. */
+  readonly hiding?: Hiding | undefined;
 }
 
 /**
@@ -46,9 +46,9 @@ export async function runPlan(answering: Answering): Promise<void> {
   const { channel, console, options } = answering;
   let { guest } = answering;
   await attach(answering);
-  if (guest.hidden?.length) {
+  if (answering.hiding !== undefined) {
     const { hiddenNow } = await import('./hidden-now.js');
-    guest = { ...guest, hidden: await hiddenNow(channel, answering, guest.hidden) };
+    guest = { ...guest, hidden: await hiddenNow(channel, answering, answering.hiding) };
   }
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);

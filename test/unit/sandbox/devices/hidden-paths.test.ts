@@ -9,7 +9,7 @@ import type { SandboxConfig } from '../../../../src/config/types.js';
 import {
   coveredPaths,
   hiddenPaths,
-  originsOfHomes,
+  hidingOf,
   placesInContainer,
 } from '../../../../src/sandbox/devices/hidden-paths.js';
 import { originOf } from '../../../../src/sandbox/devices/host-mounts.js';
@@ -67,7 +67,7 @@ test('a home is found where the mounts of a container show it, whatever the host
   mkdirSync(home, { recursive: true });
   const config = await sandboxOn('/', { home: { type: 'tmp' } }, home);
   const origin = originOf(home);
-  assert.ok(origin !== undefined && originsOfHomes(config).some(({ path }) => path === origin.path));
+  assert.ok(origin !== undefined && hidingOf(config).homes.some(({ path }) => path === origin.path));
   const { device, path } = origin;
   const line = (point: string, from: string, of = device) => `1 2 ${of} ${from} ${point} rw - ext4 /dev/x rw`;
   const table = [
