@@ -86,6 +86,8 @@ function needsOwners({ identity }: GuestConfig): boolean {
   return identity.uid === 0;
 }
 
+export const HIDE_STEP = 'hide';
+
 /** Covers what the application must not see of the root. A machine's root comes without it. */
 export function hideStep({ hidden = [] }: GuestConfig): Step[] {
   if (hidden.length === 0) return [];
@@ -96,7 +98,7 @@ export function hideStep({ hidden = [] }: GuestConfig): Step[] {
         : mountOf('/dev/null', path, '', MS_BIND, ''),
     ),
   );
-  return [{ name: 'hide', calls }];
+  return [{ name: HIDE_STEP, calls }];
 }
 
 export const HOME_STEP = 'home';

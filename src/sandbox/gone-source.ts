@@ -1,8 +1,24 @@
 /** A container whose start lacked a directory of the host that was there when libvirt was told of it. */
+import { constants } from 'node:os';
+import { StepError } from '../../init/common/drive.js';
+import { HIDE_STEP } from '../../init/common/mounts.js';
 import { SOURCE_GONE } from '../libvirt/gone-source.js';
 import { SandboxError } from '../util/errors.js';
 import { abortError } from './start/boot-errors.js';
 import type { LaunchOptions } from './types.js';
+
+function isGone(error: SandboxError, { hasBegun }: Pick<Starting<unknown>, 'hasBegun'>): boolean {
+  // Whatever an error says after it has begun, the guest may have chosen its words.
+  return (error.code === SOURCE_GONE && !hasBegun) || isHiddenGone(error);
+}
+
+/**
+ * The init was to cover something that it had just seen: the host has removed it, or the directory that a mount with it
+ * was on. The step comes before anything of the user's is executed, and what is behind it is skipped.
+ */
+function isHiddenGone({ cause }: SandboxError): boolean {
+  return cause instanceof StepError && cause.step === HIDE_STEP && cause.operation.errno === constants.errno.ENOENT;
+}
 
 /** A mount that comes and goes ten times a second is missed by one start in four. */
 const MORE_STARTS = 5;
@@ -15,8 +31,8 @@ interface Starting<Started> {
 }
 
 /**
- * Starts, and starts again where libvirt missed a directory: nothing was executed then. A user of the host whose mounts
- * come and go on purpose can still make all of these fail, and no more.
+ * Starts, and starts again where libvirt or the init missed a directory: nothing was executed then. A user of the host
+ * whose mounts come and go on purpose can still make all of these fail, and no more.
  * @param attempt makes one, with the mounts that are there now
  * @param limitMs none begins later, in milliseconds
  * @throws {SandboxError} `aborted`, or whatever the last attempt throws
@@ -32,9 +48,7 @@ export async function startDespiteGone<Started>(
     try {
       return await starting.start();
     } catch (error) {
-      const isGone = error instanceof SandboxError && error.code === SOURCE_GONE;
-      // Whatever an error says after it has begun, the guest may have chosen its words.
-      if (!isGone || starting.hasBegun) throw error;
+      if (!(error instanceof SandboxError) || !isGone(error, starting)) throw error;
       if (signal?.aborted) throw abortError(signal.reason);
       if (more === 0 || performance.now() > latest) throw error;
       onChoice?.(`mounts: started again, because ${error.message}`);

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import type { GuestConfig, GuestHidden } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
+import { HIDE_STEP } from '../../../init/common/mounts.js';
 import { NEW_ROOT } from '../../../init/common/step.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
@@ -42,7 +43,7 @@ export async function hiddenNow(guest: Guest, sought: Sought, hiding: Hiding): P
     return outermost([...there.keys()]).flatMap((path) => there.get(path) ?? []);
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
-    throw stepError(new StepError('hide', error), sought.console, sought.guest);
+    throw stepError(new StepError(HIDE_STEP, error), sought.console, sought.guest);
   }
 }
 

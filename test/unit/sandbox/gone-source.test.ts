@@ -1,8 +1,12 @@
 /** How often a container is started whose directories are gone. */
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 import { test } from 'node:test';
+import { StepError } from '../../../init/common/drive.js';
 import { domainError } from '../../../src/libvirt/errors.js';
+import { OperationError } from '../../../src/protocol/operations.js';
 import { startDespiteGone } from '../../../src/sandbox/gone-source.js';
+import { SandboxError } from '../../../src/util/errors.js';
 
 const GONE = domainError('x', "Failure in libvirt_lxc startup: Failed to access '/a': No such file or directory");
 const OTHER = domainError('x', 'no such container');
@@ -27,6 +31,20 @@ test('it is started again, and says why', async () => {
   const { attempt, choices, onChoice } = failing([GONE, GONE]);
   assert.equal(await startDespiteGone(attempt, LONG, { onChoice }), 'started');
   assert.deepEqual(choices, Array(2).fill(`mounts: started again, because ${GONE.message}`));
+});
+
+test('it is started again where the init was to cover what the host has removed', async () => {
+  const hiding = (step: string, errno: number) =>
+    new SandboxError({
+      ...{ stage: 'init', code: 'init-step-failed', message: 'no', remedy: '' },
+      cause: new StepError(step, new OperationError('mount', errno, 'no')),
+    });
+  const { ENOENT, EACCES } = constants.errno;
+  const { attempt, count } = failing([hiding('hide', ENOENT)], true);
+  assert.equal(await startDespiteGone(attempt, LONG, {}), 'started');
+  assert.equal(count(), 2);
+  for (const error of [hiding('hide', EACCES), hiding('mounts', ENOENT)])
+    await assert.rejects(startDespiteGone(failing([error], true).attempt, LONG, {}), error);
 });
 
 test('it is started six times at most', async () => {
