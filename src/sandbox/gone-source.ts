@@ -7,9 +7,15 @@ import { SandboxError } from '../util/errors.js';
 import { abortError } from './start/boot-errors.js';
 import type { LaunchOptions } from './types.js';
 
-function isGone(error: SandboxError, { hasBegun }: Pick<Starting<unknown>, 'hasBegun'>): boolean {
+function isGone(
+  error: SandboxError,
+  { hasBegun }: Pick<Starting<unknown>, 'hasBegun'>,
+  breakpoint: LaunchOptions['breakpoint'],
+): boolean {
   // Whatever an error says after it has begun, the guest may have chosen its words.
-  return (error.code === SOURCE_GONE && !hasBegun) || isHiddenGone(error);
+  if (error.code === SOURCE_GONE) return !hasBegun;
+  // A shell at a breakpoint may have done anything.
+  return breakpoint === undefined && isHiddenGone(error);
 }
 
 /**
@@ -40,7 +46,7 @@ interface Starting<Started> {
 export async function startDespiteGone<Started>(
   attempt: () => Starting<Started>,
   limitMs: number,
-  { signal, onChoice }: Pick<LaunchOptions, 'signal' | 'onChoice'>,
+  { signal, onChoice, breakpoint }: Pick<LaunchOptions, 'signal' | 'onChoice' | 'breakpoint'>,
 ): Promise<Started> {
   const latest = performance.now() + limitMs;
   for (let more = MORE_STARTS; ; more--) {
@@ -48,7 +54,7 @@ export async function startDespiteGone<Started>(
     try {
       return await starting.start();
     } catch (error) {
-      if (!(error instanceof SandboxError) || !isGone(error, starting)) throw error;
+      if (!(error instanceof SandboxError) || !isGone(error, starting, breakpoint)) throw error;
       if (signal?.aborted) throw abortError(signal.reason);
       if (more === 0 || performance.now() > latest) throw error;
       onChoice?.(`mounts: started again, because ${error.message}`);

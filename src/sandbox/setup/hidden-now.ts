@@ -68,26 +68,26 @@ async function directoryAt(guest: Guest, path: string): Promise<GuestHidden | un
 /** What is there of what is to be hidden; undefined: nothing. Whether it can be covered is said by the step for that. */
 async function listedAt(guest: Guest, { config }: Sought, path: string): Promise<GuestHidden | undefined> {
   const type = await typeOf(guest, path);
-  if (type !== undefined && type !== S_IFLNK) return { path, isDirectory: type === S_IFDIR };
+  if (typeof type === 'number' && type !== S_IFLNK) return { path, isDirectory: type === S_IFDIR };
+  // What the init cannot follow, or may not look at, is what the host says, which may be nothing.
   const onHost = hiddenOnHost(config, path);
-  if (type === S_IFLNK) return onHost ?? { path, isDirectory: true };
+  if (type !== 'missing' || onHost === undefined) return onHost;
   // By a link on the way it may be found in the root, once that is the root.
-  return onHost !== undefined && (await isBehindLink(guest, dirname(path))) ? onHost : undefined;
+  return (await isBehindLink(guest, dirname(path))) ? onHost : undefined;
 }
 
 async function isBehindLink(guest: Guest, path: string): Promise<boolean> {
   if (path === '/') return false;
   const type = await typeOf(guest, path);
-  return type === undefined ? isBehindLink(guest, dirname(path)) : type === S_IFLNK;
+  return type === 'missing' ? isBehindLink(guest, dirname(path)) : type === S_IFLNK;
 }
 
-/** Undefined: nothing is there. What cannot be looked at counts as a directory. */
-async function typeOf(guest: Guest, path: string): Promise<number | undefined> {
+async function typeOf(guest: Guest, path: string): Promise<number | 'missing' | 'unknown'> {
   try {
     const { value } = await guest.call({ op: 'stat', path: `${NEW_ROOT}${path}`, follow: false }, { tolerate: true });
     return value.mode & S_IFMT;
   } catch (error) {
     if (!(error instanceof OperationError) || error.skipped) throw error;
-    return error.errno === constants.errno.ENOENT || error.errno === constants.errno.ENOTDIR ? undefined : S_IFDIR;
+    return error.errno === constants.errno.ENOENT || error.errno === constants.errno.ENOTDIR ? 'missing' : 'unknown';
   }
 }

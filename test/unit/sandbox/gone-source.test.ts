@@ -6,6 +6,7 @@ import { StepError } from '../../../init/common/drive.js';
 import { domainError } from '../../../src/libvirt/errors.js';
 import { OperationError } from '../../../src/protocol/operations.js';
 import { startDespiteGone } from '../../../src/sandbox/gone-source.js';
+import type { LaunchOptions } from '../../../src/sandbox/types.js';
 import { SandboxError } from '../../../src/util/errors.js';
 
 const GONE = domainError('x', "Failure in libvirt_lxc startup: Failed to access '/a': No such file or directory");
@@ -43,6 +44,10 @@ test('it is started again where the init was to cover what the host has removed'
   const { attempt, count } = failing([hiding('hide', ENOENT)], true);
   assert.equal(await startDespiteGone(attempt, LONG, {}), 'started');
   assert.equal(count(), 2);
+  const breakpoint = {} as NonNullable<LaunchOptions['breakpoint']>;
+  const stopped = failing([hiding('hide', ENOENT)], true);
+  await assert.rejects(startDespiteGone(stopped.attempt, LONG, { breakpoint }));
+  assert.equal(stopped.count(), 1);
   for (const error of [hiding('hide', EACCES), hiding('mounts', ENOENT)])
     await assert.rejects(startDespiteGone(failing([error], true).attempt, LONG, {}), error);
 });

@@ -24,7 +24,8 @@ after(() => rmSync(root, { recursive: true }));
 /** A guest with these modes by path, and with this table of mounts or none. */
 function guestWith(modes: Readonly<Record<string, number>>, table: string | null = TABLE): Guest {
   const call = async ({ op, path }: { op: string; path: string }) => {
-    const errno = op === 'readFile' ? constants.errno.EFBIG : constants.errno.ENOENT;
+    const ofStat = path.includes('shut') ? constants.errno.EACCES : constants.errno.ENOENT;
+    const errno = op === 'readFile' ? constants.errno.EFBIG : ofStat;
     const mode = modes[path];
     const value = op === 'readFile' ? table !== null && Buffer.from(table) : mode !== undefined && { mode };
     if (value === false) throw new OperationError(op === 'readFile' ? 'readFile' : 'stat', errno, 'no');
@@ -65,7 +66,12 @@ test('the container says whether it is a file, and the host where the container 
     '/newroot/above': DIRECTORY,
   });
   const paths = ['/a', '/file', '/other', '/behind/file', '/behind/none', '/above/none'];
-  assert.deepEqual(await hide(guest, paths, []), ['/a', '/behind/file', '/file', '/other/']);
+  assert.deepEqual(await hide(guest, paths, []), ['/a', '/behind/file', '/file']);
+});
+
+test('what the init may not look at is what the host says', async () => {
+  mkdirSync(join(root, 'shut/there'), { recursive: true });
+  assert.deepEqual(await hide(guestWith({}), ['/shut/there', '/shut/none'], []), ['/shut/there/']);
 });
 
 test('where the table is too large what was listed is hidden, and that is said', async () => {
