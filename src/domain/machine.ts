@@ -139,8 +139,8 @@ const SLOW_WHEN_EMULATED = [
   // They tell the kernel to copy with string instructions, which TCG emulates byte by byte: a guest writes twice as fast
   // without them.
   ...['erms', 'fsrm', 'fsrs', 'fzrm'],
-  // Each change of the rights of a protection key drops all addresses that TCG has translated. V8 changes them whenever
-  // it makes code (docs/decisions/0058-rows-that-missed.md).
+  // Each change of the rights of a protection key drops all addresses that TCG has translated. V8 has such a key, and
+  // `npm ci` takes a sixth less without (docs/decisions/0058-rows-that-missed.md).
   'pku',
 ];
 
