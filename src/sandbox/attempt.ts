@@ -150,7 +150,7 @@ export class Attempt {
 
   /** Comes right behind the list of the host's mounts: what a mount shows that has come since is to be hidden as well. */
   #hideNow(): void {
-    if (this.#guest.hidden !== undefined) this.#hiding = hidingOf(this.#config);
+    if (this.#prepared.devices.coversHidden) this.#hiding = hidingOf(this.#config);
   }
 
   #launched(channel: Channel, domain: Domain): Launched {

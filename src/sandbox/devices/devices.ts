@@ -12,7 +12,6 @@ import type { Share } from '../../domain/shares.js';
 import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { appDisks, type Images, inspectImages } from './disks.js';
-import { coveredPaths } from './hidden-paths.js';
 import { homeInMemory } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
@@ -34,20 +33,12 @@ export interface Devices {
   readonly shell: Shell | undefined;
   /** One for each mount of the config, in the same order. */
   readonly mounts: readonly MountDevice[];
+  /** The common init covers what is hidden of the root: a directory in a container. */
+  readonly coversHidden: boolean;
   /** The same devices for the common init. */
   readonly guest: Pick<
     GuestConfig,
-    | 'platform'
-    | 'root'
-    | 'overlay'
-    | 'rootOverlay'
-    | 'home'
-    | 'hidden'
-    | 'mounts'
-    | 'disks'
-    | 'devices'
-    | 'network'
-    | 'shell'
+    'platform' | 'root' | 'overlay' | 'rootOverlay' | 'home' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
   >;
 }
 
@@ -112,13 +103,13 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     interfaces,
     shell,
     mounts,
+    coversHidden: platform === 'container' && atRoot === undefined,
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root, config.rootCache) : rootOf(mounts[atRoot]),
       overlay: platform === 'machine' ? overlayOf(config) : undefined,
       rootOverlay: config.overlay && platform === 'container' ? rootOverlayOf(config) : undefined,
       home: homeInMemory(config, server),
-      hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
       disks: ofApplication.map(({ guest }) => guest),
       devices: platform === 'container' ? containerDevices(disks) : undefined,

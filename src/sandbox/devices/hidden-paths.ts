@@ -31,7 +31,7 @@ export function hidingOf(config: SandboxConfig): Hiding {
   };
 }
 
-/** Those that are there, for a container, where the common init covers them. */
+/** Those that the host has now. What a start covers is what the container has got: src/sandbox/setup/hidden-now.ts */
 export function coveredPaths(config: SandboxConfig): GuestHidden[] {
   return hidingOf(config).paths.flatMap((path) => hiddenOnHost(config, path) ?? []);
 }

@@ -4,6 +4,7 @@ import { planSandbox } from '../../../init/common/plan.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Devices } from '../devices/devices.js';
+import { coveredPaths } from '../devices/hidden-paths.js';
 import { shellPaths } from '../devices/shell.js';
 import { socketDirectory } from '../state/alias.js';
 import type { LaunchOptions, Stop } from '../types.js';
@@ -31,7 +32,11 @@ function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const mayEmulate = prepared.devices.guest.platform === 'machine' && config.acceleration !== 'kvm';
   const whole = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) });
   // The steps for shells are no steps of the sandbox itself.
-  const guest = { ...whole, shell: undefined };
+  const guest = {
+    ...whole,
+    shell: undefined,
+    hidden: prepared.devices.coversHidden ? coveredPaths(config) : undefined,
+  };
   const hasNetwork = guest.network !== undefined;
   return [
     ...(hasNetwork ? [INTERFACES_STEP] : []),
