@@ -10,7 +10,7 @@ import { makeOverlayImage } from './devices/overlay-image.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
-import { startDespiteGone } from './gone-source.js';
+import { startDespiteGone } from './gone-path.js';
 import type { Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';

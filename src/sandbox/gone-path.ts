@@ -1,4 +1,7 @@
-/** A container whose start lacked a directory of the host that was there when libvirt was told of it. */
+/**
+ * A container is started again where a path of the host has gone meanwhile: a directory that libvirt was to bind, or
+ * something that the init was to cover.
+ */
 import { constants } from 'node:os';
 import { StepError } from '../../init/common/drive.js';
 import { HIDE_STEP } from '../../init/common/mounts.js';
@@ -37,7 +40,7 @@ interface Starting<Started> {
 }
 
 /**
- * Starts, and starts again where libvirt or the init missed a directory: nothing was executed then. A user of the host
+ * Starts, and starts again where libvirt or the init missed a path: nothing was executed then. A user of the host
  * whose mounts come and go on purpose can still make all of these fail, and no more.
  * @param attempt makes one, with the mounts that are there now
  * @param limitMs none begins later, in milliseconds

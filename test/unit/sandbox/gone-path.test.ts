@@ -1,11 +1,11 @@
-/** How often a container is started whose directories are gone. */
+/** How often a container is started when a path of the host has gone that it was to bind or to cover. */
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
 import { StepError } from '../../../init/common/drive.js';
 import { domainError } from '../../../src/libvirt/errors.js';
 import { OperationError } from '../../../src/protocol/operations.js';
-import { startDespiteGone } from '../../../src/sandbox/gone-source.js';
+import { startDespiteGone } from '../../../src/sandbox/gone-path.js';
 import type { LaunchOptions } from '../../../src/sandbox/types.js';
 import { SandboxError } from '../../../src/util/errors.js';
 
