@@ -4,30 +4,26 @@
  */
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
-import type { Emulator } from '../domain/machine.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
-import { GivenDisks } from './devices/given-disks.js';
 import { type Hiding, hidingOf } from './devices/hidden-paths.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { prepareOverlay } from './devices/overlay-server.js';
-import { type OwnDisks, ownDisks } from './devices/own-disks.js';
-import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
 import { makeRootServer } from './devices/root-server.js';
-import { viewPoint } from './devices/root-view.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { sharesMemory } from './devices/slots.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import { partsOfDomain, rootShareOf } from './domain-parts.js';
 import { failureReason } from './failure-reason.js';
 import { factsOf, type Launched } from './launched.js';
-import type { Prepared, PreparedMachine } from './prepare/prepared.js';
+import type { Prepared } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
+import { QemuRights } from './qemu-rights.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -42,7 +38,7 @@ import { ShareWatch, watchedShares } from './start/share-watch.js';
 import type { TransportOptions, Transports } from './start/transports.js';
 import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
-import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
+import { networkUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 import { asUnserved } from './unserved-root.js';
 import { commandBefore, warnIfAllIsSeen } from './view-of-root.js';
@@ -59,14 +55,10 @@ export class Attempt {
   readonly #run: DomainRun;
   readonly #shares: ShareWatch;
   readonly #sharesUser: boolean;
-  #user: QemuUser | undefined;
-  /** Undefined: QEMU has no disks, or finds them where the user does. */
-  #ownDisks: OwnDisks | undefined;
-  #givenDisks: GivenDisks | undefined;
+  /** Undefined: a container, or not claimed yet. */
+  #qemu: QemuRights | undefined;
   #network: UserNetworkProcesses | undefined;
   #monitor: Monitor | undefined;
-  /** Undefined: QEMU has no rules. */
-  #emulator: Emulator | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
   #hasBegun = false;
@@ -102,18 +94,18 @@ export class Attempt {
       mark('listening');
       this.#options.onProgress?.(`Starting domain ${name}`);
       const { sockets } = this.#run.state;
-      this.#emulator = this.#confineQemu();
-      const confinement = { user: this.#user, emulator: this.#emulator };
-      const found = { user: this.#user, disks: this.#ownDisks?.disks, state: this.#run.state };
+      const confinement = this.#qemu?.confine(this.#options);
+      const { user, ownDisks } = this.#qemu ?? {};
+      const found = { user, disks: ownDisks?.disks, state: this.#run.state };
       const parts = await partsOfDomain(this.#prepared, found);
       const xml = domainXml(this.#config, parts, this.#options, sockets, confinement);
       this.#hideNow();
-      const disks = this.#ownDisks?.words ?? [];
-      const before = commandBefore(this.#config, this.#prepared, { name, sockets, disks, client: this.#user?.uid });
+      const disks = ownDisks?.words ?? [];
+      const before = commandBefore(this.#config, this.#prepared, { name, sockets, disks, client: user?.uid });
       const { terminalFd } = this.#options;
       this.#run.start(xml, {
         ...(before === undefined ? {} : { before }),
-        ...(this.#ownDisks === undefined ? {} : { sources: this.#ownDisks.sources }),
+        ...(ownDisks === undefined ? {} : { sources: ownDisks.sources }),
         ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
         smallPages: wantsSmallPages(this.#prepared),
       });
@@ -128,7 +120,8 @@ export class Attempt {
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       warnIfAllIsSeen(this.#config, this.#prepared, this.#options);
-      this.#tellGaps();
+      const gaps = this.#qemu?.gaps();
+      if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
       return this.#launched(channel, domain);
     } catch (error) {
       this.#shares.end();
@@ -139,7 +132,7 @@ export class Attempt {
       // Why it failed counts more than what cannot be removed.
       const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       await ending.finally(async () => {
-        this.#givenDisks?.giveBack();
+        this.#qemu?.givenDisks?.giveBack();
         await this.#network?.end();
       });
       throw reason;
@@ -157,7 +150,7 @@ export class Attempt {
     const { connection } = this.#prepared;
     const { console, state } = this.#run;
     const facts = factsOf(this.#config, this.#prepared);
-    const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#givenDisks, this.#shares];
+    const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#qemu?.givenDisks, this.#shares];
     const [monitor, qemuPid] = [this.#monitor, () => this.#run.qemuPid()];
     const served = { network, givenDisks, shares, monitor, qemuPid };
     return { ...facts, channel, state, guest, domain, connection, console, ...served };
@@ -184,10 +177,7 @@ export class Attempt {
     const { path } = this.#run.claim();
     const prepared = this.#prepared;
     if (prepared.platform === 'machine') {
-      const { acceleration, connection } = prepared;
-      this.#user = qemuUser(path, connection.kind, { acceleration, isShared: this.#sharesUser });
-      this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
-      this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
+      this.#qemu = new QemuRights(prepared, path, this.#sharesUser);
       makeRootServer(rootShareOf(prepared), path);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
@@ -197,7 +187,7 @@ export class Attempt {
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
     const monitored = prepared.platform === 'machine';
     const network = this.#serveNetwork(path);
-    const transports = await this.#run.open({ monitored, owner: this.#user?.uid, network });
+    const transports = await this.#run.open({ monitored, owner: this.#qemu?.user?.uid, network });
     if (shell) makeShellDirectory(path);
     if (shell?.noConsole)
       this.#options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
@@ -211,30 +201,6 @@ export class Attempt {
     const processes = new UserNetworkProcesses(command, wanted);
     this.#network = processes;
     return { count: wanted.count, serve: (connection) => processes.serve(connection) };
-  }
-
-  #disksOf({ name, connection, devices }: PreparedMachine, { uid }: QemuUser): OwnDisks | undefined {
-    const point = viewPoint(name, connection.kind);
-    return devices.disks.length === 0 || point === undefined ? undefined : ownDisks(devices.disks, point, uid);
-  }
-
-  #confineQemu(): Emulator | undefined {
-    const prepared = this.#prepared;
-    if (prepared.platform === 'container') return undefined;
-    if (this.#ownDisks !== undefined) return makeOwnerWall(this.#run.state.path);
-    const { connection, profile, devices } = prepared;
-    const wall = { stateDirectory: this.#run.state.path, rules: () => sandboxRules(prepared) };
-    return confineQemu({ connection, profile, disks: devices.disks }, wall, this.#options);
-  }
-
-  /** QEMU is connected, and no program has run that could take it over. @throws {SandboxError} `qemu-not-confined` */
-  #checkWall(): string | undefined {
-    return this.#emulator && this.#ownDisks === undefined ? gapsOfWall(this.#run.state.path) : undefined;
-  }
-
-  #tellGaps(): void {
-    const gaps = this.#checkWall();
-    if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
   }
 
   /** The machine's monitor, before the machine runs. */
@@ -253,7 +219,7 @@ export class Attempt {
     this.#isLoaded = true;
     this.#hold(monitor);
     this.#options.onReady?.(readyOf(snapshot));
-    const facts = { name: run.name, xml, sources: this.#ownDisks?.sources };
+    const facts = { name: run.name, xml, sources: this.#qemu?.ownDisks?.sources };
     const running = { ...facts, mayRunEarly: mayRunEarly(this.#config), started: run.domain };
     const begun = Promise.all([this.#setUp(channel), runRestored(monitor, running)]);
     await run.within(begun, 'the snapshot running, its steps not done');
@@ -282,7 +248,8 @@ export class Attempt {
 
   /** From a guest that answers to a running application whose network is served. */
   async #setUp(channel: Channel): Promise<void> {
-    this.#checkWall();
+    // Nothing has run yet that could take QEMU over: throws where it is not confined.
+    this.#qemu?.gaps();
     this.#hasBegun = true;
     const running = Promise.race([this.#setUpGuest(channel), this.#shares.failed]);
     if (this.#network === undefined) return running;
