@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buildDataWork } from './program.js';
+import { compile } from '../programs/compile.js';
 import type { Amounts } from './rows.js';
 
 const FILES_IN_DIRECTORY = 100;
@@ -15,7 +15,7 @@ export function makeGround(directory: string, amounts: Amounts): void {
   // The files of the directory may belong to another user than root inside. Nothing works in the background.
   const settings = ['[safe]', 'directory = *', '[gc]', 'auto = 0', '[maintenance]', 'auto = false'];
   writeFileSync(join(directory, 'home', '.gitconfig'), `${settings.join('\n')}\n`);
-  buildDataWork(join(directory, 'data-work'));
+  compile(join(directory, 'data-work'), ['data-work.c', 'script.c']);
   execFileSync(join(directory, 'data-work'), ['write', join(directory, 'large'), String(amounts.mebibytes)]);
   makeTree(join(directory, 'git'), amounts.gitFiles);
   makeArchive(directory, amounts.files);

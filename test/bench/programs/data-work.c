@@ -11,37 +11,20 @@
  * It prints a line for each row: row NAME SECONDS STATUS LINES DIGEST CHECK-LINES CHECK-DIGEST LAST-ERROR
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
+#include "script.h"
 
 #define PIECE (1 << 20)
 #define PAGE 4096
 
 static uint64_t piece[PIECE / 8];
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &time) != 0)
-		fail("clock_gettime");
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* The first word of each page of a file. */
 static uint64_t word_of(uint64_t page)
@@ -113,104 +96,6 @@ static void read_at_random(const char *path, uint64_t count)
 	printf("%llu reads\n", (unsigned long long)count);
 }
 
-/* What a script printed. The order of the lines makes no difference. */
-struct output {
-	uint64_t lines, digest, line;
-	size_t length;
-	int is_over;
-	char error[160];
-};
-
-static void take(struct output *output, const unsigned char *bytes, size_t length)
-{
-	for (size_t at = 0; at < length; at++) {
-		if (bytes[at] != '\n') {
-			output->line = (output->line ^ bytes[at]) * 1099511628211u;
-			continue;
-		}
-		output->lines++;
-		output->digest += output->line;
-		output->line = 14695981039346656037u;
-	}
-}
-
-/* Keeps the last line, which may come in pieces. */
-static void take_error(struct output *output, const char *bytes, size_t length)
-{
-	for (size_t at = 0; at < length; at++) {
-		if (output->is_over)
-			output->length = 0;
-		output->is_over = bytes[at] == '\n';
-		if (!output->is_over && output->length < sizeof(output->error) - 1)
-			output->error[output->length++] = bytes[at];
-		output->error[output->length] = '\0';
-	}
-}
-
-/* Returns the script's status; 124 if it was not done in time. */
-static int run_script(const char *script, int seconds, struct output *output)
-{
-	int out[2], err[2];
-
-	*output = (struct output){.line = 14695981039346656037u};
-	if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
-		fail("pipe2");
-	pid_t pid = fork();
-
-	if (pid < 0)
-		fail("fork");
-	if (pid == 0) {
-		setpgid(0, 0);
-		int null = open("/dev/null", O_RDONLY);
-
-		if (null < 0 || dup2(null, 0) < 0 || dup2(out[1], 1) < 0 || dup2(err[1], 2) < 0)
-			_exit(126);
-		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
-		_exit(127);
-	}
-	/* Here too, so that it is done before the group is ended. */
-	setpgid(pid, pid);
-	close(out[1]);
-	close(err[1]);
-	struct pollfd fds[] = {{.fd = out[0], .events = POLLIN}, {.fd = err[0], .events = POLLIN}};
-	double end = now() + seconds;
-	int late = 0;
-
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		double left = end - now();
-
-		if (!late && left <= 0) {
-			late = 1;
-			kill(-pid, SIGKILL);
-		}
-		if (poll(fds, 2, late ? -1 : (int)(left * 1000) + 1) < 0 && errno != EINTR)
-			fail("poll");
-		for (int at = 0; at < 2; at++) {
-			static unsigned char bytes[65536];
-			ssize_t got;
-
-			if (fds[at].fd < 0 || fds[at].revents == 0)
-				continue;
-			got = read(fds[at].fd, bytes, sizeof(bytes));
-			if (got <= 0) {
-				close(fds[at].fd);
-				fds[at].fd = -1;
-			} else if (at == 0) {
-				take(output, bytes, (size_t)got);
-			} else {
-				take_error(output, (char *)bytes, (size_t)got);
-			}
-		}
-	}
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid)
-		fail("waitpid");
-	if (late)
-		return 124;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static void empty_caches(void)
 {
 	sync();
@@ -256,8 +141,8 @@ static void run_row(char *line, int may_empty, int has_marks)
 		}
 	}
 	printf("row %s %.4f %d %llu %llx %llu %llx %s\n", name, seconds, status, (unsigned long long)output.lines,
-	       (unsigned long long)output.digest, (unsigned long long)checked.lines,
-	       (unsigned long long)checked.digest, output.error);
+	       (unsigned long long)output.digest, (unsigned long long)checked.lines, (unsigned long long)checked.digest,
+	       output.error);
 	fflush(stdout);
 }
 
