@@ -1,0 +1,101 @@
+/** An image's config: what it runs, as whom and where, and the digests of its layers. */
+import * as v from 'valibot';
+import { type Digest, isDigest } from './digest.js';
+import { imageError } from './errors.js';
+import { checked, type Manifest, parseBounded } from './manifest.js';
+import type { Platform } from './platform.js';
+
+/** OCI image specification, config.md. Fields that are not set are empty. */
+export interface ImageConfig {
+  readonly platform: Platform;
+  readonly created: string | undefined;
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  /** `NAME=VALUE`, in the image's order. */
+  readonly environment: readonly string[];
+  /** `user`, `uid`, `user:group`, or empty. */
+  readonly user: string;
+  readonly workingDirectory: string;
+  readonly stopSignal: string | undefined;
+  readonly volumes: readonly string[];
+  /** `80/tcp` */
+  readonly exposedPorts: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** The digests of the layers when they are unpacked, the lowest first. */
+  readonly diffIds: readonly Digest[];
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface HistoryEntry {
+  readonly created: string | undefined;
+  readonly createdBy: string | undefined;
+  /** It made no layer. */
+  readonly isEmpty: boolean;
+}
+
+const text = v.string();
+const texts = v.nullish(v.array(text));
+/** A set, as Go writes it: an object of empty objects. */
+const set = v.nullish(v.record(text, v.unknown()));
+
+const ConfigSchema = v.object({
+  os: text,
+  architecture: text,
+  variant: v.nullish(text),
+  created: v.nullish(text),
+  config: v.nullish(
+    v.object({
+      Entrypoint: texts,
+      Cmd: texts,
+      Env: texts,
+      User: v.nullish(text),
+      WorkingDir: v.nullish(text),
+      StopSignal: v.nullish(text),
+      Volumes: set,
+      ExposedPorts: set,
+      Labels: v.nullish(v.record(text, text)),
+    }),
+  ),
+  rootfs: v.object({
+    type: v.literal('layers'),
+    diff_ids: v.array(v.pipe(text, v.check(isDigest, 'it is no sha256 or sha512 digest'))),
+  }),
+  history: v.nullish(
+    v.array(v.object({ created: v.nullish(text), created_by: v.nullish(text), empty_layer: v.nullish(v.boolean()) })),
+  ),
+});
+
+/**
+ * Reads a config.
+ * @param which names the image, for errors
+ * @throws {SandboxError} `manifest-invalid`; `config-invalid`: it does not fit the manifest
+ */
+export function parseConfig(bytes: Buffer, manifest: Manifest, which: string): ImageConfig {
+  const value = checked(ConfigSchema, parseBounded(bytes, `the config of ${which}`), `the config of ${which}`);
+  const { config, rootfs, history } = value;
+  if (rootfs.diff_ids.length !== manifest.layers.length)
+    throw imageError(
+      'config-invalid',
+      `${which} has ${manifest.layers.length} layers, and its config names ${rootfs.diff_ids.length}`,
+      'use another tag, or have it pushed again',
+    );
+  return {
+    platform: { os: value.os, architecture: value.architecture, variant: value.variant || undefined },
+    created: value.created ?? undefined,
+    entrypoint: config?.Entrypoint ?? [],
+    command: config?.Cmd ?? [],
+    environment: config?.Env ?? [],
+    user: config?.User ?? '',
+    workingDirectory: config?.WorkingDir ?? '',
+    stopSignal: config?.StopSignal || undefined,
+    volumes: Object.keys(config?.Volumes ?? {}).sort(),
+    exposedPorts: Object.keys(config?.ExposedPorts ?? {}).sort(),
+    labels: config?.Labels ?? {},
+    diffIds: rootfs.diff_ids as Digest[],
+    history: (history ?? []).map((entry) => ({
+      created: entry.created ?? undefined,
+      createdBy: entry.created_by ?? undefined,
+      isEmpty: entry.empty_layer ?? false,
+    })),
+  };
+}

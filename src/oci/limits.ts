@@ -1,0 +1,33 @@
+/** Bounds of what registries and images may hold. What exceeds one is refused before it is stored. */
+
+/** Bytes of a manifest, an index, a config, or any other answer that is no layer. As registries bound manifests. */
+export const MOST_DOCUMENT_BYTES = 4 << 20;
+
+/** Layers of one image. Docker allows 127. */
+export const MOST_LAYERS = 512;
+
+/** Manifests that an index lists, and how deep one index may stand in another. */
+export const MOST_INDEX_ENTRIES = 1024;
+export const MOST_INDEX_DEPTH = 3;
+
+/** Bytes of one layer as it is in the registry. */
+export const MOST_BLOB_BYTES = 64 * 2 ** 30;
+
+/** Bytes that all layers of an image may unpack to, holes included. */
+export const MOST_UNPACKED_BYTES = 128 * 2 ** 30;
+
+/** Files, directories and other entries of all layers of an image. Each takes about 60 bytes of memory and its name. */
+export const MOST_ENTRIES = 2_000_000;
+
+/** Bytes of all names in an image. */
+export const MOST_NAME_BYTES = 128 << 20;
+
+/** Device nodes of an image. A full /dev of the nineties has 1,500. */
+export const MOST_DEVICES = 4096;
+
+/** Bytes of one path, as PATH_MAX, and of one of its parts, as NAME_MAX. */
+export const MOST_PATH_BYTES = 4095;
+export const MOST_PART_BYTES = 255;
+
+/** Bytes of the extended attributes of one file. Linux allows 64 KiB a value. */
+export const MOST_XATTR_BYTES = 128 << 10;
