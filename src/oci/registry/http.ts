@@ -1,0 +1,191 @@
+/**
+ * One request and its answer: redirects, certificates, proxies, and the words of failures. undici is what Node's own
+ * fetch is made of; by itself it can also be told which certificates to trust, and it knows proxies.
+ */
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { SandboxError } from '../../util/errors.js';
+import { messageOf } from '../../util/errors.js';
+import { throwIfAborted } from '../cancel.js';
+import { imageError, quoted } from '../errors.js';
+import { certificatesFor } from './certificates.js';
+import { isLoopback } from './hosts.js';
+import type { Patience } from './options.js';
+import { Retryable } from './retries.js';
+
+const MOST_REDIRECTS = 5;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const USER_AGENT = 'virt-sandbox';
+
+export interface HttpRequest {
+  readonly url: URL;
+  /** Only the host of `url` sees it. */
+  readonly authorization?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** With it the request is a POST. */
+  readonly form?: URLSearchParams;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** Read it, or destroy it. */
+  readonly body: Readable;
+  /** Where the answer came from at last. */
+  readonly url: URL;
+}
+
+export class HttpClient {
+  readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
+
+  constructor(
+    private readonly settings: {
+      readonly tlsVerify: boolean;
+      readonly patience: Patience;
+      readonly environment: NodeJS.ProcessEnv;
+    },
+  ) {}
+
+  /**
+   * Sends a request, and follows redirects: only to the same scheme, and without the authorization if they lead to
+   * another host.
+   * @throws {Retryable} another attempt may succeed
+   * @throws {SandboxError} `registry-unreachable`, `registry-certificate`, `registry-redirect`, `aborted`
+   */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    let { url } = request;
+    for (let redirects = 0; ; redirects += 1) {
+      const answer = await this.#sendOnce({ ...request, url }, url.origin === request.url.origin);
+      if (!REDIRECTS.has(answer.status)) return answer;
+      const location = answer.header('location');
+      answer.body.destroy();
+      if (location === undefined || redirects >= MOST_REDIRECTS)
+        throw redirectError(request.url, location === undefined ? 'nowhere' : `more than ${MOST_REDIRECTS} times`);
+      const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+      if (next === undefined || next.protocol !== request.url.protocol)
+        throw redirectError(
+          request.url,
+          `to ${quoted(next?.origin ?? location)}, which is not ${request.url.protocol.slice(0, -1)}`,
+        );
+      next.username = '';
+      next.password = '';
+      url = next;
+    }
+  }
+
+  async #sendOnce(request: HttpRequest, isSameOrigin: boolean): Promise<HttpAnswer> {
+    const { url, authorization, headers, form, signal } = request;
+    throwIfAborted(signal);
+    const undici = await import('undici');
+    try {
+      const {
+        statusCode,
+        headers: had,
+        body,
+      } = await undici.request(url, {
+        method: form === undefined ? 'GET' : 'POST',
+        dispatcher: await this.#dispatcher(url, undici),
+        headers: {
+          'user-agent': USER_AGENT,
+          // What is digested is what was stored, not what a server packs on the way.
+          'accept-encoding': 'identity',
+          ...headers,
+          ...(form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(authorization === undefined || !isSameOrigin ? {} : { authorization }),
+        },
+        ...(form === undefined ? {} : { body: form.toString() }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      // A body that nobody reads any more may still fail.
+      body.on('error', () => {});
+      const header = (name: string) => {
+        const value = had[name];
+        return Array.isArray(value) ? value.join(', ') : value;
+      };
+      return { status: statusCode, header, body, url };
+    } catch (error) {
+      throwIfAborted(signal);
+      throw connectionError(error, url.host);
+    }
+  }
+
+  #dispatcher(url: URL, undici: typeof import('undici')): Promise<Dispatcher> {
+    const made = this.#dispatchers.get(url.origin) ?? this.#makeDispatcher(url, undici);
+    this.#dispatchers.set(url.origin, made);
+    return made;
+  }
+
+  async #makeDispatcher({ host, protocol }: URL, undici: typeof import('undici')): Promise<Dispatcher> {
+    const { tlsVerify, patience, environment } = this.settings;
+    const tls = {
+      rejectUnauthorized: tlsVerify,
+      timeout: patience.connect,
+      ...(protocol === 'https:' ? certificatesFor(host, environment) : {}),
+    };
+    const common = {
+      headersTimeout: patience.silence,
+      bodyTimeout: patience.silence,
+      connect: tls,
+      connections: 6,
+    };
+    if (isLoopback(host)) return new undici.Agent(common);
+    const proxy = (name: string) => environment[name.toLowerCase()] || environment[name.toUpperCase()] || '';
+    return new undici.EnvHttpProxyAgent({
+      ...common,
+      requestTls: tls,
+      httpProxy: proxy('http_proxy'),
+      httpsProxy: proxy('https_proxy'),
+      noProxy: proxy('no_proxy'),
+    });
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    for (const made of this.#dispatchers.values()) await (await made).destroy();
+    this.#dispatchers.clear();
+  }
+}
+
+function redirectError(url: URL, where: string): SandboxError {
+  return imageError(
+    'registry-redirect',
+    `${url.host} redirects ${where}`,
+    'ask its administrator, or use another registry',
+  );
+}
+
+/** Codes of undici, and of connect(2), that may be gone at the next attempt. */
+const PASSING =
+  /^(UND_ERR_(SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|CLOSED)|ECONNRESET|EPIPE|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)$/;
+const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ALTNAME/;
+
+/** The error of a connection that failed, or that broke within an answer. */
+export function connectionError(error: unknown, host: string): Error {
+  const code = codeOf(error);
+  if (CERTIFICATE.test(code))
+    return imageError(
+      'registry-certificate',
+      `the certificate of ${host} is not trusted (${code})`,
+      `put its authority into /etc/containers/certs.d/${host}/ca.crt, or use --tls-verify=false`,
+      error,
+    );
+  const how = /TIMEOUT|ETIMEDOUT/.test(code) ? 'does not answer' : 'cannot be reached';
+  const unreachable = imageError(
+    'registry-unreachable',
+    `${host} ${how} (${code === '' ? messageOf(error) : code})`,
+    'see that its name is right and that this host is online, and try again',
+    error,
+  );
+  return PASSING.test(code) ? new Retryable(unreachable) : unreachable;
+}
+
+function codeOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    // Of several addresses of one host.
+    const one: unknown = at instanceof AggregateError ? at.errors[0] : at;
+    const { code } = one as NodeJS.ErrnoException;
+    if (typeof code === 'string') return code;
+  }
+  return '';
+}

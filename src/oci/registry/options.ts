@@ -1,0 +1,34 @@
+/** What a user may choose about registries. */
+
+export interface RegistryOptions {
+  /** `--authfile`; default: see auth-files.ts. */
+  readonly authFile?: string | undefined;
+  /** `--tls-verify`; false: certificates are not checked, and plain HTTP will do. Default: true. */
+  readonly tlsVerify?: boolean | undefined;
+  /** Registries that are asked first, in this order: `HOST[:PORT][/PREFIX]`. */
+  readonly mirrors?: readonly string[] | undefined;
+  /** Default: that of this process. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  readonly patience?: Partial<Patience> | undefined;
+}
+
+/** How long a registry is waited for. Times are in milliseconds. */
+export interface Patience {
+  readonly connect: number;
+  /** From a request to the first byte of its answer, and between two pieces of an answer. */
+  readonly silence: number;
+  /** Before the second attempt; each further one waits twice as long. */
+  readonly firstPause: number;
+  /** The longest that a registry may ask to wait with Retry-After. */
+  readonly longestPause: number;
+  /** Attempts of a request, and of a blob that stops without a further byte. */
+  readonly attempts: number;
+}
+
+export const PATIENCE: Patience = {
+  connect: 15_000,
+  silence: 60_000,
+  firstPause: 500,
+  longestPause: 60_000,
+  attempts: 5,
+};

@@ -1,0 +1,124 @@
+/** An image in a registry, as a source: OCI distribution specification 1.1, its mirrors first. */
+import { SandboxError } from '../../util/errors.js';
+import { throwIfAborted } from '../cancel.js';
+import { type Digest, digestOf, digestParts } from '../digest.js';
+import { imageError } from '../errors.js';
+import { MOST_DOCUMENT_BYTES } from '../limits.js';
+import type { Descriptor } from '../manifest.js';
+import { ACCEPTED, bareMediaType } from '../media-types.js';
+import { type Reference, referenceText } from '../reference.js';
+import type { DocumentBytes, ImageSource } from '../source.js';
+import { answerError, readBody } from './answers.js';
+import { findCredentials } from './auth-files.js';
+import { blobBytes, sizeWrong } from './blob-stream.js';
+import { Endpoint } from './endpoint.js';
+import { apiHost } from './hosts.js';
+import { type HttpAnswer, HttpClient } from './http.js';
+import { parseMirror } from './mirrors.js';
+import { PATIENCE, type Patience, type RegistryOptions } from './options.js';
+import { Authorizer } from './tokens.js';
+
+/**
+ * Opens an image of a registry. Nothing is sent yet.
+ * @throws {SandboxError} `mirror-invalid`
+ */
+export function openRegistry(reference: Reference, options: RegistryOptions = {}): ImageSource {
+  return new RegistryImage(reference, options);
+}
+
+class RegistryImage implements ImageSource {
+  readonly name: string;
+  readonly #patience: Patience;
+  readonly #http: HttpClient;
+  /** Mirrors, and the registry itself as the last. */
+  readonly #endpoints: readonly Endpoint[];
+
+  constructor(
+    private readonly reference: Reference,
+    options: RegistryOptions,
+  ) {
+    this.name = referenceText(reference);
+    this.#patience = { ...PATIENCE, ...options.patience };
+    const { tlsVerify = true, environment = process.env, authFile } = options;
+    const http = new HttpClient({ tlsVerify, patience: this.#patience, environment });
+    this.#http = http;
+    const { registry, repository } = reference;
+    const places = [
+      ...(options.mirrors ?? []).map((mirror) => parseMirror(mirror, repository)),
+      { registry, repository },
+    ];
+    this.#endpoints = places.map(({ registry, repository }) => {
+      const common = { http, host: apiHost(registry), repository, tlsVerify };
+      const authorizer = new Authorizer({
+        ...common,
+        credentials: (signal) => findCredentials(registry, repository, { authFile, environment, signal }),
+      });
+      return new Endpoint({ ...common, authorizer, patience: this.#patience });
+    });
+  }
+
+  async document(listed: Descriptor | undefined, signal?: AbortSignal): Promise<DocumentBytes> {
+    const { digest, tag } = this.reference;
+    const wanted = listed?.digest ?? digest;
+    const what = listed === undefined ? this.name : `${listed.digest} of ${this.name}`;
+    if (listed !== undefined && listed.size > MOST_DOCUMENT_BYTES)
+      throw sizeWrong(what, MOST_DOCUMENT_BYTES, `its index says ${listed.size}`);
+    return this.#fromFirst(signal, (endpoint) =>
+      endpoint.get(`manifests/${wanted ?? tag}`, what, { accept: ACCEPTED.join(', ') }, signal, async (answer) => {
+        const bytes = await readBody(answer, signal);
+        refuseOtherSize(listed, bytes.length, what, endpoint.host);
+        const found = digestOf(bytes, wanted === undefined ? 'sha256' : digestParts(wanted).algorithm);
+        if (wanted !== undefined && found !== wanted) throw digestWrong(what, wanted, found);
+        return { bytes, digest: found, mediaType: documentType(answer, endpoint.host) };
+      }),
+    );
+  }
+
+  async *blob(descriptor: Descriptor, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { digest, size } = descriptor;
+    const what = `blob ${digest} of ${this.name}`;
+    const open = (at: number) =>
+      this.#fromFirst(signal, (endpoint) =>
+        endpoint.get(`blobs/${digest}`, what, at === 0 ? {} : { range: `bytes=${at}-` }, signal, (answer) => answer),
+      );
+    yield* blobBytes({ what, size, from, patience: this.#patience, signal, open });
+  }
+
+  /** The answer of the first endpoint that has one; the error is that of the registry itself. */
+  async #fromFirst<T>(signal: AbortSignal | undefined, ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+    for (const [at, endpoint] of this.#endpoints.entries()) {
+      try {
+        return await ask(endpoint);
+      } catch (error) {
+        throwIfAborted(signal);
+        if (!(error instanceof SandboxError) || at === this.#endpoints.length - 1) throw error;
+      }
+    }
+    throw new Error('a registry has no endpoint');
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+}
+
+/** Undefined where the server does not know manifests and calls them something general. */
+function documentType(answer: HttpAnswer, host: string): string | undefined {
+  const type = bareMediaType(answer.header('content-type') ?? '');
+  if (type === 'text/html') {
+    throw answerError(host, 'a web page in place of a manifest');
+  }
+  return ['', 'application/json', 'application/octet-stream', 'text/plain'].includes(type) ? undefined : type;
+}
+
+function refuseOtherSize(listed: Descriptor | undefined, length: number, what: string, host: string): void {
+  if (listed !== undefined && listed.size !== length) throw sizeWrong(what, listed.size, `${host} sent ${length}`);
+}
+
+export function digestWrong(what: string, wanted: Digest, found: Digest) {
+  return imageError(
+    'digest-wrong',
+    `${what} is not what its digest says: it should be ${wanted} and is ${found}`,
+    'use another registry, and ask whose it is',
+  );
+}

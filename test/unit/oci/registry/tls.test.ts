@@ -1,0 +1,80 @@
+/** Registries with TLS, and without where it is wanted. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { parseReference } from '../../../../src/oci/reference.js';
+import { mayCarrySecrets, schemesFor } from '../../../../src/oci/registry/hosts.js';
+import { openRegistry } from '../../../../src/oci/registry/registry.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { testImage } from '../../../helpers/oci/image.js';
+import { IMPATIENT, imageIn, startRegistry } from '../../../helpers/oci/registry.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+const image = testImage([tarOf({ name: 'file' })]);
+
+/** A registry with TLS, and the file of its certificate, which nobody has signed but itself. */
+async function withTls(context: TestContext) {
+  const directory = scratchDirectory(context);
+  const [key, cert] = [join(directory, 'key'), join(directory, 'cert')];
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-nodes', '-keyout', key, '-out', cert, '-days', '2'];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...files, ...subject],
+    {
+      stdio: 'ignore',
+    },
+  );
+  const registry = await startRegistry(context, { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') });
+  registry.add(image, 'v1');
+  const ask = async (options: { tlsVerify?: boolean; environment?: NodeJS.ProcessEnv }) => {
+    const environment = { HOME: directory, ...options.environment };
+    const source = openRegistry(parseReference(imageIn(registry, 'v1')), {
+      patience: IMPATIENT,
+      ...options,
+      environment,
+    });
+    context.after(() => source.close());
+    return source.document(undefined);
+  };
+  return { registry, cert, ask };
+}
+
+describe('a registry with TLS', () => {
+  it('must have a certificate that is trusted', async (context) => {
+    const { ask } = await withTls(context);
+    await rejectsWith(ask({}), 'registry-certificate', /not trusted.*certs\.d.*--tls-verify=false/);
+  });
+
+  it('is taken as it is with tlsVerify false', async (context) => {
+    const { ask } = await withTls(context);
+    assert.equal((await ask({ tlsVerify: false })).digest, image.manifest.digest);
+  });
+
+  it('may have a certificate that the host trusts', async (context) => {
+    const { ask, cert } = await withTls(context);
+    assert.equal((await ask({ environment: { SSL_CERT_FILE: cert } })).digest, image.manifest.digest);
+  });
+});
+
+describe('a registry without TLS', () => {
+  it('is one of this host, or the user says so', () => {
+    for (const host of ['localhost', 'localhost:5000', '127.0.0.1:1', '127.9.9.9', '[::1]:5000', 'a.localhost'])
+      assert.deepEqual(schemesFor(host, true), ['http:', 'https:'], host);
+    for (const host of ['127.0.0.1.example.org', 'localhost.example', '10.0.0.1', 'docker.io', '1270.0.0.1', '[::2]'])
+      assert.deepEqual(schemesFor(host, true), ['https:'], host);
+    assert.deepEqual(schemesFor('10.0.0.1:5000', false), ['https:', 'http:']);
+  });
+
+  it('gets no password, unless it is of this host or the user says so', () => {
+    const may = (url: string, verify: boolean) => mayCarrySecrets(new URL(url), 'reg.example:80', verify);
+    assert.ok(may('https://auth.example/', true));
+    assert.ok(may('http://localhost:1/', true));
+    assert.ok(!may('http://auth.example/', true));
+    assert.ok(!may('http://auth.example/', false));
+    assert.ok(!may('http://reg.example/', true));
+  });
+});
