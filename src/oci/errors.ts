@@ -13,3 +13,20 @@ export function imageError(code: string, message: string, remedy: string, cause?
 export function quoted(text: string): string {
   return `'${text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text}'`;
 }
+
+/** @param found the sentence that says what is there */
+export function sizeWrong(what: string, size: number, found: string): SandboxError {
+  return imageError(
+    'blob-size-wrong',
+    `${what} should have ${size} bytes, and ${found}`,
+    'use another tag or registry, or have it pushed again',
+  );
+}
+
+export function digestWrong(what: string, wanted: string, found: string): SandboxError {
+  return imageError(
+    'digest-wrong',
+    `${what} is not what its digest says: it should be ${wanted} and is ${found}`,
+    'use another registry, and ask whose it is',
+  );
+}

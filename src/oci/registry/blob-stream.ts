@@ -1,7 +1,7 @@
 /** The bytes of a blob, over as many answers as it takes: one that breaks off is gone on with where it was. */
 import { SandboxError } from '../../util/errors.js';
 import { pause, throwIfAborted } from '../cancel.js';
-import { imageError } from '../errors.js';
+import { imageError, sizeWrong } from '../errors.js';
 import { answerError } from './answers.js';
 import { connectionError, type HttpAnswer } from './http.js';
 import type { Patience } from './options.js';
@@ -80,15 +80,6 @@ function bytesToSkip(answer: HttpAnswer, at: number, { size, what }: BlobRequest
   }
   if (total !== undefined && total !== '*') whole(Number(total));
   return at - Number(start);
-}
-
-/** @param found the sentence that says what is there */
-export function sizeWrong(what: string, size: number, found: string): SandboxError {
-  return imageError(
-    'blob-size-wrong',
-    `${what} should have ${size} bytes, and ${found}`,
-    'use another tag or registry, or have it pushed again',
-  );
 }
 
 function truncated({ what, size }: BlobRequest, at: number): SandboxError {

@@ -1,8 +1,8 @@
 /** An image in a registry, as a source: OCI distribution specification 1.1, its mirrors first. */
 import { SandboxError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { type Digest, digestOf, digestParts } from '../digest.js';
-import { imageError } from '../errors.js';
+import { digestOf, digestParts } from '../digest.js';
+import { digestWrong, sizeWrong } from '../errors.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import type { Descriptor } from '../manifest.js';
 import { ACCEPTED, bareMediaType } from '../media-types.js';
@@ -10,7 +10,7 @@ import { type Reference, referenceText } from '../reference.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
 import { answerError, readBody } from './answers.js';
 import { findCredentials } from './auth-files.js';
-import { blobBytes, sizeWrong } from './blob-stream.js';
+import { blobBytes } from './blob-stream.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';
 import { type HttpAnswer, HttpClient } from './http.js';
@@ -113,12 +113,4 @@ function documentType(answer: HttpAnswer, host: string): string | undefined {
 
 function refuseOtherSize(listed: Descriptor | undefined, length: number, what: string, host: string): void {
   if (listed !== undefined && listed.size !== length) throw sizeWrong(what, listed.size, `${host} sent ${length}`);
-}
-
-export function digestWrong(what: string, wanted: Digest, found: Digest) {
-  return imageError(
-    'digest-wrong',
-    `${what} is not what its digest says: it should be ${wanted} and is ${found}`,
-    'use another registry, and ask whose it is',
-  );
 }

@@ -1,0 +1,85 @@
+/**
+ * Zstandard (RFC 8878) as a stream, for data that are too large to be in memory at once. The decoder is that of zstd.ts:
+ * Node's own where it has one (22.15 and later), else the system's libzstd.
+ */
+import type { Transform } from 'node:stream';
+import zlib from 'node:zlib';
+import { loadLibrary } from './library.js';
+import { throughTransform } from './transform.js';
+
+/** Bytes of output at a time. */
+const CHUNK = 1 << 20;
+/** Most bytes of input of one call: it makes some hundreds of times as many of output at most. */
+const PIECE = 128 << 10;
+
+/** @types/node is that of the oldest Node.js supported, which has no zstd. */
+interface ZlibWithZstd {
+  createZstdDecompress?: (options: { chunkSize: number }) => Transform;
+}
+
+/**
+ * Unpacks frames one after the other, until the source is at its end. Memory: one piece of output, and the window of the
+ * data, for which libzstd allows 128 MiB.
+ * @throws {SandboxError} `zstd-missing`
+ * @throws {Error} the data are damaged or cut off
+ * @throws what the source throws
+ */
+export async function* unpackZstdStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const { createZstdDecompress } = zlib as ZlibWithZstd;
+  if (createZstdDecompress === undefined) yield* withLibrary(source);
+  else yield* throughTransform(source, createZstdDecompress({ chunkSize: CHUNK }));
+}
+
+/** Calls libzstd on worker threads. */
+async function* withLibrary(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const library = await loadLibrary('libzstd.so.1', {
+    code: 'zstd-missing',
+    purpose: 'unpack zstd',
+    remedy: 'install libzstd (Debian: libzstd1, Fedora: libzstd) or use Node 22.15 or later',
+  });
+  const { default: koffi } = await import('koffi');
+  const buffer = koffi.struct({ data: 'void *', size: 'size_t', position: 'size_t' });
+  const inOut = koffi.inout(koffi.pointer(buffer));
+  const create = library.func('void *ZSTD_createDStream()');
+  const free = library.func('size_t ZSTD_freeDStream(void *stream)');
+  const decompress = library.func('ZSTD_decompressStream', 'size_t', ['void *', inOut, inOut]);
+  const isError = library.func('unsigned int ZSTD_isError(size_t code)');
+  const errorName = library.func('const char *ZSTD_getErrorName(size_t code)');
+  interface Part {
+    data: Buffer;
+    size: number;
+    position: number;
+  }
+  // An error is a size close to the largest, which only a bigint holds.
+  const call = (stream: unknown, output: Part, input: Part): Promise<number | bigint> =>
+    new Promise((resolve, reject) => {
+      decompress.async(stream, output, input, (error: Error | null, result: number | bigint) =>
+        error ? reject(error) : resolve(result),
+      );
+    });
+
+  const stream: unknown = create();
+  // Bytes that the frame still wants; 0 between two frames.
+  let wanted: number | bigint = 0;
+  try {
+    for await (const whole of source) {
+      for (let at = 0; at < whole.length; at += PIECE) {
+        const data = Buffer.from(whole.buffer, whole.byteOffset + at, Math.min(PIECE, whole.length - at));
+        const input: Part = { data, size: data.length, position: 0 };
+        for (let isFull = false; input.position < input.size || isFull; ) {
+          const output: Part = { data: Buffer.allocUnsafeSlow(CHUNK), size: CHUNK, position: 0 };
+          const target = output.data;
+          wanted = await call(stream, output, input);
+          if (isError(wanted) !== 0) throw new Error(String(errorName(wanted)));
+          isFull = output.position === CHUNK;
+          // The call has put an address in its place.
+          input.data = data;
+          if (output.position > 0) yield target.subarray(0, output.position);
+        }
+      }
+    }
+    if (Number(wanted) !== 0) throw new Error('the data are cut off');
+  } finally {
+    free(stream);
+  }
+}

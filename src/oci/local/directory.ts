@@ -1,0 +1,45 @@
+/** A directory of this host as a tree of files. Whose it is does not matter: no name in it leads elsewhere. */
+import type { FileHandle } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError } from '../../util/errors.js';
+import { openRegular, UnreadableFile } from '../../util/regular-files.js';
+import { imageError, quoted } from '../errors.js';
+import type { FileTree } from './file-tree.js';
+import { fileError, readRange } from './open-file.js';
+
+export class Directory implements FileTree {
+  constructor(readonly path: string) {}
+
+  async size(name: string): Promise<number | undefined> {
+    try {
+      const found = await lstat(join(this.path, name));
+      return found.isFile() ? found.size : undefined;
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return undefined;
+      throw fileError(error, join(this.path, name));
+    }
+  }
+
+  async *stream(name: string, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const path = join(this.path, name);
+    const file = await this.#open(path);
+    try {
+      yield* readRange(file, { from, to: (await file.stat()).size, path }, signal);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #open(path: string): Promise<FileHandle> {
+    try {
+      return await openRegular(path);
+    } catch (error) {
+      if (error instanceof UnreadableFile)
+        throw imageError('image-unreadable', `${quoted(path)} ${error.message}`, 'put the file itself there', error);
+      throw fileError(error, path);
+    }
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,41 @@
+/** What a file is as a layer: its digest, packed and unpacked. It is read once for that. */
+import { createHash } from 'node:crypto';
+import { type StreamFormat, streamFormat, unpackStream } from '../../compression/stream.js';
+import { SandboxError } from '../../util/errors.js';
+import type { Digest } from '../digest.js';
+import { archiveError } from './archive.js';
+
+export interface Measured {
+  readonly compression: StreamFormat;
+  /** Of the file as it is. */
+  readonly digest: Digest;
+  /** Of what it unpacks to. */
+  readonly diffId: Digest;
+}
+
+/**
+ * @param start the first bytes of the file
+ * @param path of the file, for errors
+ * @throws {SandboxError} `archive-invalid`, and those of reading
+ */
+export async function measureLayer(start: Buffer, content: AsyncIterable<Uint8Array>, path: string): Promise<Measured> {
+  const compression = streamFormat(start);
+  if (compression === undefined)
+    throw archiveError(path, 'is packed in a form that images do not have', 'unpack it, or pack it with gzip or zstd');
+  const packed = createHash('sha256');
+  const unpacked = createHash('sha256');
+  const counted = async function* () {
+    for await (const piece of content) {
+      packed.update(piece);
+      yield piece;
+    }
+  };
+  try {
+    for await (const piece of unpackStream(counted(), compression)) if (compression !== 'none') unpacked.update(piece);
+  } catch (error) {
+    if (error instanceof SandboxError || compression === 'none') throw error;
+    throw archiveError(path, 'is damaged', 'make the archive again', error);
+  }
+  const digest: Digest = `sha256:${packed.digest('hex')}`;
+  return { compression, digest, diffId: compression === 'none' ? digest : `sha256:${unpacked.digest('hex')}` };
+}
