@@ -19,8 +19,11 @@ export const MOST_UNPACKED_BYTES = 128 * 2 ** 30;
 /** Files, directories and other entries of all layers of an image. Each takes about 60 bytes of memory and its name. */
 export const MOST_ENTRIES = 2_000_000;
 
-/** Bytes of all names in an image. */
-export const MOST_NAME_BYTES = 128 << 20;
+/** Bytes of all names in an image, each without its directory. */
+export const MOST_NAME_BYTES = 64 << 20;
+
+/** Directories that are gone through to find the one of an entry, over symbolic links. */
+export const MOST_STEPS = 4096;
 
 /** Device nodes of an image. A full /dev of the nineties has 1,500. */
 export const MOST_DEVICES = 4096;

@@ -11,12 +11,13 @@ const FIELD = {
   gid: [116, 8],
   size: [124, 12],
   mtime: [136, 12],
-  checksum: [148, 8],
   link: [157, 100],
   major: [329, 8],
   minor: [337, 8],
   prefix: [345, 155],
 } as const;
+
+const CHECKSUM = [148, 8] as const;
 
 export interface RawHeader {
   /** Bytes as characters of latin1, as in all names here: a name may be in any encoding, or in none. */
@@ -64,7 +65,7 @@ export function parseHeader(block: Buffer): RawHeader {
 
 /** The sum of all bytes, with blanks in the place of the sum. Some archivers took the bytes as signed. */
 function refuseWrongChecksum(block: Buffer): void {
-  const [start, length] = FIELD.checksum;
+  const [start, length] = CHECKSUM;
   let [unsigned, signed] = [8 * 32, 8 * 32];
   for (let at = 0; at < BLOCK; at += 1) {
     if (at >= start && at < start + length) continue;
@@ -72,7 +73,8 @@ function refuseWrongChecksum(block: Buffer): void {
     unsigned += byte;
     signed += byte < 128 ? byte : byte - 256;
   }
-  const stored = number(block, FIELD.checksum);
+  const digits = block.toString('latin1', start, start + length).replace(/[\0 ]/g, '');
+  const stored = /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : -1;
   if (stored !== unsigned && stored !== signed) throw new TarError('is no tar archive, or is damaged');
 }
 

@@ -218,7 +218,7 @@ describe('an archive', () => {
       { name: 'c', type: '2', link: 'd' },
     );
     for (let at = 0; at < archive.length; at += 1)
-      for (const byte of [0, 0x20, 0x31, 0x80, 0xff]) {
+      for (const byte of at % 4 === 0 ? [0, 0xff] : [0x31, 0x80]) {
         const damaged = Buffer.from(archive);
         damaged[at] = byte;
         // A header may also be right again.

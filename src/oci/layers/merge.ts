@@ -1,0 +1,218 @@
+/**
+ * Merges layers into one tree, entry by entry: OCI image specification, layer.md. What survives of each layer is known
+ * at the end. Nothing here touches the host's file system.
+ */
+import { MOST_DEVICES, MOST_ENTRIES, MOST_NAME_BYTES, MOST_STEPS, MOST_XATTR_BYTES } from '../limits.js';
+import type { TarEntry } from '../tar/reader.js';
+import { Columns } from './columns.js';
+import { EntryError, tooMuch } from './errors.js';
+import { meaningOf, partsOf } from './names.js';
+import { IMPLIED, type Node, Tree } from './tree.js';
+
+/** As the kernel has it. */
+const MOST_LINKS = 40;
+/** The largest number of a user or a group; the one above means none. */
+const MOST_ID = 2 ** 32 - 2;
+
+/** Attributes that mean the same in every image. Those of a host's security module, and of overlayfs, do not. */
+export function keptXattrs(xattrs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  if (xattrs.size === 0) return xattrs;
+  return new Map([...xattrs].filter(([name]) => name.startsWith('user.') || name === 'security.capability'));
+}
+
+export class Merge {
+  readonly tree = new Tree();
+  /** What is no directory, in the order of layers and entries. One may have several names. */
+  readonly inodes = new Columns({
+    /** From 1 on. */
+    layer: new Uint16Array(0),
+    /** Which entry of the layer, from 0 on. */
+    entry: new Uint32Array(0),
+    /** Where in the texts a symbolic link leads to. */
+    target: new Uint32Array(0),
+    targetLength: new Uint16Array(0),
+  });
+  #entries = 0;
+  #devices = 0;
+  #layer = 0;
+  /** Which entry of the layer comes next. */
+  #entry = 0;
+  #which = '';
+
+  /** @param most how many entries and devices an image may have */
+  constructor(private readonly most = { entries: MOST_ENTRIES, devices: MOST_DEVICES }) {}
+
+  /** @param which names the layer, for errors */
+  beginLayer(which: string): void {
+    this.#layer += 1;
+    this.#entry = 0;
+    this.#which = which;
+  }
+
+  /**
+   * @throws {EntryError} the entry cannot be there
+   * @throws {SandboxError} `layer-too-large`
+   */
+  apply(entry: TarEntry): void {
+    const ordinal = this.#entry;
+    this.#entry += 1;
+    this.#count(entry);
+    const meaning = meaningOf(entry.name);
+    switch (meaning.kind) {
+      case 'ignored':
+        return;
+      case 'root':
+        if (entry.type !== 'directory') throw new EntryError('is the root, and no directory');
+        this.#setDirectory(this.tree.root, entry);
+        return;
+      case 'opaque':
+        this.#hideLower(this.#find(meaning.directory));
+        return;
+      case 'whiteout': {
+        const directory = this.#find(meaning.directory);
+        const node = directory === 0 ? 0 : this.tree.child(directory, meaning.base);
+        if (node !== 0) this.#removeLower(node);
+        return;
+      }
+      case 'entry':
+        this.#put(meaning.directory, meaning.base, entry, ordinal);
+    }
+  }
+
+  #count({ type, uid, gid, xattrs }: TarEntry): void {
+    this.#entries += 1;
+    if (type === 'character' || type === 'block') this.#devices += 1;
+    const { entries, devices } = this.most;
+    if (this.#entries > entries) throw tooMuch(this.#which, `entry ${entries + 1} of an image`);
+    if (this.#devices > devices) throw tooMuch(this.#which, `device node ${devices + 1} of an image`);
+    if (this.tree.texts.length > MOST_NAME_BYTES)
+      throw tooMuch(this.#which, `more than ${MOST_NAME_BYTES} bytes of names`);
+    for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
+    let bytes = 0;
+    for (const [name, value] of xattrs) bytes += name.length + value.length;
+    if (bytes > MOST_XATTR_BYTES) throw new EntryError(`has more than ${MOST_XATTR_BYTES} bytes of attributes`);
+  }
+
+  #put(directory: readonly string[], base: string, entry: TarEntry, ordinal: number): void {
+    const { tree } = this;
+    const linked = entry.type === 'link' ? this.#linked(entry.link) : 0;
+    const parent = this.#make(directory);
+    const old = tree.child(parent, base);
+    if (entry.type === 'directory') {
+      const isNew = old === 0 || !tree.isDirectory(old);
+      if (isNew && old !== 0) tree.remove(old);
+      this.#setDirectory(isNew ? tree.add(parent, base, 0, this.#layer) : old, entry);
+      return;
+    }
+    const inode = linked === 0 ? this.#newInode(entry, ordinal) : linked;
+    if (old !== 0) tree.remove(old);
+    tree.add(parent, base, inode, this.#layer);
+  }
+
+  #setDirectory(node: Node, { mode, uid, gid, mtime, xattrs }: TarEntry): void {
+    this.tree.setLayer(node, this.#layer);
+    this.tree.setAttributes(node, { mode: mode & 0o7777, uid, gid, mtime }, keptXattrs(xattrs));
+  }
+
+  #newInode({ type, link }: TarEntry, ordinal: number): number {
+    const inode = this.inodes.add();
+    const { layer, entry, target, targetLength } = this.inodes.columns;
+    layer[inode] = this.#layer;
+    entry[inode] = ordinal;
+    if (type !== 'symlink') return inode;
+    if (link === '' || link.length > 4095 || link.includes('\0')) throw new EntryError('links to nothing');
+    target[inode] = this.tree.texts.add(link);
+    targetLength[inode] = link.length;
+    return inode;
+  }
+
+  /** The inode that a hard link is one more name of, also if a lower layer has it. */
+  #linked(path: string): number {
+    const parts = partsOf(path);
+    const base = parts.pop();
+    const directory = base === undefined ? 0 : this.#find(parts);
+    const node = base === undefined || directory === 0 ? 0 : this.tree.child(directory, base);
+    if (node === 0) throw new EntryError('is a hard link to what is not there');
+    if (this.tree.isDirectory(node)) throw new EntryError('is a hard link to a directory');
+    return this.tree.inode(node);
+  }
+
+  /** A directory by its path, over symbolic links; 0 if there is none. */
+  #find(parts: readonly string[]): Node {
+    return this.#walk(parts, (_parent, _name) => 0);
+  }
+
+  /** The same, but missing directories are made. */
+  #make(parts: readonly string[]): Node {
+    const node = this.#walk(parts, (parent, name) => this.tree.add(parent, name, 0, this.#layer));
+    if (node === 0) throw new EntryError('is below something that is no directory');
+    return node;
+  }
+
+  /** @param missing makes a directory; 0: ends the walk */
+  #walk(parts: readonly string[], missing: (parent: Node, name: string) => Node): Node {
+    const { tree } = this;
+    const left = [...parts].reverse();
+    let at = tree.root;
+    let links = 0;
+    let steps = 0;
+    for (let part = left.pop(); part !== undefined; part = left.pop()) {
+      steps += 1;
+      if (steps > MOST_STEPS) throw new EntryError(`is more than ${MOST_STEPS} directories away`);
+      if (part === '..') {
+        at = at === tree.root ? at : tree.parent(at);
+        continue;
+      }
+      const next = tree.child(at, part) || missing(at, part);
+      if (next === 0) return 0;
+      if (tree.isDirectory(next)) {
+        at = next;
+        continue;
+      }
+      const target = this.#target(tree.inode(next));
+      if (target === undefined) return 0;
+      links += 1;
+      if (links > MOST_LINKS) throw new EntryError('is below symbolic links that lead to each other');
+      if (target.startsWith('/')) at = tree.root;
+      // The root's own links are followed in the root.
+      left.push(
+        ...target
+          .split('/')
+          .filter((piece) => piece !== '' && piece !== '.')
+          .reverse(),
+      );
+    }
+    return at;
+  }
+
+  #target(inode: number): string | undefined {
+    const { target, targetLength } = this.inodes.columns;
+    const length = targetLength[inode] ?? 0;
+    return length === 0 ? undefined : this.tree.texts.get(target[inode] ?? 0, length);
+  }
+
+  /** Removes what lower layers have in a directory, and nothing of this one, wherever in the layer it stands. */
+  #hideLower(directory: Node): void {
+    // A second time there is nothing left to remove.
+    if (directory === 0 || this.tree.opaqueSince(directory) === this.#layer) return;
+    for (const child of this.tree.children(directory)) this.#removeLower(child);
+    this.tree.setOpaque(directory, this.#layer);
+  }
+
+  #removeLower(node: Node): void {
+    const { tree } = this;
+    if (!tree.isDirectory(node)) {
+      if (tree.layer(node) < this.#layer) tree.remove(node);
+      return;
+    }
+    this.#hideLower(node);
+    if (tree.layer(node) === this.#layer) return;
+    if (!tree.hasChildren(node)) {
+      tree.remove(node);
+      return;
+    }
+    // This layer has something in it, but not itself.
+    tree.setLayer(node, this.#layer);
+    tree.setAttributes(node, IMPLIED, undefined);
+  }
+}

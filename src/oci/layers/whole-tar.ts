@@ -1,0 +1,176 @@
+/**
+ * The second pass over an image: one tar archive of all that has survived, for a program that makes a file system of it.
+ * Directories come first, since that program would make up attributes for those that come late. Content follows in the
+ * order of the layers, each read once, and then the further names of files that have several. The same layers make the
+ * same bytes.
+ */
+import { type TarEntry, TarReader } from '../tar/reader.js';
+import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
+import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js';
+import { keptXattrs, type Merge } from './merge.js';
+import type { Node } from './tree.js';
+
+/** Bytes that are handed on at a time, at least. */
+const PIECE = 256 << 10;
+
+/** The names of what has survived. */
+interface Survivors {
+  readonly directories: readonly Node[];
+  /** One name of each inode; 0: it has none any more. */
+  readonly firstNames: Uint32Array;
+  /** All further names. */
+  readonly links: readonly Node[];
+}
+
+/**
+ * @param layers the same ones as in the first pass
+ * @throws {SandboxError} `layer-invalid`, `zstd-missing`, `aborted`, and those of reading
+ */
+export async function* wholeTar(
+  merge: Merge,
+  layers: readonly StoredLayer[],
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const batch = new Batch();
+  const survivors = findSurvivors(merge);
+  const { tree } = merge;
+  for (const node of survivors.directories) {
+    batch.add(headerBlocks({ ...bare(`${tree.path(node)}/`, 'directory'), ...tree.attributes(node) }));
+    if (batch.isFull) yield batch.take();
+  }
+  yield* contents(merge, survivors, layers, batch, signal);
+  for (const node of survivors.links) {
+    const first = survivors.firstNames[tree.inode(node)] ?? 0;
+    batch.add(headerBlocks({ ...bare(tree.path(node), 'link'), link: tree.path(first) }));
+    if (batch.isFull) yield batch.take();
+  }
+  batch.add(END);
+  while (!batch.isEmpty) yield batch.take();
+}
+
+function bare(name: string, type: TarEntry['type']): HeaderFields {
+  // The root's own entry.
+  const path = name === '/' ? './' : name;
+  return {
+    name: path,
+    type,
+    link: '',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    size: 0,
+    major: 0,
+    minor: 0,
+    xattrs: undefined,
+  };
+}
+
+/** Goes through the tree in the order of the names' bytes. */
+function findSurvivors({ tree, inodes }: Merge): Survivors {
+  const directories: Node[] = [];
+  const links: Node[] = [];
+  const firstNames = new Uint32Array(inodes.rows);
+  const stack = [tree.root];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const inode = tree.inode(at);
+    if (inode === 0) {
+      directories.push(at);
+      const named = tree.children(at).map((node) => ({ node, name: tree.name(node) }));
+      named.sort((a, b) => (a.name < b.name ? 1 : -1));
+      for (const { node } of named) stack.push(node);
+    } else if (firstNames[inode] === 0) firstNames[inode] = at;
+    else links.push(at);
+  }
+  return { directories, firstNames, links };
+}
+
+/** What is no directory, with its content. */
+async function* contents(
+  merge: Merge,
+  { firstNames }: Survivors,
+  layers: readonly StoredLayer[],
+  batch: Batch,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  const { layer: layerOf, entry: entryOf } = merge.inodes.columns;
+  let inode = 1;
+  for (const [at, layer] of layers.entries()) {
+    // What no name leads to any more need not be read.
+    let last = -1;
+    for (let next = inode; layerOf[next] === at + 1 && next < merge.inodes.rows; next += 1)
+      if (firstNames[next] !== 0) last = entryOf[next] ?? 0;
+    const reader = new TarReader(layerStream(layer, { count: 0 }, { isChecked: true, signal }));
+    try {
+      for (let ordinal = 0; ordinal <= last; ordinal += 1) {
+        const entry = await reader.next();
+        if (entry === undefined) break;
+        if (layerOf[inode] !== at + 1 || entryOf[inode] !== ordinal) continue;
+        const node = firstNames[inode] ?? 0;
+        inode += 1;
+        if (node === 0) continue;
+        const fields = { ...entry, name: merge.tree.path(node), mode: entry.mode & 0o7777 };
+        batch.add(
+          headerBlocks({
+            ...fields,
+            link: entry.type === 'symlink' ? entry.link : '',
+            xattrs: keptXattrs(entry.xattrs),
+          }),
+        );
+        for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) {
+          batch.add(piece);
+          if (batch.isFull) yield batch.take();
+        }
+        batch.pad(paddingBehind(entry.size));
+        if (batch.isFull) yield batch.take();
+      }
+    } catch (error) {
+      throw archiveProblem(error, layer.which);
+    } finally {
+      await reader.close();
+    }
+    while (layerOf[inode] === at + 1 && inode < merge.inodes.rows) inode += 1;
+  }
+}
+
+/** Small pieces as large ones: each that is handed on costs a wake-up. */
+class Batch {
+  #data = Buffer.allocUnsafeSlow(PIECE);
+  #length = 0;
+  readonly #full: Buffer[] = [];
+
+  get isFull(): boolean {
+    return this.#full.length > 0;
+  }
+
+  add(piece: Buffer): void {
+    for (let at = 0; at < piece.length; ) {
+      const count = piece.copy(this.#data, this.#length, at);
+      at += count;
+      this.#length += count;
+      if (this.#length === this.#data.length) {
+        this.#full.push(this.#data);
+        this.#data = Buffer.allocUnsafeSlow(PIECE);
+        this.#length = 0;
+      }
+    }
+  }
+
+  pad(length: number): void {
+    if (length > 0) this.add(END.subarray(0, length));
+  }
+
+  get isEmpty(): boolean {
+    return this.#length === 0 && !this.isFull;
+  }
+
+  /** What is full, or else what there is. */
+  take(): Buffer {
+    const full = this.#full.splice(0);
+    if (full.length > 0) return full.length === 1 && full[0] !== undefined ? full[0] : Buffer.concat(full);
+    const rest = this.#data.subarray(0, this.#length);
+    this.#data = Buffer.allocUnsafeSlow(PIECE);
+    this.#length = 0;
+    return rest;
+  }
+}

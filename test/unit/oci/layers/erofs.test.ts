@@ -1,0 +1,153 @@
+/** Images of EROFS: what mkfs.erofs makes of layers, and what becomes of its failures. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { makeErofs } from '../../../../src/oci/layers/erofs.js';
+import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
+import { wholeTar } from '../../../../src/oci/layers/whole-tar.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { unlessProgram } from '../../../helpers/images.js';
+import { memoryLayer, mergedTar } from '../../../helpers/oci/layers.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
+
+const skip = unlessRoot('it unpacks owners') || unlessProgram('fsck.erofs', 'getfattr');
+
+const UUID = '0123456789abcdef0123456789abcdef';
+const LAYERS = [
+  tarOf(
+    { name: './', type: '5', mode: 0o755, mtime: 1_600_000_000 },
+    { name: 'etc/', type: '5', mode: 0o700, uid: 1, gid: 2, mtime: 1_600_000_001 },
+    { name: 'etc/a', data: 'lower', mode: 0o4755, uid: 3_000_000, gid: 70_000, mtime: 1_600_000_002 },
+    { name: 'etc/gone', data: 'x' },
+    { name: 'usr/lib/', type: '5', mode: 0o711 },
+    { name: 'lib', type: '2', link: 'usr/lib' },
+  ),
+  tarOf(
+    { name: 'lib/b', data: 'y'.repeat(100_000), pax: { 'SCHILY.xattr.user.k': Buffer.from('v\x80\xff', 'latin1') } },
+    { name: 'lib/c', type: '1', link: 'usr/lib/b' },
+    { name: 'etc/.wh.gone', data: '' },
+    { name: 'p', type: '6' },
+    { name: `${'long/'.repeat(50)}name`, data: 'z' },
+  ),
+];
+
+async function make(path: string): Promise<void> {
+  const layers = LAYERS.map((bytes, at) => memoryLayer(bytes, { which: `layer ${at + 1}` }));
+  await makeErofs(wholeTar(await indexLayers(layers), layers), { path, uuid: UUID });
+}
+
+/** The files of an image, unpacked as root. */
+function extract(context: TestContext, image: string): string {
+  const root = join(scratchDirectory(context, WITH_ATTRIBUTES), 'root');
+  execFileSync('fsck.erofs', [`--extract=${root}`, '--xattrs', '--preserve', image], { stdio: 'ignore' });
+  return root;
+}
+
+describe('an image', () => {
+  it('has the same bytes every time', async (context) => {
+    const directory = scratchDirectory(context);
+    for (const name of ['one', 'two']) await make(join(directory, name));
+    const [one, two] = ['one', 'two'].map((name) => readFileSync(join(directory, name)));
+    assert.ok(one !== undefined && two !== undefined && one.equals(two));
+    assert.equal(one.readUInt32LE(1024), 0xe0f5e1e2);
+  });
+
+  it('has owners, modes, times, links and attributes', { skip }, async (context) => {
+    const path = join(scratchDirectory(context), 'image');
+    await make(path);
+    const root = extract(context, path);
+    const facts = (name: string) => {
+      const { mode, uid, gid, mtimeMs } = lstatSync(join(root, name));
+      return [(mode & 0o7777).toString(8), uid, gid, mtimeMs / 1000];
+    };
+    assert.deepEqual(facts('etc'), ['700', 1, 2, 1_600_000_001]);
+    assert.deepEqual(facts('etc/a'), ['4755', 3_000_000, 70_000, 1_600_000_002]);
+    assert.deepEqual(facts('usr'), ['755', 0, 0, 0]);
+    assert.deepEqual(facts('usr/lib'), ['711', 0, 0, 0]);
+    assert.deepEqual(facts('.'), ['755', 0, 0, 1_600_000_000]);
+    assert.deepEqual(readdirSync(join(root, 'etc')), ['a']);
+    assert.equal(readlinkSync(join(root, 'lib')), 'usr/lib');
+    assert.equal(readFileSync(join(root, 'usr/lib/b'), 'utf8'), 'y'.repeat(100_000));
+    assert.equal(lstatSync(join(root, 'usr/lib/b')).ino, lstatSync(join(root, 'usr/lib/c')).ino);
+    assert.ok(lstatSync(join(root, 'p')).isFIFO());
+    assert.equal(readFileSync(join(root, `${'long/'.repeat(50)}name`), 'utf8'), 'z');
+    const value = execFileSync('getfattr', ['-n', 'user.k', '-e', 'hex', '--only-values', 'b'], {
+      cwd: join(root, 'usr/lib'),
+    });
+    assert.deepEqual(value, Buffer.from('v\x80\xff', 'latin1'));
+  });
+
+  it('is what GNU tar unpacks', { skip }, async (context) => {
+    const directory = scratchDirectory(context);
+    const path = join(directory, 'image');
+    await make(path);
+    const tree = join(directory, 'tree');
+    execFileSync('mkdir', [tree]);
+    execFileSync('tar', ['-xpf', '-', '--same-owner', '-C', tree], { input: await mergedTar(...LAYERS) });
+    // tar sets the times of directories late, and not of those that it has gone into again.
+    const list = (at: string) =>
+      execFileSync('find', ['.', '-printf', '%y %m %U %G %T@ %p %l\n'], { cwd: at, encoding: 'utf8' });
+    const lines = (at: string) =>
+      list(at)
+        .split('\n')
+        .map((line) => line.replace(/^(d \S+ \S+ \S+) \S+/, '$1'))
+        .sort();
+    assert.deepEqual(lines(extract(context, path)), lines(tree));
+  });
+});
+
+describe('an image that cannot be made', () => {
+  it('because the archive fails has the error of the archive', async (context) => {
+    const failing = async function* () {
+      yield tarOf({ name: 'a' }).subarray(0, 512);
+      throw new RangeError('archive');
+    };
+    const path = join(scratchDirectory(context), 'image');
+    await assert.rejects(makeErofs(failing(), { path, uuid: UUID }), RangeError);
+  });
+
+  it('because the program says no has what it says', async (context) => {
+    const archive = async function* () {
+      yield Buffer.alloc(100_000, 'x');
+    };
+    const path = join(scratchDirectory(context), 'image');
+    await rejectsWith(makeErofs(archive(), { path, uuid: UUID }), 'erofs-failed', /mkfs\.erofs made no image: '.+'/);
+  });
+
+  it('because there is no program says which', async (context) => {
+    const { env } = process;
+    const path = env['PATH'];
+    context.after(() => {
+      env['PATH'] = path;
+    });
+    const bin = scratchDirectory(context);
+    writeFileSync(join(bin, 'mkfs.erofs'), '#!/bin/sh\nexec >&2\necho No space left on device\nexit 1\n', {
+      mode: 0o755,
+    });
+    env['PATH'] = bin;
+    const archive = async function* () {
+      yield tarOf({ name: 'a' });
+    };
+    await rejectsWith(makeErofs(archive(), { path: join(bin, 'image'), uuid: UUID }), 'disk-full');
+  });
+
+  it('because the work is called off ends the program', async (context) => {
+    const controller = new AbortController();
+    const path = join(scratchDirectory(context), 'image');
+    const archive = async function* () {
+      yield tarOf({ name: 'a', size: 2 ** 33 }).subarray(0, 512);
+      for (let at = 0; ; at += 1) {
+        if (at === 20) controller.abort();
+        yield Buffer.alloc(100_000);
+      }
+    };
+    await rejectsWith(makeErofs(archive(), { path, uuid: UUID, signal: controller.signal }), 'aborted');
+    const users = existsSync(path)
+      ? execFileSync('sh', ['-c', `ls -l /proc/*/fd 2>/dev/null | grep -c '${path}' || true`])
+      : '0';
+    assert.equal(Number(users), 0);
+  });
+});
