@@ -1,10 +1,10 @@
 /** Manifests and indexes: which blobs an image consists of. */
 import * as v from 'valibot';
-import { parseJson } from '../util/records.js';
+import { isRecord, parseJson } from '../util/records.js';
 import { type Digest, isDigest } from './digest.js';
 import { imageError, quoted } from './errors.js';
 import { MOST_BLOB_BYTES, MOST_DOCUMENT_BYTES, MOST_INDEX_ENTRIES, MOST_LAYERS } from './limits.js';
-import { isConfigType, kindOf, type LayerCompression, layerCompression } from './media-types.js';
+import { isConfigType, kindOf, type LayerCompression, layerCompression, OCI_MANIFEST } from './media-types.js';
 import type { Platform } from './platform.js';
 
 /** Names a blob: OCI image specification, descriptor.md. */
@@ -98,6 +98,18 @@ export function parseDocument(bytes: Buffer, declared: string | undefined, which
     return { kind, manifests: manifests.filter(({ mediaType }) => kindOf(mediaType) !== 'unknown') };
   }
   throw invalidManifest(which, `its media type ${quoted(inside ?? declared ?? '')} is none of an image`);
+}
+
+/**
+ * A manifest that was read before, when its sender said what it is. One that does not say so itself is of OCI's type.
+ * @throws {SandboxError} `manifest-invalid` and the others of {@link parseDocument}
+ */
+export function parseStoredManifest(bytes: Buffer, which: string): Manifest {
+  const value = parseBounded(bytes, which);
+  const hasType = isRecord(value) && typeof value['mediaType'] === 'string';
+  const parsed = parseDocument(bytes, hasType ? undefined : OCI_MANIFEST, which);
+  if (parsed.kind === 'manifest') return parsed;
+  throw invalidManifest(which, 'it is an index');
 }
 
 function parseManifest(value: unknown, which: string): Manifest {

@@ -32,13 +32,18 @@ export async function openRegular(path: string): Promise<FileHandle> {
   }
 }
 
+/** The text of a small regular file, as {@link readRegularBytes} reads it. */
+export function readRegular(path: string, most: number): string {
+  return readRegularBytes(path, most).toString('utf8');
+}
+
 /**
- * The text of a small regular file.
+ * The bytes of a small regular file.
  * @param most the largest size, in bytes
  * @throws {UnreadableFile} it is no regular file, or larger
  * @throws the error of the system call that failed
  */
-export function readRegular(path: string, most: number): string {
+export function readRegularBytes(path: string, most: number): Buffer {
   const fd = openOrExplain(path);
   try {
     const found = fstatSync(fd);
@@ -48,7 +53,7 @@ export function readRegular(path: string, most: number): string {
     let length = 0;
     for (let count = -1; count !== 0 && length < data.length; length += count)
       count = readSync(fd, data, length, data.length - length, null);
-    return data.toString('utf8', 0, length);
+    return data.subarray(0, length);
   } finally {
     closeSync(fd);
   }

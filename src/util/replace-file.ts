@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path';
  */
 export async function replaceFile(
   path: string,
-  content: string,
+  content: string | Uint8Array,
   options: { readonly mode?: number; readonly flush?: boolean } = {},
 ): Promise<void> {
   const fresh = join(dirname(path), `${freshPrefix(path)}${randomBytes(8).toString('hex')}.tmp`);

@@ -1,5 +1,7 @@
 /** Makes an EROFS image of a tar archive, with mkfs.erofs. */
 import { spawn } from 'node:child_process';
+import { open, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { SandboxError } from '../../util/errors.js';
@@ -10,6 +12,10 @@ import { imageError, quoted } from '../errors.js';
 
 /** Most characters of what the program says that are kept. */
 const MOST_SAID = 4096;
+/** Bytes. */
+const LEAST_ROOM = 64 << 10;
+/** Of a superblock. */
+const MAGIC = 0xe0f5e1e2;
 
 /**
  * What makes the bytes the same every time. Block size: that of most hosts, also where a page is larger. Times: of the
@@ -76,7 +82,35 @@ export async function makeErofs(archive: AsyncIterable<Buffer>, { path, uuid, si
   const { code, error } = await ended;
   if (signal?.aborted) throw abortedError(signal.reason);
   if (failure !== undefined) throw failure.error;
-  if (code !== 0) throw failed(said, path, error);
+  // The program takes a full disk for a damaged archive, and may not notice one at all.
+  if (await isFull(path)) throw diskFull(path, error);
+  if (code !== 0 || !(await isWhole(path))) throw failed(said, path, error);
+}
+
+/** Whether there is less room beside a file than any file needs. */
+async function isFull(path: string): Promise<boolean> {
+  const { bavail, bfree, bsize } = await statfs(dirname(path));
+  return (process.geteuid?.() === 0 ? bfree : bavail) * bsize < LEAST_ROOM;
+}
+
+/** Whether a file has all blocks that its superblock speaks of: fs/erofs/erofs_fs.h of the kernel. */
+async function isWhole(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const block = Buffer.alloc(128);
+    const { bytesRead } = await file.read(block, 0, block.length, 1024);
+    const blocks = block.readUInt32LE(36);
+    const bits = block.readUInt8(12);
+    return (
+      bytesRead === block.length && block.readUInt32LE(0) === MAGIC && (await file.stat()).size >= blocks * 2 ** bits
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+function diskFull(path: string, cause: unknown): SandboxError {
+  return imageError('disk-full', `no space is left in ${dirname(path)} for an image`, 'free some there', cause);
 }
 
 function toUuid(digits: string): string {
@@ -91,8 +125,7 @@ function toUuid(digits: string): string {
 
 function failed(said: string, path: string, cause: unknown): SandboxError {
   const last = said.trim().split('\n').at(-1) ?? '';
-  if (shortageOf(new Error(said)) === 'space')
-    return imageError('disk-full', `no space is left for the image ${quoted(path)}`, 'free some there', cause);
+  if (shortageOf(new Error(said)) === 'space') return diskFull(path, cause);
   return imageError(
     'erofs-failed',
     `mkfs.erofs made no image${last === '' ? '' : `: ${quoted(last)}`}`,

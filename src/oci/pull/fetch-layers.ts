@@ -1,0 +1,89 @@
+/** Fetches the layers of an image: several at once, and each is handed on as soon as it and all below it are there. */
+import type { ImageConfig } from '../image-config.js';
+import type { StoredLayer } from '../layers/layer-stream.js';
+import type { LayerDescriptor, Manifest } from '../manifest.js';
+import type { ImageSource } from '../source.js';
+import { fetchBlob, storedBlob } from '../store/blobs.js';
+import type { Places } from '../store/places.js';
+
+/** Layers that are fetched at the same time. */
+const AT_ONCE = 3;
+
+/** How far a layer is. */
+export interface LayerProgress {
+  /** From 0 on. */
+  readonly layer: number;
+  readonly layers: number;
+  /** Bytes that are there, and that it has. */
+  readonly bytes: number;
+  readonly size: number;
+}
+
+export interface FetchLayersOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
+}
+
+/** A layer of the store, as what merges layers wants it. */
+export function storedLayer(
+  places: Places,
+  descriptor: LayerDescriptor,
+  at: number,
+  { diffIds }: ImageConfig,
+  name: string,
+): StoredLayer {
+  const diffId = diffIds[at];
+  if (diffId === undefined) throw new Error('a config has a digest for each layer');
+  return {
+    which: `layer ${at + 1} of ${name}`,
+    compression: descriptor.compression,
+    diffId,
+    open: (signal) => storedBlob(places, descriptor, signal),
+  };
+}
+
+/**
+ * Fetches all layers that the store has not got. When one fails, the others are called off; what is there of them is
+ * kept. Errors: those of {@link fetchBlob}.
+ */
+export async function* fetchLayers(
+  places: Places,
+  source: ImageSource,
+  { manifest, config }: { readonly manifest: Manifest; readonly config: ImageConfig },
+  { signal, onProgress }: FetchLayersOptions,
+): AsyncGenerator<StoredLayer> {
+  const { layers } = manifest;
+  const over = new AbortController();
+  const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const jobs = inOrder(layers, async (descriptor, layer) => {
+    const onBytes = (bytes: number) => onProgress?.({ layer, layers: layers.length, bytes, size: descriptor.size });
+    await fetchBlob(places, source, descriptor, { signal: both, onBytes });
+  });
+  try {
+    for (const [at, descriptor] of layers.entries()) {
+      await Promise.race([jobs.done[at], jobs.failure]);
+      yield storedLayer(places, descriptor, at, config, source.name);
+    }
+  } finally {
+    over.abort();
+    await Promise.allSettled(jobs.done);
+  }
+}
+
+/** Starts work on items in their order, some at a time. `failure` never resolves. */
+function inOrder<T>(
+  items: readonly T[],
+  work: (item: T, at: number) => Promise<void>,
+): { readonly done: readonly Promise<void>[]; readonly failure: Promise<never> } {
+  const done: Promise<void>[] = [];
+  for (const [at, item] of items.entries()) {
+    // Each waits for the one that many places before it.
+    const before = done[at - AT_ONCE] ?? Promise.resolve();
+    done.push(before.then(() => work(item, at)));
+  }
+  const failure = new Promise<never>((_resolve, reject) => {
+    for (const job of done) job.catch(reject);
+  });
+  failure.catch(() => {});
+  return { done, failure };
+}

@@ -1,0 +1,125 @@
+/**
+ * The store of images: where what is. Blobs have their digests as names, and file systems made of them the digest of the
+ * layers, so that images share both.
+ *
+ *     blobs/sha256/HEX      manifests, configs and layers, as they came and checked
+ *     partial/HEX           a layer of which some bytes are missing; a lock while somebody fetches it
+ *     roots/ID/root.erofs   what layers are merged to; root.json beside it
+ *     tags/HEX.json         which image a name means, pinned when it was pulled
+ *     lock, locks/          who pulls, who removes
+ */
+import { chmodSync, lstatSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { defaultStoreDirectory } from '../../image/store/store.js';
+import { makeDirectories, openToAll } from '../../util/directories.js';
+import { isSystemError } from '../../util/errors.js';
+import { othersWhoMayReplace } from '../../util/ownership.js';
+import { type Digest, digestParts } from '../digest.js';
+import { imageError } from '../errors.js';
+
+export class Places {
+  /** @param directory default: `oci` beside the boot images of this user */
+  constructor(readonly directory = join(dirname(defaultStoreDirectory()), 'oci')) {}
+
+  get blobs(): string {
+    return join(this.directory, 'blobs');
+  }
+
+  get partials(): string {
+    return join(this.directory, 'partial');
+  }
+
+  get roots(): string {
+    return join(this.directory, 'roots');
+  }
+
+  get tags(): string {
+    return join(this.directory, 'tags');
+  }
+
+  get locks(): string {
+    return join(this.directory, 'locks');
+  }
+
+  /** Taken by all who pull, and by one who removes. */
+  get lock(): string {
+    return join(this.directory, 'lock');
+  }
+
+  blob(digest: Digest): string {
+    const { algorithm, digits } = digestParts(digest);
+    return join(this.blobs, algorithm, digits);
+  }
+
+  partial(digest: Digest): string {
+    return join(this.partials, digestParts(digest).digits);
+  }
+
+  /** @param id 64 hexadecimal digits */
+  root(id: string): string {
+    return join(this.roots, id);
+  }
+
+  /**
+   * Makes the store. What is pulled may be for this user only, so nobody else reads the blobs; a machine of root's, which
+   * has a user of its own, reads a file system whose digest it knows.
+   * @throws {SandboxError} `store-not-safe`, `store-not-writable`
+   */
+  make(): void {
+    try {
+      makeDirectories(this.directory, 0o755);
+      this.refuseUnsafe();
+      for (const [path, mode] of [
+        [join(this.blobs, 'sha256'), 0o700],
+        [join(this.blobs, 'sha512'), 0o700],
+        [this.partials, 0o700],
+        [this.roots, 0o711],
+        [this.tags, 0o700],
+        [this.locks, 0o700],
+      ] as const) {
+        if (makeDirectories(path, mode) !== undefined) chmodSync(path, mode);
+      }
+      chmodSync(this.blobs, 0o700);
+      for (const path of [this.directory, dirname(this.directory)]) openToAll(path);
+    } catch (error) {
+      throw storeError(error, this.directory);
+    }
+  }
+
+  /**
+   * Refuses a store in which somebody else could change what is booted.
+   * @throws {SandboxError} `store-not-safe`
+   */
+  refuseUnsafe(): void {
+    if (lstatSync(this.directory, { throwIfNoEntry: false }) === undefined) return;
+    const other = othersWhoMayReplace(this.directory);
+    if (other === undefined) return;
+    throw imageError(
+      'store-not-safe',
+      `images are not kept in ${this.directory}: ${other}`,
+      'see that nobody but root and this user may write there, or set XDG_CACHE_HOME to such a directory',
+    );
+  }
+}
+
+/** The SandboxError of a failed system call on the store (`disk-full`, `store-not-writable`); any other error as it is. */
+export function storeError(error: unknown, store: string): unknown {
+  if (!isSystemError(error)) return error;
+  if (isFull(error))
+    return imageError(
+      'disk-full',
+      `no space is left in ${store} for an image`,
+      'free some there, remove images, or set XDG_CACHE_HOME to a directory with space',
+      error,
+    );
+  return imageError(
+    'store-not-writable',
+    `images cannot be kept in ${store} (${error.code}${error.path === undefined ? '' : ` at ${error.path}`})`,
+    'make it a directory that this user may write to, or set XDG_CACHE_HOME to one',
+    error,
+  );
+}
+
+export function isFull(error: unknown): boolean {
+  return isSystemError(error, 'ENOSPC') || isSystemError(error, 'EDQUOT');
+}

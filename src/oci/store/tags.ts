@@ -1,0 +1,94 @@
+/** Names of images: which manifest a name means for a platform, since it was pulled. */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { isSystemError, valueOr } from '../../util/errors.js';
+import { replaceFile } from '../../util/replace-file.js';
+import { type Digest, isDigest } from '../digest.js';
+import { type Places, storeError } from './places.js';
+import { readRecord } from './read-record.js';
+import { isRootId } from './roots.js';
+
+const digest = v.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
+const TagSchema = v.strictObject({
+  format: v.literal(1),
+  /** `docker://docker.io/library/debian:13`, or a place of this host. */
+  name: v.string(),
+  /** `linux/amd64` */
+  platform: v.string(),
+  /** What the name meant: a manifest, or an index. */
+  top: digest,
+  manifest: digest,
+  config: digest,
+  root: v.pipe(v.string(), v.check(isRootId)),
+  /** Bytes of all layers as they came. */
+  size: v.number(),
+  /** Of the file or directory that it came from; of a registry's image: none. */
+  identity: v.optional(v.string()),
+  /** When it was pulled: ISO 8601. */
+  pulled: v.pipe(v.string(), v.isoTimestamp()),
+});
+
+export type Tag = v.InferOutput<typeof TagSchema>;
+
+const MOST_BYTES = 64 << 10;
+
+function tagPath(places: Places, name: string, platform: string): string {
+  const key = createHash('sha256')
+    .update(JSON.stringify([name, platform]))
+    .digest('hex');
+  return join(places.tags, `${key}.json`);
+}
+
+/** What a name means; undefined: nothing. */
+export function findTag(places: Places, name: string, platform: string): Tag | undefined {
+  const tag = readTag(tagPath(places, name, platform));
+  return tag?.name === name && tag.platform === platform ? tag : undefined;
+}
+
+/** All names, sorted. */
+export function listTags(places: Places): Tag[] {
+  const files = valueOr(() => readdirSync(places.tags), []).filter((file) => file.endsWith('.json'));
+  return files
+    .flatMap((file) => readTag(join(places.tags, file)) ?? [])
+    .sort((a, b) => (`${a.name} ${a.platform}` < `${b.name} ${b.platform}` ? -1 : 1));
+}
+
+function readTag(path: string): Tag | undefined {
+  const result = v.safeParse(TagSchema, readRecord(path, MOST_BYTES));
+  return result.success ? result.output : undefined;
+}
+
+/**
+ * Lets a name mean an image, and no other any more.
+ * @throws {SandboxError} `disk-full`, `store-not-writable`
+ */
+export async function writeTag(places: Places, tag: Tag): Promise<void> {
+  try {
+    await replaceFile(tagPath(places, tag.name, tag.platform), `${JSON.stringify(tag)}\n`, {
+      mode: 0o600,
+      flush: true,
+    });
+  } catch (error) {
+    throw storeError(error, places.directory);
+  }
+}
+
+/** Removes a name; what it means stays. */
+export async function removeTag(places: Places, { name, platform }: Tag): Promise<void> {
+  await rm(tagPath(places, name, platform), { force: true });
+}
+
+/** Removes names that were not written to their end, or that cannot be read. */
+export async function sweepTags(places: Places): Promise<void> {
+  for (const file of valueOr(() => readdirSync(places.tags), [])) {
+    const path = join(places.tags, file);
+    const isHalf = !file.endsWith('.json') || readTag(path) === undefined;
+    if (!isHalf) continue;
+    await rm(path, { force: true }).catch((error: unknown) => {
+      if (!isSystemError(error)) throw error;
+    });
+  }
+}

@@ -1,0 +1,222 @@
+/** Pulls that fail: one line, nothing half-made, and the next one goes on where it was. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { digestOf } from '../../../../src/oci/digest.js';
+import { OCI_LAYER } from '../../../../src/oci/media-types.js';
+import { Places } from '../../../../src/oci/store/places.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { type TestImage, testBlob, testImage } from '../../../helpers/oci/image.js';
+import { startPulling } from '../../../helpers/oci/pulling.js';
+import { imageIn, sendBlob, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { pull, type TestStore, testStore } from '../../../helpers/oci/store.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+const image = testImage([tarOf({ name: 'a', data: randomBytes(400_000) }), tarOf({ name: 'b', data: 'x' })]);
+const [lower, upper] = image.layers;
+assert.ok(lower !== undefined && upper !== undefined);
+
+async function withImage(context: TestContext, one: TestImage = image): Promise<[TestRegistry, TestStore]> {
+  const registry = await startRegistry(context);
+  registry.add(one, 'v1');
+  return [registry, testStore(context)];
+}
+
+/** The requests for a blob. */
+const requestsFor = (registry: TestRegistry, digest: string) =>
+  registry.requests.filter(({ path }) => path.endsWith(digest));
+
+describe('a pull that fails', () => {
+  const tar = tarOf({ name: 'a', data: 'x' });
+  for (const [what, wrong, code, pattern] of [
+    [
+      'because a layer unpacks to something else',
+      testImage([tar], { diffIds: [digestOf(Buffer.from('x'))] }),
+      'digest-wrong',
+      /the content of layer 1/,
+    ],
+    ['because a layer leads out of the image', testImage([tarOf({ name: '../x' })]), 'layer-invalid', /'\.\.\/x'/],
+    ['because a layer is no archive', testImage([Buffer.alloc(1000, 'x')]), 'layer-invalid', /no tar archive/],
+    ['because a layer is cut off', testImage([tar.subarray(0, 600)]), 'layer-invalid', /cut off/],
+    ['because layers are too many', testImage([tar], { diffIds: [] }), 'config-invalid', /1 layers.*names 0/],
+    ['because it is for another platform', testImage([tar], { architecture: 's390x' }), 'platform-missing', /s390x/],
+  ] as const) {
+    it(`${what} leaves no image`, async (context) => {
+      const [registry, store] = await withImage(context, wrong);
+      const error = await rejectsWith(pull(registry, store), code, pattern);
+      assert.equal(error.exitCode, 125);
+      // A whole layer is what its digest says, and may be another image's too.
+      assert.ok(
+        store.files().every((path) => path.startsWith('blobs/')),
+        store.files().join(),
+      );
+    });
+  }
+
+  for (const [what, serve, code] of [
+    ['sends another blob', () => testBlob(lower.mediaType, Buffer.alloc(lower.size)), 'digest-wrong'],
+    ['sends another config', () => testBlob(image.config.mediaType, Buffer.alloc(image.config.size)), 'digest-wrong'],
+    ['sends less', () => testBlob(lower.mediaType, lower.bytes.subarray(1)), 'blob-size-wrong'],
+    ['sends more', () => testBlob(lower.mediaType, Buffer.concat([lower.bytes, lower.bytes])), 'blob-size-wrong'],
+  ] as const) {
+    it(`because the registry ${what} leaves nothing of it`, async (context) => {
+      const [registry, store] = await withImage(context);
+      const wrong = serve();
+      const name = wrong.mediaType === lower.mediaType ? lower.digest : image.config.digest;
+      registry.hook(({ path, headers }, response) => {
+        if (!path.endsWith(name)) return false;
+        sendBlob(response, wrong, headers.range);
+        return true;
+      });
+      await rejectsWith(pull(registry, store), code);
+      assert.ok(
+        store.files().every((path) => path === `blobs/sha256/${upper.digest.slice(7, 13)}`),
+        store.files().join(),
+      );
+    });
+  }
+
+  it('because the registry goes on for ever takes no more than the blob has', async (context) => {
+    const [registry, store] = await withImage(context);
+    registry.hook(({ path }, response) => {
+      if (!path.endsWith(lower.digest)) return false;
+      response.writeHead(200, { 'transfer-encoding': 'chunked' });
+      const more = () => {
+        if (!response.destroyed) response.write(Buffer.alloc(100_000), more);
+      };
+      more();
+      return true;
+    });
+    await rejectsWith(pull(registry, store), 'blob-size-wrong', /more came/);
+  });
+
+  it('because the disk is full says so, and keeps no part', {
+    skip: unlessRoot('it mounts a small disk'),
+  }, async (context) => {
+    const registry = await startRegistry(context);
+    registry.add(image, 'v1');
+    const directory = join(scratchDirectory(context), 'small');
+    mkdirSync(directory);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200k,mode=755', 'tmpfs', directory], { stdio: 'pipe' });
+    } catch (error) {
+      context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
+      return;
+    }
+    try {
+      const store = testStore(context, join(directory, 'oci'));
+      await rejectsWith(pull(registry, store), 'disk-full', /no space is left in .*oci for an image/);
+      assert.ok(!store.files().some((path) => path.startsWith('partial')), store.files().join());
+      // Room for the layers, and not for what they are merged to.
+      execFileSync('mount', ['-o', 'remount,size=700k', directory]);
+      await rejectsWith(pull(registry, store), 'disk-full');
+      assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
+      execFileSync('mount', ['-o', 'remount,size=4m', directory]);
+      await pull(registry, store);
+    } finally {
+      execFileSync('umount', [directory]);
+    }
+  });
+
+  it('because nobody may write there says so', async (context) => {
+    const [registry, { options }] = await withImage(context);
+    const directory = scratchDirectory(context);
+    writeFileSync(join(directory, 'file'), '');
+    const broken = { ...options, places: new Places(join(directory, 'file', 'oci')) };
+    await rejectsWith(
+      pull(registry, { ...testStore(context), options: broken }),
+      'store-not-writable',
+      /XDG_CACHE_HOME/,
+    );
+  });
+
+  it('because others could change the store says so', async (context) => {
+    const [registry, store] = await withImage(context);
+    chmodSync(store.places.directory, 0o777);
+    await rejectsWith(pull(registry, store), 'store-not-safe', /everybody may write/);
+    assert.equal(registry.requests.length, 0);
+  });
+});
+
+describe('a pull that is interrupted', () => {
+  /** Sends half of the lower layer, calls `then`, and waits. */
+  function stopInTheMiddle(registry: TestRegistry, then: () => void): void {
+    let isFirst = true;
+    registry.hook(({ path }, response) => {
+      if (!path.endsWith(lower?.digest ?? '') || !isFirst) return false;
+      isFirst = false;
+      response.writeHead(200, { 'content-length': lower?.size });
+      response.write(lower?.bytes.subarray(0, 200_000), then);
+      return true;
+    });
+  }
+
+  it('by a signal goes on where it was', async (context) => {
+    const [registry, store] = await withImage(context);
+    const controller = new AbortController();
+    stopInTheMiddle(registry, () => {});
+    const onProgress = ({ bytes }: { bytes: number }) => {
+      if (bytes === 200_000) controller.abort();
+    };
+    await rejectsWith(pull(registry, store, 'v1', { signal: controller.signal, onProgress }), 'aborted');
+    assert.equal(statSync(store.places.partial(lower.digest)).size, 200_000);
+    await pull(registry, store);
+    assert.deepEqual(
+      requestsFor(registry, lower.digest).map(({ headers }) => headers.range),
+      [undefined, 'bytes=200000-'],
+    );
+    assert.ok(!store.files().some((path) => path.startsWith('partial')));
+  });
+
+  it('by SIGKILL goes on where it was', async (context) => {
+    const [registry, store] = await withImage(context);
+    const stopped = new Promise<void>((resolve) => stopInTheMiddle(registry, resolve));
+    const killed = startPulling(context, store, `docker://${imageIn(registry, 'v1')}`);
+    await stopped;
+    await killed.kill();
+    const there = statSync(store.places.partial(lower.digest)).size;
+    const { root } = await pull(registry, store);
+    const [, range] = requestsFor(registry, lower.digest).map(({ headers }) => headers.range);
+    assert.equal(range, there === 0 ? undefined : `bytes=${there}-`);
+    // The workspace of the one that was killed is gone too.
+    assert.deepEqual(readdirSync(store.places.roots).sort(), ['.leases', root.id]);
+  });
+
+  it('and left damage begins again', async (context) => {
+    const [registry, store] = await withImage(context);
+    writeFileSync(store.places.partial(lower.digest), Buffer.alloc(100_000));
+    writeFileSync(store.places.partial(upper.digest), Buffer.alloc(upper.size + 1));
+    await pull(registry, store);
+    assert.deepEqual(
+      requestsFor(registry, lower.digest).map(({ headers }) => headers.range),
+      ['bytes=100000-', undefined],
+    );
+    assert.deepEqual(
+      requestsFor(registry, upper.digest).map(({ headers }) => headers.range),
+      [undefined],
+    );
+  });
+
+  it('with a layer that was there but for its name needs nothing more', async (context) => {
+    const [registry, store] = await withImage(context);
+    writeFileSync(store.places.partial(lower.digest), lower.bytes);
+    await pull(registry, store);
+    assert.equal(requestsFor(registry, lower.digest).length, 0);
+  });
+});
+
+it('a blob that is a bomb is bounded by what it unpacks to', async (context) => {
+  // 100 MB of zeros in 100 KB are read, and are no archive of anything.
+  const bomb = gzipSync(Buffer.alloc(100_000_000), { level: 1 });
+  const layer = testBlob(`${OCI_LAYER}+gzip`, bomb);
+  const base = testImage([Buffer.alloc(100_000_000)]);
+  assert.ok(layer.size < 1_000_000);
+  const [registry, store] = await withImage(context, base);
+  const { root } = await pull(registry, store);
+  assert.equal(root.size, 4096);
+});

@@ -1,0 +1,132 @@
+/** Removing images: what goes, what stays, and what is in use. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { lockFile } from '../../../../src/oci/store/lock.js';
+import { pruneStore, removeImage } from '../../../../src/oci/store/remove.js';
+import { listTags } from '../../../../src/oci/store/tags.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { testImage } from '../../../helpers/oci/image.js';
+import { startPulling } from '../../../helpers/oci/pulling.js';
+import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { type TestStore, testStore } from '../../../helpers/oci/store.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+
+const LOWER = tarOf({ name: 'a', data: 'lower' });
+const one = testImage([LOWER, tarOf({ name: 'b', data: 'one' })]);
+const two = testImage([LOWER, tarOf({ name: 'b', data: 'two' })]);
+
+const nameOf = (registry: TestRegistry, tag: string) => `docker://${imageIn(registry, tag)}`;
+
+/** A store with `one` and `two`, pulled by processes that have ended. */
+async function withImages(context: TestContext): Promise<[TestRegistry, TestStore]> {
+  const [registry, store] = [await startRegistry(context), testStore(context)];
+  registry.add(one, 'one');
+  registry.add(two, 'two');
+  for (const tag of ['one', 'two']) await startPulling(context, store, nameOf(registry, tag)).line;
+  return [registry, store];
+}
+
+/** Images, file systems and blobs of a store. */
+function counts({ files, places }: TestStore) {
+  const count = (pattern: RegExp) => files().filter((path) => pattern.test(path)).length;
+  return { tags: listTags(places).length, roots: count(/root\.erofs$/), blobs: count(/^blobs/) };
+}
+
+describe('an image', () => {
+  it('is removed with all that only it needs', async (context) => {
+    const [registry, store] = await withImages(context);
+    assert.deepEqual(counts(store), { tags: 2, roots: 2, blobs: 2 * 3 + 1 });
+    const removed = await removeImage(store.places, nameOf(registry, 'one'));
+    assert.deepEqual([removed.tags.length, removed.blobs.length, removed.roots.length], [1, 3, 1]);
+    assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
+    await removeImage(store.places, nameOf(registry, 'two'), 'linux/amd64');
+    assert.deepEqual(store.files(), []);
+  });
+
+  it('with another name only loses this one', async (context) => {
+    const [registry, store] = await withImages(context);
+    registry.add(one, 'other');
+    const user = startPulling(context, store, nameOf(registry, 'other'), true);
+    await user.line;
+    const removed = await removeImage(store.places, nameOf(registry, 'one'));
+    assert.deepEqual([removed.tags.length, removed.blobs.length, removed.roots.length], [1, 0, 0]);
+    assert.deepEqual(counts(store), { tags: 2, roots: 2, blobs: 7 });
+  });
+
+  it('that somebody uses is not removed', async (context) => {
+    const [registry, store] = await withImages(context);
+    const user = startPulling(context, store, nameOf(registry, 'one'), true);
+    await user.line;
+    const name = nameOf(registry, 'one');
+    await rejectsWith(removeImage(store.places, name), 'image-in-use', new RegExp(`by the process ${user.child.pid}`));
+    const pruned = await pruneStore(store.places, { all: true });
+    assert.deepEqual(
+      pruned.tags.map((tag) => tag.name),
+      [nameOf(registry, 'two')],
+    );
+    assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
+    await user.kill();
+    await removeImage(store.places, name);
+    assert.deepEqual(store.files(), []);
+  });
+
+  it('that is not there is named', async (context) => {
+    const [, store] = await withImages(context);
+    await rejectsWith(removeImage(store.places, 'docker://x'), 'image-not-found', /'docker:\/\/x'/);
+    const [registry] = await withImages(context);
+    await rejectsWith(removeImage(store.places, nameOf(registry, 'one'), 'linux/arm64'), 'image-not-found');
+  });
+
+  it('is not removed while one is pulled', async (context) => {
+    const [registry, store] = await withImages(context);
+    const pulling = await lockFile(store.places.lock, 'shared');
+    await rejectsWith(removeImage(store.places, nameOf(registry, 'one')), 'store-busy');
+    await rejectsWith(pruneStore(store.places), 'store-busy');
+    await pulling?.close();
+    assert.equal(counts(store).tags, 2);
+  });
+});
+
+describe('pruning', () => {
+  it('removes what no name needs, and nothing else', async (context) => {
+    const [registry, store] = await withImages(context);
+    const { places } = store;
+    // The tag moves, and is pulled again.
+    registry.add(two, 'one');
+    await startPulling(context, store, nameOf(registry, 'one')).line;
+    writeFileSync(places.partial(`sha256:${'0'.repeat(64)}`), 'half');
+    mkdirSync(join(places.roots, '.build-0-0-1-1-abcdef01'));
+    writeFileSync(join(places.tags, `.x.${'0'.repeat(16)}.tmp`), '{');
+    writeFileSync(join(places.tags, 'bad.json'), '{}');
+    symlinkSync('/etc/passwd', join(places.tags, 'link.json'));
+    const before = store.files();
+    const would = await pruneStore(places, { dryRun: true });
+    assert.deepEqual(store.files(), before);
+    const did = await pruneStore(places);
+    assert.deepEqual(did, would);
+    assert.deepEqual([did.tags.length, did.blobs.length, did.roots.length], [0, 3, 1]);
+    assert.ok(did.bytes > 4096);
+    assert.deepEqual(counts(store), { tags: 2, roots: 1, blobs: 4 });
+    assert.equal(readdirSync(places.tags).length, 2);
+    assert.equal(readdirSync(places.partials).length, 0);
+  });
+
+  it('removes all that nobody uses when it is asked to', async (context) => {
+    const [, store] = await withImages(context);
+    const { tags } = await pruneStore(store.places, { all: true, dryRun: true });
+    assert.equal(tags.length, 2);
+    await pruneStore(store.places, { all: true });
+    assert.deepEqual(store.files(), []);
+  });
+
+  it('keeps the file system of an image whose manifest is damaged', async (context) => {
+    const [registry, store] = await withImages(context);
+    const [tag] = listTags(store.places).filter(({ name }) => name === nameOf(registry, 'one'));
+    assert.ok(tag !== undefined);
+    rmSync(store.places.blob(tag.manifest));
+    await pruneStore(store.places);
+    assert.equal(counts(store).roots, 2);
+  });
+});
