@@ -3,7 +3,13 @@ import * as v from 'valibot';
 import { isRecord, parseJson } from '../util/records.js';
 import { type Digest, isDigest } from './digest.js';
 import { imageError, quoted } from './errors.js';
-import { MOST_BLOB_BYTES, MOST_DOCUMENT_BYTES, MOST_INDEX_ENTRIES, MOST_LAYERS } from './limits.js';
+import {
+  MOST_BLOB_BYTES,
+  MOST_DOCUMENT_BYTES,
+  MOST_INDEX_ENTRIES,
+  MOST_LAYERS,
+  MOST_UNPACKED_BYTES,
+} from './limits.js';
 import { isConfigType, kindOf, type LayerCompression, layerCompression, OCI_MANIFEST } from './media-types.js';
 import type { Platform } from './platform.js';
 
@@ -122,6 +128,8 @@ function parseManifest(value: unknown, which: string): Manifest {
     );
   if (config.size > MOST_DOCUMENT_BYTES)
     throw invalidManifest(which, `its config has more than ${MOST_DOCUMENT_BYTES} bytes`);
+  if (layers.reduce((sum, { size }) => sum + size, 0) > MOST_UNPACKED_BYTES)
+    throw invalidManifest(which, `its layers have more than ${MOST_UNPACKED_BYTES} bytes`);
   return {
     kind: 'manifest',
     config,

@@ -62,6 +62,12 @@ export class Texts {
     return this.#bytes.toString('latin1', start, start + length);
   }
 
+  /** By bytes: less than 0 if the first comes first. */
+  compare(start: number, length: number, otherStart: number, otherLength: number): number {
+    const bytes = this.#bytes;
+    return bytes.compare(bytes, otherStart, otherStart + otherLength, start, start + length);
+  }
+
   equals(start: number, length: number, text: string): boolean {
     if (length !== text.length) return false;
     for (let at = 0; at < length; at += 1) if (this.#bytes[start + at] !== text.charCodeAt(at)) return false;

@@ -175,6 +175,14 @@ export class Tree {
     return children;
   }
 
+  /** In the order of their names' bytes, the last first. */
+  childrenFromLast(node: Node): Uint32Array {
+    const { name, length } = this.#columns;
+    return Uint32Array.from(this.children(node)).sort((a, b) =>
+      this.texts.compare(name[b] ?? 0, length[b] ?? 0, name[a] ?? 0, length[a] ?? 0),
+    );
+  }
+
   hasChildren(node: Node): boolean {
     return this.#columns.firstChild[node] !== 0;
   }

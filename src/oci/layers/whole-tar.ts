@@ -76,9 +76,7 @@ function findSurvivors({ tree, inodes }: Merge): Survivors {
     const inode = tree.inode(at);
     if (inode === 0) {
       directories.push(at);
-      const named = tree.children(at).map((node) => ({ node, name: tree.name(node) }));
-      named.sort((a, b) => (a.name < b.name ? 1 : -1));
-      for (const { node } of named) stack.push(node);
+      for (const node of tree.childrenFromLast(at)) stack.push(node);
     } else if (firstNames[inode] === 0) firstNames[inode] = at;
     else links.push(at);
   }

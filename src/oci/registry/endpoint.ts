@@ -61,7 +61,8 @@ export class Endpoint {
     const { http, authorizer } = this.options;
     const authorization = authorizer.header;
     const answer = await http.send({ url, headers, authorization, signal });
-    if (answer.status !== 401) return answer;
+    // Nobody but the registry learns who the user is.
+    if (answer.status !== 401 || answer.url.origin !== url.origin) return answer;
     answer.body.destroy();
     const proof = await authorizer.answer(answer.header('www-authenticate'), url, authorization, signal);
     return http.send({ url, headers, authorization: proof, signal });

@@ -22,7 +22,7 @@ export interface HttpRequest {
   /** Only the host of `url` sees it. */
   readonly authorization?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  /** With it the request is a POST. */
+  /** With it the request is a POST, and redirects are not followed. */
   readonly form?: URLSearchParams;
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,7 +57,8 @@ export class HttpClient {
     let { url } = request;
     for (let redirects = 0; ; redirects += 1) {
       const answer = await this.#sendOnce({ ...request, url }, url.origin === request.url.origin);
-      if (!REDIRECTS.has(answer.status)) return answer;
+      // A form has a secret in it, which is for no other host.
+      if (!REDIRECTS.has(answer.status) || request.form !== undefined) return answer;
       const location = answer.header('location');
       answer.body.destroy();
       if (location === undefined || redirects >= MOST_REDIRECTS)

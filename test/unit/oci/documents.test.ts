@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DigestCheck, digestOf, parseDigest } from '../../../src/oci/digest.js';
 import { parseConfig } from '../../../src/oci/image-config.js';
-import { MOST_DOCUMENT_BYTES, MOST_LAYERS } from '../../../src/oci/limits.js';
+import { MOST_BLOB_BYTES, MOST_DOCUMENT_BYTES, MOST_LAYERS } from '../../../src/oci/limits.js';
 import { type Manifest, parseDocument } from '../../../src/oci/manifest.js';
 import * as types from '../../../src/oci/media-types.js';
 import { fitness, hostPlatform, parsePlatform, platformText } from '../../../src/oci/platform.js';
@@ -97,6 +97,12 @@ describe('a manifest', () => {
       { ...manifest, layers: Array.from({ length: MOST_LAYERS + 1 }, () => layer) },
       'manifest-invalid',
       /layers/,
+    ],
+    [
+      'with too many bytes',
+      { ...manifest, layers: Array.from({ length: 3 }, () => ({ ...layer, size: MOST_BLOB_BYTES })) },
+      'manifest-invalid',
+      /its layers/,
     ],
     ['of the first schema', { schemaVersion: 1, fsLayers: [] }, 'manifest-too-old', /first schema/],
   ] as const) {

@@ -230,6 +230,22 @@ describe('a redirect', () => {
       );
     });
 
+  it('to a host that wants a password is not followed with it', async (context) => {
+    const file = join(scratchDirectory(context), 'auth.json');
+    const { registry, read } = await withBlob(context, { authFile: file });
+    const store = await startRegistry(context);
+    const auth = Buffer.from('me:secret').toString('base64');
+    writeFileSync(file, JSON.stringify({ auths: { [registry.host]: { auth }, [store.host]: { auth } } }));
+    store.hook((_request, response) => {
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${store.host}/token"` });
+      response.end();
+      return true;
+    });
+    redirect(registry, () => `http://${store.host}/data`);
+    await rejectsWith(read(), 'registry-denied', /401/);
+    assert.deepEqual(store.paths(), ['/data']);
+  });
+
   for (const to of ['https://127.0.0.1:1/x', 'file:///etc/passwd', 'ftp://host.example/x', 'http://[', 'javascript:1'])
     it(`to ${to} is not followed`, async (context) => {
       const { registry, read } = await withBlob(context);

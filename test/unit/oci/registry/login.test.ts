@@ -67,6 +67,21 @@ describe('a token', () => {
     });
   });
 
+  it('is not got from where its server leads an identity token', async (context) => {
+    const { registry } = await withTokens(context, () => ({ access_token: 'good' }));
+    const other = await registryWithImage(context);
+    registry.hook(({ path }, response) => {
+      if (!path.startsWith('/token')) return false;
+      response.writeHead(307, { location: `http://${other.host}/token` });
+      response.end();
+      return true;
+    });
+    const file = authFile(context, registry, { identitytoken: 'secret' });
+    const source = openImage(context, registry, 'v1', { authFile: file });
+    await rejectsWith(source.document(undefined), 'registry-error', /307/);
+    assert.equal(other.requests.length, 0);
+  });
+
   it('that is not taken is not shown again', async (context) => {
     const { registry, given } = await withTokens(context, () => ({ token: 'bad' }));
     await rejectsWith(openImage(context, registry).document(undefined), 'registry-denied', /401.*UNAUTHORIZED/);

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parseReference } from '../../../../src/oci/reference.js';
@@ -19,7 +21,7 @@ const image = testImage([tarOf({ name: 'file' })]);
 async function withTls(context: TestContext) {
   const directory = scratchDirectory(context);
   const [key, cert] = [join(directory, 'key'), join(directory, 'cert')];
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:reg.example'];
   const files = ['-nodes', '-keyout', key, '-out', cert, '-days', '2'];
   execFileSync(
     'openssl',
@@ -57,6 +59,45 @@ describe('a registry with TLS', () => {
   it('may have a certificate that the host trusts', async (context) => {
     const { ask, cert } = await withTls(context);
     assert.equal((await ask({ environment: { SSL_CERT_FILE: cert } })).digest, image.manifest.digest);
+  });
+});
+
+describe('a proxy', () => {
+  /** A proxy that leads every connection to one server of this host. */
+  async function startProxy(context: TestContext, to: string) {
+    const wanted: string[] = [];
+    const proxy = createServer();
+    proxy.on('connect', (request, socket) => {
+      wanted.push(request.url ?? '');
+      const through = connect(Number(to.split(':')[1]), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        through.pipe(socket).pipe(through);
+      });
+      for (const end of [socket, through]) end.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    context.after(() => void proxy.close());
+    return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, wanted };
+  }
+
+  it('is gone through to registries elsewhere, and not to those of this host', async (context) => {
+    const { registry, cert, ask } = await withTls(context);
+    const { url, wanted } = await startProxy(context, registry.host);
+    const environment = { HOME: scratchDirectory(context), SSL_CERT_FILE: cert, HTTPS_PROXY: url, HTTP_PROXY: url };
+    await ask({ environment });
+    assert.deepEqual(wanted, []);
+    const elsewhere = openRegistry(parseReference('reg.example/test/image:v1'), { environment, patience: IMPATIENT });
+    context.after(() => elsewhere.close());
+    assert.equal((await elsewhere.document(undefined)).digest, image.manifest.digest);
+    assert.deepEqual(wanted, ['reg.example:443']);
+    const past = { ...environment, NO_PROXY: 'reg.example' };
+    const direct = openRegistry(parseReference('reg.example/test/image:v1'), {
+      environment: past,
+      patience: IMPATIENT,
+    });
+    context.after(() => direct.close());
+    await rejectsWith(direct.document(undefined), 'registry-unreachable');
+    assert.equal(wanted.length, 1);
   });
 });
 
