@@ -19,6 +19,10 @@ const FIELD = {
 
 const CHECKSUM = [148, 8] as const;
 
+const BLANK = 0x20;
+const ZERO = 0x30;
+const SEVEN = 0x37;
+
 export interface RawHeader {
   /** Bytes as characters of latin1, as in all names here: a name may be in any encoding, or in none. */
   readonly name: string;
@@ -66,16 +70,14 @@ export function parseHeader(block: Buffer): RawHeader {
 /** The sum of all bytes, with blanks in the place of the sum. Some archivers took the bytes as signed. */
 function refuseWrongChecksum(block: Buffer): void {
   const [start, length] = CHECKSUM;
-  let [unsigned, signed] = [8 * 32, 8 * 32];
-  for (let at = 0; at < BLOCK; at += 1) {
-    if (at >= start && at < start + length) continue;
-    const byte = block[at] ?? 0;
-    unsigned += byte;
-    signed += byte < 128 ? byte : byte - 256;
-  }
   const digits = block.toString('latin1', start, start + length).replace(/[\0 ]/g, '');
   const stored = /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : -1;
-  if (stored !== unsigned && stored !== signed) throw new TarError('is no tar archive, or is damaged');
+  let sum = 0;
+  for (let at = 0; at < BLOCK; at += 1) sum += block[at] ?? 0;
+  for (let at = start; at < start + length; at += 1) sum += 32 - (block[at] ?? 0);
+  if (stored === sum) return;
+  const negative = block.filter((byte, at) => byte > 127 && (at < start || at >= start + length)).length;
+  if (stored !== sum - 256 * negative) throw new TarError('is no tar archive, or is damaged');
 }
 
 function text(block: Buffer, [start, length]: readonly [number, number]): string {
@@ -87,13 +89,16 @@ function text(block: Buffer, [start, length]: readonly [number, number]): string
 function number(block: Buffer, [start, length]: readonly [number, number]): number {
   const first = block[start] ?? 0;
   if ((first & 0x80) !== 0) return base256(block.subarray(start, start + length));
-  const digits = block
-    .toString('latin1', start, start + length)
-    .replace(/\0.*$/s, '')
-    .trim();
-  if (digits === '') return 0;
-  if (!/^[0-7]+$/.test(digits)) throw new TarError('has a number that is none');
-  return Number.parseInt(digits, 8);
+  let value = 0;
+  let hasEnded = false;
+  for (let at = start; at < start + length; at += 1) {
+    const byte = block[at] ?? 0;
+    if (byte === 0) break;
+    if (byte === BLANK) hasEnded = value > 0 || hasEnded;
+    else if (byte < ZERO || byte > SEVEN || hasEnded) throw new TarError('has a number that is none');
+    else value = value * 8 + byte - ZERO;
+  }
+  return value;
 }
 
 function base256(bytes: Buffer): number {

@@ -112,7 +112,7 @@ export class TarReader {
   }
 
   #entry(header: RawHeader, pax: PaxFields, long: { name?: string; link?: string }): TarEntry {
-    const { flag, ...fields } = header;
+    const { flag, mode, major, minor } = header;
     if (flag === 'S') throw sparse();
     const named = TYPES[flag];
     if (named === undefined) throw new TarError(`has an entry of the type ${JSON.stringify(flag)}, which is not known`);
@@ -122,10 +122,13 @@ export class TarReader {
     const size = type === 'file' ? (pax.size ?? header.size) : 0;
     // GNU's directories have a list of names behind them.
     this.#expect(flag === 'D' ? header.size : size);
+    // Field by field: copying the rest of an object takes longer than all else here.
     return {
-      ...fields,
       type,
       name,
+      mode,
+      major,
+      minor,
       link: pax.link ?? long.link ?? header.link,
       size,
       uid: pax.uid ?? header.uid,
