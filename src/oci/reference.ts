@@ -24,7 +24,7 @@ export interface Reference {
 const PART = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const REPOSITORY = new RegExp(`^${PART}(?:/${PART})*$`);
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
-const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?$/;
+const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::([1-9]\d{0,4}))?$/;
 /** As Docker bounds a name with its host. */
 const MOST_NAME = 255;
 
@@ -43,11 +43,15 @@ export function parseReference(text: string): Reference {
   return makeReference({ registry, repository, tag, digest }, text);
 }
 
-/** The first part is a host if it has a `.` or a `:`, or is `localhost`. */
+/** Whether the first part of a name is a host: it has a `.` or a `:`, or is `localhost`. */
+export function isHost(part: string): boolean {
+  return /[.:]/.test(part) || part.toLowerCase() === 'localhost';
+}
+
 function splitName(name: string): { registry: string; repository: string } {
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);
-  if (/[.:]/.test(first) || first === 'localhost') return { registry: first, repository: name.slice(slash + 1) };
+  if (isHost(first)) return { registry: first, repository: name.slice(slash + 1) };
   return { registry: DOCKER_HUB, repository: name };
 }
 
@@ -64,14 +68,18 @@ export function makeReference(parts: Reference, text: string): Reference {
   const repository = isShort ? `library/${parts.repository}` : parts.repository;
   const tag = parts.tag ?? (parts.digest === undefined ? 'latest' : undefined);
   const port = HOST.exec(registry);
-  if (port === null) throw invalid(text, `${quoted(registry)} is no name of a registry`);
-  if (port[1] !== undefined && (Number(port[1]) < 1 || Number(port[1]) > 65_535))
-    throw invalid(text, `${port[1]} is no port`);
+  if (port === null || !isAsUrlsHaveIt(registry)) throw invalid(text, `${quoted(registry)} is no name of a registry`);
   if (!REPOSITORY.test(repository)) throw invalid(text, whyNoRepository(parts.repository));
   if (registry.length + 1 + repository.length > MOST_NAME)
     throw invalid(text, `its name is longer than ${MOST_NAME} characters`);
   if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `${quoted(tag)} is no tag`);
   return { registry, repository, tag, digest: parts.digest };
+}
+
+/** Others, such as `127.1` and ports above 65535, would be another host in a request than in an auth file, or none. */
+function isAsUrlsHaveIt(registry: string): boolean {
+  const url = `https://${registry}/`;
+  return URL.canParse(url) && new URL(url).host === registry.replace(/:443$/, '');
 }
 
 function whyNoRepository(repository: string): string {

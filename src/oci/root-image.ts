@@ -5,7 +5,15 @@
  */
 import { parseDigest } from './digest.js';
 import { imageError, quoted } from './errors.js';
-import { DOCKER_HUB, invalid, makeReference, parseReference, type Reference, referenceText } from './reference.js';
+import {
+  DOCKER_HUB,
+  invalid,
+  isHost,
+  makeReference,
+  parseReference,
+  type Reference,
+  referenceText,
+} from './reference.js';
 
 /** A place on this host that an image is read from. */
 export const LOCAL_TRANSPORTS = ['oci', 'oci-archive', 'docker-archive'] as const;
@@ -67,7 +75,9 @@ function parseUpstream(kind: string, rest: string, text: string): Reference {
     );
   const [, authority = '', path = '', query = ''] = /^(?:\/\/([^/?]*))?(\/[^?]*)(?:\?(.*))?$/s.exec(rest) ?? [];
   if (path === '') throw invalid(text, 'it has no name');
-  const registry = withoutPassword(authority) || DOCKER_HUB;
+  const host = withoutPassword(authority) || DOCKER_HUB;
+  // In a reference a name without a dot or a port would be a user of Docker Hub.
+  const registry = isHost(host) ? host : `${host}:443`;
   const { tag, digest } = parseQuery(query, text);
   return makeReference({ registry, repository: path.slice(1), tag, digest }, text);
 }
