@@ -1,10 +1,11 @@
 /** Fetches the layers of an image: several at once, and each is handed on as soon as it and all below it are there. */
 import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
-import type { LayerDescriptor, Manifest } from '../manifest.js';
+import type { Manifest } from '../manifest.js';
 import type { ImageSource } from '../source.js';
-import { fetchBlob, storedBlob } from '../store/blobs.js';
+import { fetchBlob } from '../store/blobs.js';
 import type { Places } from '../store/places.js';
+import { storedLayer } from './stored-layer.js';
 
 /** Layers that are fetched at the same time. */
 const AT_ONCE = 3;
@@ -22,24 +23,6 @@ export interface LayerProgress {
 export interface FetchLayersOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
-}
-
-/** A layer of the store, as what merges layers wants it. */
-export function storedLayer(
-  places: Places,
-  descriptor: LayerDescriptor,
-  at: number,
-  { diffIds }: ImageConfig,
-  name: string,
-): StoredLayer {
-  const diffId = diffIds[at];
-  if (diffId === undefined) throw new Error('a config has a digest for each layer');
-  return {
-    which: `layer ${at + 1} of ${name}`,
-    compression: descriptor.compression,
-    diffId,
-    open: (signal) => storedBlob(places, descriptor, signal),
-  };
 }
 
 /**

@@ -1,92 +1,22 @@
 /** Images from where they are to a file system in the store. */
-import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
 import { DigestCheck } from '../digest.js';
-import { digestWrong, imageError, quoted, sizeWrong } from '../errors.js';
-import { type ImageConfig, parseConfig } from '../image-config.js';
-import { type Descriptor, parseStoredManifest } from '../manifest.js';
+import { digestWrong, sizeWrong } from '../errors.js';
+import { parseConfig } from '../image-config.js';
+import type { Descriptor } from '../manifest.js';
 import { hostPlatform, type Platform, platformText } from '../platform.js';
-import type { RegistryOptions } from '../registry/options.js';
 import type { RootImage } from '../root-image.js';
 import type { ImageSource } from '../source.js';
-import { hasBlob, putDocument, readDocument } from '../store/blobs.js';
-import { withLock } from '../store/lock.js';
-import { Places, storeError } from '../store/places.js';
-import { makeRoot, rootId, type StoredRoot, useRoot } from '../store/roots.js';
-import { findTag, type Tag, writeTag } from '../store/tags.js';
-import { fetchLayers, type LayerProgress, storedLayer } from './fetch-layers.js';
-import { anywhere, identityOfSource, openSource, storeName } from './open-source.js';
-
-/** When a registry is asked. */
-export type PullPolicy = 'missing' | 'always' | 'never';
-
-export interface PullOptions {
-  readonly places?: Places | undefined;
-  /** Default: that of this host. */
-  readonly platform?: Platform | undefined;
-  readonly registry?: RegistryOptions | undefined;
-  readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** An image in the store. This process has a lease on its file system. */
-export interface PulledImage {
-  readonly tag: Tag;
-  readonly config: ImageConfig;
-  readonly root: StoredRoot;
-}
-
-/**
- * The image that a name means: from the store, or pulled now.
- * @throws {SandboxError} `image-not-pulled`, and those of {@link pullImage}
- */
-export async function obtainImage(
-  image: RootImage,
-  policy: PullPolicy,
-  options: PullOptions = {},
-): Promise<PulledImage> {
-  if (policy === 'always') return pullImage(image, options);
-  const found = await findPulled(image, options).catch((error: unknown) => {
-    const isDamaged = error instanceof SandboxError && error.code === 'store-damaged';
-    if (policy === 'never' || !isDamaged) throw error;
-    return undefined;
-  });
-  if (found !== undefined) return found;
-  if (policy === 'missing') return pullImage(image, options);
-  throw imageError(
-    'image-not-pulled',
-    `${quoted(storeName(image))} is not in the store for ${platformText(options.platform ?? hostPlatform())}`,
-    'pull it, or let it be pulled with --pull missing',
-  );
-}
-
-/**
- * The image that a name means in the store; undefined: none, or one of a file of this host that has changed since. Asks
- * nobody. A file system that is missing is made again of its layers.
- * @throws {SandboxError} `store-not-safe`, and those of {@link makeRoot}
- */
-export async function findPulled(image: RootImage, options: PullOptions = {}): Promise<PulledImage | undefined> {
-  const places = options.places ?? new Places();
-  places.refuseUnsafe();
-  const tag = findTag(places, storeName(image), platformText(options.platform ?? hostPlatform()));
-  if (tag === undefined) return undefined;
-  if (
-    image.transport !== 'docker' &&
-    (tag.identity === undefined || tag.identity !== identityOfSource(anywhere(image)))
-  )
-    return undefined;
-  const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
-  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
-  const root = useRoot(places, tag.root);
-  if (root !== undefined) return { tag, config, root };
-  if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
-  const layers = async function* () {
-    for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);
-  };
-  const { signal } = options;
-  const again = await pulling(places, signal, () => makeRoot(places, { diffIds: config.diffIds, layers, signal }));
-  return { tag, config, root: again };
-}
+import { putDocument } from '../store/blobs.js';
+import { makeRoot } from '../store/make-root.js';
+import { Places } from '../store/places.js';
+import { whilePulling } from '../store/pulling.js';
+import { rootId, useRoot } from '../store/roots.js';
+import { type Tag, writeTag } from '../store/tags.js';
+import { fetchLayers } from './fetch-layers.js';
+import { anywhere, identityOfSource, storeName } from './names.js';
+import { openSource } from './open-source.js';
+import type { PulledImage, PullOptions } from './types.js';
 
 /**
  * Pulls an image: what the store has not got is fetched, and its layers are merged. From then on its name means it. What
@@ -98,7 +28,7 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {
   const { platform = hostPlatform(), registry = {}, signal, places = new Places() } = options;
   places.make();
-  return pulling(places, signal, async () => {
+  return whilePulling(places, signal, async () => {
     const there = anywhere(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
@@ -109,15 +39,6 @@ export async function pullImage(image: RootImage, options: PullOptions = {}): Pr
       await source.close();
     }
   });
-}
-
-/** Runs `work` while nobody removes anything. */
-async function pulling<T>(places: Places, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    return await withLock(places.lock, 'shared', { signal }, work);
-  } catch (error) {
-    throw storeError(error, places.directory);
-  }
 }
 
 async function pullFrom(

@@ -9,6 +9,8 @@ export interface Puller {
   readonly child: ChildProcess;
   /** The first line that it prints. */
   readonly line: Promise<string>;
+  /** Resolves when it has ended, and its lease with it. */
+  readonly ended: Promise<unknown>;
   /** Kills it at once. */
   kill(): Promise<void>;
 }
@@ -33,5 +35,5 @@ export function startPulling(context: TestContext, store: TestStore, reference: 
     await ended;
   };
   context.after(kill);
-  return { child, line, kill };
+  return { child, line, ended, kill };
 }

@@ -5,7 +5,9 @@ import { readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parsePlatform } from '../../../../src/oci/platform.js';
-import { findPulled, obtainImage, pullImage } from '../../../../src/oci/pull/pull.js';
+import { findPulled } from '../../../../src/oci/pull/find.js';
+import { obtainImage } from '../../../../src/oci/pull/obtain.js';
+import { pullImage } from '../../../../src/oci/pull/pull.js';
 import { parseRootImage } from '../../../../src/oci/root-image.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { startDebianRegistry, unlessDebianRegistry } from '../../../helpers/oci/debian-registry.js';

@@ -24,7 +24,7 @@ async function withImages(context: TestContext): Promise<[TestRegistry, TestStor
   const [registry, store] = [await startRegistry(context), testStore(context)];
   registry.add(one, 'one');
   registry.add(two, 'two');
-  for (const tag of ['one', 'two']) await startPulling(context, store, nameOf(registry, tag)).line;
+  for (const tag of ['one', 'two']) await startPulling(context, store, nameOf(registry, tag)).ended;
   return [registry, store];
 }
 
@@ -95,7 +95,7 @@ describe('pruning', () => {
     const { places } = store;
     // The tag moves, and is pulled again.
     registry.add(two, 'one');
-    await startPulling(context, store, nameOf(registry, 'one')).line;
+    await startPulling(context, store, nameOf(registry, 'one')).ended;
     writeFileSync(places.partial(`sha256:${'0'.repeat(64)}`), 'half');
     mkdirSync(join(places.roots, '.build-0-0-1-1-abcdef01'));
     writeFileSync(join(places.tags, `.x.${'0'.repeat(16)}.tmp`), '{');

@@ -1,0 +1,48 @@
+/** Finds images in the store. A start does this each time, so nothing is loaded for it that only a pull needs. */
+import { type ImageConfig, parseConfig } from '../image-config.js';
+import { type Manifest, parseStoredManifest } from '../manifest.js';
+import { hostPlatform, platformText } from '../platform.js';
+import type { RootImage } from '../root-image.js';
+import { hasBlob, readDocument } from '../store/blobs.js';
+import { Places } from '../store/places.js';
+import { whilePulling } from '../store/pulling.js';
+import { type StoredRoot, useRoot } from '../store/roots.js';
+import { findTag, type Tag } from '../store/tags.js';
+import { anywhere, identityOfSource, storeName } from './names.js';
+import { storedLayer } from './stored-layer.js';
+import type { PulledImage, PullOptions } from './types.js';
+
+/**
+ * The image that a name means in the store; undefined: none, or one of a file of this host that has changed since. Asks
+ * nobody. A file system that is missing is made again of its layers.
+ * @throws {SandboxError} `store-not-safe`, and those of makeRoot
+ */
+export async function findPulled(image: RootImage, options: PullOptions = {}): Promise<PulledImage | undefined> {
+  const places = options.places ?? new Places();
+  places.refuseUnsafe();
+  const tag = findTag(places, storeName(image), platformText(options.platform ?? hostPlatform()));
+  if (tag === undefined) return undefined;
+  if (
+    image.transport !== 'docker' &&
+    (tag.identity === undefined || tag.identity !== identityOfSource(anywhere(image)))
+  )
+    return undefined;
+  const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
+  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
+  const root = useRoot(places, tag.root);
+  if (root !== undefined) return { tag, config, root };
+  if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
+  return { tag, config, root: await makeAgain(places, { tag, config, manifest }, options.signal) };
+}
+
+async function makeAgain(
+  places: Places,
+  { tag, config, manifest }: { readonly tag: Tag; readonly config: ImageConfig; readonly manifest: Manifest },
+  signal: AbortSignal | undefined,
+): Promise<StoredRoot> {
+  const { makeRoot } = await import('../store/make-root.js');
+  const layers = async function* () {
+    for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);
+  };
+  return whilePulling(places, signal, () => makeRoot(places, { diffIds: config.diffIds, layers, signal }));
+}

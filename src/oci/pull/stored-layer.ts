@@ -1,0 +1,24 @@
+/** Layers that the store has. */
+import type { ImageConfig } from '../image-config.js';
+import type { StoredLayer } from '../layers/layer-stream.js';
+import type { LayerDescriptor } from '../manifest.js';
+import { storedBlob } from '../store/blobs.js';
+import type { Places } from '../store/places.js';
+
+/** A layer of the store, as what merges layers wants it. */
+export function storedLayer(
+  places: Places,
+  descriptor: LayerDescriptor,
+  at: number,
+  { diffIds }: ImageConfig,
+  name: string,
+): StoredLayer {
+  const diffId = diffIds[at];
+  if (diffId === undefined) throw new Error('a config has a digest for each layer');
+  return {
+    which: `layer ${at + 1} of ${name}`,
+    compression: descriptor.compression,
+    diffId,
+    open: (signal) => storedBlob(places, descriptor, signal),
+  };
+}

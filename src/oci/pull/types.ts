@@ -1,0 +1,27 @@
+/** What is pulled, how, and what comes of it. */
+import type { ImageConfig } from '../image-config.js';
+import type { Platform } from '../platform.js';
+import type { RegistryOptions } from '../registry/options.js';
+import type { Places } from '../store/places.js';
+import type { StoredRoot } from '../store/roots.js';
+import type { Tag } from '../store/tags.js';
+import type { LayerProgress } from './fetch-layers.js';
+
+/** When a registry is asked. */
+export type PullPolicy = 'missing' | 'always' | 'never';
+
+export interface PullOptions {
+  readonly places?: Places | undefined;
+  /** Default: that of this host. */
+  readonly platform?: Platform | undefined;
+  readonly registry?: RegistryOptions | undefined;
+  readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An image in the store. This process has a lease on its file system. */
+export interface PulledImage {
+  readonly tag: Tag;
+  readonly config: ImageConfig;
+  readonly root: StoredRoot;
+}
