@@ -137,6 +137,23 @@ export class Merge {
     return this.tree.inode(node);
   }
 
+  /** What a path leads to at last, over symbolic links: an inode; 0 for a directory, and for nothing. */
+  resolve(path: string): number {
+    let parts = partsOf(path);
+    for (let links = 0; links <= MOST_LINKS; links += 1) {
+      const base = parts.at(-1);
+      const directory = this.#find(parts.slice(0, -1));
+      const node = base === undefined || directory === 0 ? 0 : this.tree.child(directory, base);
+      const inode = node === 0 ? 0 : this.tree.inode(node);
+      const target = this.#target(inode);
+      if (target === undefined) return inode;
+      // From the directory that the link is in.
+      const from = target.startsWith('/') ? [] : this.tree.path(directory).split('/');
+      parts = normalized([...from, ...target.split('/')]);
+    }
+    return 0;
+  }
+
   /** A directory by its path, over symbolic links; 0 if there is none. */
   #find(parts: readonly string[]): Node {
     return this.#walk(parts, (_parent, _name) => 0);
@@ -215,4 +232,14 @@ export class Merge {
     tree.setLayer(node, this.#layer);
     tree.setAttributes(node, IMPLIED, undefined);
   }
+}
+
+/** Without `.` and empty parts, and each `..` with the part before it. The root is above itself. */
+function normalized(parts: readonly string[]): string[] {
+  const left: string[] = [];
+  for (const part of parts) {
+    if (part === '..') left.pop();
+    else if (part !== '' && part !== '.') left.push(part);
+  }
+  return left;
 }

@@ -22,6 +22,9 @@ interface Survivors {
   readonly links: readonly Node[];
 }
 
+/** Sees the contents of some inodes. */
+export type Taps = ReadonlyMap<number, (piece: Buffer) => void>;
+
 /**
  * @param layers the same ones as in the first pass
  * @throws {SandboxError} `layer-invalid`, `zstd-missing`, `aborted`, and those of reading
@@ -29,7 +32,7 @@ interface Survivors {
 export async function* wholeTar(
   merge: Merge,
   layers: readonly StoredLayer[],
-  signal?: AbortSignal,
+  options: { readonly signal?: AbortSignal | undefined; readonly taps?: Taps } = {},
 ): AsyncGenerator<Buffer> {
   const batch = new Batch();
   const survivors = findSurvivors(merge);
@@ -38,7 +41,7 @@ export async function* wholeTar(
     batch.add(headerBlocks({ ...bare(`${tree.path(node)}/`, 'directory'), ...tree.attributes(node) }));
     if (batch.isFull) yield batch.take();
   }
-  yield* contents(merge, survivors, layers, batch, signal);
+  yield* contents(merge, survivors, layers, batch, options);
   for (const node of survivors.links) {
     const first = survivors.firstNames[tree.inode(node)] ?? 0;
     batch.add(headerBlocks({ ...bare(tree.path(node), 'link'), link: tree.path(first) }));
@@ -89,7 +92,7 @@ async function* contents(
   { firstNames }: Survivors,
   layers: readonly StoredLayer[],
   batch: Batch,
-  signal: AbortSignal | undefined,
+  { signal, taps }: { readonly signal?: AbortSignal | undefined; readonly taps?: Taps },
 ): AsyncGenerator<Buffer> {
   const { layer: layerOf, entry: entryOf } = merge.inodes.columns;
   let inode = 1;
@@ -105,6 +108,7 @@ async function* contents(
         if (entry === undefined) break;
         if (layerOf[inode] !== at + 1 || entryOf[inode] !== ordinal) continue;
         const node = firstNames[inode] ?? 0;
+        const tap = taps?.get(inode);
         inode += 1;
         if (node === 0) continue;
         const fields = { ...entry, name: merge.tree.path(node), mode: entry.mode & 0o7777 };
@@ -117,6 +121,7 @@ async function* contents(
         );
         for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) {
           batch.add(piece);
+          tap?.(piece);
           if (batch.isFull) yield batch.take();
         }
         batch.pad(paddingBehind(entry.size));

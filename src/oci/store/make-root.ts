@@ -11,10 +11,11 @@ import type { Digest } from '../digest.js';
 import { makeErofs } from '../layers/erofs.js';
 import { indexLayers } from '../layers/index-layers.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
+import type { Merge } from '../layers/merge.js';
 import { wholeTar } from '../layers/whole-tar.js';
 import { withLock } from './lock.js';
 import { type Places, storeError } from './places.js';
-import { EROFS, RECORD, ROOT_FORMAT, rootId, type StoredRoot, useRoot } from './roots.js';
+import { EROFS, KEPT_FILES, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, type StoredRoot, useRoot } from './roots.js';
 
 export interface MakeRootOptions {
   /** The digests of the unpacked layers. */
@@ -63,9 +64,12 @@ async function build(workspace: string, id: string, { diffIds, layers, signal }:
   const merge = await indexLayers(watched(), signal);
   const path = join(workspace, EROFS);
   createContentFile(path);
-  await makeErofs(wholeTar(merge, seen, signal), { path, uuid: id.slice(0, 32), signal });
+  const kept = new KeptFiles(merge);
+  await makeErofs(wholeTar(merge, seen, { signal, taps: kept.taps }), { path, uuid: id.slice(0, 32), signal });
   await chmod(path, 0o444);
   await syncToDisk(path);
+  for (const [name, content] of kept.files())
+    await replaceFile(join(workspace, name), content, { mode: 0o444, flush: true });
   const { size } = lstatSync(path);
   const record = { format: ROOT_FORMAT, id, size, diffIds };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
@@ -83,4 +87,30 @@ async function publish(places: Places, workspace: string, id: string): Promise<v
   });
   await chmod(target, 0o711);
   await syncToDisk(places.roots);
+}
+
+/** Files of the image that are read on the host: who its users are. They are taken on their way into the image. */
+class KeptFiles {
+  readonly #pieces = new Map<string, Buffer[]>();
+  readonly taps = new Map<number, (piece: Buffer) => void>();
+
+  constructor(merge: Merge) {
+    for (const name of KEPT_FILES) {
+      const inode = merge.resolve(`etc/${name}`);
+      if (inode === 0) continue;
+      const pieces: Buffer[] = [];
+      let length = 0;
+      this.#pieces.set(name, pieces);
+      this.taps.set(inode, (piece) => {
+        length += piece.length;
+        if (length <= MOST_KEPT) pieces.push(Buffer.from(piece));
+        // Half of one would name other users.
+        else pieces.length = 0;
+      });
+    }
+  }
+
+  *files(): Generator<readonly [string, Buffer]> {
+    for (const [name, pieces] of this.#pieces) yield [name, Buffer.concat(pieces)];
+  }
 }

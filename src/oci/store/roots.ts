@@ -7,6 +7,7 @@ import { leaseImage, leasesOf } from '../../image/store/lease.js';
 import { withWorkspace } from '../../image/store/workspace.js';
 import { isSystemError } from '../../util/errors.js';
 import { isRecord } from '../../util/records.js';
+import { readRegular } from '../../util/regular-files.js';
 import type { Digest } from '../digest.js';
 import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
@@ -16,6 +17,10 @@ export const ROOT_FORMAT = 1;
 /** Files of a root. */
 export const EROFS = 'root.erofs';
 export const RECORD = 'root.json';
+/** Copies of files of the image, from its /etc. */
+export const KEPT_FILES = ['passwd', 'group'] as const;
+/** Bytes of such a copy. */
+export const MOST_KEPT = 1 << 20;
 /** Bytes of a record. */
 const MOST_RECORD = 1 << 20;
 
@@ -60,6 +65,12 @@ export function findRoot(places: Places, id: string): StoredRoot | undefined {
   if (!isRecord(record) || record['id'] !== id || found?.isFile() !== true || record['size'] !== found.size)
     return undefined;
   return { id, path, size: found.size };
+}
+
+/** The text of a file of a root's /etc; empty if the image has none, or a larger one. */
+export function readKept(places: Places, { id }: StoredRoot, name: (typeof KEPT_FILES)[number]): string {
+  const path = join(places.root(id), name);
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined ? '' : readRegular(path, MOST_KEPT);
 }
 
 /** The processes that use a file system. */

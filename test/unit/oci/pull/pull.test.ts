@@ -9,6 +9,7 @@ import { findPulled } from '../../../../src/oci/pull/find.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { pullImage } from '../../../../src/oci/pull/pull.js';
 import { parseRootImage } from '../../../../src/oci/root-image.js';
+import { readKept } from '../../../../src/oci/store/roots.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { startDebianRegistry, unlessDebianRegistry } from '../../../helpers/oci/debian-registry.js';
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
@@ -51,6 +52,29 @@ describe('an image', () => {
     const found = await obtainImage(imageOf(registry), 'never', store.options);
     assert.deepEqual(found, { tag, config, root });
     assert.equal(registry.requests.length, length);
+  });
+
+  it('has its passwd and group on the host too, as they are at last', async (context) => {
+    const [registry, store] = [await startRegistry(context), testStore(context)];
+    const users = testImage([
+      tarOf({ name: 'etc/passwd', data: 'lower' }, { name: 'etc/group', data: 'group' }),
+      tarOf({ name: 'usr/lib/passwd', data: 'upper' }, { name: 'etc/passwd', type: '2', link: '../usr/./lib/passwd' }),
+      tarOf({ name: 'etc/.wh.group' }, { name: 'etc/a', data: 'x' }),
+    ]);
+    const large = testImage([
+      tarOf({ name: 'etc/passwd', data: Buffer.alloc(2 << 20, 'x') }, { name: 'etc/group/', type: '5' }),
+    ]);
+    const circle = testImage([tarOf({ name: 'etc/passwd', type: '2', link: '/etc/passwd' })]);
+    for (const [tag, one, passwd, group] of [
+      ['users', users, 'upper', ''],
+      ['large', large, '', ''],
+      ['circle', circle, '', ''],
+    ] as const) {
+      registry.add(one, tag);
+      const { root } = await pull(registry, store, tag);
+      const kept = (['passwd', 'group'] as const).map((name) => readKept(store.places, root, name));
+      assert.deepEqual(kept, [passwd, group], tag);
+    }
   });
 
   it('is not readable for others, but for those who know its digest', async (context) => {

@@ -1,0 +1,75 @@
+/**
+ * The user that an image runs as: names and numbers by the image's own passwd and group, as other engines take them.
+ * The host's users have nothing to do with it.
+ */
+import { imageError, quoted } from './errors.js';
+
+export interface ImageUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups, sorted. */
+  readonly groups: readonly number[];
+  /** By its passwd; `/` of a user that it does not know. */
+  readonly home: string;
+  /** By its passwd. */
+  readonly name: string | undefined;
+}
+
+/** The files of an image's /etc; empty where it has none. */
+export interface UserFiles {
+  readonly passwd: string;
+  readonly group: string;
+}
+
+/** The largest number of a user or a group; the one above means none. */
+const MOST_ID = 2 ** 32 - 2;
+
+/**
+ * @param user `user`, `uid`, `user:group`, any mix of names and numbers; empty: root
+ * @param which names the image, for errors
+ * @throws {SandboxError} `user-unknown`: a name that the image does not know, or a number that no system has
+ */
+export function imageUser(user: string, { passwd, group }: UserFiles, which: string): ImageUser {
+  const [userWord = '', groupWord] = splitOnce(user);
+  const wanted = userWord === '' ? '0' : userWord;
+  const entry = rows(passwd, 4).find(([name, , uid]) => name === wanted || (isId(uid) && uid === wanted));
+  const uid = entry === undefined ? toId(wanted, 'user', which) : toId(entry[2] ?? '', 'user', which);
+  const name = entry?.[0];
+  const home = entry?.[5] || '/';
+  if (groupWord !== undefined && groupWord !== '') {
+    const found = rows(group, 3).find(([own, , gid]) => own === groupWord || (isId(gid) && gid === groupWord));
+    return { uid, gid: toId(found?.[2] ?? groupWord, 'group', which), groups: [], home, name };
+  }
+  const gid = entry === undefined ? 0 : toId(entry[3] ?? '', 'group', which);
+  const groups = rows(group, 4)
+    .filter(([, , id, members = '']) => name !== undefined && isId(id) && members.split(',').includes(name))
+    .map(([, , id]) => Number(id));
+  return { uid, gid, groups: [...new Set(groups)].sort((a, b) => a - b), home, name };
+}
+
+function splitOnce(user: string): [string, string?] {
+  const colon = user.indexOf(':');
+  return colon < 0 ? [user] : [user.slice(0, colon), user.slice(colon + 1)];
+}
+
+/** The lines of such a file that have so many fields at least. */
+function rows(text: string, fields: number): string[][] {
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(':'))
+    .filter((row) => row.length >= fields && row[0] !== '' && row[0]?.startsWith('#') === false);
+}
+
+function isId(text: string | undefined): boolean {
+  return text !== undefined && /^\d{1,10}$/.test(text) && Number(text) <= MOST_ID;
+}
+
+function toId(text: string, what: 'user' | 'group', which: string): number {
+  if (isId(text)) return Number(text);
+  const file = what === 'user' ? 'passwd' : 'group';
+  throw imageError(
+    'user-unknown',
+    `${which} has no ${what} ${quoted(text)} in its /etc/${file}`,
+    'choose another with --user, by its number if it has no name',
+  );
+}
