@@ -10,6 +10,8 @@ import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js
 import { keptXattrs, type Merge } from './merge.js';
 import type { Node } from './tree.js';
 
+/** A link has no mode of its own on Linux: it shows this one everywhere. */
+const LINK_MODE = 0o777;
 /** Bytes that are handed on at a time, at least. */
 const PIECE = 256 << 10;
 
@@ -111,7 +113,11 @@ async function* contents(
         const tap = taps?.get(inode);
         inode += 1;
         if (node === 0) continue;
-        const fields = { ...entry, name: merge.tree.path(node), mode: entry.mode & 0o7777 };
+        const fields = {
+          ...entry,
+          name: merge.tree.path(node),
+          mode: entry.type === 'symlink' ? LINK_MODE : entry.mode & 0o7777,
+        };
         batch.add(
           headerBlocks({
             ...fields,

@@ -1,7 +1,7 @@
 /** Images of EROFS: what mkfs.erofs makes of layers, and what becomes of its failures. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { makeErofs } from '../../../../src/oci/layers/erofs.js';
@@ -80,22 +80,32 @@ describe('an image', () => {
     assert.deepEqual(value, Buffer.from('v\x80\xff', 'latin1'));
   });
 
-  it('is what GNU tar unpacks', { skip }, async (context) => {
+  it('is what GNU tar unpacks, to fsck.erofs and to the kernel', { skip }, async (context) => {
     const directory = scratchDirectory(context);
     const path = join(directory, 'image');
     await make(path);
-    const tree = join(directory, 'tree');
-    execFileSync('mkdir', [tree]);
+    const [tree, mounted] = [join(directory, 'tree'), join(directory, 'mounted')];
+    for (const name of [tree, mounted]) mkdirSync(name);
     execFileSync('tar', ['-xpf', '-', '--same-owner', '-C', tree], { input: await mergedTar(...LAYERS) });
-    // tar sets the times of directories late, and not of those that it has gone into again.
     const list = (at: string) =>
-      execFileSync('find', ['.', '-printf', '%y %m %U %G %T@ %p %l\n'], { cwd: at, encoding: 'utf8' });
-    const lines = (at: string) =>
-      list(at)
+      execFileSync('find', ['.', '-printf', '%y %m %U %G %T@ %p %l\n'], { cwd: at, encoding: 'utf8' })
         .split('\n')
+        // tar sets the times of directories late, and not of those that it has gone into again.
         .map((line) => line.replace(/^(d \S+ \S+ \S+) \S+/, '$1'))
         .sort();
-    assert.deepEqual(lines(extract(context, path)), lines(tree));
+    assert.deepEqual(list(extract(context, path)), list(tree));
+    try {
+      execFileSync('mount', ['-t', 'erofs', '-o', 'loop,ro', path, mounted], { stdio: 'pipe' });
+    } catch (error) {
+      context.diagnostic(`the kernel mounts no EROFS here: ${String(error)}`);
+      return;
+    }
+    try {
+      assert.deepEqual(list(mounted), list(tree));
+      assert.equal(readFileSync(join(mounted, 'lib/b'), 'utf8'), 'y'.repeat(100_000));
+    } finally {
+      execFileSync('umount', [mounted]);
+    }
   });
 });
 
