@@ -10,6 +10,7 @@
  */
 import { chmodSync, lstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { leaseDirectory } from '../../image/store/lease.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { makeDirectories, openToAll } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
@@ -74,10 +75,13 @@ export class Places {
         [join(this.blobs, 'sha512'), 0o700],
         [this.partials, 0o700],
         [this.roots, 0o711],
+        // Its names are those of the roots that are in use.
+        [leaseDirectory(this.roots), 0o700],
         [this.tags, 0o700],
         [this.locks, 0o700],
       ] as const) {
-        if (makeDirectories(path, mode) !== undefined) chmodSync(path, mode);
+        makeDirectories(path, mode);
+        chmodSync(path, mode);
       }
       chmodSync(this.blobs, 0o700);
       for (const path of [this.directory, dirname(this.directory)]) openToAll(path);

@@ -80,11 +80,10 @@ describe('an image', () => {
   it('is not readable for others, but for those who know its digest', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const { root } = await pull(registry, store);
-    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
-    const { places } = store;
+    const mode = (path: string) => (statSync(join(store.places.directory, path)).mode & 0o777).toString(8);
     assert.deepEqual(
-      [places.directory, places.blobs, places.partials, places.tags, places.roots, join(root.path, '..')].map(mode),
-      ['755', '700', '700', '700', '711', '711'],
+      ['', 'blobs', 'partial', 'tags', 'locks', 'roots', 'roots/.leases', `roots/${root.id}`].map(mode),
+      ['755', '700', '700', '700', '700', '711', '700', '711'],
     );
   });
 
