@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { chmod, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { digestFile } from '../../image/store/copy.js';
 import { syncToDisk } from '../../image/store/sync.js';
 import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
 import { isSystemError } from '../../util/errors.js';
@@ -71,7 +72,7 @@ async function build(workspace: string, id: string, { diffIds, layers, signal }:
   for (const [name, content] of kept.files())
     await replaceFile(join(workspace, name), content, { mode: 0o444, flush: true });
   const { size } = lstatSync(path);
-  const record = { format: ROOT_FORMAT, id, size, diffIds };
+  const record = { format: ROOT_FORMAT, id, size, sha256: await digestFile(path), diffIds };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
 }
 

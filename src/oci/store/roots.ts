@@ -67,6 +67,13 @@ export function findRoot(places: Places, id: string): StoredRoot | undefined {
   return { id, path, size: found.size };
 }
 
+/** The digest that a file system had when it was made, in hexadecimal digits. */
+export function recordedDigest(places: Places, { id }: StoredRoot): string | undefined {
+  const record = readRecord(join(places.root(id), RECORD), MOST_RECORD);
+  const digest = isRecord(record) ? record['sha256'] : undefined;
+  return typeof digest === 'string' ? digest : undefined;
+}
+
 /** The text of a file of a root's /etc; empty if the image has none, or a larger one. */
 export function readKept(places: Places, { id }: StoredRoot, name: (typeof KEPT_FILES)[number]): string {
   const path = join(places.root(id), name);

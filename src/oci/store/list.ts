@@ -1,0 +1,68 @@
+/** What the store has: for people, and for programs that list images. */
+import { statSync } from 'node:fs';
+import { imageError, quoted } from '../errors.js';
+import { type Manifest, parseStoredManifest } from '../manifest.js';
+import { readDocument } from './blobs.js';
+import type { Places } from './places.js';
+import { whilePulling } from './pulling.js';
+import { findRoot, type StoredRoot, usersOf } from './roots.js';
+import { listTags, type Tag, writeTag } from './tags.js';
+
+export interface ListedImage {
+  readonly tag: Tag;
+  /** Undefined: it is missing, and is made again of the layers. */
+  readonly root: StoredRoot | undefined;
+  /** When a process took it last; undefined without a root. */
+  readonly lastUsed: Date | undefined;
+  /** Processes that have it in use. */
+  readonly usedBy: readonly number[];
+}
+
+/** All images, by their names. */
+export function listImages(places: Places): ListedImage[] {
+  return listTags(places).map((tag) => ({
+    tag,
+    root: findRoot(places, tag.root),
+    // A lease sets it.
+    lastUsed: statSync(places.root(tag.root), { throwIfNoEntry: false })?.mtime,
+    usedBy: usersOf(places, tag.root),
+  }));
+}
+
+/**
+ * The image with a name.
+ * @param platform undefined: the only one
+ * @throws {SandboxError} `image-not-found`, `image-ambiguous`
+ */
+export function namedImage(places: Places, name: string, platform?: string): Tag {
+  const tags = listTags(places).filter(
+    (tag) => tag.name === name && (platform === undefined || tag.platform === platform),
+  );
+  const [only, ...others] = tags;
+  if (only === undefined)
+    throw imageError(
+      'image-not-found',
+      `there is no image ${quoted(name)} in ${places.directory}`,
+      'see that its name is right',
+    );
+  if (others.length === 0) return only;
+  const there = tags.map((tag) => tag.platform).join(', ');
+  throw imageError('image-ambiguous', `${quoted(name)} is there for ${there}`, 'choose one with --platform');
+}
+
+/**
+ * Gives an image one more name. Whatever had the name loses it.
+ * @param name as of an image in a registry: `docker://docker.io/library/mine:1`
+ * @throws {SandboxError} `disk-full`, `store-not-writable`, `aborted`
+ */
+export async function tagImage(places: Places, tag: Tag, name: string, signal?: AbortSignal): Promise<Tag> {
+  const { identity: _of, ...rest } = tag;
+  const named: Tag = { ...rest, name };
+  await whilePulling(places, signal, () => writeTag(places, named));
+  return named;
+}
+
+/** The manifest of an image. @throws {SandboxError} `store-damaged`, and those of {@link parseStoredManifest} */
+export function manifestOfTag(places: Places, tag: Tag): Manifest {
+  return parseStoredManifest(readDocument(places, tag.manifest), tag.name);
+}

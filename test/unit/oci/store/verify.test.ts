@@ -1,0 +1,99 @@
+/** Listing, naming and verifying the images of a store. */
+import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
+import { parsePlatform } from '../../../../src/oci/platform.js';
+import { obtainImage } from '../../../../src/oci/pull/obtain.js';
+import { parseRootImage } from '../../../../src/oci/root-image.js';
+import { listImages, manifestOfTag, namedImage, tagImage } from '../../../../src/oci/store/list.js';
+import { verifyImage } from '../../../../src/oci/store/verify.js';
+import { throwsWith } from '../../../helpers/errors.js';
+import { testImage, testIndex } from '../../../helpers/oci/image.js';
+import { startRegistry } from '../../../helpers/oci/registry.js';
+import { imageOf, pull, testStore } from '../../../helpers/oci/store.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+
+const image = testImage([tarOf({ name: 'a', data: 'lower' }), tarOf({ name: 'b', data: 'upper' })]);
+
+async function withImage(context: TestContext) {
+  const [registry, store] = [await startRegistry(context), testStore(context)];
+  registry.add(image, 'v1');
+  return { registry, store, ...(await pull(registry, store)) };
+}
+
+/** Changes one byte of a file that nobody should write to. */
+function damage(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  chmodSync(path, 0o600);
+  writeFileSync(path, bytes);
+}
+
+describe('the images of a store', () => {
+  it('are listed with their users', async (context) => {
+    const { store, tag, root } = await withImage(context);
+    const [listed, ...others] = listImages(store.places);
+    assert.deepEqual(others, []);
+    assert.deepEqual([listed?.tag, listed?.root, listed?.usedBy], [tag, root, [process.pid]]);
+    assert.ok(Math.abs(Date.now() - Number(listed?.lastUsed)) < 3_600_000);
+    assert.equal(manifestOfTag(store.places, tag).layers.length, 2);
+  });
+
+  it('may have several names', async (context) => {
+    const { registry, store, tag, root } = await withImage(context);
+    const mine = parseRootImage('docker://mine:1');
+    await tagImage(store.places, tag, 'docker://docker.io/library/mine:1');
+    const found = await obtainImage(mine, 'never', store.options);
+    assert.equal(found.root.id, root.id);
+    assert.equal((await obtainImage(imageOf(registry), 'never', store.options)).root.id, root.id);
+    assert.equal(listImages(store.places).length, 2);
+  });
+
+  it('are found by name, and by platform where there are several', async (context) => {
+    const { registry, store, tag } = await withImage(context);
+    assert.deepEqual(namedImage(store.places, tag.name), tag);
+    const arm = testImage([tarOf({ name: 'arm' })], { architecture: 'arm64' });
+    registry.addBlob(...arm.blobs);
+    registry.add(image, 'v1', testIndex([{ blob: arm.manifest, platform: 'linux/arm64' }]));
+    await pull(registry, store, 'v1', { platform: parsePlatform('arm64') });
+    throwsWith(() => namedImage(store.places, tag.name), 'image-ambiguous', /linux\/amd64, linux\/arm64/);
+    assert.equal(namedImage(store.places, tag.name, 'linux/arm64').manifest, arm.manifest.digest);
+    throwsWith(() => namedImage(store.places, 'docker://x'), 'image-not-found');
+  });
+});
+
+describe('an image', () => {
+  it('that is whole has no damage', async (context) => {
+    const { store, tag } = await withImage(context);
+    assert.deepEqual(await verifyImage(store.places, tag), []);
+  });
+
+  it('that is damaged says where, and is repaired by a pull', async (context) => {
+    const { registry, store, tag, root } = await withImage(context);
+    const { places } = store;
+    const [lower, upper] = image.layers;
+    assert.ok(lower !== undefined && upper !== undefined);
+    const before = readFileSync(root.path);
+    damage(root.path);
+    damage(places.blob(lower.digest));
+    chmodSync(places.blob(upper.digest), 0o600);
+    truncateSync(places.blob(upper.digest), 1);
+    damage(places.blob(tag.config));
+    const damages = await verifyImage(places, tag, { remove: true });
+    assert.deepEqual(
+      damages.map(({ path }) => path),
+      [places.blob(tag.config), places.blob(lower.digest), places.blob(upper.digest), root.path],
+    );
+    assert.match(damages.map(({ problem }) => problem).join(), /^is missing or damaged,has another content,is missing/);
+    const again = await obtainImage(imageOf(registry), 'missing', store.options);
+    assert.ok(readFileSync(again.root.path).equals(before));
+    assert.deepEqual(await verifyImage(places, again.tag), []);
+  });
+
+  it('whose manifest and file system are gone says so', async (context) => {
+    const { store, tag, root } = await withImage(context);
+    rmSync(store.places.blob(tag.manifest));
+    rmSync(root.path);
+    assert.equal((await verifyImage(store.places, tag)).length, 2);
+  });
+});
