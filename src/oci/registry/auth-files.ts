@@ -1,5 +1,5 @@
 /** Where passwords for registries are kept: the files of Docker's and podman's `login`, containers-auth.json(5). */
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
@@ -58,6 +58,21 @@ export async function findCredentials(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/**
+ * The file that a login is written to: the one that the user names, or the first. @see containers-auth.json(5)
+ */
+export function loginFile(authFile: string | undefined, environment: NodeJS.ProcessEnv): string {
+  return authFilePaths(authFile, environment)[0]?.path ?? '';
+}
+
+/**
+ * The content of an auth file, to be changed; empty if there is none.
+ * @throws {SandboxError} `auth-file-unreadable`
+ */
+export function readLoginFile(path: string): Readonly<Record<string, unknown>> {
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined ? {} : (readAuthFile({ path, isNamed: true }) ?? {});
 }
 
 /** The keys that may have the credentials, the most exact first: `HOST/ns/repo`, `HOST/ns`, `HOST`. */

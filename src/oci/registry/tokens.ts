@@ -20,7 +20,8 @@ export interface AuthorizerOptions {
   readonly http: HttpClient;
   /** The registry's host, as in its URLs. */
   readonly host: string;
-  readonly repository: string;
+  /** Undefined: none, only the registry itself. */
+  readonly repository: string | undefined;
   readonly tlsVerify: boolean;
   /** Looks for the credentials; called when the registry asks for some. */
   readonly credentials: (signal: AbortSignal | undefined) => Promise<Credentials | undefined>;
@@ -84,8 +85,11 @@ export class Authorizer {
     if (realm === undefined || !(realm.protocol === 'https:' || realm.protocol === from.protocol))
       throw answerError(this.options.host, 'the address of a token server that cannot be used');
     if (credentials !== undefined) this.#refuseInsecure(realm);
-    const query: [string, string][] = [['scope', parameters['scope'] ?? `repository:${this.options.repository}:pull`]];
-    if (parameters['service'] !== undefined) query.unshift(['service', parameters['service']]);
+    const query: [string, string][] = [];
+    if (parameters['service'] !== undefined) query.push(['service', parameters['service']]);
+    const { repository } = this.options;
+    const scope = parameters['scope'] ?? (repository === undefined ? undefined : `repository:${repository}:pull`);
+    if (scope !== undefined) query.push(['scope', scope]);
     const request =
       credentials?.kind === 'identity'
         ? {
@@ -102,7 +106,7 @@ export class Authorizer {
             authorization: credentials === undefined ? undefined : basicHeader(credentials),
           };
     const answer = await this.options.http.send({ ...request, signal });
-    if (answer.status !== 200) throw await refusal(answer, `a token for ${this.options.repository}`, signal);
+    if (answer.status !== 200) throw await refusal(answer, `a token for ${this.#what}`, signal);
     const { token, life } = parseToken(await readBody(answer, signal), realm.host);
     this.#header = `Bearer ${token}`;
     this.#end = Date.now() + Math.max(0, life - SLACK) * 1000;
@@ -119,10 +123,15 @@ export class Authorizer {
     );
   }
 
+  get #what(): string {
+    const { host, repository } = this.options;
+    return repository === undefined ? host : `${host}/${repository}`;
+  }
+
   #denied(why: string) {
     return imageError(
       'registry-denied',
-      `${this.options.host}/${this.options.repository} may not be read: ${why}`,
+      `${this.#what} may not be read: ${why}`,
       'log in, or name a file that has them with --authfile',
     );
   }

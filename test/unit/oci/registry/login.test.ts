@@ -1,9 +1,13 @@
 /** Registries that want to know who asks: tokens and passwords. */
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { logIn, logOut, registryName } from '../../../../src/oci/registry/login.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { authFile, ME, openImage, registryWithImage } from '../../../helpers/oci/asking.js';
-import { sendError } from '../../../helpers/oci/registry.js';
+import { IMPATIENT, sendError } from '../../../helpers/oci/registry.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
 
 describe('a token', () => {
   /** A registry that wants a token, with a token server in it. */
@@ -139,5 +143,81 @@ describe('a password', () => {
     );
     assert.equal(registry.paths().filter((path) => path.includes('manifests')).length, 2);
     await rejectsWith(openImage(context, registry).document(undefined), 'registry-denied', /a user and a password/);
+  });
+});
+
+describe('a login', () => {
+  async function withLogin(context: TestContext) {
+    const registry = await registryWithImage(context);
+    registry.hook(({ headers }, response) => {
+      if (headers.authorization === `Basic ${ME.auth}`) return false;
+      response.setHeader('www-authenticate', 'Basic realm="x"');
+      sendError(response, 401, 'UNAUTHORIZED', 'no');
+      return true;
+    });
+    const home = scratchDirectory(context);
+    const environment = { HOME: home, XDG_RUNTIME_DIR: join(home, 'run') };
+    const path = join(home, 'run', 'containers', 'auth.json');
+    return { registry, environment, path, options: { environment, patience: IMPATIENT } };
+  }
+
+  it('is tried, kept for this user alone, and used', async (context) => {
+    const { registry, environment, path, options } = await withLogin(context);
+    await rejectsWith(logIn(registry.host, { user: 'me', password: 'wrong' }, options), 'registry-denied');
+    assert.ok(!existsSync(path));
+    assert.equal(await logIn(registry.host, { user: 'me', password: 'secret' }, options), path);
+    assert.deepEqual([statSync(path).mode & 0o777, statSync(join(path, '..')).mode & 0o777], [0o600, 0o700]);
+    await openImage(context, registry, 'v1', { environment }).document(undefined);
+    assert.equal(await logOut(registry.host, options), true);
+    assert.equal(await logOut(registry.host, options), false);
+    await rejectsWith(openImage(context, registry, 'v1', { environment }).document(undefined), 'registry-denied');
+  });
+
+  it('leaves what else is in the file', async (context) => {
+    const { registry, path, options } = await withLogin(context);
+    const before = { auths: { other: { auth: 'x' } }, credHelpers: { h: 'y' } };
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, JSON.stringify(before));
+    await logIn(registry.host, { user: 'me', password: 'secret' }, options);
+    await logOut(registry.host, options);
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), before);
+    writeFileSync(path, '{');
+    await rejectsWith(logOut(registry.host, options), 'auth-file-unreadable');
+    assert.equal(readFileSync(path, 'utf8'), '{');
+  });
+
+  it('is to a registry, by a user with a name and a password', async (context) => {
+    const { options } = await withLogin(context);
+    assert.equal(registryName('https://index.docker.io/'), 'docker.io');
+    assert.equal(registryName('Host.example:5000'), 'host.example:5000');
+    assert.throws(() => registryName('a b'), { code: 'reference-invalid' });
+    for (const login of [
+      { user: '', password: 'x' },
+      { user: 'a:b', password: 'x' },
+      { user: 'a', password: '' },
+    ])
+      await rejectsWith(logIn('h.example', login, options), 'login-invalid');
+  });
+
+  it('may be one for a token', async (context) => {
+    const { registry, options } = await withLogin(context);
+    registry.hook(({ path, headers }, response) => {
+      if (path.startsWith('/token')) {
+        response.end(JSON.stringify({ token: headers.authorization === `Basic ${ME.auth}` ? 'good' : 'bad' }));
+        return true;
+      }
+      if (headers.authorization === 'Bearer good') return false;
+      response.setHeader('www-authenticate', `Bearer realm="http://${registry.host}/token",service="s"`);
+      sendError(response, 401, 'UNAUTHORIZED', 'no');
+      return true;
+    });
+    registry.hook(({ path, headers }, response) => {
+      if (path !== '/v2/' || headers.authorization !== 'Bearer good') return false;
+      response.end('{}');
+      return true;
+    });
+    await logIn(registry.host, { user: 'me', password: 'secret' }, options);
+    assert.ok(registry.paths().includes('/token?service=s'));
+    await rejectsWith(logIn(registry.host, { user: 'me', password: 'other' }, options), 'registry-denied');
   });
 });
