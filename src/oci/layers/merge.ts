@@ -6,11 +6,13 @@ import { MOST_DEVICES, MOST_ENTRIES, MOST_NAME_BYTES, MOST_STEPS, MOST_XATTR_BYT
 import type { TarEntry } from '../tar/reader.js';
 import { Columns } from './columns.js';
 import { EntryError, tooMuch } from './errors.js';
-import { meaningOf, partsOf } from './names.js';
+import { meaningOf, partsOf, WHITEOUT } from './names.js';
 import { IMPLIED, type Node, Tree } from './tree.js';
 
 /** As the kernel has it. */
 const MOST_LINKS = 40;
+/** Files of a layer that AUFS keeps for itself. */
+const MOST_HIDDEN = 100_000;
 /** The largest number of a user or a group; the one above means none. */
 const MOST_ID = 2 ** 32 - 2;
 
@@ -38,6 +40,8 @@ export class Merge {
   /** Which entry of the layer comes next. */
   #entry = 0;
   #which = '';
+  /** Inodes of the layer that have no name yet. */
+  readonly #hidden = new Map<string, number>();
 
   /** @param most how many entries and devices an image may have */
   constructor(private readonly most = { entries: MOST_ENTRIES, devices: MOST_DEVICES }) {}
@@ -46,6 +50,7 @@ export class Merge {
   beginLayer(which: string): void {
     this.#layer += 1;
     this.#entry = 0;
+    this.#hidden.clear();
     this.#which = which;
   }
 
@@ -59,7 +64,10 @@ export class Merge {
     this.#count(entry);
     const meaning = meaningOf(entry.name);
     switch (meaning.kind) {
-      case 'ignored':
+      case 'hidden':
+        // Old layers have the contents of hard links there.
+        if (entry.type === 'file') this.#hidden.set(meaning.path, this.#newInode(entry, ordinal));
+        if (this.#hidden.size > MOST_HIDDEN) throw tooMuch(this.#which, `more than ${MOST_HIDDEN} files of AUFS`);
         return;
       case 'root':
         if (entry.type !== 'directory') throw new EntryError('is the root, and no directory');
@@ -129,6 +137,8 @@ export class Merge {
   /** The inode that a hard link is one more name of, also if a lower layer has it. */
   #linked(path: string): number {
     const parts = partsOf(path);
+    const hidden = this.#hidden.get(parts.join('/'));
+    if (hidden !== undefined) return hidden;
     const base = parts.pop();
     const directory = base === undefined ? 0 : this.#find(parts);
     const node = base === undefined || directory === 0 ? 0 : this.tree.child(directory, base);
@@ -161,7 +171,11 @@ export class Merge {
 
   /** The same, but missing directories are made. */
   #make(parts: readonly string[]): Node {
-    const node = this.#walk(parts, (parent, name) => this.tree.add(parent, name, 0, this.#layer));
+    const node = this.#walk(parts, (parent, name) => {
+      // A link may lead to such a name, and then no layer could remove it.
+      if (name.startsWith(WHITEOUT)) throw new EntryError('is below a whiteout');
+      return this.tree.add(parent, name, 0, this.#layer);
+    });
     if (node === 0) throw new EntryError('is below something that is no directory');
     return node;
   }

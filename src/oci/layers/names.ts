@@ -3,7 +3,7 @@ import { MOST_PART_BYTES, MOST_PATH_BYTES } from '../limits.js';
 import { EntryError } from './errors.js';
 
 /** Before the name of what a layer removes. */
-const WHITEOUT = '.wh.';
+export const WHITEOUT = '.wh.';
 /** Before the names that AUFS keeps for itself. One of them means something to images. */
 const AUFS = '.wh..wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -16,7 +16,8 @@ export type Meaning =
   | { readonly kind: 'whiteout'; readonly directory: readonly string[]; readonly base: string }
   /** Hides all that lower layers have in the directory. */
   | { readonly kind: 'opaque'; readonly directory: readonly string[] }
-  | { readonly kind: 'ignored' };
+  /** AUFS keeps it for itself: contents of hard links, which entries lead to by `path`. */
+  | { readonly kind: 'hidden'; readonly path: string };
 
 /**
  * The parts of a path in an image. A slash at its beginning means nothing: there is no other root.
@@ -41,10 +42,11 @@ export function meaningOf(path: string): Meaning {
   const parts = partsOf(path);
   const base = parts.pop();
   if (base === undefined) return { kind: 'root' };
-  if (parts.some((part) => part.startsWith(AUFS))) return { kind: 'ignored' };
+  const hidden = (): Meaning => ({ kind: 'hidden', path: [...parts, base].join('/') });
+  if (parts.some((part) => part.startsWith(AUFS))) return hidden();
   if (parts.some((part) => part.startsWith(WHITEOUT))) throw new EntryError('is below a whiteout');
   if (base === OPAQUE) return { kind: 'opaque', directory: parts };
-  if (base.startsWith(AUFS)) return { kind: 'ignored' };
+  if (base.startsWith(AUFS)) return hidden();
   if (!base.startsWith(WHITEOUT)) return { kind: 'entry', directory: parts, base };
   const removed = base.slice(WHITEOUT.length);
   if (removed === '' || removed === '.' || removed === '..') throw new EntryError('removes nothing');

@@ -4,6 +4,7 @@
  * order of the layers, each read once, and then the further names of files that have several. The same layers make the
  * same bytes.
  */
+import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
 import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
 import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js';
@@ -107,7 +108,7 @@ async function* contents(
     try {
       for (let ordinal = 0; ordinal <= last; ordinal += 1) {
         const entry = await reader.next();
-        if (entry === undefined) break;
+        if (entry === undefined) throw new TarError('has changed since it was checked');
         if (layerOf[inode] !== at + 1 || entryOf[inode] !== ordinal) continue;
         const node = firstNames[inode] ?? 0;
         const tap = taps?.get(inode);

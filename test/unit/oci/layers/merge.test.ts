@@ -130,6 +130,18 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       ['d/ 755', 'd/n: x'],
     ],
     ['what else AUFS writes is left out', [[file('.wh..wh.plnk/1'), file('.wh..wh.aufs', ''), file('a')]], ['a: x']],
+    [
+      'what AUFS keeps of hard links gets their names',
+      [
+        [
+          file('.wh..wh.plnk/12.34', '1'),
+          hard('a', '.wh..wh.plnk/12.34'),
+          hard('b', './.wh..wh.plnk/12.34'),
+          file('.wh..wh.plnk/unused'),
+        ],
+      ],
+      ['a: 1', 'b = a'],
+    ],
   ],
   'a hard link': [
     ['is one more name', [[file('b', '1'), hard('a', 'b')]], ['a: 1', 'b = a']],
@@ -187,6 +199,11 @@ describe('an entry', () => {
     ['that leads out', [[file('a/../../b')]], /leads out of the image/],
     ['that is a hard link which leads out', [[file('b'), hard('a', '../b')]], /leads out of the image/],
     ['that is a hard link to nothing', [[hard('a', 'b')]], /'a', which is a hard link to what is not there/],
+    [
+      'that is a hard link to what AUFS kept in a lower layer',
+      [[file('.wh..wh.plnk/1')], [hard('a', '.wh..wh.plnk/1')]],
+      /not there/,
+    ],
     ['that is a hard link to a directory', [[directory('d'), hard('a', 'd')]], /to a directory/],
     ['that is a hard link to what is removed', [[file('b')], [file('.wh.b', ''), hard('a', 'b')]], /not there/],
     ['below a file', [[file('a')], [file('a/b')]], /layer 2 .*below something that is no directory/],
@@ -202,6 +219,7 @@ describe('an entry', () => {
     ['that is a whiteout of nothing', [[file('.wh.', '')]], /removes nothing/],
     ['that is a whiteout of its directory', [[file('a/.wh...', '')]], /removes nothing/],
     ['below a whiteout', [[file('.wh.a/b')]], /below a whiteout/],
+    ['below a link to a whiteout', [[soft('l', '.wh.a'), file('l/b')]], /below a whiteout/],
     ['that is the root as a file', [[file('./', 'x', { type: '1', link: 'a' })]], /is the root/],
     ['with a long name', [[file('n'.repeat(256))]], /more than 255 bytes/],
     ['with a long path', [[file('n/'.repeat(2100))]], /more than 4095 bytes/],
