@@ -1,6 +1,6 @@
 /** The tree of names of an image while its layers are merged. A node takes some sixty bytes, and its name. */
 import { randomInt } from 'node:crypto';
-import { MOST_PATH_BYTES } from '../limits.js';
+import { MOST_PART_BYTES, MOST_PATH_BYTES } from '../limits.js';
 import { Columns, Texts } from './columns.js';
 import { EntryError } from './errors.js';
 
@@ -22,7 +22,7 @@ export class Tree {
   readonly texts = new Texts();
   readonly #nodes = new Columns({
     parent: new Uint32Array(0),
-    /** Where the name is in the texts, and its length. */
+    /** Where the name is in the texts, and its length: at most MOST_PART_BYTES. */
     name: new Uint32Array(0),
     length: new Uint8Array(0),
     /** Bytes of its whole path. */
@@ -74,9 +74,11 @@ export class Tree {
 
   /**
    * @param inode 0 for a directory
-   * @throws {EntryError} its path is too long, which one over symbolic links may become
+   * @throws {EntryError} its name or its path is too long, which those over symbolic links may become
    */
   add(parent: Node, name: string, inode: number, layer: number): Node {
+    // A longer one would be kept as another name, and not be found again.
+    if (name.length > MOST_PART_BYTES) throw new EntryError(`has a name of more than ${MOST_PART_BYTES} bytes`);
     const pathLength = (this.#columns.pathLength[parent] ?? 0) + 1 + name.length;
     if (pathLength > MOST_PATH_BYTES) throw new EntryError(`has a path of more than ${MOST_PATH_BYTES} bytes`);
     const node = this.#free === 0 ? this.#nodes.add() : this.#free;
@@ -119,7 +121,11 @@ export class Tree {
     else columns.firstChild[parent] = next;
     const bucket = this.#bucket(parent, this.name(node));
     let before = 0;
-    for (let at = this.#buckets[bucket] ?? 0; at !== node; at = columns.chain[at] ?? 0) before = at;
+    for (let at = this.#buckets[bucket] ?? 0; at !== node; at = columns.chain[at] ?? 0) {
+      // Row 0 leads to itself: the search would never end.
+      if (at === 0) throw new Error('a node is not in the bucket of its name');
+      before = at;
+    }
     if (before === 0) this.#buckets[bucket] = columns.chain[node] ?? 0;
     else columns.chain[before] = columns.chain[node] ?? 0;
     this.#xattrs.delete(node);

@@ -34,6 +34,9 @@ const MOST_LAYERS = 16;
 const MOST_ENTRIES = 8192;
 const MOST_REPEATED = 4096;
 
+/** Behind the path of a link: a name that is too long, and the longest that there is. */
+const LONG = ['n'.repeat(300), 'n'.repeat(255)] as const;
+
 /** An entry of four bytes: its type, a path, the path of a link, and whether it begins a layer. */
 function entryOf(bytes: Buffer): { readonly blocks: Buffer; readonly isNewLayer: boolean } {
   const [kind = 0, first = 0, second = 0, more = 0] = bytes;
@@ -42,11 +45,12 @@ function entryOf(bytes: Buffer): { readonly blocks: Buffer; readonly isNewLayer:
     return parts.slice(0, 1 + (from >> 7)).join('/');
   };
   const type = TYPES[kind & 7] ?? 'file';
+  const long = type === 'symlink' && more & 16 ? `/${LONG[more & 8 ? 0 : 1]}` : '';
   const content = Buffer.from(type === 'file' ? `${first}` : '');
   const blocks = headerBlocks({
     name: path(first, second),
     type,
-    link: type === 'symlink' || type === 'link' ? `${more & 64 ? '/' : ''}${path(second, more)}` : '',
+    link: type === 'symlink' || type === 'link' ? `${more & 64 ? '/' : ''}${path(second, more)}${long}` : '',
     mode: first,
     uid: second,
     gid: more,

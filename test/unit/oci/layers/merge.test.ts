@@ -185,6 +185,14 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       [[directory('e'), soft('m', './e'), soft('l', 'm/.')], [file('l/a')]],
       ['e/ 755', 'e/a: x', 'l -> m/.', 'm -> ./e'],
     ],
+    [
+      'may have a name of 255 bytes, which can be removed again',
+      [
+        [soft('l', 'n'.repeat(255)), file('l/x')],
+        [file('.wh..wh..opq', ''), file('a')],
+      ],
+      ['a: x'],
+    ],
   ],
 };
 
@@ -222,6 +230,13 @@ describe('an entry', () => {
     ['below a link to a whiteout', [[soft('l', '.wh.a'), file('l/b')]], /below a whiteout/],
     ['that is the root as a file', [[file('./', 'x', { type: '1', link: 'a' })]], /is the root/],
     ['with a long name', [[file('n'.repeat(256))]], /more than 255 bytes/],
+    [
+      // What is removed again has to be found by its name.
+      'below a link with a long part',
+      [[soft('l', 'n'.repeat(300)), file('l/x')], [file('.wh..wh..opq', '')]],
+      /'l\/x', which has a name of more than 255 bytes/,
+    ],
+    ['below a link with a long path', [[soft('l', 'n/'.repeat(2040)), file(`l/${'m/'.repeat(20)}x`)]], /4095 bytes/],
     ['with a long path', [[file('n/'.repeat(2100))]], /more than 4095 bytes/],
     ['with an owner that no system has', [[file('a', 'x', { uid: 2 ** 32 - 1 })]], /owner/],
     ['with many attributes', [[file('a', 'x', { pax: { 'SCHILY.xattr.user.a': 'x'.repeat(140_000) } })]], /attributes/],
