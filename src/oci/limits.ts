@@ -32,5 +32,12 @@ export const MOST_DEVICES = 4096;
 export const MOST_PATH_BYTES = 4095;
 export const MOST_PART_BYTES = 255;
 
-/** Bytes of the extended attributes of one file. Linux allows 64 KiB a value. */
+/** Bytes of the extended attributes of one file. */
 export const MOST_XATTR_BYTES = 128 << 10;
+
+/** Bytes of one attribute's name, as XATTR_NAME_MAX, and of its value. Linux allows one byte more, EROFS does not. */
+export const MOST_XATTR_NAME_BYTES = 255;
+export const MOST_XATTR_VALUE_BYTES = 65_535;
+
+/** Bytes of memory for the attributes of all entries of an image. Capabilities of a hundred programs take 10 KiB. */
+export const MOST_XATTR_MEMORY = 32 << 20;

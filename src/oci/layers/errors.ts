@@ -17,6 +17,11 @@ export function shownName(name: string): string {
   return quoted(Buffer.from(name, 'latin1').toString('utf8'));
 }
 
-export function tooMuch(which: string, what: string): SandboxError {
-  return imageError('layer-too-large', `${which} has ${what}`, 'use a smaller image');
+/**
+ * @param what stands behind `has`: `entry 2000001 of an image`
+ * @param entry the name of the entry that was one too many, if it was one
+ */
+export function tooMuch(which: string, what: string, entry?: string): SandboxError {
+  const where = entry === undefined ? '' : `, at the entry ${shownName(entry)}`;
+  return imageError('layer-too-large', `${which} has ${what}${where}`, 'use a smaller image');
 }

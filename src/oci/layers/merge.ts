@@ -2,12 +2,14 @@
  * Merges layers into one tree, entry by entry: OCI image specification, layer.md. What survives of each layer is known
  * at the end. Nothing here touches the host's file system.
  */
-import { MOST_DEVICES, MOST_ENTRIES, MOST_NAME_BYTES, MOST_STEPS, MOST_XATTR_BYTES } from '../limits.js';
+import type { SandboxError } from '../../util/errors.js';
+import { MOST_DEVICES, MOST_ENTRIES, MOST_NAME_BYTES, MOST_STEPS, MOST_XATTR_MEMORY } from '../limits.js';
 import type { TarEntry } from '../tar/reader.js';
 import { Columns } from './columns.js';
 import { EntryError, tooMuch } from './errors.js';
 import { meaningOf, partsOf, WHITEOUT } from './names.js';
 import { IMPLIED, type Node, Tree } from './tree.js';
+import { checkXattrs, keptXattrs } from './xattrs.js';
 
 /** As the kernel has it. */
 const MOST_LINKS = 40;
@@ -16,11 +18,15 @@ const MOST_HIDDEN = 100_000;
 /** The largest number of a user or a group; the one above means none. */
 const MOST_ID = 2 ** 32 - 2;
 
-/** Attributes that mean the same in every image. Those of a host's security module, and of overlayfs, do not. */
-export function keptXattrs(xattrs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  if (xattrs.size === 0) return xattrs;
-  return new Map([...xattrs].filter(([name]) => name.startsWith('user.') || name === 'security.capability'));
+/** Most that an image may have: limits.ts. */
+export interface MergeLimits {
+  readonly entries: number;
+  readonly devices: number;
+  /** Bytes of memory for the attributes of all entries. */
+  readonly xattrs: number;
 }
+
+const LIMITS: MergeLimits = { entries: MOST_ENTRIES, devices: MOST_DEVICES, xattrs: MOST_XATTR_MEMORY };
 
 export class Merge {
   readonly tree = new Tree();
@@ -34,17 +40,23 @@ export class Merge {
     target: new Uint32Array(0),
     targetLength: new Uint16Array(0),
   });
+  readonly #most: MergeLimits;
   #entries = 0;
   #devices = 0;
+  #xattrs = 0;
   #layer = 0;
   /** Which entry of the layer comes next. */
   #entry = 0;
   #which = '';
+  /** The entry that is merged, for errors. */
+  #name = '';
   /** Inodes of the layer that have no name yet. */
   readonly #hidden = new Map<string, number>();
 
-  /** @param most how many entries and devices an image may have */
-  constructor(private readonly most = { entries: MOST_ENTRIES, devices: MOST_DEVICES }) {}
+  /** @param most default: limits.ts */
+  constructor(most: Partial<MergeLimits> = {}) {
+    this.#most = { ...LIMITS, ...most };
+  }
 
   /** @param which names the layer, for errors */
   beginLayer(which: string): void {
@@ -61,13 +73,14 @@ export class Merge {
   apply(entry: TarEntry): void {
     const ordinal = this.#entry;
     this.#entry += 1;
+    this.#name = entry.name;
     this.#count(entry);
     const meaning = meaningOf(entry.name);
     switch (meaning.kind) {
       case 'hidden':
         // Old layers have the contents of hard links there.
         if (entry.type === 'file') this.#hidden.set(meaning.path, this.#newInode(entry, ordinal));
-        if (this.#hidden.size > MOST_HIDDEN) throw tooMuch(this.#which, `more than ${MOST_HIDDEN} files of AUFS`);
+        if (this.#hidden.size > MOST_HIDDEN) throw this.#tooMuch(`more than ${MOST_HIDDEN} files of AUFS`);
         return;
       case 'root':
         if (entry.type !== 'directory') throw new EntryError('is the root, and no directory');
@@ -88,17 +101,20 @@ export class Merge {
   }
 
   #count({ type, uid, gid, xattrs }: TarEntry): void {
+    const { entries, devices } = this.#most;
     this.#entries += 1;
     if (type === 'character' || type === 'block') this.#devices += 1;
-    const { entries, devices } = this.most;
-    if (this.#entries > entries) throw tooMuch(this.#which, `entry ${entries + 1} of an image`);
-    if (this.#devices > devices) throw tooMuch(this.#which, `device node ${devices + 1} of an image`);
-    if (this.tree.texts.length > MOST_NAME_BYTES)
-      throw tooMuch(this.#which, `more than ${MOST_NAME_BYTES} bytes of names`);
+    if (xattrs.size > 0) this.#xattrs += checkXattrs(xattrs);
+    if (this.#entries > entries) throw this.#tooMuch(`entry ${entries + 1} of an image`);
+    if (this.#devices > devices) throw this.#tooMuch(`device node ${devices + 1} of an image`);
+    if (this.#xattrs > this.#most.xattrs)
+      throw this.#tooMuch(`attributes that make more than ${this.#most.xattrs} bytes in an image`);
+    if (this.tree.texts.length > MOST_NAME_BYTES) throw this.#tooMuch(`more than ${MOST_NAME_BYTES} bytes of names`);
     for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
-    let bytes = 0;
-    for (const [name, value] of xattrs) bytes += name.length + value.length;
-    if (bytes > MOST_XATTR_BYTES) throw new EntryError(`has more than ${MOST_XATTR_BYTES} bytes of attributes`);
+  }
+
+  #tooMuch(what: string): SandboxError {
+    return tooMuch(this.#which, what, this.#name);
   }
 
   #put(directory: readonly string[], base: string, entry: TarEntry, ordinal: number): void {

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { MOST_PART_BYTES, MOST_PATH_BYTES } from '../limits.js';
 import { Columns, Texts } from './columns.js';
 import { EntryError } from './errors.js';
+import { AttributeSets, type Xattrs } from './xattrs.js';
 
 /** A node's number. 0 is none. */
 export type Node = number;
@@ -42,9 +43,10 @@ export class Tree {
     uid: new Uint32Array(0),
     gid: new Uint32Array(0),
     mtime: new Float64Array(0),
+    /** Extended attributes, of directories only. */
+    xattrs: new Uint32Array(0),
   });
-  /** Extended attributes of directories. */
-  readonly #xattrs = new Map<Node, ReadonlyMap<string, string>>();
+  readonly #attributeSets = new AttributeSets();
   /** The first node of each bucket. Its length is a power of two. */
   #buckets = new Uint32Array(1 << 12);
   #count = 0;
@@ -128,7 +130,6 @@ export class Tree {
     }
     if (before === 0) this.#buckets[bucket] = columns.chain[node] ?? 0;
     else columns.chain[before] = columns.chain[node] ?? 0;
-    this.#xattrs.delete(node);
     columns.next[node] = this.#free;
     this.#free = node;
     this.#count -= 1;
@@ -193,25 +194,24 @@ export class Tree {
     return this.#columns.firstChild[node] !== 0;
   }
 
-  attributes(node: Node): Attributes & { readonly xattrs: ReadonlyMap<string, string> | undefined } {
-    const { mode, uid, gid, mtime } = this.#columns;
+  attributes(node: Node): Attributes & { readonly xattrs: Xattrs | undefined } {
+    const { mode, uid, gid, mtime, xattrs } = this.#columns;
     return {
       mode: mode[node] ?? 0,
       uid: uid[node] ?? 0,
       gid: gid[node] ?? 0,
       mtime: mtime[node] ?? 0,
-      xattrs: this.#xattrs.get(node),
+      xattrs: this.#attributeSets.get(xattrs[node] ?? 0),
     };
   }
 
-  setAttributes(node: Node, attributes: Attributes, xattrs: ReadonlyMap<string, string> | undefined): void {
-    const { mode, uid, gid, mtime } = this.#columns;
+  setAttributes(node: Node, attributes: Attributes, own: Xattrs | undefined): void {
+    const { mode, uid, gid, mtime, xattrs } = this.#columns;
     mode[node] = attributes.mode;
     uid[node] = attributes.uid;
     gid[node] = attributes.gid;
     mtime[node] = attributes.mtime;
-    if (xattrs === undefined || xattrs.size === 0) this.#xattrs.delete(node);
-    else this.#xattrs.set(node, xattrs);
+    xattrs[node] = this.#attributeSets.add(own);
   }
 
   #bucket(parent: Node, name: string): number {

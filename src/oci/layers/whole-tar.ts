@@ -8,8 +8,9 @@ import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
 import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
 import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js';
-import { keptXattrs, type Merge } from './merge.js';
+import type { Merge } from './merge.js';
 import type { Node } from './tree.js';
+import { keptXattrs } from './xattrs.js';
 
 /** A link has no mode of its own on Linux: it shows this one everywhere. */
 const LINK_MODE = 0o777;

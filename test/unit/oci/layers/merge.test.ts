@@ -9,6 +9,13 @@ const file = (name: string, data = 'x', more: Partial<TarEntry> = {}): TarEntry 
 const directory = (name: string, mode = 0o755): TarEntry => ({ name, type: '5', mode });
 const soft = (name: string, link: string): TarEntry => ({ name, type: '2', link });
 const hard = (name: string, link: string): TarEntry => ({ name, type: '1', link });
+/** A file with attributes of so many bytes, whose names differ in their last character. */
+const attributes = (name: string, length = 1, count = 1): TarEntry => {
+  const names = [name, `${name.slice(0, -1)}b`, `${name.slice(0, -1)}c`].slice(0, count);
+  return file('a', 'x', {
+    pax: Object.fromEntries(names.map((one) => [`SCHILY.xattr.${one}`, 'x'.repeat(length)])),
+  });
+};
 
 /** A case: its layers, and what they are merged to. */
 type Case = readonly [what: string, layers: readonly (readonly TarEntry[])[], result: readonly string[]];
@@ -239,7 +246,12 @@ describe('an entry', () => {
     ['below a link with a long path', [[soft('l', 'n/'.repeat(2040)), file(`l/${'m/'.repeat(20)}x`)]], /4095 bytes/],
     ['with a long path', [[file('n/'.repeat(2100))]], /more than 4095 bytes/],
     ['with an owner that no system has', [[file('a', 'x', { uid: 2 ** 32 - 1 })]], /owner/],
-    ['with many attributes', [[file('a', 'x', { pax: { 'SCHILY.xattr.user.a': 'x'.repeat(140_000) } })]], /attributes/],
+    ['with many attributes', [[attributes('user.a', 50_000, 3)]], /more than 131072 bytes of attributes/],
+    // mkfs.erofs would cut off what is more, and the kernel take it for further attributes.
+    ['with a large attribute', [[attributes('user.a', 65_536)]], /an attribute of more than 65535 bytes/],
+    ['with a long name of an attribute', [[attributes(`user.${'a'.repeat(251)}`)]], /a name of more than 255 bytes/],
+    ['with an attribute without a name', [[attributes('user.')]], /a name that is none/],
+    ['with an attribute with a zero in its name', [[attributes('user.a\0b')]], /a name that is none/],
     ['that links to nothing', [[soft('a', '')]], /links to nothing/],
   ] as const) {
     it(`${what} is refused by its name and layer`, async () => {
@@ -261,6 +273,8 @@ describe('what is merged', () => {
       'SCHILY.xattr.user.a': 'b',
       'SCHILY.xattr.security.selinux': 'c',
       'SCHILY.xattr.trusted.overlay.opaque': 'y',
+      // With the mount option userxattr this is overlayfs' own.
+      'SCHILY.xattr.user.overlay.opaque': 'y',
     };
     const entries = await entriesOf(await mergedTar([file('f', 'x', { pax }), { ...directory('d'), pax }]));
     for (const name of ['f', 'd/']) {
@@ -268,6 +282,31 @@ describe('what is merged', () => {
       assert.deepEqual([...(xattrs?.keys() ?? [])], ['security.capability', 'user.a']);
       assert.deepEqual(Buffer.from(xattrs?.get('security.capability') ?? '', 'latin1'), value);
     }
+  });
+
+  it('has attributes of directories as the last layer with each says, also the largest', async () => {
+    const named = (entry: string, ...pairs: readonly (readonly [string, string])[]): TarEntry => ({
+      ...directory(entry),
+      pax: Object.fromEntries(pairs.map(([name, value]) => [`SCHILY.xattr.${name}`, value])),
+    });
+    const [large, longest] = ['\0=\n'.repeat(21_845), `user.${'n'.repeat(250)}`];
+    const archive = await mergedTar(
+      [named('a', ['user.a', 'old']), named('b', ['user.a', 'same'], ['user.b', '']), named('c', ['user.a', 'gone'])],
+      [named('a', ['user.a', large], [longest, '1']), named('d', ['user.a', 'same'], ['user.b', '']), directory('c')],
+    );
+    const found = new Map((await entriesOf(archive)).map(({ name, xattrs }) => [name, [...xattrs]]));
+    const same = [
+      ['user.a', 'same'],
+      ['user.b', ''],
+    ];
+    assert.deepEqual(
+      found.get('a/'),
+      [
+        [longest, '1'],
+        ['user.a', large],
+      ].sort(),
+    );
+    assert.deepEqual([found.get('b/'), found.get('c/'), found.get('d/')], [same, [], same]);
   });
 
   it('keeps owners, modes, times, and names in any encoding', async () => {

@@ -134,7 +134,7 @@ describe('an image', () => {
 
   it('has a bounded number of entries, and needs few bytes for each', () => {
     const most = 100_000;
-    const merge = new Merge({ entries: most, devices: MOST_DEVICES });
+    const merge = new Merge({ entries: most });
     merge.beginLayer('layer 1');
     const usage = () => process.memoryUsage().arrayBuffers;
     const before = usage();
@@ -145,6 +145,19 @@ describe('an image', () => {
     throwsWith(add, 'layer-too-large', /entry 100001/);
     const perEntry = (usage() - before) / most;
     assert.ok(perEntry < 160, `${perEntry}`);
+  });
+
+  it('has bounded attributes, also of directories, which stay in memory until the end', () => {
+    const merge = new Merge();
+    merge.beginLayer('layer 1');
+    const add = () => {
+      // Each is another one, of 60 KB.
+      for (let at = 0; at < 1000; at += 1) {
+        const large = new Map([['user.a', `${at}`.padStart(60_000, 'x')]]);
+        merge.apply({ ...entry, xattrs: large, name: `d${at}`, type: 'directory' });
+      }
+    };
+    throwsWith(add, 'layer-too-large', /more than 33554432 bytes in an image, at the entry 'd\d+'/);
   });
 
   it('is merged in time that grows with its entries, also if each hides everything', () => {
