@@ -16,7 +16,10 @@ export const MOST_BLOB_BYTES = 64 * 2 ** 30;
 /** Bytes that all layers of an image may unpack to, holes included. */
 export const MOST_UNPACKED_BYTES = 128 * 2 ** 30;
 
-/** Files, directories and other entries of all layers of an image. Each takes about 60 bytes of memory and its name. */
+/**
+ * Files, directories and other entries of all layers of an image, and directories that are made since no entry names
+ * them. Each takes about 80 bytes of memory and its name.
+ */
 export const MOST_ENTRIES = 2_000_000;
 
 /** Bytes of all names in an image, each without its directory. */

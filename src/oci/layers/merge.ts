@@ -20,6 +20,7 @@ const MOST_ID = 2 ** 32 - 2;
 
 /** Most that an image may have: limits.ts. */
 export interface MergeLimits {
+  /** With the directories that no entry names. */
   readonly entries: number;
   readonly devices: number;
   /** Bytes of memory for the attributes of all entries. */
@@ -101,16 +102,21 @@ export class Merge {
   }
 
   #count({ type, uid, gid, xattrs }: TarEntry): void {
-    const { entries, devices } = this.#most;
-    this.#entries += 1;
+    const { devices, xattrs: most } = this.#most;
+    this.#countOne();
     if (type === 'character' || type === 'block') this.#devices += 1;
     if (xattrs.size > 0) this.#xattrs += checkXattrs(xattrs);
-    if (this.#entries > entries) throw this.#tooMuch(`entry ${entries + 1} of an image`);
     if (this.#devices > devices) throw this.#tooMuch(`device node ${devices + 1} of an image`);
-    if (this.#xattrs > this.#most.xattrs)
-      throw this.#tooMuch(`attributes that make more than ${this.#most.xattrs} bytes in an image`);
+    if (this.#xattrs > most) throw this.#tooMuch(`attributes that make more than ${most} bytes in an image`);
     if (this.tree.texts.length > MOST_NAME_BYTES) throw this.#tooMuch(`more than ${MOST_NAME_BYTES} bytes of names`);
     for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
+  }
+
+  /** Each entry, and each directory that is made for one: an entry may make thousands. */
+  #countOne(): void {
+    const { entries } = this.#most;
+    this.#entries += 1;
+    if (this.#entries > entries) throw this.#tooMuch(`entry ${entries + 1} of an image, with the directories for them`);
   }
 
   #tooMuch(what: string): SandboxError {
@@ -190,6 +196,7 @@ export class Merge {
     const node = this.#walk(parts, (parent, name) => {
       // A link may lead to such a name, and then no layer could remove it.
       if (name.startsWith(WHITEOUT)) throw new EntryError('is below a whiteout');
+      this.#countOne();
       return this.tree.add(parent, name, 0, this.#layer);
     });
     if (node === 0) throw new EntryError('is below something that is no directory');

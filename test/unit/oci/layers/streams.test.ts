@@ -147,6 +147,16 @@ describe('an image', () => {
     assert.ok(perEntry < 160, `${perEntry}`);
   });
 
+  it('has a bounded number of directories that no entry names', () => {
+    const merge = new Merge({ entries: 10_000 });
+    merge.beginLayer('layer 1');
+    const add = () => {
+      for (let at = 0; at < 100; at += 1)
+        merge.apply({ ...entry, xattrs, name: `${at}/${'a/'.repeat(2000)}f`, type: 'file' });
+    };
+    throwsWith(add, 'layer-too-large', /^image: layer 1 has entry 10001 of an image.*, at the entry '4\/a\//);
+  });
+
   it('has bounded attributes, also of directories, which stay in memory until the end', () => {
     const merge = new Merge();
     merge.beginLayer('layer 1');
