@@ -17,6 +17,9 @@ const MOST_LINKS = 40;
 const MOST_HIDDEN = 100_000;
 /** The largest number of a user or a group; the one above means none. */
 const MOST_ID = 2 ** 32 - 2;
+/** The largest numbers of a device: 12 and 20 bits, as in Linux and in EROFS. */
+const MOST_MAJOR = 2 ** 12 - 1;
+const MOST_MINOR = 2 ** 20 - 1;
 
 /** Most that an image may have: limits.ts. */
 export interface MergeLimits {
@@ -101,7 +104,7 @@ export class Merge {
     }
   }
 
-  #count({ type, uid, gid, xattrs }: TarEntry): void {
+  #count({ type, uid, gid, major, minor, xattrs }: TarEntry): void {
     const { devices, xattrs: most } = this.#most;
     this.#countOne();
     if (type === 'character' || type === 'block') this.#devices += 1;
@@ -110,6 +113,8 @@ export class Merge {
     if (this.#xattrs > most) throw this.#tooMuch(`attributes that make more than ${most} bytes in an image`);
     if (this.tree.texts.length > MOST_NAME_BYTES) throw this.#tooMuch(`more than ${MOST_NAME_BYTES} bytes of names`);
     for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
+    if (major < 0 || major > MOST_MAJOR || minor < 0 || minor > MOST_MINOR)
+      throw new EntryError('is a device that no system has');
   }
 
   /** Each entry, and each directory that is made for one: an entry may make thousands. */

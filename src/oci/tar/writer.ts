@@ -31,7 +31,10 @@ export function paddingBehind(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
-/** The blocks of a header. Times before 1970 become 1970. */
+/**
+ * The blocks of a header. Times before 1970 become 1970.
+ * @throws {RangeError} a mode, or a number of a device, does not fit
+ */
 export function headerBlocks(fields: HeaderFields): Buffer {
   const { name, link, size, uid, gid, mtime, xattrs } = fields;
   const records: string[] = [];
@@ -83,6 +86,9 @@ function block({ name, link, mode, uid, gid, size, mtime, major, minor }: Header
   return data;
 }
 
+/** @throws {RangeError} the number does not fit: it would be written over the next fields */
 function octal(data: Buffer, at: number, digits: number, value: number): void {
-  data.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
+  const text = value.toString(8).padStart(digits, '0');
+  if (value < 0 || text.length > digits) throw new RangeError(`${value} does not fit into a tar header`);
+  data.write(text, at, 'latin1');
 }

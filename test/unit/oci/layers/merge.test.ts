@@ -9,6 +9,7 @@ const file = (name: string, data = 'x', more: Partial<TarEntry> = {}): TarEntry 
 const directory = (name: string, mode = 0o755): TarEntry => ({ name, type: '5', mode });
 const soft = (name: string, link: string): TarEntry => ({ name, type: '2', link });
 const hard = (name: string, link: string): TarEntry => ({ name, type: '1', link });
+const device = (major: number, minor: number): TarEntry => ({ name: 'n', type: '4', major, minor });
 /** A file with attributes of so many bytes, whose names differ in their last character. */
 const attributes = (name: string, length = 1, count = 1): TarEntry => {
   const names = [name, `${name.slice(0, -1)}b`, `${name.slice(0, -1)}c`].slice(0, count);
@@ -59,11 +60,12 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       'has devices and pipes',
       [
         [
+          { name: 'm', type: '4', major: 4095, minor: 1_048_575 },
           { name: 'n', type: '3', major: 1, minor: 3 },
           { name: 'p', type: '6' },
         ],
       ],
-      ['n character 1,3', 'p fifo'],
+      ['m block 4095,1048575', 'n character 1,3', 'p fifo'],
     ],
     [
       'names things with dots and slashes',
@@ -246,6 +248,9 @@ describe('an entry', () => {
     ['below a link with a long path', [[soft('l', 'n/'.repeat(2040)), file(`l/${'m/'.repeat(20)}x`)]], /4095 bytes/],
     ['with a long path', [[file('n/'.repeat(2100))]], /more than 4095 bytes/],
     ['with an owner that no system has', [[file('a', 'x', { uid: 2 ** 32 - 1 })]], /owner/],
+    ['with a device of a large major number', [[device(4096, 0)]], /device that no system has/],
+    ['with a device of a large minor number', [[device(1, 2 ** 20)]], /device that no system has/],
+    ['with a device of a huge minor number', [[device(1, 2 ** 52)]], /device that no system has/],
     ['with many attributes', [[attributes('user.a', 50_000, 3)]], /more than 131072 bytes of attributes/],
     // mkfs.erofs would cut off what is more, and the kernel take it for further attributes.
     ['with a large attribute', [[attributes('user.a', 65_536)]], /an attribute of more than 65535 bytes/],
