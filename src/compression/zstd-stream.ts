@@ -1,41 +1,27 @@
 /**
- * Zstandard (RFC 8878) as a stream, for data that are too large to be in memory at once. The decoder is that of zstd.ts:
- * Node's own where it has one (22.15 and later), else the system's libzstd.
+ * Zstandard (RFC 8878) as a stream, for data that are too large to be in memory at once: by the system's libzstd. Node's
+ * own decoder (22.15 and later) stops behind the first frame when one write has several (nodejs/node 64741), and some
+ * layers have a frame for each file.
  */
-import type { Transform } from 'node:stream';
-import zlib from 'node:zlib';
 import { loadLibrary } from './library.js';
-import { throughTransform } from './transform.js';
 
 /** Bytes of output at a time. */
 const CHUNK = 1 << 20;
 /** Most bytes of input of one call: it makes some hundreds of times as many of output at most. */
 const PIECE = 128 << 10;
 
-/** @types/node is that of the oldest Node.js supported, which has no zstd. */
-interface ZlibWithZstd {
-  createZstdDecompress?: (options: { chunkSize: number }) => Transform;
-}
-
 /**
- * Unpacks frames one after the other, until the source is at its end. Memory: one piece of output, and the window of the
- * data, for which libzstd allows 128 MiB.
+ * Unpacks frames one after the other, until the source is at its end; those that may be skipped are. Calls libzstd on
+ * worker threads. Memory: one piece of output, and the window of the data, for which libzstd allows 128 MiB.
  * @throws {SandboxError} `zstd-missing`
  * @throws {Error} the data are damaged or cut off
  * @throws what the source throws
  */
 export async function* unpackZstdStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const { createZstdDecompress } = zlib as ZlibWithZstd;
-  if (createZstdDecompress === undefined) yield* withLibrary(source);
-  else yield* throughTransform(source, createZstdDecompress({ chunkSize: CHUNK }));
-}
-
-/** Calls libzstd on worker threads. */
-async function* withLibrary(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const library = await loadLibrary('libzstd.so.1', {
     code: 'zstd-missing',
     purpose: 'unpack zstd',
-    remedy: 'install libzstd (Debian: libzstd1, Fedora: libzstd) or use Node 22.15 or later',
+    remedy: 'install libzstd (Debian: libzstd1, Fedora: libzstd)',
   });
   const { default: koffi } = await import('koffi');
   const buffer = koffi.struct({ data: 'void *', size: 'size_t', position: 'size_t' });
@@ -67,13 +53,18 @@ async function* withLibrary(source: AsyncIterable<Uint8Array>): AsyncGenerator<B
         const data = Buffer.from(whole.buffer, whole.byteOffset + at, Math.min(PIECE, whole.length - at));
         const input: Part = { data, size: data.length, position: 0 };
         for (let isFull = false; input.position < input.size || isFull; ) {
-          const output: Part = { data: Buffer.allocUnsafeSlow(CHUNK), size: CHUNK, position: 0 };
-          const target = output.data;
-          wanted = await call(stream, output, input);
-          if (isError(wanted) !== 0) throw new Error(String(errorName(wanted)));
-          isFull = output.position === CHUNK;
-          // The call has put an address in its place.
-          input.data = data;
+          const target = Buffer.allocUnsafeSlow(CHUNK);
+          const output: Part = { data: target, size: CHUNK, position: 0 };
+          // A call ends with a frame, which may be a small one.
+          do {
+            // The call before has put addresses in their place.
+            input.data = data;
+            output.data = target;
+            wanted = await call(stream, output, input);
+            if (isError(wanted) !== 0) throw new Error(String(errorName(wanted)));
+            // At the end of a frame nothing is held back, and one more call would begin the next.
+            isFull = output.position === CHUNK && Number(wanted) !== 0;
+          } while (input.position < input.size && output.position < CHUNK);
           if (output.position > 0) yield target.subarray(0, output.position);
         }
       }

@@ -40,6 +40,20 @@ for (const format of ['none', 'gzip', 'zstd'] as const) {
       assert.deepEqual(await unpacked(inPieces(twice, 65_536), format), Buffer.concat([data, data]));
     });
 
+    it('may have many small parts in one piece, as layers have them for each of their files', async () => {
+      const parts = Array.from({ length: 20 }, (_, at) => Buffer.alloc(at * 50, `${at}`));
+      const small = Buffer.concat(parts.map((part) => PACK[format](part)));
+      for (const length of [7, small.length])
+        assert.deepEqual(await unpacked(inPieces(small, length), format), Buffer.concat(parts), `${length}`);
+    });
+
+    it('may end where a piece of output does', async () => {
+      for (const size of [1 << 20, 3 << 20]) {
+        const content = Buffer.alloc(size, 'abc');
+        assert.deepEqual(await unpacked(inPieces(PACK[format](content), 1 << 20), format), content);
+      }
+    });
+
     it('fails as its source does', async () => {
       const failing = async function* () {
         yield packed.subarray(0, 1000);
@@ -72,6 +86,14 @@ for (const format of ['none', 'gzip', 'zstd'] as const) {
     });
   });
 }
+
+it('frames of zstd that may be skipped are', async () => {
+  // RFC 8878, 3.1.2: a magic number, a length of four bytes, and content that means nothing.
+  const skipped = Buffer.concat([Buffer.from('502a4d18', 'hex'), Buffer.from([5, 0, 0, 0]), Buffer.from('table')]);
+  const packed = Buffer.concat([PACK.zstd(Buffer.from('a')), skipped, PACK.zstd(Buffer.from('b')), skipped]);
+  for (const length of [3, 1000])
+    assert.equal((await unpacked(inPieces(packed, length), 'zstd')).toString(), 'ab', `${length}`);
+});
 
 it('other formats are not unpacked as streams', () => {
   assert.equal(streamFormat(Buffer.from('fd377a585a000000', 'hex')), undefined);
