@@ -1,14 +1,16 @@
 /** Makes an EROFS image of a tar archive, with mkfs.erofs. */
 import { spawn } from 'node:child_process';
-import { open, statfs } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { SandboxError } from '../../util/errors.js';
-import { findInPath } from '../../util/programs.js';
+import { findInPath, searchPath } from '../../util/programs.js';
 import { shortageOf } from '../../util/shortage.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
 import { imageError, quoted } from '../errors.js';
+import { diskFull, roomIn } from '../room.js';
+import { tooMuch } from './errors.js';
 
 /** Most characters of what the program says that are kept. */
 const MOST_SAID = 4096;
@@ -16,17 +18,29 @@ const MOST_SAID = 4096;
 const LEAST_ROOM = 64 << 10;
 /** Of a superblock. */
 const MAGIC = 0xe0f5e1e2;
+/**
+ * Milliseconds that the program may take whatever it makes, and bytes of content that it surely writes in each further
+ * one. It looks for each name in a list of those that its directory has already.
+ */
+const USUAL_TIME = 30 * 60_000;
+const BYTES_PER_MS = 4 << 10;
+/** Most memory of the program, in KiB. It takes some 600 bytes for an entry, and the entry's whole path. */
+const MOST_MEMORY = 3 << 20;
 
 /**
  * What makes the bytes the same every time. Block size: that of most hosts, also where a page is larger. Times: of the
- * files, and none of the image's making. Order: that of the archive, in one go; by default a copy of all content is
- * made and sorted first.
+ * files, and none of the image's making. All content is written twice: behind the end of the image while the archive is
+ * read, and then to its place, in the order of paths. `--sort=none` would spare that together with `-E^inline_data`
+ * only, with which each file takes whole blocks.
  */
-const OPTIONS = ['--quiet', '-b4096', '--tar=f', '-T0', '--mkfs-time', '--preserve-mtime', '--sort=none'];
+const OPTIONS = ['--quiet', '-b4096', '--tar=f', '-T0', '--mkfs-time', '--preserve-mtime'];
+
+/** Runs the words behind the first with a limit of memory; a lower one that holds already stays. */
+const LIMITED = 'ulimit -v "$0" 2>/dev/null; exec "$@"';
 
 /** @throws {SandboxError} `erofs-missing` */
-export function findMkfs(): string {
-  const path = findInPath('mkfs.erofs');
+export function findMkfs(find: (name: string) => string | undefined = findInPath): string {
+  const path = find('mkfs.erofs');
   if (path !== undefined) return path;
   throw imageError(
     'erofs-missing',
@@ -36,19 +50,28 @@ export function findMkfs(): string {
 }
 
 export interface ErofsOptions {
-  /** Where the image is made; nothing may be there. */
+  /** Where the image is made; nothing may be there but an empty file. */
   readonly path: string;
   /** 32 hexadecimal digits. */
   readonly uuid: string;
+  /** Milliseconds; default: {@link timeFor} an image without content. */
+  readonly mostTime?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Milliseconds that making an image may take. @param bytes of content */
+export function timeFor(bytes: number): number {
+  return USUAL_TIME + Math.ceil(bytes / BYTES_PER_MS);
+}
+
 /**
- * Makes the image. Nobody reads what is made of an archive that fails.
- * @throws {SandboxError} `erofs-missing`, `erofs-failed`, `disk-full`, `aborted`
+ * Makes the image. Nobody reads what is made of an archive that fails. A program that succeeds may have lost content:
+ * erofs-contents.ts.
+ * @throws {SandboxError} `erofs-missing`, `erofs-failed`, `disk-full`, `layer-too-large`, `aborted`
  * @throws what the archive throws
  */
-export async function makeErofs(archive: AsyncIterable<Buffer>, { path, uuid, signal }: ErofsOptions): Promise<void> {
+export async function makeErofs(archive: AsyncIterable<Buffer>, options: ErofsOptions): Promise<void> {
+  const { path, uuid, mostTime = timeFor(0), signal } = options;
   const mkfs = findMkfs();
   throwIfAborted(signal);
   // Of the archive, whatever happens: a program that stops reading would hide what is wrong with it.
@@ -61,15 +84,28 @@ export async function makeErofs(archive: AsyncIterable<Buffer>, { path, uuid, si
       throw error;
     }
   };
-  const child = spawn(mkfs, [...OPTIONS, '-U', toUuid(uuid), path], { stdio: ['pipe', 'ignore', 'pipe'] });
-  const ended = new Promise<{ code: number | null; signal: string | null; error?: Error }>((resolve) => {
-    child.once('error', (error) => resolve({ code: null, signal: null, error }));
-    child.once('close', (code, signal) => resolve({ code, signal }));
+  const words = [mkfs, ...OPTIONS, '-U', toUuid(uuid), path];
+  const child = spawn('/bin/sh', ['-c', LIMITED, `${MOST_MEMORY}`, ...words], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    // Nothing of ours: SOURCE_DATE_EPOCH changes the times of files.
+    env: { PATH: searchPath(), LC_ALL: 'C', TMPDIR: dirname(path) },
+  });
+  const ended = new Promise<{ code: number | null; error?: Error }>((resolve) => {
+    child.once('error', (error) => resolve({ code: null, error }));
+    child.once('close', (code) => resolve({ code }));
   });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-MOST_SAID);
   });
+  const kill = () => void child.kill('SIGKILL');
+  let isTooSlow = false;
+  const timer = setTimeout(() => {
+    isTooSlow = true;
+    kill();
+  }, mostTime);
+  // It may work for long when it has read all.
+  signal?.addEventListener('abort', kill, { once: true });
   const fed = await pipeline(
     Readable.from(watched(), { objectMode: false }),
     child.stdin,
@@ -78,19 +114,17 @@ export async function makeErofs(archive: AsyncIterable<Buffer>, { path, uuid, si
     () => true,
     () => false,
   );
-  if (!fed) child.kill('SIGKILL');
+  if (!fed) kill();
   const { code, error } = await ended;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', kill);
   if (signal?.aborted) throw abortedError(signal.reason);
   if (failure !== undefined) throw failure.error;
-  // The program takes a full disk for a damaged archive, and may not notice one at all.
-  if (await isFull(path)) throw diskFull(path, error);
-  if (code !== 0 || !(await isWhole(path))) throw failed(said, path, error);
-}
-
-/** Whether there is less room beside a file than any file needs. */
-async function isFull(path: string): Promise<boolean> {
-  const { bavail, bfree, bsize } = await statfs(dirname(path));
-  return (process.geteuid?.() === 0 ? bfree : bavail) * bsize < LEAST_ROOM;
+  if (isTooSlow) throw tooSlow(mostTime);
+  if (code === 0 && (await isWhole(path))) return;
+  // The program takes a full disk for a damaged archive.
+  if ((await roomIn(dirname(path))) < LEAST_ROOM) throw diskFull(dirname(path), error);
+  throw failed(said, path, error);
 }
 
 /** Whether a file has all blocks that its superblock speaks of: fs/erofs/erofs_fs.h of the kernel. */
@@ -109,10 +143,6 @@ async function isWhole(path: string): Promise<boolean> {
   }
 }
 
-function diskFull(path: string, cause: unknown): SandboxError {
-  return imageError('disk-full', `no space is left in ${dirname(path)} for an image`, 'free some there', cause);
-}
-
 function toUuid(digits: string): string {
   return [
     digits.slice(0, 8),
@@ -123,9 +153,20 @@ function toUuid(digits: string): string {
   ].join('-');
 }
 
+function tooSlow(mostTime: number): SandboxError {
+  return imageError(
+    'erofs-failed',
+    `mkfs.erofs made no image within ${Math.ceil(mostTime / 60_000)} minutes`,
+    'see that the disk is not too busy, and try again, or use a smaller image',
+  );
+}
+
 function failed(said: string, path: string, cause: unknown): SandboxError {
   const last = said.trim().split('\n').at(-1) ?? '';
-  if (shortageOf(new Error(said)) === 'space') return diskFull(path, cause);
+  const shortage = shortageOf(new Error(said));
+  if (shortage === 'space') return diskFull(dirname(path), cause);
+  if (shortage === 'memory')
+    return tooMuch('the image', `more entries than mkfs.erofs has memory for: ${quoted(last)}`);
   return imageError(
     'erofs-failed',
     `mkfs.erofs made no image${last === '' ? '' : `: ${quoted(last)}`}`,

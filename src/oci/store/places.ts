@@ -17,6 +17,7 @@ import { isSystemError } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { type Digest, digestParts } from '../digest.js';
 import { imageError } from '../errors.js';
+import { diskFull } from '../room.js';
 
 export class Places {
   /** @param directory default: `oci` beside the boot images of this user */
@@ -109,13 +110,7 @@ export class Places {
 /** The SandboxError of a failed system call on the store (`disk-full`, `store-not-writable`); any other error as it is. */
 export function storeError(error: unknown, store: string): unknown {
   if (!isSystemError(error)) return error;
-  if (isFull(error))
-    return imageError(
-      'disk-full',
-      `no space is left in ${store} for an image`,
-      'free some there, remove images, or set XDG_CACHE_HOME to a directory with space',
-      error,
-    );
+  if (isFull(error)) return diskFull(store, error);
   return imageError(
     'store-not-writable',
     `images cannot be kept in ${store} (${error.code}${error.path === undefined ? '' : ` at ${error.path}`})`,

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { makeErofs } from '../../../../src/oci/layers/erofs.js';
+import { type ErofsOptions, findMkfs, makeErofs } from '../../../../src/oci/layers/erofs.js';
 import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
 import { wholeTar } from '../../../../src/oci/layers/whole-tar.js';
-import { rejectsWith } from '../../../helpers/errors.js';
+import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { memoryLayer, mergedTar } from '../../../helpers/oci/layers.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
@@ -39,6 +40,18 @@ async function make(path: string): Promise<void> {
   await makeErofs(wholeTar(await indexLayers(layers), layers), { path, uuid: UUID });
 }
 
+/** Sets variables of this process until the test ends; each once. */
+function withEnvironment(context: TestContext, values: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    const before = process.env[name];
+    process.env[name] = value;
+    context.after(() => {
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    });
+  }
+}
+
 /** The files of an image, unpacked as root. */
 function extract(context: TestContext, image: string): string {
   const root = join(scratchDirectory(context, WITH_ATTRIBUTES), 'root');
@@ -53,6 +66,17 @@ describe('an image', () => {
     const [one, two] = ['one', 'two'].map((name) => readFileSync(join(directory, name)));
     assert.ok(one !== undefined && two !== undefined && one.equals(two));
     assert.equal(one.readUInt32LE(1024), 0xe0f5e1e2);
+  });
+
+  it('has the same bytes whatever the environment says', async (context) => {
+    const directory = scratchDirectory(context);
+    await make(join(directory, 'one'));
+    withEnvironment(context, { SOURCE_DATE_EPOCH: '1', TMPDIR: '/nowhere' });
+    await make(join(directory, 'two'));
+    process.env['SOURCE_DATE_EPOCH'] = 'no number';
+    await make(join(directory, 'three'));
+    const [one, two, three] = ['one', 'two', 'three'].map((name) => readFileSync(join(directory, name)));
+    assert.ok(one !== undefined && two?.equals(one) === true && three?.equals(one) === true);
   });
 
   it('has owners, modes, times, links and attributes', { skip }, async (context) => {
@@ -127,21 +151,53 @@ describe('an image that cannot be made', () => {
     await rejectsWith(makeErofs(archive(), { path, uuid: UUID }), 'erofs-failed', /mkfs\.erofs made no image: '.+'/);
   });
 
-  it('because there is no program says which', async (context) => {
-    const { env } = process;
-    const path = env['PATH'];
-    context.after(() => {
-      env['PATH'] = path;
-    });
+  it('because there is no program says which', () => {
+    const find = () => findMkfs(() => undefined);
+    throwsWith(find, 'erofs-missing', /mkfs\.erofs, which is not installed; install erofs-utils/);
+  });
+
+  /** Puts a program in the place of mkfs.erofs, and makes an image with it. */
+  async function makeWith(context: TestContext, script: string, more: Partial<ErofsOptions> = {}): Promise<void> {
     const bin = scratchDirectory(context);
-    writeFileSync(join(bin, 'mkfs.erofs'), '#!/bin/sh\nexec >&2\necho No space left on device\nexit 1\n', {
-      mode: 0o755,
-    });
-    env['PATH'] = bin;
+    writeFileSync(join(bin, 'mkfs.erofs'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    withEnvironment(context, { PATH: `${bin}:${process.env['PATH'] ?? ''}` });
     const archive = async function* () {
       yield tarOf({ name: 'a' });
     };
-    await rejectsWith(makeErofs(archive(), { path: join(bin, 'image'), uuid: UUID }), 'disk-full');
+    await makeErofs(archive(), { path: join(bin, 'image'), uuid: UUID, ...more });
+  }
+
+  for (const [what, words, code, pattern] of [
+    ['the disk is full', 'No space left on device', 'disk-full', /no space is left in/],
+    ['a quota is full', 'Disk quota exceeded', 'disk-full', /no space is left in/],
+    ['it gets no more memory', 'Cannot allocate memory', 'layer-too-large', /has memory for/],
+  ] as const)
+    it(`because ${what} says so`, async (context) => {
+      await rejectsWith(makeWith(context, `exec >&2\necho ${words}\nexit 1`), code, pattern);
+    });
+
+  it('in the time that it may take ends the program', async (context) => {
+    const making = makeWith(context, 'cat >/dev/null\nexec sleep 1000', { mostTime: 300 });
+    await rejectsWith(making, 'erofs-failed', /no image within 1 minutes/);
+  });
+
+  it('with the memory that it may take has an end', async (context) => {
+    const bin = scratchDirectory(context);
+    // What the program may take is what it says.
+    const making = makeWith(context, `ulimit -v >${bin}/limit\nexit 1`);
+    await rejectsWith(making, 'erofs-failed');
+    assert.ok(Number(readFileSync(join(bin, 'limit'), 'utf8')) <= 3 << 20);
+  });
+
+  it('because the work is called off when all is read ends the program', async (context) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const bin = scratchDirectory(context);
+    execFileSync('mkfifo', [join(bin, 'fifo')]);
+    const making = makeWith(context, `cat >/dev/null\necho read >${bin}/fifo\nexec sleep 1000`, { signal });
+    const hasRead = readFile(join(bin, 'fifo')).then(() => controller.abort());
+    await rejectsWith(making, 'aborted');
+    await hasRead;
   });
 
   it('because the work is called off ends the program', async (context) => {
