@@ -25,8 +25,18 @@ export const MOST_ENTRIES = 2_000_000;
 /** Bytes of all names in an image, each without its directory. */
 export const MOST_NAME_BYTES = 64 << 20;
 
-/** Directories that are gone through to find the one of an entry, over symbolic links. */
+/**
+ * Bytes of the whole paths of all that an image has. mkfs.erofs keeps each in memory: 100,000 files of a distribution
+ * have 6 MB.
+ */
+export const MOST_PATH_BYTES_IN_ALL = 256 << 20;
+
+/** Names in one directory. mkfs.erofs compares each with all before it. */
+export const MOST_NAMES_OF_DIRECTORY = 100_000;
+
+/** Parts of paths that are gone through to find the directory of an entry, over symbolic links, and in all. */
 export const MOST_STEPS = 4096;
+export const MOST_STEPS_IN_ALL = 50_000_000;
 
 /** Device nodes of an image. A full /dev of the nineties has 1,500. */
 export const MOST_DEVICES = 4096;

@@ -2,35 +2,21 @@
  * Merges layers into one tree, entry by entry: OCI image specification, layer.md. What survives of each layer is known
  * at the end. Nothing here touches the host's file system.
  */
-import type { SandboxError } from '../../util/errors.js';
-import { MOST_DEVICES, MOST_ENTRIES, MOST_NAME_BYTES, MOST_STEPS, MOST_XATTR_MEMORY } from '../limits.js';
+import { MOST_PATH_BYTES, MOST_STEPS } from '../limits.js';
+import { BLOCK } from '../tar/header.js';
 import type { TarEntry } from '../tar/reader.js';
+import { Budget, type MergeLimits } from './budget.js';
 import { Columns } from './columns.js';
-import { EntryError, tooMuch } from './errors.js';
+import { EntryError } from './errors.js';
 import { meaningOf, partsOf, WHITEOUT } from './names.js';
 import { IMPLIED, type Node, Tree } from './tree.js';
-import { checkXattrs, keptXattrs } from './xattrs.js';
+import { keptXattrs } from './xattrs.js';
 
 /** As the kernel has it. */
 const MOST_LINKS = 40;
-/** Files of a layer that AUFS keeps for itself. */
+/** Files of a layer that AUFS keeps for itself, and bytes of their paths. */
 const MOST_HIDDEN = 100_000;
-/** The largest number of a user or a group; the one above means none. */
-const MOST_ID = 2 ** 32 - 2;
-/** The largest numbers of a device: 12 and 20 bits, as in Linux and in EROFS. */
-const MOST_MAJOR = 2 ** 12 - 1;
-const MOST_MINOR = 2 ** 20 - 1;
-
-/** Most that an image may have: limits.ts. */
-export interface MergeLimits {
-  /** With the directories that no entry names. */
-  readonly entries: number;
-  readonly devices: number;
-  /** Bytes of memory for the attributes of all entries. */
-  readonly xattrs: number;
-}
-
-const LIMITS: MergeLimits = { entries: MOST_ENTRIES, devices: MOST_DEVICES, xattrs: MOST_XATTR_MEMORY };
+const MOST_HIDDEN_BYTES = 16 << 20;
 
 export class Merge {
   readonly tree = new Tree();
@@ -43,23 +29,20 @@ export class Merge {
     /** Where in the texts a symbolic link leads to. */
     target: new Uint32Array(0),
     targetLength: new Uint16Array(0),
+    /** Of content, in the archive. */
+    blocks: new Uint32Array(0),
   });
-  readonly #most: MergeLimits;
-  #entries = 0;
-  #devices = 0;
-  #xattrs = 0;
+  readonly #budget: Budget;
   #layer = 0;
   /** Which entry of the layer comes next. */
   #entry = 0;
-  #which = '';
-  /** The entry that is merged, for errors. */
-  #name = '';
   /** Inodes of the layer that have no name yet. */
   readonly #hidden = new Map<string, number>();
+  #hiddenBytes = 0;
 
   /** @param most default: limits.ts */
   constructor(most: Partial<MergeLimits> = {}) {
-    this.#most = { ...LIMITS, ...most };
+    this.#budget = new Budget(this.tree, most);
   }
 
   /** @param which names the layer, for errors */
@@ -67,7 +50,8 @@ export class Merge {
     this.#layer += 1;
     this.#entry = 0;
     this.#hidden.clear();
-    this.#which = which;
+    this.#hiddenBytes = 0;
+    this.#budget.beginLayer(which);
   }
 
   /**
@@ -77,14 +61,12 @@ export class Merge {
   apply(entry: TarEntry): void {
     const ordinal = this.#entry;
     this.#entry += 1;
-    this.#name = entry.name;
-    this.#count(entry);
+    this.#budget.count(entry);
     const meaning = meaningOf(entry.name);
     switch (meaning.kind) {
       case 'hidden':
         // Old layers have the contents of hard links there.
-        if (entry.type === 'file') this.#hidden.set(meaning.path, this.#newInode(entry, ordinal));
-        if (this.#hidden.size > MOST_HIDDEN) throw this.#tooMuch(`more than ${MOST_HIDDEN} files of AUFS`);
+        if (entry.type === 'file') this.#hide(meaning.path, this.#newInode(entry, ordinal));
         return;
       case 'root':
         if (entry.type !== 'directory') throw new EntryError('is the root, and no directory');
@@ -104,28 +86,11 @@ export class Merge {
     }
   }
 
-  #count({ type, uid, gid, major, minor, xattrs }: TarEntry): void {
-    const { devices, xattrs: most } = this.#most;
-    this.#countOne();
-    if (type === 'character' || type === 'block') this.#devices += 1;
-    if (xattrs.size > 0) this.#xattrs += checkXattrs(xattrs);
-    if (this.#devices > devices) throw this.#tooMuch(`device node ${devices + 1} of an image`);
-    if (this.#xattrs > most) throw this.#tooMuch(`attributes that make more than ${most} bytes in an image`);
-    if (this.tree.texts.length > MOST_NAME_BYTES) throw this.#tooMuch(`more than ${MOST_NAME_BYTES} bytes of names`);
-    for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
-    if (major < 0 || major > MOST_MAJOR || minor < 0 || minor > MOST_MINOR)
-      throw new EntryError('is a device that no system has');
-  }
-
-  /** Each entry, and each directory that is made for one: an entry may make thousands. */
-  #countOne(): void {
-    const { entries } = this.#most;
-    this.#entries += 1;
-    if (this.#entries > entries) throw this.#tooMuch(`entry ${entries + 1} of an image, with the directories for them`);
-  }
-
-  #tooMuch(what: string): SandboxError {
-    return tooMuch(this.#which, what, this.#name);
+  #hide(path: string, inode: number): void {
+    this.#hidden.set(path, inode);
+    this.#hiddenBytes += path.length;
+    if (this.#hidden.size > MOST_HIDDEN || this.#hiddenBytes > MOST_HIDDEN_BYTES)
+      throw this.#budget.tooMuch(`more than ${MOST_HIDDEN} files or ${MOST_HIDDEN_BYTES} bytes of names of AUFS`);
   }
 
   #put(directory: readonly string[], base: string, entry: TarEntry, ordinal: number): void {
@@ -149,13 +114,14 @@ export class Merge {
     this.tree.setAttributes(node, { mode: mode & 0o7777, uid, gid, mtime }, keptXattrs(xattrs));
   }
 
-  #newInode({ type, link }: TarEntry, ordinal: number): number {
+  #newInode({ type, link, size }: TarEntry, ordinal: number): number {
     const inode = this.inodes.add();
-    const { layer, entry, target, targetLength } = this.inodes.columns;
+    const { layer, entry, target, targetLength, blocks } = this.inodes.columns;
     layer[inode] = this.#layer;
     entry[inode] = ordinal;
+    blocks[inode] = Math.ceil(size / BLOCK);
     if (type !== 'symlink') return inode;
-    if (link === '' || link.length > 4095 || link.includes('\0')) throw new EntryError('links to nothing');
+    if (link === '' || link.length > MOST_PATH_BYTES || link.includes('\0')) throw new EntryError('links to nothing');
     target[inode] = this.tree.texts.add(link);
     targetLength[inode] = link.length;
     return inode;
@@ -176,6 +142,16 @@ export class Merge {
 
   /** What a path leads to at last, over symbolic links: an inode; 0 for a directory, and for nothing. */
   resolve(path: string): number {
+    try {
+      return this.#resolve(path);
+    } catch (error) {
+      // Links that lead to each other, or too far, lead to nothing.
+      if (error instanceof EntryError) return 0;
+      throw error;
+    }
+  }
+
+  #resolve(path: string): number {
     let parts = partsOf(path);
     for (let links = 0; links <= MOST_LINKS; links += 1) {
       const base = parts.at(-1);
@@ -201,7 +177,7 @@ export class Merge {
     const node = this.#walk(parts, (parent, name) => {
       // A link may lead to such a name, and then no layer could remove it.
       if (name.startsWith(WHITEOUT)) throw new EntryError('is below a whiteout');
-      this.#countOne();
+      this.#budget.countName();
       return this.tree.add(parent, name, 0, this.#layer);
     });
     if (node === 0) throw new EntryError('is below something that is no directory');
@@ -217,6 +193,7 @@ export class Merge {
     let steps = 0;
     for (let part = left.pop(); part !== undefined; part = left.pop()) {
       steps += 1;
+      this.#budget.countSteps(1);
       if (steps > MOST_STEPS) throw new EntryError(`is more than ${MOST_STEPS} directories away`);
       if (part === '..') {
         at = at === tree.root ? at : tree.parent(at);
@@ -233,13 +210,12 @@ export class Merge {
       links += 1;
       if (links > MOST_LINKS) throw new EntryError('is below symbolic links that lead to each other');
       if (target.startsWith('/')) at = tree.root;
+      const pieces = target.split('/');
+      // Those that lead nowhere take time as well.
+      steps += pieces.length;
+      this.#budget.countSteps(pieces.length);
       // The root's own links are followed in the root.
-      left.push(
-        ...target
-          .split('/')
-          .filter((piece) => piece !== '' && piece !== '.')
-          .reverse(),
-      );
+      left.push(...pieces.filter((piece) => piece !== '' && piece !== '.').reverse());
     }
     return at;
   }

@@ -51,6 +51,7 @@ export class Tree {
   #buckets = new Uint32Array(1 << 12);
   #count = 0;
   #free: Node = 0;
+  #pathBytes = 0;
   /** An image cannot have names that all come into one bucket. */
   readonly #seed = randomInt(2 ** 32);
   readonly root: Node;
@@ -90,6 +91,7 @@ export class Tree {
     columns.name[node] = this.texts.add(name);
     columns.length[node] = name.length;
     columns.pathLength[node] = pathLength;
+    this.#pathBytes += pathLength;
     columns.layer[node] = layer;
     columns.opaque[node] = 0;
     columns.inode[node] = inode;
@@ -133,6 +135,17 @@ export class Tree {
     columns.next[node] = this.#free;
     this.#free = node;
     this.#count -= 1;
+    this.#pathBytes -= columns.pathLength[node] ?? 0;
+  }
+
+  /** How many names there are; the root has none. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** Bytes of the whole paths of all that is there. */
+  get pathBytes(): number {
+    return this.#pathBytes;
   }
 
   isDirectory(node: Node): boolean {

@@ -1,5 +1,5 @@
 /**
- * The second pass over an image: one tar archive of all that has survived, for a program that makes a file system of it.
+ * The second pass over an image: one tar archive of what has survived, for a program that makes a file system of it.
  * Directories come first, since that program would make up attributes for those that come late. Content follows in the
  * order of the layers, each read once, and then the further names of files that have several. The same layers make the
  * same bytes.
@@ -9,7 +9,7 @@ import { type TarEntry, TarReader } from '../tar/reader.js';
 import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
 import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js';
 import type { Merge } from './merge.js';
-import type { Node } from './tree.js';
+import { findSurvivors, type Survivors } from './survivors.js';
 import { keptXattrs } from './xattrs.js';
 
 /** A link has no mode of its own on Linux: it shows this one everywhere. */
@@ -17,29 +17,27 @@ const LINK_MODE = 0o777;
 /** Bytes that are handed on at a time, at least. */
 const PIECE = 256 << 10;
 
-/** The names of what has survived. */
-interface Survivors {
-  readonly directories: readonly Node[];
-  /** One name of each inode; 0: it has none any more. */
-  readonly firstNames: Uint32Array;
-  /** All further names. */
-  readonly links: readonly Node[];
-}
-
 /** Sees the contents of some inodes. */
 export type Taps = ReadonlyMap<number, (piece: Buffer) => void>;
 
+export interface WholeTarOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly taps?: Taps;
+  /** Of the merge, if they are known already. */
+  readonly survivors?: Survivors;
+}
+
 /**
  * @param layers the same ones as in the first pass
- * @throws {SandboxError} `layer-invalid`, `zstd-missing`, `aborted`, and those of reading
+ * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `zstd-missing`, `aborted`, and those of reading
  */
 export async function* wholeTar(
   merge: Merge,
   layers: readonly StoredLayer[],
-  options: { readonly signal?: AbortSignal | undefined; readonly taps?: Taps } = {},
+  options: WholeTarOptions = {},
 ): AsyncGenerator<Buffer> {
   const batch = new Batch();
-  const survivors = findSurvivors(merge);
+  const { survivors = findSurvivors(merge) } = options;
   const { tree } = merge;
   for (const node of survivors.directories) {
     batch.add(headerBlocks({ ...bare(`${tree.path(node)}/`, 'directory'), ...tree.attributes(node) }));
@@ -73,30 +71,13 @@ function bare(name: string, type: TarEntry['type']): HeaderFields {
   };
 }
 
-/** Goes through the tree in the order of the names' bytes. */
-function findSurvivors({ tree, inodes }: Merge): Survivors {
-  const directories: Node[] = [];
-  const links: Node[] = [];
-  const firstNames = new Uint32Array(inodes.rows);
-  const stack = [tree.root];
-  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    const inode = tree.inode(at);
-    if (inode === 0) {
-      directories.push(at);
-      for (const node of tree.childrenFromLast(at)) stack.push(node);
-    } else if (firstNames[inode] === 0) firstNames[inode] = at;
-    else links.push(at);
-  }
-  return { directories, firstNames, links };
-}
-
 /** What is no directory, with its content. */
 async function* contents(
   merge: Merge,
   { firstNames }: Survivors,
   layers: readonly StoredLayer[],
   batch: Batch,
-  { signal, taps }: { readonly signal?: AbortSignal | undefined; readonly taps?: Taps },
+  { signal, taps }: WholeTarOptions,
 ): AsyncGenerator<Buffer> {
   const { layer: layerOf, entry: entryOf } = merge.inodes.columns;
   let inode = 1;

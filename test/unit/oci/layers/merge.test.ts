@@ -245,7 +245,7 @@ describe('an entry', () => {
       [[soft('l', 'n'.repeat(300)), file('l/x')], [file('.wh..wh..opq', '')]],
       /'l\/x', which has a name of more than 255 bytes/,
     ],
-    ['below a link with a long path', [[soft('l', 'n/'.repeat(2040)), file(`l/${'m/'.repeat(20)}x`)]], /4095 bytes/],
+    ['below a link with a long path', [[soft('l', 'nnn/'.repeat(1000)), file(`l/${'m/'.repeat(60)}x`)]], /4095 bytes/],
     ['with a long path', [[file('n/'.repeat(2100))]], /more than 4095 bytes/],
     ['with an owner that no system has', [[file('a', 'x', { uid: 2 ** 32 - 1 })]], /owner/],
     ['with a device of a large major number', [[device(4096, 0)]], /device that no system has/],

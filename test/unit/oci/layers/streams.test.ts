@@ -7,8 +7,9 @@ import { digestOf } from '../../../../src/oci/digest.js';
 import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
 import { layerStream } from '../../../../src/oci/layers/layer-stream.js';
 import { Merge } from '../../../../src/oci/layers/merge.js';
+import { findSurvivors } from '../../../../src/oci/layers/survivors.js';
 import { wholeTar } from '../../../../src/oci/layers/whole-tar.js';
-import { MOST_DEVICES, MOST_UNPACKED_BYTES } from '../../../../src/oci/limits.js';
+import { MOST_DEVICES, MOST_NAMES_OF_DIRECTORY, MOST_UNPACKED_BYTES } from '../../../../src/oci/limits.js';
 import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 import { memoryLayer } from '../../../helpers/oci/layers.js';
 import { tarHeader, tarOf } from '../../../helpers/oci/tar.js';
@@ -155,6 +156,61 @@ describe('an image', () => {
         merge.apply({ ...entry, xattrs, name: `${at}/${'a/'.repeat(2000)}f`, type: 'file' });
     };
     throwsWith(add, 'layer-too-large', /^image: layer 1 has entry 10001 of an image.*, at the entry '4\/a\//);
+  });
+
+  it('has a bounded number of bytes in all its paths, and those that are removed do not count', () => {
+    const merge = new Merge({ paths: 100_000 });
+    const add = (from: string) => {
+      for (let at = 0; at < 30; at += 1)
+        merge.apply({ ...entry, xattrs, name: `${from}/${'a/'.repeat(10)}${'b/'.repeat(50)}${at}`, type: 'file' });
+    };
+    for (let at = 0; at < 100; at += 1) {
+      merge.beginLayer(`layer ${at}`);
+      merge.apply({ ...entry, xattrs, name: '.wh..wh..opq', type: 'file' });
+      add('d');
+    }
+    throwsWith(
+      () => {
+        for (let at = 0; at < 100; at += 1) add(`${at}`);
+      },
+      'layer-too-large',
+      /^image: layer 99 has paths of more than 100000 bytes in an image, at the entry/,
+    );
+  });
+
+  it('is merged in a bounded number of steps, also over links of nothing but slashes', () => {
+    for (const link of [`${'/'.repeat(4000)}d`, `${'./'.repeat(1900)}d`, `${'d/../'.repeat(700)}d`]) {
+      const merge = new Merge({ steps: 100_000 });
+      merge.beginLayer('layer 1');
+      merge.apply({ ...entry, xattrs, name: 'd/e', type: 'directory' });
+      merge.apply({ ...entry, xattrs, name: 'l', type: 'symlink', link });
+      const add = () => {
+        for (let at = 0; at < 100; at += 1) merge.apply({ ...entry, xattrs, name: `l/e/f${at}`, type: 'file' });
+      };
+      throwsWith(add, 'layer-too-large', /paths of more than 100000 parts in an image/);
+    }
+  });
+
+  it('has a bounded number of names in a directory', () => {
+    const merge = new Merge();
+    merge.beginLayer('layer 1');
+    for (let at = 0; at < MOST_NAMES_OF_DIRECTORY; at += 1)
+      merge.apply({ ...entry, xattrs, name: `d/f${at}`, type: 'file', size: 513 });
+    const { room, content } = findSurvivors(merge);
+    assert.equal(content, MOST_NAMES_OF_DIRECTORY * 1024);
+    assert.ok(room > content + MOST_NAMES_OF_DIRECTORY * 4096);
+    merge.apply({ ...entry, xattrs, name: 'd/one', type: 'fifo' });
+    throwsWith(() => findSurvivors(merge), 'layer-too-large', /the image has 100001 names in one directory.*'d'/);
+  });
+
+  it('has a bounded number of bytes in names that AUFS keeps for itself', () => {
+    const merge = new Merge();
+    merge.beginLayer('layer 1');
+    const add = () => {
+      for (let at = 0; at < 5000; at += 1)
+        merge.apply({ ...entry, xattrs, name: `.wh..wh.plnk/${'a/'.repeat(2000)}${at}`, type: 'file' });
+    };
+    throwsWith(add, 'layer-too-large', /bytes of names of AUFS/);
   });
 
   it('has bounded attributes, also of directories, which stay in memory until the end', () => {
