@@ -4,6 +4,7 @@
  * order of the layers, each read once, and then the further names of files that have several. The same layers make the
  * same bytes.
  */
+import { crc32 } from 'node:zlib';
 import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
 import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
@@ -23,6 +24,8 @@ export type Taps = ReadonlyMap<number, (piece: Buffer) => void>;
 export interface WholeTarOptions {
   readonly signal?: AbortSignal | undefined;
   readonly taps?: Taps;
+  /** Gets the CRC-32 of all content, by inodes; as long as there are inodes. */
+  readonly sums?: Uint32Array;
   /** Of the merge, if they are known already. */
   readonly survivors?: Survivors;
 }
@@ -77,7 +80,7 @@ async function* contents(
   { firstNames }: Survivors,
   layers: readonly StoredLayer[],
   batch: Batch,
-  { signal, taps }: WholeTarOptions,
+  { signal, taps, sums }: WholeTarOptions,
 ): AsyncGenerator<Buffer> {
   const { layer: layerOf, entry: entryOf } = merge.inodes.columns;
   let inode = 1;
@@ -94,6 +97,7 @@ async function* contents(
         if (layerOf[inode] !== at + 1 || entryOf[inode] !== ordinal) continue;
         const node = firstNames[inode] ?? 0;
         const tap = taps?.get(inode);
+        const own = inode;
         inode += 1;
         if (node === 0) continue;
         const fields = {
@@ -111,6 +115,7 @@ async function* contents(
         for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) {
           batch.add(piece);
           tap?.(piece);
+          if (sums !== undefined) sums[own] = crc32(piece, sums[own]);
           if (batch.isFull) yield batch.take();
         }
         batch.pad(paddingBehind(entry.size));

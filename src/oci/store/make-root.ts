@@ -1,7 +1,7 @@
 /** Makes file systems of layers. It is apart from roots.ts because what merges layers takes a while to load. */
 import { lstatSync } from 'node:fs';
 import { chmod, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { digestFile } from '../../image/store/copy.js';
 import { syncToDisk } from '../../image/store/sync.js';
 import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
@@ -9,11 +9,16 @@ import { isSystemError } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { createContentFile } from '../../util/selinux.js';
 import type { Digest } from '../digest.js';
-import { makeErofs } from '../layers/erofs.js';
+import { imageError } from '../errors.js';
+import { makeErofs, timeFor } from '../layers/erofs.js';
+import { findDamage } from '../layers/erofs-contents.js';
+import { shownName } from '../layers/errors.js';
 import { indexLayers } from '../layers/index-layers.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Merge } from '../layers/merge.js';
+import { findSurvivors } from '../layers/survivors.js';
 import { wholeTar } from '../layers/whole-tar.js';
+import { refuseWithoutRoom } from '../room.js';
 import { withLock } from './lock.js';
 import { type Places, storeError } from './places.js';
 import { EROFS, KEPT_FILES, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, type StoredRoot, useRoot } from './roots.js';
@@ -63,10 +68,20 @@ async function build(workspace: string, id: string, { diffIds, layers, signal }:
     }
   };
   const merge = await indexLayers(watched(), signal);
+  const survivors = findSurvivors(merge);
+  await refuseWithoutRoom(dirname(workspace), survivors.room);
   const path = join(workspace, EROFS);
   createContentFile(path);
   const kept = new KeptFiles(merge);
-  await makeErofs(wholeTar(merge, seen, { signal, taps: kept.taps }), { path, uuid: id.slice(0, 32), signal });
+  const sums = new Uint32Array(merge.inodes.rows);
+  await makeErofs(wholeTar(merge, seen, { signal, taps: kept.taps, sums, survivors }), {
+    path,
+    uuid: id.slice(0, 32),
+    mostTime: timeFor(survivors.content),
+    signal,
+  });
+  const lost = await findDamage(path, merge, sums, signal);
+  if (lost !== undefined) throw contentLost(lost);
   await chmod(path, 0o444);
   await syncToDisk(path);
   for (const [name, content] of kept.files())
@@ -76,8 +91,18 @@ async function build(workspace: string, id: string, { diffIds, layers, signal }:
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
 }
 
+function contentLost(name: string) {
+  return imageError(
+    'erofs-failed',
+    `mkfs.erofs has not written ${shownName(name)} as it should be`,
+    'see that neither the disk nor a quota is full, and try again',
+  );
+}
+
 async function publish(places: Places, workspace: string, id: string): Promise<void> {
   const target = places.root(id);
+  // Who finds it has to be able to open it, also if this process ends right behind the rename.
+  await chmod(workspace, 0o711);
   await syncToDisk(workspace);
   // What is there is damaged, or it would have been found.
   await withWorkspace(places.roots, async (aside) => {
@@ -86,7 +111,6 @@ async function publish(places: Places, workspace: string, id: string): Promise<v
     });
     await rename(workspace, target);
   });
-  await chmod(target, 0o711);
   await syncToDisk(places.roots);
 }
 
@@ -102,7 +126,10 @@ class KeptFiles {
       const pieces: Buffer[] = [];
       let length = 0;
       this.#pieces.set(name, pieces);
+      const other = this.taps.get(inode);
       this.taps.set(inode, (piece) => {
+        // Both may be names of one file.
+        other?.(piece);
         length += piece.length;
         if (length <= MOST_KEPT) pieces.push(Buffer.from(piece));
         // Half of one would name other users.

@@ -6,8 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type ErofsOptions, findMkfs, makeErofs } from '../../../../src/oci/layers/erofs.js';
+import { findDamage } from '../../../../src/oci/layers/erofs-contents.js';
 import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
 import { wholeTar } from '../../../../src/oci/layers/whole-tar.js';
+import { withEnvironment } from '../../../helpers/environment.js';
 import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { memoryLayer, mergedTar } from '../../../helpers/oci/layers.js';
@@ -31,25 +33,20 @@ const LAYERS = [
     { name: 'lib/c', type: '1', link: 'usr/lib/b' },
     { name: 'etc/.wh.gone', data: '' },
     { name: 'p', type: '6' },
+    { name: 'blocks', data: 'w'.repeat(8192) },
+    { name: 'empty' },
     { name: `${'long/'.repeat(50)}name`, data: 'z' },
   ),
 ];
 
-async function make(path: string): Promise<void> {
-  const layers = LAYERS.map((bytes, at) => memoryLayer(bytes, { which: `layer ${at + 1}` }));
-  await makeErofs(wholeTar(await indexLayers(layers), layers), { path, uuid: UUID });
-}
-
-/** Sets variables of this process until the test ends; each once. */
-function withEnvironment(context: TestContext, values: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    const before = process.env[name];
-    process.env[name] = value;
-    context.after(() => {
-      if (before === undefined) delete process.env[name];
-      else process.env[name] = before;
-    });
-  }
+/** Makes the image of layers, and compares it with what went in, when `change` has changed it. */
+async function make(path: string, tars = LAYERS, change?: (image: Buffer) => Buffer): Promise<string | undefined> {
+  const layers = tars.map((bytes, at) => memoryLayer(bytes, { which: `layer ${at + 1}` }));
+  const merge = await indexLayers(layers);
+  const sums = new Uint32Array(merge.inodes.rows);
+  await makeErofs(wholeTar(merge, layers, { sums }), { path, uuid: UUID });
+  if (change !== undefined) writeFileSync(path, change(readFileSync(path)));
+  return findDamage(path, merge, sums);
 }
 
 /** The files of an image, unpacked as root. */
@@ -131,6 +128,43 @@ describe('an image', () => {
       execFileSync('umount', [mounted]);
     }
   });
+});
+
+describe('an image that is compared with what it was made of', () => {
+  const path = (context: TestContext) => join(scratchDirectory(context), 'image');
+
+  it('is good', async (context) => {
+    assert.equal(await make(path(context)), undefined);
+    const many = Array.from({ length: 1500 }, (_, at) => ({ name: `d/${'n'.repeat(at % 90)}${at}`, data: `${at}` }));
+    assert.equal(await make(path(context), [tarOf(...many, { name: 'e/f/', type: '5' })]), undefined);
+    assert.equal(await make(path(context), []), undefined);
+  });
+
+  /** Changes a byte of the first run of a letter, or of the last one. */
+  const first = (text: string) => (image: Buffer) => changed(image, image.indexOf(text));
+  const last = (text: string) => (image: Buffer) => changed(image, image.lastIndexOf(text) + text.length - 1);
+  const changed = (image: Buffer, at: number) => {
+    assert.ok(at > 0);
+    image[at] = (image[at] ?? 0) ^ 1;
+    return image;
+  };
+  const zeros = (image: Buffer) => {
+    const at = image.indexOf('w'.repeat(8192));
+    return image.fill(0, at, at + 8192);
+  };
+  for (const [what, change, found] of [
+    ['in a block', first('y'.repeat(100)), /^\/usr\/lib\/b$/],
+    ['in its last bytes', last('y'.repeat(100)), /^\/usr\/lib\/b$/],
+    ['in a file of whole blocks', last('w'.repeat(100)), /^\/blocks$/],
+    ['in a small file', first('lower'), /^\/etc\/a$/],
+    ['in a name', first('name'), /^(\/long){50}\/oame$/],
+    ['where zeros are in the place of a file', zeros, /^\/blocks$/],
+    ['at its end, which is gone', (image: Buffer) => image.subarray(0, image.length / 2), /^\//],
+    ['at its beginning', (image: Buffer) => image.fill(0, 1024, 1152), /^\/$/],
+  ] as const)
+    it(`is damaged ${what}`, async (context) => {
+      assert.match((await make(path(context), LAYERS, change)) ?? 'good', found);
+    });
 });
 
 describe('an image that cannot be made', () => {

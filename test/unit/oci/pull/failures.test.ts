@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { digestOf } from '../../../../src/oci/digest.js';
+import { findMkfs } from '../../../../src/oci/layers/erofs.js';
 import { OCI_LAYER } from '../../../../src/oci/media-types.js';
+import { refuseWithoutRoom } from '../../../../src/oci/room.js';
 import { Places } from '../../../../src/oci/store/places.js';
+import { withEnvironment } from '../../../helpers/environment.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { type TestImage, testBlob, testImage } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
@@ -121,6 +124,29 @@ describe('a pull that fails', () => {
     } finally {
       execFileSync('umount', [directory]);
     }
+  });
+
+  it('because mkfs.erofs loses content, and says nothing, leaves no file system', async (context) => {
+    const content = testImage([tarOf({ name: 'etc/a', data: 'y'.repeat(10_000) })]);
+    const [registry, store] = await withImage(context, content);
+    const bin = scratchDirectory(context);
+    const script = [
+      '#!/bin/sh',
+      `${findMkfs()} "$@" || exit`,
+      // The last word is the image.
+      'for path; do :; done',
+      'LC_ALL=C sed -i s/yyyyyyyyyy/yyyyyyyyyz/ "$path"',
+    ];
+    writeFileSync(join(bin, 'mkfs.erofs'), script.join('\n'), { mode: 0o755 });
+    withEnvironment(context, { PATH: `${bin}:${process.env['PATH'] ?? ''}` });
+    await rejectsWith(pull(registry, store), 'erofs-failed', /has not written '\/etc\/a' as it should be/);
+    assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
+  });
+
+  it('because there is no room says how much it takes', async (context) => {
+    const directory = scratchDirectory(context);
+    await rejectsWith(refuseWithoutRoom(directory, 2 ** 60), 'disk-full', /which takes \d+ bytes of \d+/);
+    await refuseWithoutRoom(directory, 1);
   });
 
   it('because nobody may write there says so', async (context) => {

@@ -64,13 +64,17 @@ describe('an image', () => {
     const large = testImage([
       tarOf({ name: 'etc/passwd', data: Buffer.alloc(2 << 20, 'x') }, { name: 'etc/group/', type: '5' }),
     ]);
-    const far = testImage([tarOf({ name: 'etc', type: '2', link: '/etc' })]);
+    const itself = testImage([tarOf({ name: 'etc', type: '2', link: '/etc' })]);
+    const linked = testImage([
+      tarOf({ name: 'etc/passwd', data: 'both' }, { name: 'etc/group', type: '1', link: 'etc/passwd' }),
+    ]);
     const circle = testImage([tarOf({ name: 'etc/passwd', type: '2', link: '/etc/passwd' })]);
     for (const [tag, one, passwd, group] of [
       ['users', users, 'upper', ''],
       ['large', large, '', ''],
       ['circle', circle, '', ''],
-      ['far', far, '', ''],
+      ['itself', itself, '', ''],
+      ['linked', linked, 'both', 'both'],
     ] as const) {
       registry.add(one, tag);
       const { root } = await pull(registry, store, tag);
