@@ -5,7 +5,7 @@ import { SandboxError } from '../../util/errors.js';
 import { parseJson } from '../../util/records.js';
 import { type Digest, digestOf, isDigest } from '../digest.js';
 import { imageError, quoted } from '../errors.js';
-import { MOST_DOCUMENT_BYTES, MOST_LAYERS } from '../limits.js';
+import { MOST_DOCUMENT_BYTES, MOST_LAYERS, MOST_UNPACKED_BYTES } from '../limits.js';
 import type { Descriptor } from '../manifest.js';
 import { parseReference, referenceText } from '../reference.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
@@ -49,10 +49,12 @@ export async function openDockerArchive(
       throw archiveError(path, 'has a config that does not fit its layers', 'make it again with docker save');
     const names = new Map<Digest, string>([[digestOf(config), image.Config]]);
     const layers: LocalLayer[] = [];
+    let left = MOST_UNPACKED_BYTES;
     for (const [at, name] of image.Layers.entries()) {
-      const layer = await localLayer(archive, name, ids[at], signal);
+      const { layer, length } = await localLayer(archive, name, ids[at], left, signal);
       names.set(layer.digest, name);
       layers.push(layer);
+      left -= length;
     }
     const name = `docker-archive:${path}${tag === undefined ? '' : `:${tag}`}`;
     return new SavedImageSource(archive, name, names, manifestOf(config, layers));
@@ -121,12 +123,14 @@ function isSame(own: string, tag: string): boolean {
   return own === tag || whole(own) === whole(tag);
 }
 
+/** @param most bytes that it may unpack to */
 async function localLayer(
   archive: Archive,
   name: string,
   diffId: Digest | undefined,
+  most: number,
   signal: AbortSignal | undefined,
-): Promise<LocalLayer> {
+): Promise<{ readonly layer: LocalLayer; readonly length: number }> {
   const size = await archive.size(name);
   if (size === undefined) throw archiveError(archive.path, `lacks the layer ${quoted(name)}`, 'make it again');
   let start: Buffer = Buffer.alloc(0);
@@ -135,7 +139,9 @@ async function localLayer(
     break;
   }
   // What it is is checked when it is copied.
-  if (diffId !== undefined && streamFormat(start) === 'none') return { digest: diffId, size, compression: 'none' };
-  const { digest, compression } = await measureLayer(start, archive.stream(name, 0, signal), archive.path);
-  return { digest, size, compression };
+  if (diffId !== undefined && streamFormat(start) === 'none')
+    return { layer: { digest: diffId, size, compression: 'none' }, length: size };
+  const content = archive.stream(name, 0, signal);
+  const { digest, compression, length } = await measureLayer(start, content, archive.path, most);
+  return { layer: { digest, size, compression }, length };
 }

@@ -9,6 +9,7 @@ import { chooseManifest } from '../../../../src/oci/choose-manifest.js';
 import { digestOf } from '../../../../src/oci/digest.js';
 import { parseConfig } from '../../../../src/oci/image-config.js';
 import { openLocal } from '../../../../src/oci/local/local.js';
+import { measureLayer } from '../../../../src/oci/local/measure.js';
 import { parsePlatform } from '../../../../src/oci/platform.js';
 import { parseRootImage } from '../../../../src/oci/root-image.js';
 import type { ImageSource } from '../../../../src/oci/source.js';
@@ -183,6 +184,18 @@ describe('a tar archive as a root', () => {
       assert.deepEqual(config.diffIds, [digestOf(tar)]);
       assert.equal(config.platform.architecture, 'amd64');
     }
+  });
+
+  it('is not unpacked without an end', async () => {
+    const bomb = gzipSync(Buffer.alloc(10_000_000));
+    const measure = (most: number) => {
+      const content = async function* () {
+        yield bomb;
+      };
+      return measureLayer(bomb.subarray(0, 8), content(), '/x/bomb', most);
+    };
+    await rejectsWith(measure(9_999_999), 'layer-too-large', /'\/x\/bomb' unpacks to more than 9999999 bytes/);
+    assert.equal((await measure(10_000_000)).compression, 'gzip');
   });
 
   it('must be there, and be one', async (context) => {
