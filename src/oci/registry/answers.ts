@@ -8,16 +8,21 @@ import { bareMediaType } from '../media-types.js';
 import { connectionError, type HttpAnswer } from './http.js';
 import { parseRetryAfter, Retryable } from './retries.js';
 
+/** Milliseconds that a body may take, however fast its pieces come. */
+const MOST_BODY_TIME = 5 * 60_000;
+
 /**
  * The whole body of an answer.
  * @param most bytes
- * @throws {SandboxError} `registry-answer`: it is too large; `aborted`
+ * @param mostTime milliseconds
+ * @throws {SandboxError} `registry-answer`: it is too large; `registry-unreachable`: it takes too long; `aborted`
  * @throws {Retryable} the connection broke
  */
 export async function readBody(
   { body, url, header }: HttpAnswer,
   signal: AbortSignal | undefined,
   most = MOST_DOCUMENT_BYTES,
+  mostTime = MOST_BODY_TIME,
 ): Promise<Buffer> {
   const tooLarge = () => {
     body.destroy();
@@ -26,10 +31,13 @@ export async function readBody(
   if (Number(header('content-length')) > most) throw tooLarge();
   const pieces: Buffer[] = [];
   let length = 0;
+  const start = performance.now();
   try {
     for await (const piece of body as AsyncIterable<Buffer>) {
       length += piece.length;
       if (length > most) throw tooLarge();
+      // A byte now and then is no silence.
+      if (performance.now() - start > mostTime) throw tooSlow(url.host, mostTime);
       pieces.push(piece);
     }
   } catch (error) {
@@ -37,6 +45,14 @@ export async function readBody(
     throw error instanceof SandboxError ? error : connectionError(error, url.host);
   }
   return Buffer.concat(pieces);
+}
+
+function tooSlow(host: string, time: number): SandboxError {
+  return imageError(
+    'registry-unreachable',
+    `${host} has sent no whole answer within ${Math.ceil(time / 1000)} seconds`,
+    'try again later, or use another registry',
+  );
 }
 
 /** @param what the registry sent, behind `sent` */

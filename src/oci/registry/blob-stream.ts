@@ -5,6 +5,7 @@ import { imageError, sizeWrong } from '../errors.js';
 import { answerError } from './answers.js';
 import { connectionError, type HttpAnswer } from './http.js';
 import type { Patience } from './options.js';
+import { Pace } from './pace.js';
 import { pauseBefore, Retryable } from './retries.js';
 
 export interface BlobRequest {
@@ -22,8 +23,8 @@ export interface BlobRequest {
 
 /**
  * Yields the bytes from an offset on, and at most one more than the blob should have.
- * @throws {SandboxError} `blob-size-wrong`: the registry says another size; `blob-truncated`: it stops again and again
- *   without a further byte; what `open` throws
+ * @throws {SandboxError} `blob-size-wrong`: the registry says another size; `blob-truncated`: answers stop again and
+ *   again, or come too slowly, and bring next to nothing; what `open` throws
  */
 export async function* blobBytes(request: BlobRequest): AsyncGenerator<Uint8Array> {
   const { size, signal, patience } = request;
@@ -32,16 +33,19 @@ export async function* blobBytes(request: BlobRequest): AsyncGenerator<Uint8Arra
   while (at < size) {
     const answer = await request.open(at);
     let skip = bytesToSkip(answer, at, request);
+    const start = at;
+    const pace = new Pace(patience);
     try {
       for await (const piece of answer.body as AsyncIterable<Buffer>) {
+        const isFast = pace.receive(piece.length);
         const skipped = Math.min(skip, piece.length);
         skip -= skipped;
         const wanted = piece.subarray(skipped, skipped + size + 1 - at);
-        if (wanted.length === 0) continue;
         at += wanted.length;
-        failures = 0;
-        yield wanted;
+        if (wanted.length > 0) yield wanted;
         if (at > size) return;
+        if (!isFast) break;
+        pace.wait();
       }
     } catch (error) {
       throwIfAborted(signal);
@@ -51,7 +55,8 @@ export async function* blobBytes(request: BlobRequest): AsyncGenerator<Uint8Arra
       answer.body.destroy();
     }
     if (at >= size) return;
-    failures += 1;
+    // One byte of each answer is no progress.
+    failures = at - start < patience.least ? failures + 1 : 1;
     const time = pauseBefore(new Retryable(truncated(request, at)), failures, patience);
     if (time === undefined) throw truncated(request, at);
     await pause(time, signal);

@@ -17,17 +17,20 @@ export interface Patience {
   readonly connect: number;
   /** From a request to the first byte of its answer, and between two pieces of an answer. */
   readonly silence: number;
+  /** Bytes of an answer that have to come in so much time, for each such time that is waited. */
+  readonly least: number;
   /** Before the second attempt; each further one waits twice as long. */
   readonly firstPause: number;
   /** The longest that a registry may ask to wait with Retry-After. */
   readonly longestPause: number;
-  /** Attempts of a request, and of a blob that stops without a further byte. */
+  /** Attempts of a request, and of a blob whose answers stop, each with less than `least` bytes. */
   readonly attempts: number;
 }
 
 export const PATIENCE: Patience = {
   connect: 15_000,
   silence: 60_000,
+  least: 60 << 10,
   firstPause: 500,
   longestPause: 60_000,
   attempts: 5,

@@ -122,6 +122,35 @@ describe('a blob', () => {
     await rejectsWith(read(), 'blob-truncated', /after 10 of/);
   });
 
+  it('that comes a byte at a time is too short', async (context) => {
+    const patience = { ...IMPATIENT, silence: 100, least: 1000, attempts: 3 };
+    const { registry, read } = await withBlob(context, { patience });
+    registry.hook(({ path }, response) => {
+      if (!path.includes('blobs')) return false;
+      response.writeHead(200, { 'content-length': layer.size });
+      const drops = setInterval(() => response.write(Buffer.alloc(1)), 5);
+      response.on('close', () => clearInterval(drops));
+      return true;
+    });
+    await rejectsWith(read(), 'blob-truncated', /of 300000 bytes/);
+    assert.equal(blobRequests(registry).length, 3);
+  });
+
+  it('of which each answer brings a byte is too short', async (context) => {
+    const { registry, read } = await withBlob(context);
+    registry.hook(({ path, headers }, response) => {
+      if (!path.includes('blobs')) return false;
+      const from = Number(/\d+/.exec(headers.range ?? '')?.[0] ?? 0);
+      response.writeHead(from === 0 ? 200 : 206, {
+        'transfer-encoding': 'chunked',
+        ...(from === 0 ? {} : { 'content-range': `bytes ${from}-${layer.size - 1}/${layer.size}` }),
+      });
+      response.end(layer.bytes.subarray(from, from + 1));
+      return true;
+    });
+    await rejectsWith(read(), 'blob-truncated', /after 5 of 300000 bytes/);
+  });
+
   for (const length of [10, 10_000_000])
     it(`that is said to have ${length} bytes is refused at once`, async (context) => {
       const { registry, read } = await withBlob(context);

@@ -1,11 +1,14 @@
 /** Manifests from a registry: what is asked for, and what is refused. */
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { chooseManifest } from '../../../../src/oci/choose-manifest.js';
 import { MOST_DOCUMENT_BYTES } from '../../../../src/oci/limits.js';
 import * as types from '../../../../src/oci/media-types.js';
 import { parsePlatform } from '../../../../src/oci/platform.js';
 import { parseReference } from '../../../../src/oci/reference.js';
+import { readBody } from '../../../../src/oci/registry/answers.js';
 import { openRegistry } from '../../../../src/oci/registry/registry.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { IMAGE, openImage, registryWithImage } from '../../../helpers/oci/asking.js';
@@ -158,6 +161,19 @@ describe('a manifest', () => {
     registry.hook(({ path }) => path.includes('manifests'));
     const source = openImage(context, registry, 'v1', { patience: { ...IMPATIENT, silence: 50, attempts: 2 } });
     await rejectsWith(source.document(undefined), 'registry-unreachable', /does not answer/);
+  });
+
+  it('that comes a byte at a time is not waited for for ever', async () => {
+    const drops = async function* () {
+      for (;;) {
+        await setImmediate();
+        yield Buffer.from(' ');
+      }
+    };
+    const body = Readable.from(drops());
+    const answer = { status: 200, url: new URL('https://reg.example/'), body, header: () => undefined };
+    const reading = readBody(answer, undefined, Number.POSITIVE_INFINITY, 20);
+    await rejectsWith(reading, 'registry-unreachable', /reg\.example has sent no whole answer within 1 seconds/);
   });
 
   it('is not waited for any more when the work is called off', async (context) => {
