@@ -1,12 +1,13 @@
 /** The first pass over an image: which entry of which layer has which names at last. */
 import { TarReader } from '../tar/reader.js';
 import { EntryError, layerError, shownName } from './errors.js';
-import { archiveProblem, layerStream, type StoredLayer, type UnpackedBytes } from './layer-stream.js';
+import { layerProblem, layerStream, type StoredLayer, type UnpackedBytes } from './layer-stream.js';
 import { Merge } from './merge.js';
 
 /**
  * Reads layers, the lowest first, checks their digests, and merges them. Only names and attributes are kept.
- * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `zstd-missing`, `aborted`
+ * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `zstd-missing`, `aborted`; that of
+ *   {@link StoredLayer.damage}
  */
 export async function indexLayers(
   layers: AsyncIterable<StoredLayer> | Iterable<StoredLayer>,
@@ -27,7 +28,7 @@ export async function indexLayers(
         }
       }
     } catch (error) {
-      throw archiveProblem(error, layer.which);
+      throw await layerProblem(error, layer, signal);
     } finally {
       await reader.close();
     }

@@ -18,6 +18,11 @@ export interface StoredLayer {
   readonly diffId: Digest;
   /** Its bytes as they came. They were checked. */
   readonly open: (signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+  /**
+   * Asked when the layer cannot be read: whether its bytes are other ones by now, as an error that says so. Undefined:
+   * they are what they were, and it is the image that is wrong.
+   */
+  readonly damage?: (signal: AbortSignal | undefined) => Promise<SandboxError | undefined>;
 }
 
 /** How many bytes the layers of an image have unpacked to. */
@@ -57,7 +62,19 @@ export async function* layerStream(
   }
 }
 
-/** The SandboxError of an archive that cannot be read; any other error as it is. */
-export function archiveProblem(error: unknown, which: string): unknown {
-  return error instanceof TarError ? layerError(which, error.message, error) : error;
+/** What the content of a layer may be to blame for. */
+const OF_CONTENT: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large', 'digest-wrong']);
+
+/**
+ * The SandboxError of a layer that cannot be read, which may be about where it is kept; any other error as it is.
+ * @throws {SandboxError} `aborted`
+ */
+export async function layerProblem(
+  error: unknown,
+  { which, damage }: StoredLayer,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const problem = error instanceof TarError ? layerError(which, error.message, error) : error;
+  if (damage === undefined || !(problem instanceof SandboxError) || !OF_CONTENT.has(problem.code)) return problem;
+  return (await damage(signal)) ?? problem;
 }

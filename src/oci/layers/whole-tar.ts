@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
 import { END, type HeaderFields, headerBlocks, paddingBehind } from '../tar/writer.js';
-import { archiveProblem, layerStream, type StoredLayer } from './layer-stream.js';
+import { layerProblem, layerStream, type StoredLayer } from './layer-stream.js';
 import type { Merge } from './merge.js';
 import { findSurvivors, type Survivors } from './survivors.js';
 import { keptXattrs } from './xattrs.js';
@@ -122,7 +122,7 @@ async function* contents(
         if (batch.isFull) yield batch.take();
       }
     } catch (error) {
-      throw archiveProblem(error, layer.which);
+      throw await layerProblem(error, layer, signal);
     } finally {
       await reader.close();
     }

@@ -1,4 +1,5 @@
 /** Images from where they are to a file system in the store. */
+import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
 import { DigestCheck } from '../digest.js';
 import { digestWrong, sizeWrong } from '../errors.js';
@@ -11,7 +12,7 @@ import { putDocument } from '../store/blobs.js';
 import { makeRoot } from '../store/make-root.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
-import { rootId, useRoot } from '../store/roots.js';
+import { rootId, type StoredRoot, useRoot } from '../store/roots.js';
 import { type Tag, writeTag } from '../store/tags.js';
 import { fetchLayers } from './fetch-layers.js';
 import { anywhere, identityOfSource, storeName } from './names.js';
@@ -52,8 +53,8 @@ async function pullFrom(
   const config = parseConfig(configBytes, manifest, source.name);
   refuseOtherPlatform(config, platform, source.name);
   const layers = () => fetchLayers(places, source, { manifest, config }, { signal, onProgress });
-  const root =
-    useRoot(places, rootId(config.diffIds)) ?? (await makeRoot(places, { diffIds: config.diffIds, layers, signal }));
+  const make = () => makeRoot(places, { diffIds: config.diffIds, layers, signal });
+  const root = useRoot(places, rootId(config.diffIds)) ?? (await untilWhole(make, manifest.layers.length));
   await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
   for (const one of [top, document]) await putDocument(places, one);
   const tag: Tag = {
@@ -70,6 +71,20 @@ async function pullFrom(
   };
   await writeTag(places, tag);
   return { tag, config, root };
+}
+
+/**
+ * Makes a root. Whenever a layer that was in the store is damaged it is gone then, and is fetched.
+ * @param layers how many there are, and may be damaged
+ */
+async function untilWhole(make: () => Promise<StoredRoot>, layers: number): Promise<StoredRoot> {
+  for (let damages = 0; ; damages += 1) {
+    try {
+      return await make();
+    } catch (error) {
+      if (!(error instanceof SandboxError) || error.code !== 'store-damaged' || damages >= layers) throw error;
+    }
+  }
 }
 
 /** @throws {SandboxError} `blob-size-wrong`, `digest-wrong`, and those of the source */

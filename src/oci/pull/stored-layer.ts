@@ -2,10 +2,10 @@
 import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { LayerDescriptor } from '../manifest.js';
-import { storedBlob } from '../store/blobs.js';
+import { removeIfDamaged, storedBlob } from '../store/blobs.js';
 import type { Places } from '../store/places.js';
 
-/** A layer of the store, as what merges layers wants it. */
+/** A layer of the store, as what merges layers wants it. One that turns out to be damaged is removed. */
 export function storedLayer(
   places: Places,
   descriptor: LayerDescriptor,
@@ -20,5 +20,6 @@ export function storedLayer(
     compression: descriptor.compression,
     diffId,
     open: (signal) => storedBlob(places, descriptor, signal),
+    damage: (signal) => removeIfDamaged(places, descriptor, signal),
   };
 }

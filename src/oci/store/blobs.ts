@@ -13,7 +13,7 @@ import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { readRange } from '../local/open-file.js';
 import type { Descriptor } from '../manifest.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
-import { lockFile } from './lock.js';
+import { lockFile, withLock } from './lock.js';
 import { isFull, type Places, storeError } from './places.js';
 
 /** True if the store has a blob, of the size that it should have. */
@@ -56,7 +56,7 @@ export function readDocument(places: Places, digest: Digest): Buffer {
   return bytes;
 }
 
-function damaged(places: Places, digest: Digest, cause: unknown) {
+function damaged(places: Places, digest: Digest, cause: unknown): SandboxError {
   return imageError(
     'store-damaged',
     `the blob ${digest} in ${places.directory} is missing or damaged`,
@@ -80,6 +80,42 @@ export async function* storedBlob(
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Whether the store has a blob that is what its digest says. All of it is read.
+ * @throws {SandboxError} `aborted`, `store-not-writable`
+ */
+export async function isIntact(
+  places: Places,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (!hasBlob(places, descriptor)) return false;
+  const check = new DigestCheck(descriptor.digest);
+  for await (const piece of storedBlob(places, descriptor, signal)) check.update(piece);
+  return check.finish().matches;
+}
+
+/**
+ * Removes a blob if it is not what its digest says, so that it is fetched again.
+ * @returns `store-damaged`: it is not there any more, or was fetched again by somebody else; undefined: it is good
+ * @throws {SandboxError} `aborted`, `store-not-writable`
+ */
+export async function removeIfDamaged(
+  places: Places,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<SandboxError | undefined> {
+  const { digest } = descriptor;
+  if (await isIntact(places, descriptor, signal)) return undefined;
+  const path = places.partial(digest);
+  // As one who fetches it: nobody else puts a good one there meanwhile.
+  await withLock(path, 'exclusive', { signal }, async (file) => {
+    if (!(await isIntact(places, descriptor, signal))) await rm(places.blob(digest), { force: true });
+    if ((await file.stat()).size === 0) await rm(path, { force: true });
+  });
+  return damaged(places, digest, undefined);
 }
 
 export interface FetchOptions {

@@ -63,18 +63,18 @@ async function isStillAt(file: FileHandle, path: string): Promise<boolean> {
   }
 }
 
-/** Runs `work` with the lock. Errors: those of {@link lockFile} and of `work`. */
+/** Runs `work` with the lock, and the file that is locked. Errors: those of {@link lockFile} and of `work`. */
 export async function withLock<T>(
   path: string,
   kind: LockKind,
   options: Parameters<typeof lockFile>[2],
-  work: () => Promise<T>,
+  work: (file: FileHandle) => Promise<T>,
 ): Promise<T> {
   for (;;) {
     const file = await lockFile(path, kind, options);
     if (file === undefined) continue;
     try {
-      return await work();
+      return await work(file);
     } finally {
       await file.close();
     }

@@ -2,9 +2,9 @@
 import { rm } from 'node:fs/promises';
 import { digestFile } from '../../image/store/copy.js';
 import { SandboxError } from '../../util/errors.js';
-import { type Digest, DigestCheck } from '../digest.js';
+import type { Digest } from '../digest.js';
 import type { Descriptor } from '../manifest.js';
-import { hasBlob, readDocument, storedBlob } from './blobs.js';
+import { hasBlob, isIntact, readDocument } from './blobs.js';
 import { manifestOfTag } from './list.js';
 import type { Places } from './places.js';
 import { whilePulling } from './pulling.js';
@@ -63,9 +63,7 @@ async function blobProblem(
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   if (!hasBlob(places, layer)) return 'is missing, or has another size';
-  const check = new DigestCheck(layer.digest);
-  for await (const piece of storedBlob(places, layer, signal)) check.update(piece);
-  return check.finish().matches ? undefined : 'has another content';
+  return (await isIntact(places, layer, signal)) ? undefined : 'has another content';
 }
 
 async function rootOf(places: Places, tag: Tag): Promise<Damage[]> {

@@ -1,5 +1,5 @@
 /** Stores of images for tests. */
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { parsePlatform } from '../../../src/oci/platform.js';
@@ -35,6 +35,14 @@ export function testStore(context: TestContext, directory = join(scratchDirector
         .map((path) => path.replace(/[0-9a-f]{64}/g, (digits) => digits.slice(0, 6)))
         .sort(),
   };
+}
+
+/** Changes one byte of a file that nobody should write to. */
+export function damage(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  chmodSync(path, 0o600);
+  writeFileSync(path, bytes);
 }
 
 /** The image of a tag in a registry of tests. */

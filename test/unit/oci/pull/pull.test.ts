@@ -1,7 +1,7 @@
 /** Pulling images into a store: what is fetched, what is found again, and what two pulls share. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parsePlatform } from '../../../../src/oci/platform.js';
@@ -15,7 +15,7 @@ import { startDebianRegistry, unlessDebianRegistry } from '../../../helpers/oci/
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
 import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
-import { imageOf, pull, testStore } from '../../../helpers/oci/store.js';
+import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -160,6 +160,37 @@ describe('an image', () => {
     const { config } = await obtainImage(imageOf(registry), 'missing', store.options);
     assert.deepEqual(config.command, ['/bin/x']);
     assert.equal(readFileSync(path, 'utf8'), text);
+  });
+
+  for (const compression of ['none', 'gzip'] as const)
+    for (const policy of ['missing', 'always'] as const)
+      it(`whose layer (${compression}) is damaged gets it again with ${policy}`, async (context) => {
+        const [registry, store] = [await startRegistry(context), testStore(context)];
+        const packed = testImage([LOWER, UPPER], { compression });
+        registry.add(packed, 'v1');
+        const { root } = await pull(registry, store);
+        const before = readFileSync(root.path);
+        rmSync(join(root.path, '..'), { recursive: true });
+        for (const { digest } of packed.layers) damage(store.places.blob(digest));
+        const again = await obtainImage(imageOf(registry), policy, store.options);
+        assert.ok(readFileSync(again.root.path).equals(before));
+        for (const { digest, bytes } of packed.layers) {
+          assert.equal(blobRequests(registry)[`/v2/test/image/blobs/${digest}`], 2);
+          assert.ok(readFileSync(store.places.blob(digest)).equals(bytes));
+        }
+        assert.deepEqual(readdirSync(store.places.partials), []);
+      });
+
+  it('whose layer is damaged says so with never', async (context) => {
+    const [registry, store] = [await withImage(context), testStore(context)];
+    const { root } = await pull(registry, store);
+    rmSync(join(root.path, '..'), { recursive: true });
+    const [lower] = image.layers;
+    assert.ok(lower !== undefined);
+    damage(store.places.blob(lower.digest));
+    const pattern = new RegExp(`blob ${lower.digest} .* is missing or damaged; pull the image again`);
+    await rejectsWith(obtainImage(imageOf(registry), 'never', store.options), 'store-damaged', pattern);
+    assert.deepEqual(readdirSync(store.places.partials), []);
   });
 
   it('that is not there is not pulled with never', async (context) => {

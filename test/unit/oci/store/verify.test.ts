@@ -1,6 +1,6 @@
 /** Listing, naming and verifying the images of a store. */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { parsePlatform } from '../../../../src/oci/platform.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
@@ -10,7 +10,7 @@ import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { throwsWith } from '../../../helpers/errors.js';
 import { testImage, testIndex } from '../../../helpers/oci/image.js';
 import { startRegistry } from '../../../helpers/oci/registry.js';
-import { imageOf, pull, testStore } from '../../../helpers/oci/store.js';
+import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 
 const image = testImage([tarOf({ name: 'a', data: 'lower' }), tarOf({ name: 'b', data: 'upper' })]);
@@ -19,14 +19,6 @@ async function withImage(context: TestContext) {
   const [registry, store] = [await startRegistry(context), testStore(context)];
   registry.add(image, 'v1');
   return { registry, store, ...(await pull(registry, store)) };
-}
-
-/** Changes one byte of a file that nobody should write to. */
-function damage(path: string): void {
-  const bytes = readFileSync(path);
-  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-  chmodSync(path, 0o600);
-  writeFileSync(path, bytes);
 }
 
 describe('the images of a store', () => {
