@@ -30,8 +30,10 @@ class RegistryImage implements ImageSource {
   readonly name: string;
   readonly #patience: Patience;
   readonly #http: HttpClient;
-  /** Mirrors, and the registry itself as the last. */
-  readonly #endpoints: readonly Endpoint[];
+  readonly #registry: Endpoint;
+  readonly #mirrors: readonly Endpoint[];
+  /** Mirrors that have failed: each blob would wait for them anew. */
+  readonly #passedBy = new Set<Endpoint>();
 
   constructor(
     private readonly reference: Reference,
@@ -42,18 +44,21 @@ class RegistryImage implements ImageSource {
     const { tlsVerify = true, environment = process.env, authFile } = options;
     const http = new HttpClient({ tlsVerify, patience: this.#patience, environment });
     this.#http = http;
-    const { registry, repository } = reference;
-    const places = [
-      ...(options.mirrors ?? []).map((mirror) => parseMirror(mirror, repository)),
-      { registry, repository },
-    ];
-    this.#endpoints = places.map(({ registry, repository }) => {
+    const endpointOf = (registry: string, repository: string, patience: Patience) => {
       const common = { http, host: apiHost(registry), repository, tlsVerify };
       const authorizer = new Authorizer({
         ...common,
         credentials: (signal) => findCredentials(registry, repository, { authFile, environment, signal }),
       });
-      return new Endpoint({ ...common, authorizer, patience: this.#patience });
+      return new Endpoint({ ...common, authorizer, patience });
+    };
+    const { registry, repository } = reference;
+    const { mirrors } = options;
+    const own = mirrors !== undefined && Object.hasOwn(mirrors, registry) ? mirrors[registry] : undefined;
+    this.#registry = endpointOf(registry, repository, this.#patience);
+    this.#mirrors = (own ?? []).map((text) => {
+      const mirror = parseMirror(text, repository);
+      return endpointOf(mirror.registry, mirror.repository, { ...this.#patience, attempts: 1 });
     });
   }
 
@@ -84,17 +89,20 @@ class RegistryImage implements ImageSource {
     yield* blobBytes({ what, size, from, patience: this.#patience, signal, open });
   }
 
-  /** The answer of the first endpoint that has one; the error is that of the registry itself. */
+  /** The answer of the first mirror that has one, or else that of the registry itself, whose error is the one. */
   async #fromFirst<T>(signal: AbortSignal | undefined, ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-    for (const [at, endpoint] of this.#endpoints.entries()) {
+    for (const mirror of this.#mirrors) {
+      if (this.#passedBy.has(mirror)) continue;
       try {
-        return await ask(endpoint);
+        return await ask(mirror);
       } catch (error) {
         throwIfAborted(signal);
-        if (!(error instanceof SandboxError) || at === this.#endpoints.length - 1) throw error;
+        if (!(error instanceof SandboxError)) throw error;
+        // One that has not got this may have something else.
+        if (error.code !== 'image-not-found') this.#passedBy.add(mirror);
       }
     }
-    throw new Error('a registry has no endpoint');
+    return ask(this.#registry);
   }
 
   close(): Promise<void> {

@@ -193,7 +193,7 @@ describe('a mirror', () => {
     const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
     registry.add(IMAGE, 'v2');
     mirror.addBlob(...IMAGE.blobs);
-    const source = openImage(context, registry, 'v2', { mirrors: [mirror.host] });
+    const source = openImage(context, registry, 'v2', { mirrors: { [registry.host]: [mirror.host] } });
     assert.equal((await source.document(undefined)).digest, IMAGE.manifest.digest);
     assert.equal(mirror.requests.length, 2);
     const pieces: Uint8Array[] = [];
@@ -206,12 +206,36 @@ describe('a mirror', () => {
 
   it('has its images below a prefix', async (context) => {
     const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
-    await openImage(context, registry, 'v1', { mirrors: [`${mirror.host}/cache/x`] }).document(undefined);
+    const mirrors = { [registry.host]: [`${mirror.host}/cache/x`] };
+    await openImage(context, registry, 'v1', { mirrors }).document(undefined);
     assert.ok(mirror.paths().includes('/v2/cache/x/test/image/manifests/v1'));
   });
 
   it('must be one', async (context) => {
     const registry = await registryWithImage(context);
-    assert.throws(() => openImage(context, registry, 'v1', { mirrors: ['http://x/'] }), { code: 'mirror-invalid' });
+    const mirrors = { [registry.host]: ['http://x/'] };
+    assert.throws(() => openImage(context, registry, 'v1', { mirrors }), { code: 'mirror-invalid' });
+  });
+
+  it('of one registry is not asked for the images of another', async (context) => {
+    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
+    // The same name, and another image.
+    mirror.add(testImage([tarOf({ name: 'other' })]), 'v1');
+    const mirrors = { 'docker.io': [mirror.host] };
+    const { digest } = await openImage(context, registry, 'v1', { mirrors }).document(undefined);
+    assert.equal(digest, IMAGE.manifest.digest);
+    assert.deepEqual(mirror.paths(), []);
+  });
+
+  it('that is dead is asked once', async (context) => {
+    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
+    mirror.hook((_request, response) => {
+      response.destroy();
+      return true;
+    });
+    const source = openImage(context, registry, 'v1', { mirrors: { [registry.host]: [mirror.host] } });
+    for (let times = 0; times < 3; times += 1)
+      assert.equal((await source.document(undefined)).digest, IMAGE.manifest.digest);
+    assert.deepEqual(mirror.paths(), ['/v2/']);
   });
 });
