@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { type Digest, isDigest } from './digest.js';
 import { imageError } from './errors.js';
-import { checked, type Manifest, parseBounded } from './manifest.js';
+import { checked, type Manifest, parseBounded, platformPart } from './manifest.js';
 import type { Platform } from './platform.js';
 
 /** OCI image specification, config.md. Fields that are not set are empty. */
@@ -39,9 +39,9 @@ const texts = v.nullish(v.array(text));
 const set = v.nullish(v.record(text, v.unknown()));
 
 const ConfigSchema = v.object({
-  os: text,
-  architecture: text,
-  variant: v.nullish(text),
+  os: platformPart,
+  architecture: platformPart,
+  variant: v.nullish(platformPart),
   created: v.nullish(text),
   config: v.nullish(
     v.object({

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { isRecord, parseJson } from '../util/records.js';
 import { type Digest, isDigest } from './digest.js';
-import { imageError, quoted } from './errors.js';
+import { imageError, quoted, shown } from './errors.js';
 import {
   MOST_BLOB_BYTES,
   MOST_DOCUMENT_BYTES,
@@ -42,8 +42,10 @@ export interface Index {
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MOST_BLOB_BYTES));
 const text = v.pipe(v.string(), v.maxLength(1024));
+/** A part of a platform: no real one has twenty characters. */
+export const platformPart = v.pipe(v.string(), v.maxLength(64));
 const PlatformSchema = v.pipe(
-  v.object({ os: text, architecture: text, variant: v.nullish(text) }),
+  v.object({ os: platformPart, architecture: platformPart, variant: v.nullish(platformPart) }),
   v.transform(({ os, architecture, variant }): Platform => ({ os, architecture, variant: variant || undefined })),
 );
 const DescriptorSchema = v.pipe(
@@ -161,8 +163,10 @@ export function checked<const Schema extends v.GenericSchema>(
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
+  // Both may have what the document says.
   const field = v.getDotPath(issue);
-  throw invalidManifest(which, field === null ? 'it is no JSON object' : `its ${field}: ${issue.message}`);
+  const why = field === null ? 'it is no JSON object' : `its ${shown(field)}: ${shown(issue.message)}`;
+  throw invalidManifest(which, why);
 }
 
 function invalidManifest(which: string, why: string) {

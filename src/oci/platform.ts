@@ -1,6 +1,6 @@
 /** Platforms of images, by the names that Go has for architectures. */
 import type { SandboxError } from '../util/errors.js';
-import { imageError, quoted } from './errors.js';
+import { imageError, listOf, quoted } from './errors.js';
 
 export interface Platform {
   readonly os: string;
@@ -59,6 +59,9 @@ export function platformText({ os, architecture, variant }: Platform): string {
   return `${os}/${architecture}${variant === undefined ? '' : `/${variant}`}`;
 }
 
+/** Platforms that need no quotes. */
+const USUAL = /^[a-z0-9_.-]{1,32}(\/[a-z0-9_.-]{1,32}){1,2}$/;
+
 /** How well an image for a platform serves where another is wanted: 0 not at all, and more is better. */
 export function fitness(has: Platform, wanted: Platform): number {
   if (has.os !== wanted.os || has.architecture !== wanted.architecture) return 0;
@@ -75,10 +78,10 @@ export function fitness(has: Platform, wanted: Platform): number {
  * @param which names the image
  */
 export function platformMissing(there: readonly Platform[], wanted: Platform, which: string): SandboxError {
-  const names = [...new Set(there.map(platformText))];
+  const names = [...new Set(there.map(platformText))].map((name) => (USUAL.test(name) ? name : quoted(name)));
   return imageError(
     'platform-missing',
-    `${which} is not there for ${platformText(wanted)}${names.length === 0 ? '' : `, only for ${names.join(', ')}`}`,
+    `${which} is not there for ${platformText(wanted)}${names.length === 0 ? '' : `, only for ${listOf(names)}`}`,
     names.length === 0 ? 'use another image' : 'use another image, or choose with --platform',
   );
 }

@@ -4,7 +4,7 @@ import { streamFormat } from '../../compression/stream.js';
 import { SandboxError } from '../../util/errors.js';
 import { parseJson } from '../../util/records.js';
 import { type Digest, digestOf, isDigest } from '../digest.js';
-import { imageError, quoted } from '../errors.js';
+import { imageError, listOf, quoted } from '../errors.js';
 import { MOST_DOCUMENT_BYTES, MOST_LAYERS, MOST_UNPACKED_BYTES } from '../limits.js';
 import type { Descriptor } from '../manifest.js';
 import { parseReference, referenceText } from '../reference.js';
@@ -100,7 +100,7 @@ function chooseSaved(images: readonly SavedImage[], tag: string | undefined, pat
   const [only, ...others] = named;
   if (only !== undefined && others.length === 0) return only;
   const names = images.flatMap(({ RepoTags }) => RepoTags ?? []).map(quoted);
-  const there = names.length === 0 ? 'they have no names' : `it has ${names.join(', ')}`;
+  const there = names.length === 0 ? 'they have no names' : `it has ${listOf(names)}`;
   throw tag === undefined
     ? imageError(
         'image-ambiguous',

@@ -1,7 +1,7 @@
 /** An image in an OCI image layout, which a directory or an archive has: OCI image specification, image-layout.md. */
 import { throwIfAborted } from '../cancel.js';
 import { digestOf, digestParts } from '../digest.js';
-import { digestWrong, imageError, quoted, sizeWrong } from '../errors.js';
+import { digestWrong, imageError, listOf, quoted, sizeWrong } from '../errors.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { type Descriptor, parseDocument } from '../manifest.js';
 import { OCI_INDEX } from '../media-types.js';
@@ -45,7 +45,7 @@ export class LayoutImage implements ImageSource {
 
   #notOne(manifests: readonly Descriptor[]) {
     const names = manifests.map(({ annotations }) => annotations[NAME] ?? '').filter((name) => name !== '');
-    const there = names.length === 0 ? 'it has no names' : `it has ${names.map(quoted).join(', ')}`;
+    const there = names.length === 0 ? 'it has no names' : `it has ${listOf(names.map(quoted))}`;
     return this.tag === undefined
       ? imageError(
           'image-ambiguous',

@@ -6,7 +6,7 @@ import { parseConfig } from '../../../src/oci/image-config.js';
 import { MOST_BLOB_BYTES, MOST_DOCUMENT_BYTES, MOST_LAYERS } from '../../../src/oci/limits.js';
 import { type Manifest, parseDocument } from '../../../src/oci/manifest.js';
 import * as types from '../../../src/oci/media-types.js';
-import { fitness, hostPlatform, parsePlatform, platformText } from '../../../src/oci/platform.js';
+import { fitness, hostPlatform, parsePlatform, platformMissing, platformText } from '../../../src/oci/platform.js';
 import { throwsWith } from '../../helpers/errors.js';
 
 const digest = digestOf(Buffer.from('content'));
@@ -177,6 +177,30 @@ describe('a config', () => {
 
   it('with a field of another kind is refused', () => {
     throwsWith(() => of({ ...whole, config: { Env: 'A=b' } }), 'manifest-invalid', /config\.Env/);
+  });
+});
+
+describe('an error', () => {
+  const long = 'x'.repeat(100_000);
+
+  it('shows little of what a document says', () => {
+    const entry = { mediaType: types.OCI_MANIFEST, digest, size: 1 };
+    for (const value of [
+      { ...manifest, schemaVersion: long },
+      { ...manifest, config: { ...config, annotations: { [long]: 1 } } },
+      { ...manifest, layers: [{ ...layer, size: long }] },
+      { schemaVersion: 2, mediaType: types.OCI_INDEX, manifests: [{ ...entry, platform: { os: long } }] },
+    ]) {
+      const { line } = throwsWith(() => parse(value), 'manifest-invalid');
+      assert.ok(line.length < 1000, `${line.length}`);
+    }
+  });
+
+  it('lists some platforms, and says how many more there are', () => {
+    const there = Array.from({ length: 1000 }, (_, at) => ({ os: 'a b', architecture: `${at}`, variant: undefined }));
+    const { line } = platformMissing(there, hostPlatform('x64'), 'image x');
+    assert.match(line, /for linux\/amd64, only for 'a b\/0', .* and 990 more;/);
+    assert.ok(line.length < 1000, `${line.length}`);
   });
 });
 
