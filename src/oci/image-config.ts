@@ -1,5 +1,6 @@
 /** An image's config: what it runs, as whom and where, and the digests of its layers. */
 import * as v from 'valibot';
+import { type ConfigTexts, refuseOddConfig } from './config-values.js';
 import { type Digest, isDigest } from './digest.js';
 import { imageError } from './errors.js';
 import { checked, type Manifest, parseBounded, platformPart } from './manifest.js';
@@ -15,7 +16,9 @@ export interface ImageConfig {
   readonly environment: readonly string[];
   /** `user`, `uid`, `user:group`, or empty. */
   readonly user: string;
+  /** Absolute, or empty. */
   readonly workingDirectory: string;
+  /** `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3` */
   readonly stopSignal: string | undefined;
   readonly volumes: readonly string[];
   /** `80/tcp` */
@@ -34,7 +37,7 @@ export interface HistoryEntry {
 }
 
 const text = v.string();
-const texts = v.nullish(v.array(text));
+const words = v.nullish(v.array(text));
 /** A set, as Go writes it: an object of empty objects. */
 const set = v.nullish(v.record(text, v.unknown()));
 
@@ -45,9 +48,9 @@ const ConfigSchema = v.object({
   created: v.nullish(text),
   config: v.nullish(
     v.object({
-      Entrypoint: texts,
-      Cmd: texts,
-      Env: texts,
+      Entrypoint: words,
+      Cmd: words,
+      Env: words,
       User: v.nullish(text),
       WorkingDir: v.nullish(text),
       StopSignal: v.nullish(text),
@@ -68,7 +71,7 @@ const ConfigSchema = v.object({
 /**
  * Reads a config.
  * @param which names the image, for errors
- * @throws {SandboxError} `manifest-invalid`; `config-invalid`: it does not fit the manifest
+ * @throws {SandboxError} `manifest-invalid`; `config-invalid`: it does not fit the manifest, or says what cannot be
  */
 export function parseConfig(bytes: Buffer, manifest: Manifest, which: string): ImageConfig {
   const value = checked(ConfigSchema, parseBounded(bytes, `the config of ${which}`), `the config of ${which}`);
@@ -79,17 +82,28 @@ export function parseConfig(bytes: Buffer, manifest: Manifest, which: string): I
       `${which} has ${manifest.layers.length} layers, and its config names ${rootfs.diff_ids.length}`,
       'use another tag, or have it pushed again',
     );
+  const texts: ConfigTexts = {
+    Entrypoint: config?.Entrypoint ?? [],
+    Cmd: config?.Cmd ?? [],
+    Env: config?.Env ?? [],
+    User: config?.User ?? '',
+    WorkingDir: config?.WorkingDir ?? '',
+    StopSignal: config?.StopSignal ?? '',
+    Volumes: Object.keys(config?.Volumes ?? {}).sort(),
+    ExposedPorts: Object.keys(config?.ExposedPorts ?? {}).sort(),
+  };
+  refuseOddConfig(texts, which);
   return {
     platform: { os: value.os, architecture: value.architecture, variant: value.variant || undefined },
     created: value.created ?? undefined,
-    entrypoint: config?.Entrypoint ?? [],
-    command: config?.Cmd ?? [],
-    environment: config?.Env ?? [],
-    user: config?.User ?? '',
-    workingDirectory: config?.WorkingDir ?? '',
-    stopSignal: config?.StopSignal || undefined,
-    volumes: Object.keys(config?.Volumes ?? {}).sort(),
-    exposedPorts: Object.keys(config?.ExposedPorts ?? {}).sort(),
+    entrypoint: texts.Entrypoint,
+    command: texts.Cmd,
+    environment: texts.Env,
+    user: texts.User,
+    workingDirectory: absolute(texts.WorkingDir),
+    stopSignal: texts.StopSignal || undefined,
+    volumes: texts.Volumes,
+    exposedPorts: texts.ExposedPorts,
     labels: config?.Labels ?? {},
     diffIds: rootfs.diff_ids as Digest[],
     history: (history ?? []).map((entry) => ({
@@ -98,4 +112,9 @@ export function parseConfig(bytes: Buffer, manifest: Manifest, which: string): I
       isEmpty: entry.empty_layer ?? false,
     })),
   };
+}
+
+/** Some builders leave out the slash; it is below the root all the same. */
+function absolute(path: string): string {
+  return path === '' || path.startsWith('/') ? path : `/${path}`;
 }

@@ -175,6 +175,41 @@ describe('a config', () => {
     throwsWith(() => of({ ...whole, rootfs: { type: 'layers', diff_ids: [] } }), 'config-invalid', /1 layers.*names 0/);
   });
 
+  it('has a working directory below the root, and what signals and ports are called', () => {
+    assert.equal(of({ ...whole, config: { WorkingDir: 'app/x' } }).workingDirectory, '/app/x');
+    assert.equal(of({ ...whole, config: { WorkingDir: '/app' } }).workingDirectory, '/app');
+    assert.equal(of({ ...whole, config: {} }).workingDirectory, '');
+    for (const signal of ['SIGTERM', 'QUIT', 'sigint', '9', '37', 'SIGRTMIN+3', 'RTMAX-14', 'SIGRTMIN'])
+      assert.equal(of({ ...whole, config: { StopSignal: signal } }).stopSignal, signal);
+    const ports = ['443/tcp', '53/udp', '65535/TCP', '80', '8000-8010/tcp'];
+    const exposed = Object.fromEntries(ports.map((port) => [port, {}]));
+    assert.deepEqual(of({ ...whole, config: { ExposedPorts: exposed } }).exposedPorts, ports);
+    assert.deepEqual(of({ ...whole, config: { Env: ['A', 'a.b-c=d='] } }).environment, ['A', 'a.b-c=d=']);
+  });
+
+  for (const [config, pattern] of [
+    [{ Cmd: ['/x', 'a\0b'] }, /^image: the config of image x has a NUL character in its Cmd; use another tag/],
+    [{ Env: ['A=\0'] }, /NUL character in its Env/],
+    [{ User: '\0' }, /NUL character in its User/],
+    [{ WorkingDir: '/a\0' }, /NUL character in its WorkingDir/],
+    [{ Volumes: { '/a\0': {} } }, /NUL character in its Volumes/],
+    [{ Entrypoint: ['x'.repeat(131_072)] }, /more than 131071 bytes in its Entrypoint/],
+    [{ Env: ['=x'] }, /variable without a name: '=x'/],
+    [{ Env: [''] }, /variable without a name: ''/],
+    [{ StopSignal: 'SIGNONE' }, /signal 'SIGNONE'/],
+    [{ StopSignal: '0' }, /signal '0'/],
+    [{ StopSignal: '65' }, /signal '65'/],
+    [{ StopSignal: 'SIGRTMIN+31' }, /signal 'SIGRTMIN\+31'/],
+    [{ StopSignal: 'constructor' }, /signal 'constructor'/],
+    [{ ExposedPorts: { '0/tcp': {} } }, /port '0\/tcp'/],
+    [{ ExposedPorts: { '65536/tcp': {} } }, /port '65536\/tcp'/],
+    [{ ExposedPorts: { '90-80/tcp': {} } }, /port '90-80\/tcp'/],
+    [{ ExposedPorts: { '80/http': {} } }, /port '80\/http'/],
+  ] as const)
+    it(`with ${JSON.stringify(config).slice(0, 50)} is refused`, () => {
+      throwsWith(() => of({ ...whole, config }), 'config-invalid', pattern);
+    });
+
   it('with a field of another kind is refused', () => {
     throwsWith(() => of({ ...whole, config: { Env: 'A=b' } }), 'manifest-invalid', /config\.Env/);
   });
