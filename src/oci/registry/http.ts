@@ -135,7 +135,8 @@ export class HttpClient {
     return new undici.EnvHttpProxyAgent({
       ...common,
       requestTls: tls,
-      httpProxy: proxy('http_proxy'),
+      // undici would take the proxy of HTTP for HTTPS too, which is often one that only caches packages.
+      httpProxy: protocol === 'https:' ? '' : proxy('http_proxy'),
       httpsProxy: proxy('https_proxy'),
       noProxy: proxy('no_proxy'),
     });
@@ -171,6 +172,14 @@ export function connectionError(error: unknown, host: string): Error {
       `put its authority into /etc/containers/certs.d/${host}/ca.crt, or use --tls-verify=false`,
       error,
     );
+  const refusal = refusalOfProxy(error);
+  if (refusal !== undefined)
+    return imageError(
+      'registry-unreachable',
+      `the proxy of this host makes no connection to ${host} (it answers ${refusal})`,
+      'see https_proxy, http_proxy and no_proxy in the environment',
+      error,
+    );
   const how = /TIMEOUT|ETIMEDOUT/.test(code) ? 'does not answer' : 'cannot be reached';
   const unreachable = imageError(
     'registry-unreachable',
@@ -179,6 +188,15 @@ export function connectionError(error: unknown, host: string): Error {
     error,
   );
   return PASSING.test(code) ? new Retryable(unreachable) : unreachable;
+}
+
+/** The status that a proxy has answered with; undefined: it was something else. undici has no code for it. */
+function refusalOfProxy(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const status = /^Proxy response \((\d{3})\)/.exec(at.message)?.[1];
+    if (status !== undefined) return status;
+  }
+  return undefined;
 }
 
 function codeOf(error: unknown): string {

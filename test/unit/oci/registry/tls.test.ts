@@ -99,6 +99,30 @@ describe('a proxy', () => {
     await rejectsWith(direct.document(undefined), 'registry-unreachable');
     assert.equal(wanted.length, 1);
   });
+
+  it('of HTTP is none of HTTPS', async (context) => {
+    const { registry, cert } = await withTls(context);
+    const { url, wanted } = await startProxy(context, registry.host);
+    const environment = { HOME: scratchDirectory(context), SSL_CERT_FILE: cert, http_proxy: url };
+    const source = openRegistry(parseReference('reg.example/test/image:v1'), { environment, patience: IMPATIENT });
+    context.after(() => source.close());
+    // There is no such host.
+    await rejectsWith(source.document(undefined), 'registry-unreachable', /reg\.example cannot be reached/);
+    assert.deepEqual(wanted, []);
+  });
+
+  it('that refuses is named', async (context) => {
+    const proxy = createServer();
+    proxy.on('connect', (_request, socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    context.after(() => void proxy.close());
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const environment = { HOME: scratchDirectory(context), https_proxy: url };
+    const source = openRegistry(parseReference('reg.example/test/image:v1'), { environment, patience: IMPATIENT });
+    context.after(() => source.close());
+    const pattern = /the proxy of this host makes no connection to reg\.example \(it answers 403\); see https_proxy/;
+    await rejectsWith(source.document(undefined), 'registry-unreachable', pattern);
+  });
 });
 
 describe('a registry without TLS', () => {
