@@ -1,9 +1,10 @@
 /** Fetches the layers of an image: several at once, and each is handed on as soon as it and all below it are there. */
+import type { Digest } from '../digest.js';
 import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Manifest } from '../manifest.js';
 import type { ImageSource } from '../source.js';
-import { fetchBlob } from '../store/blobs.js';
+import { fetchBlob, hasBlob } from '../store/blobs.js';
 import type { Places } from '../store/places.js';
 import { storedLayer } from './stored-layer.js';
 
@@ -21,6 +22,8 @@ export interface LayerProgress {
 }
 
 export interface FetchLayersOptions {
+  /** Gets the digests of layers that the store has not got yet. */
+  readonly fetched?: Set<Digest> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
 }
@@ -33,13 +36,14 @@ export async function* fetchLayers(
   places: Places,
   source: ImageSource,
   { manifest, config }: { readonly manifest: Manifest; readonly config: ImageConfig },
-  { signal, onProgress }: FetchLayersOptions,
+  { signal, onProgress, fetched }: FetchLayersOptions,
 ): AsyncGenerator<StoredLayer> {
   const { layers } = manifest;
   const over = new AbortController();
   const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const jobs = inOrder(layers, async (descriptor, layer) => {
     const onBytes = (bytes: number) => onProgress?.({ layer, layers: layers.length, bytes, size: descriptor.size });
+    if (!hasBlob(places, descriptor)) fetched?.add(descriptor.digest);
     await fetchBlob(places, source, descriptor, { signal: both, onBytes });
   });
   try {

@@ -1,17 +1,19 @@
 /** Images from where they are to a file system in the store. */
 import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
-import { DigestCheck } from '../digest.js';
+import { type Digest, DigestCheck } from '../digest.js';
 import { digestWrong, sizeWrong } from '../errors.js';
 import { parseConfig } from '../image-config.js';
 import type { Descriptor } from '../manifest.js';
 import { hostPlatform, type Platform, platformText } from '../platform.js';
+import { refuseWithoutRoom } from '../room.js';
 import type { RootImage } from '../root-image.js';
 import type { ImageSource } from '../source.js';
-import { putDocument } from '../store/blobs.js';
+import { missingBytes, putDocument } from '../store/blobs.js';
 import { makeRoot } from '../store/make-root.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
+import { dropBlobs } from '../store/remove.js';
 import { rootId, type StoredRoot, useRoot } from '../store/roots.js';
 import { type Tag, writeTag } from '../store/tags.js';
 import { fetchLayers } from './fetch-layers.js';
@@ -19,9 +21,12 @@ import { anywhere, identityOfSource, storeName } from './names.js';
 import { openSource } from './open-source.js';
 import type { PulledImage, PullOptions } from './types.js';
 
+/** An image that is refused for what it is: another attempt would fetch the same. */
+const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large', 'config-invalid', 'digest-wrong']);
+
 /**
  * Pulls an image: what the store has not got is fetched, and its layers are merged. From then on its name means it. What
- * fails leaves no image, and keeps whole layers and parts of them for the next attempt.
+ * fails leaves no image, and keeps whole layers and parts of them for the next attempt; what is refused leaves nothing.
  * @throws {SandboxError} `image-not-found`, `platform-missing`, `manifest-invalid`, `digest-wrong`, `blob-truncated`,
  *   `layer-invalid`, `layer-too-large`, `erofs-missing`, `disk-full`, `store-not-safe`, `store-not-writable`,
  *   `aborted`, and the others of sources, documents, layers and the store
@@ -29,31 +34,50 @@ import type { PulledImage, PullOptions } from './types.js';
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {
   const { platform = hostPlatform(), registry = {}, signal, places = new Places() } = options;
   places.make();
-  return whilePulling(places, signal, async () => {
+  const fetched = new Set<Digest>();
+  const pull = async () => {
     const there = anywhere(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
     const source = await openSource(there, platform, registry, signal);
     try {
-      return await pullFrom(places, source, { image, platform, identity }, options);
+      return await pullFrom(places, source, { image, platform, identity, fetched }, options);
     } finally {
       await source.close();
     }
-  });
+  };
+  try {
+    return await whilePulling(places, signal, pull);
+  } catch (error) {
+    const isRefused = error instanceof SandboxError && REFUSALS.has(error.code);
+    if (isRefused && fetched.size > 0) await dropBlobs(places, fetched);
+    throw error;
+  }
+}
+
+interface Pull {
+  readonly image: RootImage;
+  readonly platform: Platform;
+  readonly identity: string | undefined;
+  /** Gets the digests of the layers that are fetched. */
+  readonly fetched: Set<Digest>;
 }
 
 async function pullFrom(
   places: Places,
   source: ImageSource,
-  { image, platform, identity }: { image: RootImage; platform: Platform; identity: string | undefined },
+  { image, platform, identity, fetched }: Pull,
   { signal, onProgress }: PullOptions,
 ): Promise<PulledImage> {
   const { manifest, document, top } = await chooseManifest(source, platform, signal);
   const configBytes = await readConfig(source, manifest.config, signal);
   const config = parseConfig(configBytes, manifest, source.name);
   refuseOtherPlatform(config, platform, source.name);
-  const layers = () => fetchLayers(places, source, { manifest, config }, { signal, onProgress });
-  const make = () => makeRoot(places, { diffIds: config.diffIds, layers, signal });
+  const layers = () => fetchLayers(places, source, { manifest, config }, { signal, onProgress, fetched });
+  const make = async () => {
+    await refuseWithoutRoom(places.directory, missingBytes(places, manifest.layers));
+    return makeRoot(places, { diffIds: config.diffIds, layers, signal });
+  };
   const root = useRoot(places, rootId(config.diffIds)) ?? (await untilWhole(make, manifest.layers.length));
   await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
   for (const one of [top, document]) await putDocument(places, one);

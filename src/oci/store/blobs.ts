@@ -118,6 +118,17 @@ export async function removeIfDamaged(
   return damaged(places, digest, undefined);
 }
 
+/** Bytes that are still to be fetched for the store to have some blobs. */
+export function missingBytes(places: Places, blobs: readonly Descriptor[]): number {
+  const missing = new Map(blobs.filter((blob) => !hasBlob(places, blob)).map((blob) => [blob.digest, blob.size]));
+  let bytes = 0;
+  for (const [digest, size] of missing) {
+    const there = lstatSync(places.partial(digest), { throwIfNoEntry: false })?.size ?? 0;
+    bytes += Math.max(0, size - there);
+  }
+  return bytes;
+}
+
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes that are there so far. */

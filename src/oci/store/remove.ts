@@ -79,6 +79,24 @@ export async function pruneStore(
   });
 }
 
+/**
+ * Removes blobs that no name needs, and what is there of them. They stay if somebody pulls, who may need them, until the
+ * store is pruned.
+ */
+export async function dropBlobs(places: Places, digests: Iterable<Digest>): Promise<void> {
+  try {
+    await alone(places, async () => {
+      const needed = neededBlobs(places, listTags(places));
+      for (const digest of digests) {
+        await rm(places.partial(digest), { force: true });
+        if (!needed.has(digest)) await rm(places.blob(digest), { force: true });
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+  }
+}
+
 /** Runs `work` while nobody pulls. */
 async function alone<T>(places: Places, work: () => Promise<T>): Promise<T> {
   const onWait = () => {
@@ -101,7 +119,7 @@ async function sweep(
   const tags = listTags(places).filter(
     (tag) => !without.some(({ name, platform }) => name === tag.name && platform === tag.platform),
   );
-  const needed = new Set<Digest>(tags.flatMap((tag) => blobsOf(places, tag)));
+  const needed = neededBlobs(places, tags);
   const neededRoots = new Set(tags.map(({ root }) => root));
   let bytes = 0;
   const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
@@ -126,6 +144,10 @@ function storedDigests(places: Places): Digest[] {
       .map((digits) => `${algorithm}:${digits}`)
       .filter(isDigest),
   );
+}
+
+function neededBlobs(places: Places, tags: readonly Tag[]): ReadonlySet<Digest> {
+  return new Set(tags.flatMap((tag) => blobsOf(places, tag)));
 }
 
 /** The blobs that an image needs. One whose manifest is damaged keeps those that are known. */

@@ -5,14 +5,16 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { gzipSync } from 'node:zlib';
 import { digestOf } from '../../../../src/oci/digest.js';
 import { findMkfs } from '../../../../src/oci/layers/erofs.js';
-import { OCI_LAYER } from '../../../../src/oci/media-types.js';
 import { refuseWithoutRoom } from '../../../../src/oci/room.js';
-import { Places } from '../../../../src/oci/store/places.js';
+import { fetchBlob } from '../../../../src/oci/store/blobs.js';
+import { lockFile } from '../../../../src/oci/store/lock.js';
+import { Places, storeError } from '../../../../src/oci/store/places.js';
+import { SandboxError } from '../../../../src/util/errors.js';
 import { withEnvironment } from '../../../helpers/environment.js';
 import { rejectsWith } from '../../../helpers/errors.js';
+import { openImage } from '../../../helpers/oci/asking.js';
 import { type TestImage, testBlob, testImage } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
 import { imageIn, sendBlob, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
@@ -49,17 +51,30 @@ describe('a pull that fails', () => {
     ['because layers are too many', testImage([tar], { diffIds: [] }), 'config-invalid', /1 layers.*names 0/],
     ['because it is for another platform', testImage([tar], { architecture: 's390x' }), 'platform-missing', /s390x/],
   ] as const) {
-    it(`${what} leaves no image`, async (context) => {
+    it(`${what} leaves nothing`, async (context) => {
       const [registry, store] = await withImage(context, wrong);
       const error = await rejectsWith(pull(registry, store), code, pattern);
       assert.equal(error.exitCode, 125);
-      // A whole layer is what its digest says, and may be another image's too.
-      assert.ok(
-        store.files().every((path) => path.startsWith('blobs/')),
-        store.files().join(),
-      );
+      assert.deepEqual(store.files(), []);
     });
   }
+
+  it('because its image is refused leaves what others need, or may need', async (context) => {
+    const [registry, store] = await withImage(context);
+    const good = tarOf({ name: 'b', data: 'x' });
+    const bad = testImage([good, tarOf({ name: '../x' })]);
+    const [shared, own] = bad.layers;
+    assert.ok(shared !== undefined && own !== undefined && shared.digest === upper.digest);
+    registry.add(bad, 'bad');
+    await pull(registry, store);
+    const before = store.files();
+    await rejectsWith(pull(registry, store, 'bad'), 'layer-invalid');
+    assert.deepEqual(store.files(), before);
+    const pulling = await lockFile(store.places.lock, 'shared');
+    await rejectsWith(pull(registry, store, 'bad'), 'layer-invalid');
+    await pulling?.close();
+    assert.deepEqual(store.files(), [...before, `blobs/sha256/${own.digest.slice(7, 13)}`].sort());
+  });
 
   for (const [what, serve, code] of [
     ['sends another blob', () => testBlob(lower.mediaType, Buffer.alloc(lower.size)), 'digest-wrong'],
@@ -77,6 +92,7 @@ describe('a pull that fails', () => {
         return true;
       });
       await rejectsWith(pull(registry, store), code);
+      // Of a blob whose size is wrong another answer may be right: what is there already is kept for it.
       assert.ok(
         store.files().every((path) => path === `blobs/sha256/${upper.digest.slice(7, 13)}`),
         store.files().join(),
@@ -113,11 +129,16 @@ describe('a pull that fails', () => {
     }
     try {
       const store = testStore(context, join(directory, 'oci'));
-      await rejectsWith(pull(registry, store), 'disk-full', /no space is left in .*oci for an image/);
+      // It is not begun, and if it were it would leave nothing.
+      await rejectsWith(pull(registry, store), 'disk-full', /no space is left in .*oci for an image, which takes/);
+      assert.equal(requestsFor(registry, lower.digest).length, 0);
+      const descriptor = { ...lower, platform: undefined, annotations: {} };
+      const fetching = fetchBlob(store.places, openImage(context, registry), descriptor);
+      await rejectsWith(fetching, 'disk-full', /no space is left in .*oci for an image;/);
       assert.ok(!store.files().some((path) => path.startsWith('partial')), store.files().join());
       // Room for the layers, and not for what they are merged to.
       execFileSync('mount', ['-o', 'remount,size=700k', directory]);
-      await rejectsWith(pull(registry, store), 'disk-full');
+      await rejectsWith(pull(registry, store), 'disk-full', /roots for an image, which takes/);
       assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
       execFileSync('mount', ['-o', 'remount,size=4m', directory]);
       await pull(registry, store);
@@ -236,13 +257,17 @@ describe('a pull that is interrupted', () => {
   });
 });
 
-it('a blob that is a bomb is bounded by what it unpacks to', async (context) => {
-  // 100 MB of zeros in 100 KB are read, and are no archive of anything.
-  const bomb = gzipSync(Buffer.alloc(100_000_000), { level: 1 });
-  const layer = testBlob(`${OCI_LAYER}+gzip`, bomb);
-  const base = testImage([Buffer.alloc(100_000_000)]);
-  assert.ok(layer.size < 1_000_000);
-  const [registry, store] = await withImage(context, base);
+it('a layer of zeros is an empty archive, however many there are', async (context) => {
+  const zeros = testImage([Buffer.alloc(100_000_000)]);
+  assert.ok(zeros.layers.every(({ size }) => size < 1_000_000));
+  const [registry, store] = await withImage(context, zeros);
   const { root } = await pull(registry, store);
   assert.equal(root.size, 4096);
+});
+
+it('a quota that is full is a full disk', () => {
+  for (const code of ['ENOSPC', 'EDQUOT']) {
+    const error = storeError(Object.assign(new Error('write'), { code }), '/store');
+    assert.ok(error instanceof SandboxError && error.code === 'disk-full', code);
+  }
 });
