@@ -186,6 +186,14 @@ describe('a login', () => {
     assert.equal(readFileSync(path, 'utf8'), '{');
   });
 
+  it('that cannot be kept says where', async (context) => {
+    const { registry, options } = await withLogin(context);
+    // Nobody makes directories there, not even root.
+    const authFile = '/proc/no-such-directory/auth.json';
+    const logging = logIn(registry.host, { user: 'me', password: 'secret' }, { ...options, authFile });
+    await rejectsWith(logging, 'auth-file-not-writable', /auth\.json cannot be written \(E\w+\); name another/);
+  });
+
   it('is to a registry, by a user with a name and a password', async (context) => {
     const { options } = await withLogin(context);
     assert.equal(registryName('https://index.docker.io/'), 'docker.io');
