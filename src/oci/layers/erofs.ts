@@ -31,7 +31,7 @@ const MOST_MEMORY = 3 << 20;
  * What makes the bytes the same every time. Block size: that of most hosts, also where a page is larger. Times: of the
  * files, and none of the image's making. All content is written twice: behind the end of the image while the archive is
  * read, and then to its place, in the order of paths. `--sort=none` would spare that together with `-E^inline_data`
- * only, with which each file takes whole blocks.
+ * only, with which each file takes whole blocks: decision 0060.
  */
 const OPTIONS = ['--quiet', '-b4096', '--tar=f', '-T0', '--mkfs-time', '--preserve-mtime'];
 
