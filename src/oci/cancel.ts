@@ -1,7 +1,7 @@
 /** Work that is called off. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { imageError } from '../oci-names/errors.js';
 import type { SandboxError } from '../util/errors.js';
-import { imageError } from './errors.js';
 
 export function abortedError(cause: unknown): SandboxError {
   return imageError(

@@ -1,10 +1,10 @@
 /** From what a reference names to the manifest of one platform: indexes are gone through, nested ones too. */
-import { imageError } from './errors.js';
+import { imageError } from '../oci-names/errors.js';
+import { fitness, type Platform, platformMissing } from '../oci-names/platform.js';
 import type { ImageConfig } from './image-config.js';
 import { MOST_INDEX_DEPTH } from './limits.js';
 import { type Descriptor, type Index, type Manifest, parseDocument } from './manifest.js';
 import { kindOf } from './media-types.js';
-import { fitness, type Platform, platformMissing } from './platform.js';
 import type { DocumentBytes, ImageSource } from './source.js';
 
 export interface ChosenManifest {

@@ -1,6 +1,6 @@
 /** Values of an image's config that end in system calls: what could not work is refused with the image's name. */
 import { constants } from 'node:os';
-import { imageError, quoted } from './errors.js';
+import { imageError, quoted } from '../oci-names/errors.js';
 
 /** The texts of a config that are used, by the names that they have in it. */
 export interface ConfigTexts {

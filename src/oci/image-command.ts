@@ -1,5 +1,5 @@
 /** What an image runs, and with which environment: its config, and what the user says in place of parts of it. */
-import { imageError } from './errors.js';
+import { imageError } from '../oci-names/errors.js';
 import type { ImageConfig } from './image-config.js';
 
 /** As other engines have it for images that do not say. */

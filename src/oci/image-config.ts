@@ -1,10 +1,10 @@
 /** An image's config: what it runs, as whom and where, and the digests of its layers. */
 import * as v from 'valibot';
+import { type Digest, isDigest } from '../oci-names/digest.js';
+import { imageError } from '../oci-names/errors.js';
+import type { Platform } from '../oci-names/platform.js';
 import { type ConfigTexts, refuseOddConfig } from './config-values.js';
-import { type Digest, isDigest } from './digest.js';
-import { imageError } from './errors.js';
 import { checked, type Manifest, parseBounded, platformPart } from './manifest.js';
-import type { Platform } from './platform.js';
 
 /** OCI image specification, config.md. Fields that are not set are empty. */
 export interface ImageConfig {

@@ -2,7 +2,7 @@
  * The user that an image runs as: names and numbers by the image's own passwd and group, as other engines take them.
  * The host's users have nothing to do with it.
  */
-import { imageError, quoted } from './errors.js';
+import { imageError, quoted } from '../oci-names/errors.js';
 
 export interface ImageUser {
   readonly uid: number;

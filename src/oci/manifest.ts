@@ -1,8 +1,9 @@
 /** Manifests and indexes: which blobs an image consists of. */
 import * as v from 'valibot';
+import { type Digest, isDigest } from '../oci-names/digest.js';
+import { imageError, quoted, shown } from '../oci-names/errors.js';
+import type { Platform } from '../oci-names/platform.js';
 import { isRecord, parseJson } from '../util/records.js';
-import { type Digest, isDigest } from './digest.js';
-import { imageError, quoted, shown } from './errors.js';
 import {
   MOST_BLOB_BYTES,
   MOST_DOCUMENT_BYTES,
@@ -11,7 +12,6 @@ import {
   MOST_UNPACKED_BYTES,
 } from './limits.js';
 import { isConfigType, kindOf, type LayerCompression, layerCompression, OCI_MANIFEST } from './media-types.js';
-import type { Platform } from './platform.js';
 
 /** Names a blob: OCI image specification, descriptor.md. */
 export interface Descriptor {

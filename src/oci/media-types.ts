@@ -1,5 +1,5 @@
 /** Media types of OCI images and of Docker's older ones, which differ in nothing but their names. */
-import { imageError, quoted } from './errors.js';
+import { imageError, quoted } from '../oci-names/errors.js';
 
 const OCI = 'application/vnd.oci.image';
 const DOCKER = 'application/vnd.docker';

@@ -1,7 +1,7 @@
 /** Room on the disk of a directory. */
 import { statfs } from 'node:fs/promises';
+import { imageError } from '../oci-names/errors.js';
 import type { SandboxError } from '../util/errors.js';
-import { imageError } from './errors.js';
 
 /**
  * Bytes that this user may still write there; what a quota leaves is not known.

@@ -1,5 +1,5 @@
 /** What an image is read from: a registry, a directory, an archive. All have the same interface. */
-import type { Digest } from './digest.js';
+import type { Digest } from '../oci-names/digest.js';
 import type { Descriptor } from './manifest.js';
 
 /** A manifest or an index, as it came. */

@@ -4,11 +4,11 @@ import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import type { SandboxError } from '../../util/errors.js';
 import { findInPath, searchPath } from '../../util/programs.js';
 import { shortageOf } from '../../util/shortage.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
-import { imageError, quoted } from '../errors.js';
 import { diskFull, roomIn } from '../room.js';
 import { tooMuch } from './errors.js';
 

@@ -1,6 +1,7 @@
 /** What is wrong with a layer. */
+
+import { imageError, quoted } from '../../oci-names/errors.js';
 import type { SandboxError } from '../../util/errors.js';
-import { imageError, quoted } from '../errors.js';
 
 /** What is wrong with an entry of a layer, as a sentence that follows `the entry NAME`: `leads out of the image`. */
 export class EntryError extends Error {

@@ -1,9 +1,9 @@
 /** A layer's archive, unpacked and checked while it is read. */
 import { unpackStream } from '../../compression/stream.js';
+import { type Digest, DigestCheck } from '../../oci-names/digest.js';
+import { digestWrong } from '../../oci-names/errors.js';
 import { SandboxError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { type Digest, DigestCheck } from '../digest.js';
-import { digestWrong } from '../errors.js';
 import { MOST_UNPACKED_BYTES } from '../limits.js';
 import type { LayerCompression } from '../media-types.js';
 import { TarError } from '../tar/pieces.js';

@@ -1,7 +1,7 @@
 /** A tar archive of this host as a tree of files: it is read once for their names, and then where they are. */
 import type { FileHandle } from 'node:fs/promises';
 import { streamFormat } from '../../compression/stream.js';
-import { imageError, quoted } from '../errors.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { TarError } from '../tar/pieces.js';
 import { TarReader } from '../tar/reader.js';
 import type { FileTree } from './file-tree.js';

@@ -2,9 +2,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
 import { openRegular, UnreadableFile } from '../../util/regular-files.js';
-import { imageError, quoted } from '../errors.js';
 import type { FileTree } from './file-tree.js';
 import { fileError, readRange } from './open-file.js';
 

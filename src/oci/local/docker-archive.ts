@@ -1,13 +1,13 @@
 /** What `docker save` and `podman save` write: a tar archive with manifest.json, configs and layers. */
 import * as v from 'valibot';
 import { streamFormat } from '../../compression/stream.js';
+import { type Digest, digestOf, isDigest } from '../../oci-names/digest.js';
+import { imageError, listOf, quoted } from '../../oci-names/errors.js';
+import { parseReference, referenceText } from '../../oci-names/reference.js';
 import { SandboxError } from '../../util/errors.js';
 import { parseJson } from '../../util/records.js';
-import { type Digest, digestOf, isDigest } from '../digest.js';
-import { imageError, listOf, quoted } from '../errors.js';
 import { MOST_DOCUMENT_BYTES, MOST_LAYERS, MOST_UNPACKED_BYTES } from '../limits.js';
 import type { Descriptor } from '../manifest.js';
-import { parseReference, referenceText } from '../reference.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
 import { Archive, archiveError } from './archive.js';
 import { blobMissing, type LocalLayer, manifestOf, ownDocument } from './documents.js';

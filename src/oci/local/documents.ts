@@ -1,6 +1,6 @@
 /** Documents for what has none: a manifest, and a config, in the form that registries have. */
-import { type Digest, digestOf } from '../digest.js';
-import { digestWrong, imageError } from '../errors.js';
+import { type Digest, digestOf } from '../../oci-names/digest.js';
+import { digestWrong, imageError } from '../../oci-names/errors.js';
 import type { Descriptor } from '../manifest.js';
 import { type LayerCompression, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../media-types.js';
 import type { DocumentBytes } from '../source.js';

@@ -1,7 +1,8 @@
 /** An image in an OCI image layout, which a directory or an archive has: OCI image specification, image-layout.md. */
+
+import { digestOf, digestParts } from '../../oci-names/digest.js';
+import { digestWrong, imageError, listOf, quoted, sizeWrong } from '../../oci-names/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { digestOf, digestParts } from '../digest.js';
-import { digestWrong, imageError, listOf, quoted, sizeWrong } from '../errors.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { type Descriptor, parseDocument } from '../manifest.js';
 import { OCI_INDEX } from '../media-types.js';

@@ -1,6 +1,6 @@
 /** Images of this host, by where they are. */
-import type { Platform } from '../platform.js';
-import { type RootImage, rootImageText } from '../root-image.js';
+import type { Platform } from '../../oci-names/platform.js';
+import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
 import type { ImageSource } from '../source.js';
 import { Archive } from './archive.js';
 import { Directory } from './directory.js';

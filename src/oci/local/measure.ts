@@ -1,9 +1,9 @@
 /** What a file is as a layer: its digest, packed and unpacked. It is read once for that. */
 import { createHash } from 'node:crypto';
 import { type StreamFormat, streamFormat, unpackStream } from '../../compression/stream.js';
+import type { Digest } from '../../oci-names/digest.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { SandboxError } from '../../util/errors.js';
-import type { Digest } from '../digest.js';
-import { imageError, quoted } from '../errors.js';
 import { MOST_UNPACKED_BYTES } from '../limits.js';
 import { archiveError } from './archive.js';
 

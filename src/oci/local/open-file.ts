@@ -1,9 +1,9 @@
 /** Files of this host that an image is read from. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { imageError, quoted } from '../errors.js';
 
 const PIECE_BYTES = 256 << 10;
 

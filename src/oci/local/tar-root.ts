@@ -1,8 +1,8 @@
 /** A root in one tar archive, as `docker export`, debootstrap and the like make it: an image of one layer. */
 import type { FileHandle } from 'node:fs/promises';
-import { type Digest, digestOf } from '../digest.js';
+import { type Digest, digestOf } from '../../oci-names/digest.js';
+import type { Platform } from '../../oci-names/platform.js';
 import type { Descriptor } from '../manifest.js';
-import type { Platform } from '../platform.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
 import { blobMissing, type LocalLayer, manifestOf, ownDocument } from './documents.js';
 import { measureLayer } from './measure.js';

@@ -1,5 +1,5 @@
 /** Fetches the layers of an image: several at once, and each is handed on as soon as it and all below it are there. */
-import type { Digest } from '../digest.js';
+import type { Digest } from '../../oci-names/digest.js';
 import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Manifest } from '../manifest.js';

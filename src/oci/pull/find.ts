@@ -1,8 +1,9 @@
 /** Finds images in the store. A start does this each time, so nothing is loaded for it that only a pull needs. */
+
+import { hostPlatform, platformText } from '../../oci-names/platform.js';
+import type { RootImage } from '../../oci-names/root-image.js';
 import { type ImageConfig, parseConfig } from '../image-config.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
-import { hostPlatform, platformText } from '../platform.js';
-import type { RootImage } from '../root-image.js';
 import { hasBlob, readDocument } from '../store/blobs.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';

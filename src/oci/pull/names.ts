@@ -1,9 +1,9 @@
 /** What the store calls an image, and how it knows that a file of this host is still the same. */
 import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
 import { identityOf } from '../../util/input-log.js';
 import { absolutePath } from '../../util/working-directory.js';
-import { type RootImage, rootImageText } from '../root-image.js';
 
 /** Milliseconds after which a change of a file surely shows in its times. */
 const SETTLED = 2000;

@@ -1,8 +1,9 @@
 /** The image that a name means, by the policy of --pull. */
+
+import { imageError, quoted } from '../../oci-names/errors.js';
+import { hostPlatform, platformText } from '../../oci-names/platform.js';
+import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
-import { imageError, quoted } from '../errors.js';
-import { hostPlatform, platformText } from '../platform.js';
-import type { RootImage } from '../root-image.js';
 import { findPulled } from './find.js';
 import { storeName } from './names.js';
 import type { PulledImage, PullOptions, PullPolicy } from './types.js';

@@ -1,9 +1,10 @@
 /** From what a user writes behind --root to a source of the image. */
+
+import type { Platform } from '../../oci-names/platform.js';
+import type { RootImage } from '../../oci-names/root-image.js';
 import { openLocal } from '../local/local.js';
-import type { Platform } from '../platform.js';
 import type { RegistryOptions } from '../registry/options.js';
 import { openRegistry } from '../registry/registry.js';
-import type { RootImage } from '../root-image.js';
 import type { ImageSource } from '../source.js';
 
 /**

@@ -1,13 +1,14 @@
 /** Images from where they are to a file system in the store. */
+
+import { type Digest, DigestCheck } from '../../oci-names/digest.js';
+import { digestWrong, sizeWrong } from '../../oci-names/errors.js';
+import { hostPlatform, type Platform, platformText } from '../../oci-names/platform.js';
+import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
-import { type Digest, DigestCheck } from '../digest.js';
-import { digestWrong, sizeWrong } from '../errors.js';
 import { parseConfig } from '../image-config.js';
 import type { Descriptor } from '../manifest.js';
-import { hostPlatform, type Platform, platformText } from '../platform.js';
 import { refuseWithoutRoom } from '../room.js';
-import type { RootImage } from '../root-image.js';
 import type { ImageSource } from '../source.js';
 import { missingBytes, putDocument } from '../store/blobs.js';
 import { makeRoot } from '../store/make-root.js';

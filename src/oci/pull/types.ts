@@ -1,6 +1,7 @@
 /** What is pulled, how, and what comes of it. */
+
+import type { Platform } from '../../oci-names/platform.js';
 import type { ImageConfig } from '../image-config.js';
-import type { Platform } from '../platform.js';
 import type { RegistryOptions } from '../registry/options.js';
 import type { Places } from '../store/places.js';
 import type { StoredRoot } from '../store/roots.js';

@@ -1,8 +1,9 @@
 /** Reads answers that are no blobs, and says what a registry's refusal means. */
+
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { throwIfAborted } from '../cancel.js';
-import { imageError, quoted } from '../errors.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { bareMediaType } from '../media-types.js';
 import { connectionError, type HttpAnswer } from './http.js';

@@ -2,10 +2,10 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { imageError } from '../../oci-names/errors.js';
+import { DOCKER_HUB } from '../../oci-names/reference.js';
 import { isSystemError } from '../../util/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
-import { imageError } from '../errors.js';
-import { DOCKER_HUB } from '../reference.js';
 import { askHelper } from './credential-helper.js';
 import type { Credentials } from './credentials.js';
 

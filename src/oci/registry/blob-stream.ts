@@ -1,7 +1,8 @@
 /** The bytes of a blob, over as many answers as it takes: one that breaks off is gone on with where it was. */
+
+import { imageError, sizeWrong } from '../../oci-names/errors.js';
 import { SandboxError } from '../../util/errors.js';
 import { pause, throwIfAborted } from '../cancel.js';
-import { imageError, sizeWrong } from '../errors.js';
 import { answerError } from './answers.js';
 import { connectionError, type HttpAnswer } from './http.js';
 import type { Patience } from './options.js';

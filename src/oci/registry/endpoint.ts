@@ -1,7 +1,8 @@
 /** One registry or mirror, and a repository in it: sends requests with the right scheme and authorization. */
+
+import { imageError } from '../../oci-names/errors.js';
 import { SandboxError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { imageError } from '../errors.js';
 import { refusal } from './answers.js';
 import { schemesFor } from './hosts.js';
 import type { HttpAnswer, HttpClient } from './http.js';

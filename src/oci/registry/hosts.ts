@@ -1,5 +1,5 @@
 /** Hosts of registries: which are this machine's, and how each is reached. */
-import { DOCKER_HUB } from '../reference.js';
+import { DOCKER_HUB } from '../../oci-names/reference.js';
 
 /** True for names and addresses that lead to this host only. */
 export function isLoopback(host: string): boolean {

@@ -4,10 +4,10 @@
  */
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import type { SandboxError } from '../../util/errors.js';
 import { messageOf } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { imageError, quoted } from '../errors.js';
 import { certificatesFor } from './certificates.js';
 import { isLoopback } from './hosts.js';
 import type { Patience } from './options.js';

@@ -1,12 +1,12 @@
 /** Logging in to registries and out: credentials are tried, and written to an auth file that other tools read too. */
 import { chmodSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { imageError } from '../../oci-names/errors.js';
+import { makeReference } from '../../oci-names/reference.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
 import { isRecord } from '../../util/records.js';
 import { replaceFile } from '../../util/replace-file.js';
-import { imageError } from '../errors.js';
-import { makeReference } from '../reference.js';
 import { loginFile, readLoginFile } from './auth-files.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';

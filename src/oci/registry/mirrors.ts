@@ -1,7 +1,8 @@
 /** Mirrors of registries: `HOST[:PORT][/PREFIX]`. */
+
+import { imageError, quoted } from '../../oci-names/errors.js';
+import { makeReference } from '../../oci-names/reference.js';
 import { SandboxError } from '../../util/errors.js';
-import { imageError, quoted } from '../errors.js';
-import { makeReference } from '../reference.js';
 
 /**
  * Where a mirror has a repository: below its prefix, if it has one.

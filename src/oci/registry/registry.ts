@@ -1,12 +1,13 @@
 /** An image in a registry, as a source: OCI distribution specification 1.1, its mirrors first. */
+
+import { digestOf, digestParts } from '../../oci-names/digest.js';
+import { digestWrong, sizeWrong } from '../../oci-names/errors.js';
+import { type Reference, referenceText } from '../../oci-names/reference.js';
 import { SandboxError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { digestOf, digestParts } from '../digest.js';
-import { digestWrong, sizeWrong } from '../errors.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import type { Descriptor } from '../manifest.js';
 import { ACCEPTED, bareMediaType } from '../media-types.js';
-import { type Reference, referenceText } from '../reference.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
 import { answerError, readBody } from './answers.js';
 import { findCredentials } from './auth-files.js';

@@ -2,8 +2,9 @@
  * Proves to one registry who the user is: by a token of its token server, or by a password. The token protocol is that
  * of the CNCF distribution project, https://distribution.github.io/distribution/spec/auth/token/.
  */
+
+import { imageError } from '../../oci-names/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
-import { imageError } from '../errors.js';
 import { answerError, readBody, refusal } from './answers.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import { basicHeader, type Credentials } from './credentials.js';

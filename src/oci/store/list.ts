@@ -1,6 +1,6 @@
 /** What the store has: for people, and for programs that list images. */
 import { statSync } from 'node:fs';
-import { imageError, quoted } from '../errors.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { readDocument } from './blobs.js';
 import type { Places } from './places.js';

@@ -12,11 +12,11 @@ import { chmodSync, lstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { leaseDirectory } from '../../image/store/lease.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
+import { type Digest, digestParts } from '../../oci-names/digest.js';
+import { imageError } from '../../oci-names/errors.js';
 import { makeDirectories, openToAll } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
-import { type Digest, digestParts } from '../digest.js';
-import { imageError } from '../errors.js';
 import { diskFull } from '../room.js';
 
 export class Places {

@@ -5,10 +5,10 @@ import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { leaseImage, leasesOf } from '../../image/store/lease.js';
 import { withWorkspace } from '../../image/store/workspace.js';
+import type { Digest } from '../../oci-names/digest.js';
 import { isSystemError } from '../../util/errors.js';
 import { isRecord } from '../../util/records.js';
 import { readRegular } from '../../util/regular-files.js';
-import type { Digest } from '../digest.js';
 import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
 

@@ -1,8 +1,8 @@
 /** Reads all that an image has in the store, and compares it with what it should be. */
 import { rm } from 'node:fs/promises';
 import { digestFile } from '../../image/store/copy.js';
+import type { Digest } from '../../oci-names/digest.js';
 import { SandboxError } from '../../util/errors.js';
-import type { Digest } from '../digest.js';
 import type { Descriptor } from '../manifest.js';
 import { hasBlob, isIntact, readDocument } from './blobs.js';
 import { manifestOfTag } from './list.js';

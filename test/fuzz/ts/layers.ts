@@ -1,11 +1,11 @@
 /** Layers of an image, as archives of any bytes and as lists of entries: what they are merged to is one whole archive. */
 import assert from 'node:assert/strict';
-import { digestOf } from '../../../src/oci/digest.js';
 import { indexLayers } from '../../../src/oci/layers/index-layers.js';
 import type { StoredLayer } from '../../../src/oci/layers/layer-stream.js';
 import { wholeTar } from '../../../src/oci/layers/whole-tar.js';
 import { type TarEntry, TarReader, type TarType } from '../../../src/oci/tar/reader.js';
 import { END, headerBlocks, paddingBehind } from '../../../src/oci/tar/writer.js';
+import { digestOf } from '../../../src/oci-names/digest.js';
 import { SandboxError } from '../../../src/util/errors.js';
 import { BLOCK, withChecksum } from '../../helpers/oci/tar.js';
 import { settledOrRefused } from './support/expect.js';

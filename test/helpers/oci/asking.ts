@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { parseReference } from '../../../src/oci/reference.js';
 import type { RegistryOptions } from '../../../src/oci/registry/options.js';
 import { openRegistry } from '../../../src/oci/registry/registry.js';
 import type { ImageSource } from '../../../src/oci/source.js';
+import { parseReference } from '../../../src/oci-names/reference.js';
 import { scratchDirectory } from '../scratch.js';
 import { testImage } from './image.js';
 import { IMPATIENT, imageIn, startRegistry, type TestRegistry } from './registry.js';

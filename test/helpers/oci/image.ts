@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type Digest, digestOf } from '../../../src/oci/digest.js';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../../../src/oci/media-types.js';
+import { type Digest, digestOf } from '../../../src/oci-names/digest.js';
 
 export interface TestBlob {
   readonly digest: Digest;

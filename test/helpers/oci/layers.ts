@@ -1,9 +1,10 @@
 /** Layers for tests, and what they are merged to. */
-import { type Digest, digestOf } from '../../../src/oci/digest.js';
+
 import { indexLayers } from '../../../src/oci/layers/index-layers.js';
 import type { StoredLayer } from '../../../src/oci/layers/layer-stream.js';
 import { wholeTar } from '../../../src/oci/layers/whole-tar.js';
 import { type TarEntry as ReadEntry, TarReader } from '../../../src/oci/tar/reader.js';
+import { type Digest, digestOf } from '../../../src/oci-names/digest.js';
 import { type TarEntry, tarOf } from './tar.js';
 
 /** A layer whose bytes are in memory, in pieces of some KiB. */

@@ -1,7 +1,7 @@
 /** Pulls an image as a process of its own: `node pull-program.js STORE REFERENCE [hold]`. Prints the id of its root. */
 import { pullImage } from '../../../src/oci/pull/pull.js';
-import { parseRootImage } from '../../../src/oci/root-image.js';
 import { Places } from '../../../src/oci/store/places.js';
+import { parseRootImage } from '../../../src/oci-names/root-image.js';
 import { SandboxError } from '../../../src/util/errors.js';
 import { IMPATIENT } from './registry.js';
 import { AMD64 } from './store.js';

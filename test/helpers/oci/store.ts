@@ -2,11 +2,11 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { parsePlatform } from '../../../src/oci/platform.js';
 import { pullImage } from '../../../src/oci/pull/pull.js';
 import type { PullOptions } from '../../../src/oci/pull/types.js';
-import { parseRootImage, type RootImage } from '../../../src/oci/root-image.js';
 import { Places } from '../../../src/oci/store/places.js';
+import { parsePlatform } from '../../../src/oci-names/platform.js';
+import { parseRootImage, type RootImage } from '../../../src/oci-names/root-image.js';
 import { scratchDirectory } from '../scratch.js';
 import { IMPATIENT, imageIn, type TestRegistry } from './registry.js';
 

@@ -1,12 +1,18 @@
 /** Manifests, indexes, configs and platforms. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DigestCheck, digestOf, parseDigest } from '../../../src/oci/digest.js';
 import { parseConfig } from '../../../src/oci/image-config.js';
 import { MOST_BLOB_BYTES, MOST_DOCUMENT_BYTES, MOST_LAYERS } from '../../../src/oci/limits.js';
 import { type Manifest, parseDocument } from '../../../src/oci/manifest.js';
 import * as types from '../../../src/oci/media-types.js';
-import { fitness, hostPlatform, parsePlatform, platformMissing, platformText } from '../../../src/oci/platform.js';
+import { DigestCheck, digestOf, parseDigest } from '../../../src/oci-names/digest.js';
+import {
+  fitness,
+  hostPlatform,
+  parsePlatform,
+  platformMissing,
+  platformText,
+} from '../../../src/oci-names/platform.js';
 import { throwsWith } from '../../helpers/errors.js';
 
 const digest = digestOf(Buffer.from('content'));

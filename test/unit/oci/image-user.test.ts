@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { imageCommand, imageEnvironment } from '../../../src/oci/image-command.js';
 import type { ImageConfig } from '../../../src/oci/image-config.js';
 import { imageUser } from '../../../src/oci/image-user.js';
-import { parsePlatform } from '../../../src/oci/platform.js';
+import { parsePlatform } from '../../../src/oci-names/platform.js';
 import { throwsWith } from '../../helpers/errors.js';
 
 const FILES = {

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Descriptor } from '../../../../src/oci/manifest.js';
 import { OCI_LAYER } from '../../../../src/oci/media-types.js';
-import { parseReference } from '../../../../src/oci/reference.js';
 import type { RegistryOptions } from '../../../../src/oci/registry/options.js';
 import { openRegistry } from '../../../../src/oci/registry/registry.js';
+import { parseReference } from '../../../../src/oci-names/reference.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { testBlob } from '../../../helpers/oci/image.js';
 import {

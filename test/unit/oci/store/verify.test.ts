@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { parsePlatform } from '../../../../src/oci/platform.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
-import { parseRootImage } from '../../../../src/oci/root-image.js';
 import { listImages, manifestOfTag, namedImage, tagImage } from '../../../../src/oci/store/list.js';
 import { verifyImage } from '../../../../src/oci/store/verify.js';
+import { parsePlatform } from '../../../../src/oci-names/platform.js';
+import { parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { throwsWith } from '../../../helpers/errors.js';
 import { testImage, testIndex } from '../../../helpers/oci/image.js';
 import { startRegistry } from '../../../helpers/oci/registry.js';

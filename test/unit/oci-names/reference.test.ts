@@ -1,8 +1,8 @@
 /** References to images, and the values of --root that name one. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseReference, referenceText } from '../../../src/oci/reference.js';
-import { isRootImage, parseRootImage, rootImageText } from '../../../src/oci/root-image.js';
+import { parseReference, referenceText } from '../../../src/oci-names/reference.js';
+import { isRootImage, parseRootImage, rootImageText } from '../../../src/oci-names/root-image.js';
 import { throwsWith } from '../../helpers/errors.js';
 
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
