@@ -3,6 +3,7 @@ import { type Guest, OperationError, type SpawnOperation } from '../../src/proto
 import { SpawnFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';
 import { environmentOf } from './environment.js';
+import { OCI_CAPABILITIES } from './oci-root.js';
 import { tracedCommand } from './strace.js';
 
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
@@ -49,12 +50,18 @@ export function processOperation(config: GuestConfig, cwd: string): SpawnOperati
     uid: config.identity.uid,
     gid: config.identity.gid,
     groups: config.identity.groups,
-    capabilities: config.privileged ? ALL_CAPABILITIES : 0n,
+    capabilities: capabilitiesOf(config),
     flags: flagsOf(config),
     rows: config.terminal?.rows ?? 0,
     columns: config.terminal?.columns ?? 0,
     timeLimit: config.timeLimit ?? 0,
   };
+}
+
+/** Of a process that is root. Another user has those of set-user-ID programs at most. */
+function capabilitiesOf({ privileged, ociRoot, platform }: GuestConfig): bigint {
+  if (privileged) return ALL_CAPABILITIES;
+  return ociRoot && platform === 'machine' ? OCI_CAPABILITIES : 0n;
 }
 
 function flagsOf({ platform, terminal, trace, userNamespaces }: GuestConfig): number {

@@ -192,6 +192,8 @@ export interface GuestConfig {
   readonly idMap?: IdMap | undefined;
   /** An application without capabilities may create user namespaces; default false. */
   readonly userNamespaces?: boolean;
+  /** The root is that of an OCI image, and has what other engines give to one: init/common/oci-root.ts. Default: false. */
+  readonly ociRoot?: boolean | undefined;
   /** Variables of the config. They override the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];
   /** The restored machine has devices that it did not have when it was saved, so the guest rescans the PCI bus. */

@@ -51,7 +51,7 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
       : overlayCalls({ ...config, overlay }, call(rootAt(root, LOWER_ROOT, devices)), devices)),
     ...(isReadOnly(root) && overlay === undefined && rootOverlay === undefined
       ? []
-      : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
+      : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: modeOf(name) }))),
     // A read-only root must have the mount points.
     ...(platform === 'container'
       ? leaveContainerRoot()
@@ -59,6 +59,11 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };
+}
+
+/** Nothing is mounted on the /tmp of an OCI image. */
+function modeOf(mountPoint: string): number {
+  return mountPoint === 'tmp' ? 0o1777 : 0o755;
 }
 
 function plainRoot(config: GuestConfig, devices: Devices): PlannedCall[] {

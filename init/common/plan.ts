@@ -4,6 +4,7 @@ import { confineStep } from './confine.js';
 import { containerSystemStep, usersStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { hideStep, mountSteps, rootStep } from './mounts.js';
+import { ociRootStep } from './oci-root.js';
 import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
@@ -26,16 +27,25 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     ...processorsStep(config),
     ...usersStep(config),
     rootStep(config, inputs.devices),
-    config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
+    config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls(config) },
     ...hideStep(config),
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
+    ...ociRootStep(config),
     {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
     ...confineStep(config),
     ...(shell ? consoleStep(config.hostname, shell) : []),
+  ];
+}
+
+/** An OCI image has directories of its own in /run, and whatever a build has left in /tmp. */
+function ownDirectories(): PlannedCall[] {
+  return [
+    tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
+    tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
   ];
 }
 
@@ -59,7 +69,7 @@ function processorsStep({ lateProcessors = 0 }: GuestConfig): Step[] {
   return [{ name: 'processors', calls }];
 }
 
-function systemCalls(): PlannedCall[] {
+function systemCalls({ ociRoot = false }: GuestConfig): PlannedCall[] {
   return [
     call(mountOf('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
     // A root without /sys or /run is unusual, and usable.
@@ -72,7 +82,6 @@ function systemCalls(): PlannedCall[] {
     call({ op: 'symlink', target: '/proc/self/fd/0', path: '/dev/stdin' }),
     call({ op: 'symlink', target: '/proc/self/fd/1', path: '/dev/stdout' }),
     call({ op: 'symlink', target: '/proc/self/fd/2', path: '/dev/stderr' }),
-    tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
-    tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
+    ...(ociRoot ? [] : ownDirectories()),
   ];
 }

@@ -37,7 +37,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
   return {
     name: undefined,
     uuid: undefined,
-    root: '/',
+    root: { type: 'directory', path: '/' },
     rootFs: 'auto',
     rootCache: 'auto',
     overlay: undefined,

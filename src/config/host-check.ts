@@ -24,8 +24,9 @@ const CALLED: Readonly<Record<Kind, string>> = {
  *   `include-source-not-found`
  */
 export async function checkHost(config: SandboxConfig): Promise<void> {
-  if (!config.mounts.some(({ target }) => normalizePath(target) === '/')) {
-    await check(config.root, 'directory', 'root', 'the root directory');
+  const { root } = config;
+  if (root.type === 'directory' && !config.mounts.some(({ target }) => normalizePath(target) === '/')) {
+    await check(root.path, 'directory', 'root', 'the root directory');
   }
   for (const mount of config.mounts) {
     const what = `the source of the mount on ${mount.target}`;

@@ -22,13 +22,15 @@ import { parseRootFs } from './parsers/root-fs.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { hostPath } from './path.js';
+import { type ImageRootTexts, parseRoot, withImageTexts } from './root.js';
 import { type TuningOptions, tuningFromOptions } from './tuning-options.js';
 import type { EnvironmentVariable, Identity, Mount, Network, SandboxConfig } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
 /** Values of options, by long name in camel case. Undefined means not given. */
-export interface ConfigOptions extends TuningOptions {
+export interface ConfigOptions extends TuningOptions, ImageRootTexts {
   readonly name?: string | undefined;
+  /** A directory, or an image: `docker://NAME`. */
   readonly root?: string | undefined;
   readonly rootFs?: string | undefined;
   readonly rootCache?: string | undefined;
@@ -90,11 +92,13 @@ export async function configFromOptions(
   const identity = await identityFrom(options, database, base);
   const from = base ?? defaultConfig(identity);
   const home = optional(options.home, (text) => parseHome(text, '--home')) ?? from.home;
+  const root = withImageTexts(optional(options.root, (text) => parseRoot(text, '--root')) ?? from.root, options);
+  if (root.type === 'image' && options.switchto !== undefined) throw ofHost(options.switchto);
   const config = {
     ...from,
     identity,
     name: options.name ?? from.name,
-    root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
+    root,
     rootFs: optional(options.rootFs, (text) => parseRootFs(text, '--root-fs')) ?? from.rootFs,
     rootCache: optional(options.rootCache, (text) => parseRootCache(text, '--root-cache')) ?? from.rootCache,
     overlay: overlayFrom(options, from),
@@ -125,6 +129,14 @@ export async function configFromOptions(
     bootTimeout: optional(options.bootTimeout, (text) => parseSeconds(text, '--boot-timeout')) ?? from.bootTimeout,
   };
   return validateConfig(config, isIdle && config.command.length === 0);
+}
+
+function ofHost(user: string) {
+  return argumentError(
+    'switchto-with-image',
+    `--switchto ${quote(user)} is for users of this host, and an image has its own`,
+    `write --user ${user} if the image has such a user`,
+  );
 }
 
 /** What is booted, and how. A kernel or an image from the options is not mixed with the version or path of `from`. */

@@ -36,16 +36,18 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `home-is-root`, `home-of-system`, `home-mounted`, `home-source-not-absolute`,
  *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
+ *   `hide-with-image`, `privileged-with-user`, `root-image-mounted`, `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
  *   `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
  *   {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
   refuseNul(config);
-  if (!isIdle) checkCommand(config.command);
+  // An image that is not in the store yet may have a command, and its own user.
+  const isWhole = config.root.type === 'directory' || config.root.stored !== undefined;
+  if (!isIdle && isWhole) checkCommand(config.command);
   if (config.name !== undefined) checkName(config.name);
   if (config.uuid !== undefined) checkUuid(config.uuid);
-  checkAbsolute(config.root, 'root-not-absolute', 'the root directory');
+  checkRoot(config);
   if (config.cwd !== undefined) checkAbsolute(config.cwd, 'cwd-not-absolute', 'the working directory');
   checkAbsolute(config.identity.home, 'home-not-absolute', `the home directory of ${config.identity.username}`);
   if (config.kernel.version !== undefined) checkKernelVersion(config.kernel.version);
@@ -53,7 +55,7 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
   for (const path of config.hidden.paths) checkAbsolute(path, 'hide-not-absolute', 'a path to hide');
   checkOverlay(config);
   checkMounts(config);
-  checkHome(config);
+  if (isWhole) checkHome(config);
   checkIncludes(config);
   checkDisks(config);
   checkImages(config);
@@ -116,10 +118,36 @@ function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig
   }
 }
 
-function checkOverlay({ mounts, overlay }: SandboxConfig): void {
+/** What replaces a directory of the host cannot be hidden in, nor replaced by another mount. */
+function checkRoot({ root, mounts, hidden, privileged }: SandboxConfig): void {
+  if (root.type === 'directory') {
+    checkAbsolute(root.path, 'root-not-absolute', 'the root directory');
+    return;
+  }
+  if (hidden.paths.length > 0)
+    throw configError(
+      'hide-with-image',
+      `nothing of this host is in the root of an image, and ${option('hidden')} is for that`,
+      `leave out ${option('hidden')}`,
+    );
+  if (privileged === true && root.user !== undefined)
+    throw configError(
+      'privileged-with-user',
+      `${option('privileged')} stays root and cannot go with ${option('root.user', root.user)}`,
+      'leave out one of them',
+    );
+  if (root.stored === undefined && mounts.some(({ target }) => normalizePath(target) === '/'))
+    throw configError(
+      'root-image-mounted',
+      'a mount has the target "/", where the file system of the image belongs',
+      `leave out the mount, or the image of ${option('root')}`,
+    );
+}
+
+function checkOverlay({ root, mounts, overlay }: SandboxConfig): void {
   if (overlay === undefined) return;
   if (overlay.type !== 'memory') checkAbsolute(overlay.path, 'overlay-not-absolute', 'where the overlay is kept');
-  if (mounts.every(({ target }) => normalizePath(target) !== '/')) return;
+  if (root.type === 'image' || mounts.every(({ target }) => normalizePath(target) !== '/')) return;
   throw configError(
     'overlay-root-mount',
     `a mount has the target "/", and ${option('overlay')} is for a root that is a directory of the host`,

@@ -48,8 +48,10 @@ export interface SandboxRecord {
   /** Empty: it lives until it is stopped. */
   readonly command: readonly string[];
   readonly detached: boolean;
-  /** The host directory that is the root inside. */
+  /** The host directory that is the root inside, or the file that an image's file system is in. */
   readonly root: string;
+  /** What that image is called; undefined: the root is a directory. */
+  readonly rootImage?: string | undefined;
   readonly mounts: readonly RecordedMount[];
   /**
    * What is laid over the root, inside; null: nothing, or what a directory of the host keeps. Undefined: the holder is
@@ -76,6 +78,7 @@ const guestSchema = v.object({
   identity: v.object({ uid: id, gid: id, groups: list(id), username: text, home: text }),
   privileged: v.boolean(),
   userNamespaces: v.optional(v.boolean()),
+  ociRoot: v.optional(v.boolean()),
   environment: list(v.object({ key: text, value: text })),
   cwd: v.optional(text),
 });
@@ -108,6 +111,7 @@ const schema = v.object({
   detached: v.boolean(),
   // Another user's may be anything, and it is looked into.
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
+  rootImage: v.optional(text),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
   overlay: v.nullish(overlaySchema),
   guest: guestSchema,
@@ -115,12 +119,13 @@ const schema = v.object({
 
 /** What of a guest's config is put on record. */
 export function recordedGuest(config: GuestConfig): GuestConfig {
-  const { platform, hostname, identity, privileged, userNamespaces, environment, cwd } = config;
-  return completed({ platform, hostname, identity, privileged, userNamespaces, environment, cwd });
+  const { platform, hostname, identity, privileged, userNamespaces, ociRoot, environment, cwd } = config;
+  return completed({ platform, hostname, identity, privileged, userNamespaces, ociRoot, environment, cwd });
 }
 
 type KnownOfGuest = Pick<GuestConfig, 'platform' | 'hostname' | 'identity' | 'privileged' | 'environment' | 'cwd'> & {
   readonly userNamespaces?: boolean | undefined;
+  readonly ociRoot?: boolean | undefined;
 };
 
 function completed(known: KnownOfGuest): GuestConfig {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { rootText } from '../config/root.js';
 import { unseenPaths } from '../sandbox/devices/root-view.js';
 import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
@@ -114,7 +115,8 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
     vcpus: config.vcpus,
     command: config.command,
     detached,
-    root: config.root,
+    root: config.root.type === 'directory' ? config.root.path : (config.root.stored?.path ?? '/'),
+    rootImage: config.root.type === 'image' ? rootText(config.root) : undefined,
     mounts: config.mounts.map((mount) => ({
       type: mount.type,
       target: mount.target,

@@ -10,6 +10,8 @@ import { SandboxError } from '../util/errors.js';
 import { deferred, settlesWithin } from '../util/promises.js';
 import { endLaunched } from './end-launched.js';
 import { exitOf, failureOf, stoppedError } from './ending.js';
+import type { CommandUse } from './image-root/apply-image.js';
+import { withImageRoot } from './image-root/with-image-root.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
 import { completeConfig } from './prepare/complete-config.js';
@@ -133,17 +135,27 @@ export class Sandbox extends Session implements AsyncDisposable {
     const { createdSandbox } = await import('./prepare/create-options.js');
     const { sandbox, launching } = createdSandbox(options);
     const config = await completeConfig({ ...sandbox, command });
-    return Sandbox.startChecked(validateConfig(config, command.length === 0), { ...launching, timeLimit });
+    const isIdle = command.length === 0;
+    return Sandbox.startChecked(
+      validateConfig(config, isIdle),
+      { ...launching, timeLimit },
+      isIdle ? 'none' : 'needed',
+    );
   }
 
   /**
    * Starts a sandbox whose config is valid, as those of command lines and files are.
    * @param valid as `validateConfig` returns it
+   * @param use whether the command of an image is run
    * @internal
    */
-  static async startChecked(valid: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
+  static async startChecked(
+    valid: SandboxConfig,
+    options: LaunchOptions,
+    use: CommandUse = 'needed',
+  ): Promise<Sandbox> {
     refuseUnsupported(valid);
-    const config = withHomeMount(valid);
+    const config = withHomeMount(await withImageRoot(valid, options, use));
     const ports = config.publish.length > 0 ? await openPorts(config) : undefined;
     try {
       const begun = performance.now();

@@ -24,6 +24,8 @@ export type MarkName =
   | 'cli.start'
   | 'cli.parsed'
   | 'config.done'
+  | 'root.start'
+  | 'root.done'
   | 'prepare.start'
   | 'connect.start'
   | 'connect.done'

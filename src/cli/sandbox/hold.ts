@@ -6,6 +6,7 @@ import { LogWriter } from '../../control/log-writer.js';
 import { serveControl } from '../../control/server.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { type Deferred, deferred, settlesWithin } from '../../util/promises.js';
 import { describeSandbox } from '../describe-sandbox.js';
@@ -75,7 +76,7 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
   const observers = observersFor({ verbose, debug, initDebug }, (message) => caller.tell(message));
   if (note !== undefined) observers.onChoice?.(note);
   const warnings = new Warnings();
-  const sandbox = await Sandbox.startChecked(config, {
+  const launching: LaunchOptions = {
     ...observers,
     onWarning: (sentence) => {
       observers.onWarning?.(sentence);
@@ -86,10 +87,11 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
     timeLimit,
     trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     signal,
-  });
+  };
+  const sandbox = await Sandbox.startChecked(config, launching, 'optional');
   const isServed = deferred<void>();
   sandbox.endAfter(isServed.promise);
-  sayPorts(config, sandbox, (note) => caller.tell({ note }), observers.onChoice);
+  sayPorts(sandbox, (note) => caller.tell({ note }), observers.onChoice);
   return { sandbox, warnings, isServed };
 }
 

@@ -62,7 +62,7 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     if (args.saveConfig !== undefined) return 0;
     const sandbox = await Sandbox.startChecked(config, options);
     done();
-    sayPorts(config, sandbox, (message) => process.stderr.write(message), observers.onChoice);
+    sayPorts(sandbox, (message) => process.stderr.write(message), observers.onChoice);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     const traced = options.trace !== undefined;
     return await supervise(sandbox, { tty, traced, control: serveBeside(sandbox), onSignals: start.release });

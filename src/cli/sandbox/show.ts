@@ -3,6 +3,7 @@ import { withHomeMount } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { domainXml } from '../../sandbox/devices/machine-options.js';
 import { rootShareOf } from '../../sandbox/domain-parts.js';
+import { withImageRoot } from '../../sandbox/image-root/with-image-root.js';
 import { prepare } from '../../sandbox/prepare/prepare.js';
 import type { Prepared } from '../../sandbox/prepare/prepared.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
@@ -11,7 +12,7 @@ import { print } from '../terminal/output.js';
 
 /** Prints the domain XML (--print-xml) or the choices that were made (--dry-run, as lines or with --json). */
 export async function show(args: Arguments, described: SandboxConfig, options: LaunchOptions): Promise<void> {
-  const config = withHomeMount(described);
+  const config = withHomeMount(await withImageRoot(described, options, 'needed'));
   const prepared = await prepare(config, options);
   // No machine starts, so it is a choice like the others.
   if (prepared.platform === 'machine' && prepared.fallback) options.onChoice?.(prepared.fallback);

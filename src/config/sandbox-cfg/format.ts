@@ -1,4 +1,5 @@
 /** Words of sandbox.cfg that its writer and its reader share. */
+import type { ImageRootTexts } from '../root.js';
 import type { Mount, SandboxConfig } from '../types.js';
 
 /** What is written for a key; undefined: nothing. */
@@ -18,6 +19,17 @@ export const UNNAMED = 'sandbox';
 
 /** The command of a file without one. */
 export const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
+
+/** Keys of `[root]`: what is asked of an image. */
+export const IMAGE_KEYS = {
+  pull: 'pull',
+  platform: 'platform',
+  authfile: 'authfile',
+  tlsVerify: 'tlsverify',
+  entrypoint: 'entrypoint',
+  user: 'user',
+  publishAll: 'publishall',
+} as const satisfies Readonly<Record<keyof ImageRootTexts, string>>;
 
 /** The unit that systemd boots to if the file names none. */
 export const DEFAULT_BOOT_TARGET = 'multi-user.target';

@@ -1,4 +1,5 @@
 /** Reads a sandbox from a sandbox.cfg of this package or of libvirt-sandbox. */
+import { isRootImage } from '../../oci-names/root-image.js';
 import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
@@ -6,12 +7,14 @@ import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import { parsePublish } from '../parsers/publish.js';
 import { parseRootCache } from '../parsers/root-cache.js';
 import { parseRootFs } from '../parsers/root-fs.js';
-import type { Hidden, Home, Identity, Overlay, SandboxConfig, Security, Service } from '../types.js';
+import { parseRoot, withImageTexts } from '../root.js';
+import type { Hidden, Home, Identity, Overlay, Root, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
   DEFAULT_BOOT_TARGET,
   DEFAULT_COMMAND,
   GENERIC_CLASS,
+  IMAGE_KEYS,
   INTERACTIVE_CLASS,
   SYSTEMD_CLASS,
   systemdCommand,
@@ -54,12 +57,13 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
   const boot = machine.text('boot');
   const rootFs = machine.text('rootfs');
   const rootCache = machine.text('rootcache');
+  const root = readRoot(core.text('root'), new Section(file, 'root')) ?? defaults.root;
   return {
     ...defaults,
     // The file always has a name. UNNAMED means that none was chosen: two runs of the file must not collide.
     name: name === UNNAMED ? undefined : name,
     uuid: core.text('uuid'),
-    root: core.text('root') ?? defaults.root,
+    root,
     rootFs: rootFs === undefined ? defaults.rootFs : parseRootFs(rootFs, `rootfs in ${machine.where}`),
     rootCache:
       rootCache === undefined ? defaults.rootCache : parseRootCache(rootCache, `rootcache in ${machine.where}`),
@@ -82,7 +86,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     publish: new Section(file, 'publish').numberedTexts('port').map(parsePublish),
     service,
     tty: new Section(file, 'interactive').flag('tty', false),
-    command: readCommand(new Section(file, 'command'), service),
+    command: readCommand(new Section(file, 'command'), service, root),
     memory: machine.whole('memory', LEAST_MEMORY, MOST_MEMORY) ?? defaults.memory,
     vcpus: machine.whole('vcpus', 1, MOST_VCPUS) ?? defaults.vcpus,
     acceleration:
@@ -155,6 +159,18 @@ function readOverlay(section: Section): Overlay | undefined {
   throw section.invalid('type', type, remedy);
 }
 
+/** A path stays as it is: one that is not absolute is refused with the sandbox as a whole. */
+function readRoot(text: string | undefined, section: Section): Root | undefined {
+  if (text === undefined) return undefined;
+  const root = isRootImage(text)
+    ? parseRoot(text, `root in ${section.where}`)
+    : ({ type: 'directory', path: text } as const);
+  const { publishAll: _flag, ...keys } = IMAGE_KEYS;
+  const texts = Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, section.text(key)]));
+  const publishAll = section.flag(IMAGE_KEYS.publishAll, false) || undefined;
+  return withImageTexts(root, { ...texts, publishAll }, (name) => `${IMAGE_KEYS[name]} in ${section.where}`);
+}
+
 function readHidden(section: Section): Hidden {
   return { secrets: section.flag('secrets', true), paths: section.numberedTexts('path') };
 }
@@ -166,8 +182,9 @@ function readHome(section: Section): Home | undefined {
   throw section.invalid('type', type, 'write tmp, host, or directory and its path');
 }
 
-function readCommand(section: Section, service: Service | undefined): readonly string[] {
+function readCommand(section: Section, service: Service | undefined, root: Root): readonly string[] {
   if (service?.type === 'systemd') return systemdCommand(service.bootTarget);
   const command = section.numberedTexts('argv');
-  return command.length === 0 ? DEFAULT_COMMAND : command;
+  // An image has its own.
+  return command.length === 0 && root.type === 'directory' ? DEFAULT_COMMAND : command;
 }

@@ -6,8 +6,9 @@ import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
 import { pathBelow } from '../include-mount.js';
 import { publishText } from '../parsers/publish.js';
+import { type ImageRootTexts, imageTexts, rootText } from '../root.js';
 import type { Mount, Network, SandboxConfig } from '../types.js';
-import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED, type Value, type Values } from './format.js';
+import { classOf, FORMAT_VERSION, IMAGE_KEYS, MOUNT_CLASS, UNNAMED, type Value, type Values } from './format.js';
 import { KeyFile } from './keyfile.js';
 import { tuningGroups } from './write-tuning.js';
 
@@ -32,6 +33,10 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
     writer.putOwn(`disk.${index}`, { readonly: unless(false, readOnly) });
   }
   for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
+  const texts = imageTexts(config.root);
+  for (const [name, key] of Object.entries(IMAGE_KEYS) as [keyof ImageRootTexts, string][])
+    writer.putOwn('root', { [key]: texts[name] });
+  writer.hasOwn ||= config.root.type === 'image';
   writer.putOwn('overlay', { ...config.overlay });
   const { label, mode } = config.security;
   writer.put('security', { label, dynamic: mode === 'dynamic' });
@@ -80,7 +85,7 @@ function putCore(writer: Writer, config: SandboxConfig, kernelRelease: string | 
   writer.put('core', {
     name: config.name ?? UNNAMED,
     uuid: config.uuid,
-    root: config.root,
+    root: rootText(config.root),
     arch: config.arch,
     kernrelease: config.kernel.version ?? kernelRelease,
     kernpath: config.kernel.path,

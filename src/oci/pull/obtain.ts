@@ -2,11 +2,12 @@
 
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { hostPlatform, platformText } from '../../oci-names/platform.js';
+import type { PullPolicy } from '../../oci-names/pull-policy.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { findPulled } from './find.js';
 import { storeName } from './names.js';
-import type { PulledImage, PullOptions, PullPolicy } from './types.js';
+import type { PulledImage, PullOptions } from './types.js';
 
 /**
  * The image that a name means: from the store, or pulled now.

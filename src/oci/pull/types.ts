@@ -8,9 +8,6 @@ import type { StoredRoot } from '../store/roots.js';
 import type { Tag } from '../store/tags.js';
 import type { LayerProgress } from './fetch-layers.js';
 
-/** When a registry is asked. */
-export type PullPolicy = 'missing' | 'always' | 'never';
-
 export interface PullOptions {
   readonly places?: Places | undefined;
   /** Default: that of this host. */

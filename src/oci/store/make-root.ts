@@ -87,7 +87,9 @@ async function build(workspace: string, id: string, { diffIds, layers, signal }:
   for (const [name, content] of kept.files())
     await replaceFile(join(workspace, name), content, { mode: 0o444, flush: true });
   const { size } = lstatSync(path);
-  const record = { format: ROOT_FORMAT, id, size, sha256: await digestFile(path), diffIds };
+  const { mode, uid, gid } = merge.tree.attributes(merge.tree.root);
+  const top = { mode, uid, gid };
+  const record = { format: ROOT_FORMAT, id, size, sha256: await digestFile(path), top, diffIds };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
 }
 

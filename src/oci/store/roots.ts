@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { leaseImage, leasesOf } from '../../image/store/lease.js';
 import { withWorkspace } from '../../image/store/workspace.js';
 import type { Digest } from '../../oci-names/digest.js';
 import { isSystemError } from '../../util/errors.js';
-import { isRecord } from '../../util/records.js';
 import { readRegular } from '../../util/regular-files.js';
 import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
@@ -32,7 +32,23 @@ export interface StoredRoot {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
+  /** What its topmost directory has. */
+  readonly top: Top;
 }
+
+export interface Top {
+  /** As chmod(2) has it. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const RecordSchema = v.object({
+  id: v.string(),
+  size: v.number(),
+  sha256: v.string(),
+  top: v.object({ mode: v.number(), uid: v.number(), gid: v.number() }),
+});
 
 /**
  * The name of what layers are merged to.
@@ -60,18 +76,20 @@ export function useRoot(places: Places, id: string): StoredRoot | undefined {
 /** The same without a lease: it may be gone at any moment. */
 export function findRoot(places: Places, id: string): StoredRoot | undefined {
   const path = join(places.root(id), EROFS);
-  const record = readRecord(join(places.root(id), RECORD), MOST_RECORD);
+  const record = recordOf(places, id);
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!isRecord(record) || record['id'] !== id || found?.isFile() !== true || record['size'] !== found.size)
-    return undefined;
-  return { id, path, size: found.size };
+  if (record === undefined || found?.isFile() !== true || record.size !== found.size) return undefined;
+  return { id, path, size: found.size, top: record.top };
+}
+
+function recordOf(places: Places, id: string): v.InferOutput<typeof RecordSchema> | undefined {
+  const { success, output } = v.safeParse(RecordSchema, readRecord(join(places.root(id), RECORD), MOST_RECORD));
+  return success && output.id === id ? output : undefined;
 }
 
 /** The digest that a file system had when it was made, in hexadecimal digits. */
 export function recordedDigest(places: Places, { id }: StoredRoot): string | undefined {
-  const record = readRecord(join(places.root(id), RECORD), MOST_RECORD);
-  const digest = isRecord(record) ? record['sha256'] : undefined;
-  return typeof digest === 'string' ? digest : undefined;
+  return recordOf(places, id)?.sha256;
 }
 
 /** The text of a file of a root's /etc; empty if the image has none, or a larger one. */

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { GuestConfig, GuestRoot } from '../../../init/common/config.js';
+import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { containerDevices, type DiskDevice } from '../../domain/disks.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
@@ -77,12 +78,13 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
   const atRoot = rootMount(config);
   // libvirt binds a container's root itself.
-  const directory = platform === 'container' ? config.root : rootDirectory(name, server.kind, model);
+  const directory = () =>
+    platform === 'container' ? rootDirectoryOf(config) : rootDirectory(name, server.kind, model);
   const rootShare: Share[] =
     atRoot === undefined
       ? [
           {
-            ...{ tag: rootTag(root), directory, readOnly: true, transport: root, cache: config.rootCache },
+            ...{ tag: rootTag(root), directory: directory(), readOnly: true, transport: root, cache: config.rootCache },
             ...(root === 'virtiofs'
               ? rootServer(name, { isFlat: config.overlay !== undefined, isAhead: startsAhead(server.kind, model) })
               : {}),

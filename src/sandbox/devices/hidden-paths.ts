@@ -5,6 +5,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
 import { hasOwnHome, isOfTheSystem } from '../../config/home.js';
 import { covers, normalizePath } from '../../config/path.js';
+import { rootDirectoryOf } from '../../config/root.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
@@ -37,13 +38,15 @@ export function coveredPaths(config: SandboxConfig): GuestHidden[] {
 }
 
 /** What the host has there; undefined: nothing. */
-export function hiddenOnHost({ root }: Pick<SandboxConfig, 'root'>, path: string): GuestHidden | undefined {
+export function hiddenOnHost(config: Pick<SandboxConfig, 'root'>, path: string): GuestHidden | undefined {
+  const root = rootDirectoryOf(config);
   const found = valueOr(() => statSync(join(root, path), { throwIfNoEntry: false }), undefined);
   return found && { path, isDirectory: found.isDirectory() };
 }
 
 /** Whether the common init mounts something of its own over a path or above it. */
-function isMountedOver({ root }: SandboxConfig, path: string): boolean {
+function isMountedOver(config: SandboxConfig, path: string): boolean {
+  const root = rootDirectoryOf(config);
   return OVER_ROOT.some((above) => covers(realPathIn(root, above) ?? above, path));
 }
 
@@ -53,7 +56,8 @@ function isMountedOver({ root }: SandboxConfig, path: string): boolean {
  * @returns where they lead to: in what is hidden no link can be followed any more
  */
 export function hiddenPaths(config: SandboxConfig, homes: readonly string[] = placesOfHomes(config)): string[] {
-  const { hidden, identity, root } = config;
+  const { hidden, identity } = config;
+  const root = rootDirectoryOf(config);
   const secrets = hidden.secrets
     ? [...homesOf(identity.home)].flatMap((home) => SECRETS.map((name) => join(home, name)))
     : [];
@@ -79,7 +83,8 @@ function ownHomes(config: SandboxConfig): string[] {
  * @param table the text of /proc/PID/mountinfo; default: this process's
  */
 export function placesOfHomes(config: SandboxConfig, table?: string): string[] {
-  const source = valueOr(() => realpathSync(config.root), config.root);
+  const root = rootDirectoryOf(config);
+  const source = valueOr(() => realpathSync(root), root);
   const places = ownHomes(config).flatMap((home) => {
     const real = realHome(home);
     return [real, ...otherPathsOf(real, table)];

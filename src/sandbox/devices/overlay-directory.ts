@@ -26,7 +26,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
 import { normalizePath } from '../../config/path.js';
-import type { SandboxConfig } from '../../config/types.js';
+import type { Root, SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { attributesOf, takesAttributes } from './overlay-attributes.js';
@@ -249,7 +249,8 @@ function checkLayer(directory: string, below: readonly string[]): void {
   );
 }
 
-/** A root by a path that does not depend on links. */
-function rootOf(root: string): string {
-  return valueOr(() => realpathSync(root), undefined) ?? normalizePath(root);
+/** A root by a path that does not depend on links, or by what is in the image. */
+function rootOf(root: Root): string {
+  if (root.type === 'image') return `image:${root.stored?.id}`;
+  return valueOr(() => realpathSync(root.path), undefined) ?? normalizePath(root.path);
 }

@@ -28,7 +28,8 @@ export const OVERLAY_SERIAL = 'overlay';
 
 export function topmostOf({ root }: Pick<SandboxConfig, 'root'>): Topmost {
   // checkHost() says so if it is missing; an image can be baked for it all the same.
-  const { mode, uid, gid } = valueOr(() => statSync(root), undefined) ?? { mode: 0o755, uid: 0, gid: 0 };
+  const found = root.type === 'image' ? root.stored : valueOr(() => statSync(root.path), undefined);
+  const { mode, uid, gid } = found ?? { mode: 0o755, uid: 0, gid: 0 };
   return { mode: mode & PERMISSIONS, uid, gid };
 }
 

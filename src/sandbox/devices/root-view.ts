@@ -7,6 +7,7 @@ import { readFileSync, readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { hasOwnHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
+import { rootDirectoryOf } from '../../config/root.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
@@ -96,7 +97,7 @@ function driverWords(hasNetwork: boolean): string[] {
 
 /** What the view shows and hides, the link to it, and the directory that it is of. */
 function rootWords(config: SandboxConfig, name: string): string[] {
-  const source = realpathSync(config.root);
+  const source = realpathSync(rootDirectoryOf(config));
   // Read once: a mount that is in one list is in the other too.
   const table = readFileSync('/proc/self/mountinfo', 'utf8');
   const hidden = [...new Set(hiddenBelow(source, config, placesOfHomes(config, table)))];
@@ -123,7 +124,9 @@ export function viewPoint(name: string, kind: ConnectionKind): string | undefine
  * covers.
  */
 export function unseenPaths(config: SandboxConfig, platform: 'machine' | 'container'): string[] {
-  const source = valueOr(() => realpathSync(config.root), config.root);
+  if (config.root.type === 'image') return [];
+  const { path } = config.root;
+  const source = valueOr(() => realpathSync(path), path);
   if (platform === 'machine') return [...new Set(hiddenBelow(source, config))].map((path) => `/${path}`);
   return [...HOSTS_OWN, ...hiddenPaths(config)];
 }
@@ -194,21 +197,23 @@ export function linkToAll(config: SandboxConfig, { name, kind }: Pick<ViewFacts,
   if (needsView(config)) {
     throw viewError(config, `QEMU runs as another user over ${URI[kind]}`, 'use -c qemu:///session or qemu:///embed');
   }
-  symlinkSync(realpathSync(config.root), rootLink(name));
+  symlinkSync(realpathSync(rootDirectoryOf(config)), rootLink(name));
 }
 
 /** Whether no view could be made, so that the sandbox sees all of the root. */
 export function seesAll(config: SandboxConfig, name: string): boolean {
   // It may have ended by now.
-  return valueOr(() => readlinkSync(rootLink(name)) === realpathSync(config.root), false);
+  return valueOr(() => readlinkSync(rootLink(name)) === realpathSync(rootDirectoryOf(config)), false);
 }
 
 function causesOf(config: SandboxConfig): OptionKey[] {
+  // Nothing of the host is in it.
+  if (config.root.type === 'image') return [];
   return [
     ...(config.privileged === true ? (['privileged'] as const) : []),
     ...(config.hidden.paths.length > 0 ? (['hidden'] as const) : []),
     ...(hasOwnHome(config) ? (['home'] as const) : []),
-    ...(imageBelow(realpathSync(config.root), config).length > 0 ? (['overlay'] as const) : []),
+    ...(imageBelow(realpathSync(config.root.path), config).length > 0 ? (['overlay'] as const) : []),
   ];
 }
 

@@ -69,10 +69,12 @@ const REHEARSED = [
 
 /** The programs, the directories that are shared, what was read of the root, and what is copied inside. */
 function filesOf({ root, mounts }: SandboxConfig): string {
+  // The file system of an image is one of the mounts.
+  const directories = root.type === 'directory' ? [root.path] : [];
   const shared = mounts.flatMap((mount) => (mount.type === 'host-bind' ? [mount.source] : []));
-  const read = REHEARSED.map((path) => join(root, path));
+  const read = directories.flatMap((directory) => REHEARSED.map((path) => join(directory, path)));
   const files = [findQemu(), driverFile(), ...read, ...includesOf(mounts).map(({ include }) => include.source)];
-  return JSON.stringify([[root, ...shared].map(inodeOf), files.map((path) => path && identityOf(path))]);
+  return JSON.stringify([[...directories, ...shared].map(inodeOf), files.map((path) => path && identityOf(path))]);
 }
 
 /** A directory that is shared may change. Another one in its place is not what is served. */

@@ -4,6 +4,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { messageOf } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
+import { withImageRoot } from '../image-root/with-image-root.js';
 import { completeConfig } from '../prepare/complete-config.js';
 import { allowListeners } from '../process/process.js';
 import type { Sandbox } from '../sandbox.js';
@@ -86,7 +87,8 @@ export class SandboxPool implements AsyncDisposable {
     options: LaunchOptions,
     signal: AbortSignal,
   ): Promise<SandboxPool> {
-    return SandboxPool.#of(size, { config: templateConfig(config), options }, signal);
+    const whole = await withImageRoot(config, { ...options, signal }, 'none');
+    return SandboxPool.#of(size, { config: templateConfig(whole), options }, signal);
   }
 
   static async #of(size: number, template: Template, signal: AbortSignal | undefined): Promise<SandboxPool> {
@@ -235,7 +237,8 @@ function warn({ onWarning }: LaunchOptions, error: unknown): void {
 async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promise<Template> {
   const { createdSandbox } = await import('../prepare/create-options.js');
   const { sandbox, launching } = createdSandbox(creating);
-  const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
+  const named = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
+  const config = await withImageRoot(named, launching, 'none');
   // The caller may change its objects meanwhile.
   return { config: structuredClone(templateConfig(config)), options: launching };
 }

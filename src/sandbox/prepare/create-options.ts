@@ -10,6 +10,9 @@ import { parseNetwork } from '../../config/parsers/network.js';
 import { parseOverlay } from '../../config/parsers/overlay.js';
 import { LOOPBACK, parsePublish } from '../../config/parsers/publish.js';
 import { parseMemory, parseSize } from '../../config/parsers/size.js';
+import { imageRoot, parseRoot } from '../../config/root.js';
+import { parsePlatform } from '../../oci-names/platform.js';
+import { parseRootImage } from '../../oci-names/root-image.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { defined, isRecord } from '../../util/records.js';
 import type { StartOptions } from '../types.js';
@@ -48,10 +51,11 @@ type Values = Readonly<Record<string, unknown>>;
 
 /** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
 function inFull(settings: Values): Values {
-  const { memory, mounts, disks, networks, publish, environment } = settings;
+  const { root, memory, mounts, disks, networks, publish, environment } = settings;
   const { bootTimeout, kernel, overlay, hidden, home, security, tuning } = settings;
   return defined({
     ...settings,
+    root: wholeRoot(root),
     memory: typeof memory === 'string' ? parseMemory(memory, 'memory') : memory,
     mounts: each(mounts, parseMount, wholeMount),
     disks: each(disks, parseDisk, wholeDisk),
@@ -71,6 +75,19 @@ function inFull(settings: Values): Values {
 function overlayFrom(value: unknown): unknown {
   if (typeof value === 'boolean') return value ? { type: 'memory' } : undefined;
   return typeof value === 'string' ? parseOverlay(value, 'overlay') : value;
+}
+
+function wholeRoot(value: unknown): unknown {
+  if (typeof value === 'string')
+    return value.startsWith('/') ? { type: 'directory', path: value } : parseRoot(value, 'root');
+  if (!isRecord(value) || value['type'] !== 'image') return value;
+  const { image, platform, ...rest } = value;
+  const named = typeof image === 'string' ? parseRootImage(image) : undefined;
+  return {
+    ...(named === undefined ? { image } : imageRoot(named)),
+    ...defined(rest),
+    platform: typeof platform === 'string' ? parsePlatform(platform) : platform,
+  };
 }
 
 function whole(value: unknown, defaults: object): unknown {

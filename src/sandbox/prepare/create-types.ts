@@ -2,6 +2,7 @@
 import type { Duration } from '../../config/parsers/duration.js';
 import type { Size } from '../../config/parsers/size.js';
 import type {
+  DirectoryRoot,
   Disk,
   EnvironmentVariable,
   GuestBindMount,
@@ -9,6 +10,7 @@ import type {
   HostBindMount,
   HostImageMount,
   Identity,
+  ImageRoot,
   Network,
   NetworkAddress,
   Publish,
@@ -30,6 +32,14 @@ type LooseMount =
 type LooseNetwork = Optional<
   Omit<Network, 'addresses'> & { readonly addresses: readonly Loose<NetworkAddress, 'primary' | 'prefix'>[] }
 >;
+type LooseRoot =
+  | DirectoryRoot
+  | (Loose<Omit<ImageRoot, 'image' | 'platform'>, 'type'> & {
+      /** `docker://NAME`, `oci:DIR[:TAG]`, `docker-archive:FILE`, `oci-archive:FILE`, `tar:FILE` */
+      readonly image: string | ImageRoot['image'];
+      /** `linux/arm64` */
+      readonly platform?: string | ImageRoot['platform'];
+    });
 type MemoryLimit = 'memoryLimit' | 'memorySoftLimit' | 'memorySwapLimit';
 type LooseTuning = Optional<Omit<Tuning, MemoryLimit> & Readonly<Record<MemoryLimit, Size>>>;
 
@@ -38,6 +48,7 @@ type OnlyInFiles = 'arch' | 'service' | 'debug' | 'verbose';
 type OfOneCommand = 'command' | 'tty';
 /** They have a shorter form. */
 type Nested =
+  | 'root'
   | 'kernel'
   | 'hidden'
   | 'home'
@@ -58,6 +69,8 @@ type Nested =
 interface SandboxSettings
   extends Optional<Omit<SandboxConfig, OnlyInFiles | OfOneCommand | Nested | 'memory' | 'bootTimeout'>> {
   readonly identity?: Omit<Identity, 'savedHome'> | undefined;
+  /** A directory of this host, or the name of an image: `docker://NAME`, `oci:DIR`. */
+  readonly root?: string | LooseRoot | undefined;
   readonly kernel?: Optional<SandboxConfig['kernel']> | undefined;
   /** True: in memory. A text: as of `--overlay`. */
   readonly overlay?: boolean | string | SandboxConfig['overlay'];

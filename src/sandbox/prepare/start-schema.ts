@@ -10,6 +10,7 @@ import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
+import { PULL_POLICIES } from '../../oci-names/pull-policy.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { ipAddress, portNumber, protocol } from '../publish/publish-schema.js';
 import type { LaunchOptions, PartialConfig } from '../types.js';
@@ -105,7 +106,26 @@ const tuning = v.partial(
 const entries = {
   name: text,
   uuid: text,
-  root: text,
+  root: v.variant(
+    'type',
+    [
+      record({ type: v.literal('directory'), path: text }),
+      record({
+        type: v.literal('image'),
+        // Both are made of texts.
+        image: v.looseObject({ transport: text }, 'a text: docker://NAME, oci:DIR'),
+        platform: v.optional(v.looseObject({ os: text }, 'a text: linux/amd64')),
+        pull: oneOf(PULL_POLICIES),
+        authFile: v.optional(text),
+        tlsVerify: flag,
+        entrypoint: v.optional(text),
+        user: v.optional(text),
+        publishAll: flag,
+        stored: v.optional(v.undefined()),
+      }),
+    ],
+    'a path, the name of an image, or an object whose type is "directory" or "image"',
+  ),
   rootFs: oneOf(['auto', '9p', 'virtiofs']),
   rootCache: oneOf(['auto', 'never', 'always']),
   overlay: v.variant(

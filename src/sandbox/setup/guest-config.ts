@@ -28,6 +28,7 @@ export function guestConfig(
     slots: snapshot?.slotted.taken,
     identity: config.identity,
     privileged: config.privileged === true,
+    ociRoot: config.root.type === 'image' || undefined,
     userNamespaces: config.userNamespaces,
     environment: config.environment,
     cwd: config.cwd,

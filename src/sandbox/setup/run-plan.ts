@@ -10,6 +10,7 @@ import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
 import { SESSIONS_STEP } from '../../../init/common/shell.js';
 import type { Step } from '../../../init/common/step.js';
+import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
@@ -58,7 +59,14 @@ export async function runPlan(answering: Answering): Promise<void> {
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   if (guest.rootOverlay !== undefined) {
     const { setUpOverlay } = await import('./root-overlay.js');
-    guest = await setUpOverlay(channel, guest, answering.config.root, console, answering.stop.stateDirectory, options);
+    guest = await setUpOverlay(
+      channel,
+      guest,
+      rootDirectoryOf(answering.config),
+      console,
+      answering.stop.stateDirectory,
+      options,
+    );
   } else if (
     guest.platform === 'container' &&
     guest.hidden?.length &&
@@ -66,7 +74,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   ) {
     // What is hidden below the source of a bind is found by the path that has no links.
     const { withoutLinks } = await import('./ways.js');
-    guest = { ...guest, mounts: await withoutLinks(channel, guest, answering.config.root) };
+    guest = { ...guest, mounts: await withoutLinks(channel, guest, rootDirectoryOf(answering.config)) };
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.
@@ -115,6 +123,11 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
     await stopAt(RESOLVER_STEP, answering);
     const { setUpNames } = await import('./network.js');
     await setUpNames(channel, guest, names, console, options);
+  }
+  if (guest.ociRoot) {
+    await driving;
+    const { setUpHostFiles } = await import('../../../init/common/oci-root.js');
+    await setUpHostFiles(channel, guest);
   }
   if (guestIncludes(config).length > 0) {
     await driving;

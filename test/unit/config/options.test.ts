@@ -18,7 +18,7 @@ test('a command alone gives every default', async (t) => {
   const config = await configFromOptions({ command }, await testUsers(t));
   assert.deepEqual(config, { ...defaultConfig(config.identity), command });
   assert.equal(config.name, undefined);
-  assert.equal(config.root, '/');
+  assert.deepEqual(config.root, { type: 'directory', path: '/' });
   assert.equal(config.arch, machine());
   assert.equal(config.memory, 512 * MIB);
   assert.equal(config.vcpus, 1);
@@ -76,7 +76,7 @@ test('every option is applied', async (t) => {
     await testUsers(t),
   );
   assert.equal(config.name, 'box');
-  assert.equal(config.root, '/srv/root');
+  assert.deepEqual(config.root, { type: 'directory', path: '/srv/root' });
   assert.deepEqual(
     config.mounts.map(({ type, target, includes }) => [type, target, includes.map((include) => include.target)]),
     [

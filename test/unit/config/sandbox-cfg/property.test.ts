@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { defaultConfig } from '../../../../src/config/defaults.js';
 import { MIB } from '../../../../src/config/parsers/size.js';
 import { DISK_LIMITS } from '../../../../src/config/parsers/tuning.js';
+import { imageRoot } from '../../../../src/config/root.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import type {
   Bandwidth,
@@ -14,10 +15,13 @@ import type {
   Mount,
   Network,
   NumaNode,
+  Root,
   SandboxConfig,
   Security,
   Tuning,
 } from '../../../../src/config/types.js';
+import { parsePlatform } from '../../../../src/oci-names/platform.js';
+import { parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { Random, testUsers } from '../support.js';
 
@@ -154,6 +158,22 @@ function tuning(random: Random, { tags, interfaces, ...size }: TunedSandbox): Tu
   };
 }
 
+function imageRootOf(random: Random): Root {
+  const image = parseRootImage(
+    random.pick(['docker://debian:13', 'docker://localhost:5000/a/b', 'oci:/a dir:v1', 'tar:/a']),
+  );
+  return {
+    ...imageRoot(image),
+    pull: random.pick(['missing', 'always', 'never']),
+    platform: maybe(random, () => parsePlatform(random.pick(['amd64', 'linux/arm64/v8']))),
+    authFile: maybe(random, () => path(random)),
+    tlsVerify: random.chance(),
+    entrypoint: maybe(random, () => path(random)),
+    user: maybe(random, () => random.text(5)),
+    publishAll: random.chance(),
+  };
+}
+
 function overlay(random: Random): SandboxConfig['overlay'] {
   const type = random.pick([undefined, 'memory', 'directory', 'image'] as const);
   if (type === undefined || type === 'memory') return type && { type };
@@ -175,11 +195,12 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     key: `K${random.text(3).replaceAll('=', '')}`,
     value: random.text(9),
   }));
+  const root: Root = bare || random.chance() ? { type: 'directory', path: path(random) } : imageRootOf(random);
   const config: SandboxConfig = {
     ...defaultConfig(identity),
     name: random.pick([undefined, 'mill', ' mill ', 'a\\b', 'ä;#']),
     uuid: random.pick([undefined, '01234567-89ab-cdef-0123-456789abcdef']),
-    root: path(random),
+    root,
     arch: random.pick(['x86_64', 'aarch64']),
     kernel: {
       version: random.pick([undefined, '6.1.0-9-amd64', '7+\\']),
@@ -192,7 +213,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       : random.pick([undefined, { type: 'tmp' }, { type: 'host' }, { type: 'directory', path: path(random) }]),
     hidden: bare
       ? { secrets: true, paths: [] }
-      : { secrets: random.chance(), paths: random.list(3, () => path(random)) },
+      : { secrets: random.chance(), paths: root.type === 'image' ? [] : random.list(3, () => path(random)) },
     mounts: random.list(5, (index) => mount(random, index)),
     disks: tags.map((tag, index) => ({
       type: random.pick(['file', 'block']),
@@ -219,7 +240,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
   return {
     ...config,
     security: random.pick([config.security, { mode: 'inherit', label: undefined }]),
-    privileged: random.pick([undefined, true]),
+    privileged: root.type === 'image' ? undefined : random.pick([undefined, true]),
     cwd: maybe(random, () => path(random)),
     ...size,
     acceleration,

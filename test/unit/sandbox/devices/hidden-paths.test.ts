@@ -17,7 +17,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 
 async function sandboxOn(root: string, changes: Partial<SandboxConfig>, home = '/home/ada'): Promise<SandboxConfig> {
   const config = defaultConfig({ ...(await callerIdentity()), home });
-  return { ...config, root, hidden: { secrets: false, paths: [] }, ...changes };
+  return { ...config, root: { type: 'directory', path: root }, hidden: { secrets: false, paths: [] }, ...changes };
 }
 
 test('a link in what is hidden hides what it leads to', async (t) => {

@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import type { Root } from '../../../../src/config/types.js';
 import {
   checkOverlayDirectory,
   keptOverlay,
@@ -31,7 +32,7 @@ import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/
 
 const NOBODY = 65_534;
 const TOPMOST = { mode: 0o1751, uid: 7, gid: 8 };
-const ROOT: { readonly root: string; readonly kind?: OverlayKind } = { root: '/' };
+const ROOT: { readonly root: Root; readonly kind?: OverlayKind } = { root: { type: 'directory', path: '/' } };
 
 function made(t: TestContext): string {
   const directory = join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept');
@@ -219,7 +220,7 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
     const directory = made(t);
     const root = join(directory, '../root');
     mkdirSync(root);
-    refuses(directory, 'overlay-of-other-root', /--root \/ /, { root });
+    refuses(directory, 'overlay-of-other-root', /--root \/ /, { root: { type: 'directory', path: root } });
     for (const text of [
       '',
       '{}',

@@ -36,7 +36,7 @@ function guestWith(modes: Readonly<Record<string, number>>, table: string | null
 
 /** What is hidden: `/file` as a file, `/directory/` as a directory. */
 async function hide(guest: Guest, paths: readonly string[], homes = [HOME], choices: string[] = []) {
-  const config = { ...defaultConfig(await callerIdentity()), root };
+  const config = { ...defaultConfig(await callerIdentity()), root: { type: 'directory', path: root } };
   const sought = { config, options: { onChoice: (choice: string) => choices.push(choice) } };
   const found = await hiddenNow(guest, sought as unknown as Parameters<typeof hiddenNow>[1], { paths, homes });
   return found.map(({ path, isDirectory }) => `${path}${isDirectory ? '/' : ''}`).sort();

@@ -1,0 +1,49 @@
+/** From the name of an image to a sandbox whose root it is. */
+import { rootText } from '../../config/root.js';
+import type { ImageRoot, SandboxConfig } from '../../config/types.js';
+import { validateConfig } from '../../config/validate.js';
+import { mark } from '../../util/marks.js';
+import type { LaunchOptions } from '../types.js';
+import type { CommandUse } from './apply-image.js';
+
+/**
+ * The sandbox with the file system of its image, which is pulled if it is not in the store. This process has a lease on
+ * that. A sandbox with another root stays as it is.
+ * @param use whether the image's own command is run
+ * @throws {SandboxError} those of pulling an image; `command-missing`, `user-unknown`, and what `validateConfig` throws
+ */
+export async function withImageRoot(
+  config: SandboxConfig,
+  { signal, onProgress, onChoice }: LaunchOptions,
+  use: CommandUse,
+): Promise<SandboxConfig> {
+  const { root } = config;
+  if (root.type !== 'image' || root.stored !== undefined) return config;
+  mark('root.start');
+  const [{ obtainImage }, { Places }, { readKept }, { applyImage }] = await Promise.all([
+    import('../../oci/pull/obtain.js'),
+    import('../../oci/store/places.js'),
+    import('../../oci/store/roots.js'),
+    import('./apply-image.js'),
+  ]);
+  const places = new Places();
+  const name = rootText(root);
+  const image = await obtainImage(root.image, root.pull, {
+    places,
+    platform: root.platform,
+    registry: registryOf(root),
+    signal,
+    onProgress: () => onProgress?.(`pulling ${name}`),
+  });
+  onChoice?.(`root: ${name}, ${image.tag.manifest}`);
+  const { id, path, top } = image.root;
+  const users = { passwd: readKept(places, image.root, 'passwd'), group: readKept(places, image.root, 'group') };
+  const facts = { name, config: image.config, users, stored: { id, path, ...top } };
+  const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');
+  mark('root.done');
+  return applied;
+}
+
+function registryOf({ authFile, tlsVerify }: ImageRoot) {
+  return { ...(authFile === undefined ? {} : { authFile }), tlsVerify };
+}
