@@ -154,8 +154,8 @@ export interface StoredImage {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** What asks the command to end; undefined: SIGTERM. */
-  readonly stopSignal: string | undefined;
+  /** Number of the signal that asks the command to end; undefined: that of SIGTERM. */
+  readonly stopSignal: number | undefined;
 }
 
 /** What the sandbox does not see of its root. */

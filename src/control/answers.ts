@@ -52,7 +52,8 @@ async function stop(sandbox: Served, timeout: number): Promise<void> {
 }
 
 async function endsBySignal(sandbox: Served, timeout: number): Promise<boolean> {
-  void sandbox.kill(SIGTERM);
+  const { root } = sandbox.launched.config;
+  void sandbox.kill((root.type === 'image' ? root.stored?.stopSignal : undefined) ?? SIGTERM);
   if (await settlesWithin(sandbox.ending, timeout)) return true;
   void sandbox.kill(SIGKILL);
   return settlesWithin(sandbox.ending, KILLED_MS);

@@ -1,6 +1,6 @@
 /** Values of an image's config that end in system calls: what could not work is refused with the image's name. */
-import { constants } from 'node:os';
 import { imageError, quoted } from '../oci-names/errors.js';
+import { signalNumber } from '../util/signal-number.js';
 
 /** The texts of a config that are used, by the names that they have in it. */
 export interface ConfigTexts {
@@ -19,10 +19,6 @@ export interface ConfigTexts {
 const LONGEST_WORD = 128 << 10;
 /** `80`, `80/tcp`, `8000-8010/udp` */
 const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(?:tcp|udp|sctp))?$/i;
-/** Signals of real time, as kill(1) and systemd call them, without SIG: `RTMIN+3`. signal(7) has 30 of them. */
-const REAL_TIME = /^RT(?:MIN(?:\+(?:[12]?\d|30))?|MAX(?:-(?:[12]?\d|30))?)$/;
-/** The highest number of a signal. */
-const LAST_SIGNAL = 64;
 
 /**
  * @param which names the image, for errors
@@ -38,19 +34,13 @@ export function refuseOddConfig(texts: ConfigTexts, which: string): void {
   for (const text of texts.Env)
     if (text === '' || text.startsWith('=')) throw odd(which, `has a variable without a name: ${quoted(text)}`);
   for (const text of texts.ExposedPorts) if (!isPort(text)) throw odd(which, `has the port ${quoted(text)}`);
-  if (texts.StopSignal !== '' && !isSignal(texts.StopSignal))
+  if (texts.StopSignal !== '' && signalNumber(texts.StopSignal) === undefined)
     throw odd(which, `has the signal ${quoted(texts.StopSignal)}, which is none of Linux`);
 }
 
 function isPort(text: string): boolean {
   const [, first, last = first] = PORTS.exec(text) ?? [];
   return [first, last].every((port) => Number(port) >= 1 && Number(port) <= 65_535) && Number(first) <= Number(last);
-}
-
-function isSignal(text: string): boolean {
-  if (/^\d{1,2}$/.test(text)) return Number(text) >= 1 && Number(text) <= LAST_SIGNAL;
-  const name = text.toUpperCase().replace(/^SIG/, '');
-  return Object.hasOwn(constants.signals, `SIG${name}`) || REAL_TIME.test(name);
 }
 
 function odd(which: string, what: string) {

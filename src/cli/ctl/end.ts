@@ -1,8 +1,8 @@
 /** virt-sandbox-ctl stop, kill and wait. */
-import { constants } from 'node:os';
 import { type ConnectedSandbox, connectSandbox } from '../../control/connect.js';
 import { runningSandboxes } from '../../control/list.js';
 import { MOST_TIMEOUT_MS } from '../../control/requests.js';
+import { signalNumber } from '../../util/signal-number.js';
 import { type CtlArguments, isSet, textOf, usageError } from './arguments.js';
 import { forEachName } from './each.js';
 import { optionMs } from './times.js';
@@ -18,7 +18,7 @@ export async function stop(args: CtlArguments): Promise<number> {
 
 /** Prints the names of those that were sent the signal. */
 export async function kill(args: CtlArguments): Promise<number> {
-  const signal = signalNumber(textOf(args, 'signal') ?? 'KILL');
+  const signal = signalOf(textOf(args, 'signal') ?? 'KILL');
   return forEachNamed(args, 'kill', async (sandbox, name) => {
     await sandbox.kill(signal);
     return name;
@@ -54,20 +54,12 @@ async function forEachNamed(
   );
 }
 
-/** The highest signal of Linux. */
-const MOST_SIGNAL = 64;
-
 /**
- * `KILL`, `SIGKILL`, `kill` or `9`.
+ * The signal of `--signal`.
  * @throws {SandboxError} `usage`
  */
-export function signalNumber(text: string): number {
-  const number = /^\d{1,2}$/.test(text) ? Number(text) : namedSignal(text.toUpperCase());
-  if (number !== undefined && number >= 1 && number <= MOST_SIGNAL) return number;
+export function signalOf(text: string): number {
+  const number = signalNumber(text);
+  if (number !== undefined) return number;
   throw usageError(`--signal ${JSON.stringify(text)} is no signal; give one such as TERM, SIGTERM or 15`, 'kill');
-}
-
-function namedSignal(name: string): number | undefined {
-  const full = name.startsWith('SIG') ? name : `SIG${name}`;
-  return Object.entries(constants.signals).find(([known]) => known === full)?.[1];
 }

@@ -82,7 +82,8 @@ export const ctlCommands = {
   },
   stop: {
     command: 'stop [name..]',
-    describe: 'Stop sandboxes: SIGTERM to the application, and the end if it does not end by it',
+    describe:
+      'Stop sandboxes: SIGTERM, or the signal of the image, to the application, and the end if that does not end it',
     options: { all, ignore, time: text('seconds to wait before the end [10]', 't') },
   },
   kill: {

@@ -11,6 +11,7 @@ import type {
 import { imageCommand } from '../../oci/image-command.js';
 import type { ImageConfig } from '../../oci/image-config.js';
 import { imageUser, type UserFiles } from '../../oci/image-user.js';
+import { signalNumber } from '../../util/signal-number.js';
 
 /** Whether the image's command is run: it must have one, it may have one, or it is not run. */
 export type CommandUse = 'needed' | 'optional' | 'none';
@@ -33,7 +34,10 @@ export function applyImage(config: SandboxConfig, root: ImageRoot, image: ImageF
   const { config: its, name, stored } = image;
   return {
     ...config,
-    root: { ...root, stored: { ...stored, stopSignal: its.stopSignal } },
+    root: {
+      ...root,
+      stored: { ...stored, stopSignal: its.stopSignal === undefined ? undefined : signalNumber(its.stopSignal) },
+    },
     mounts: [
       {
         ...{ type: 'host-image', target: '/', source: stored.path, format: 'raw' },

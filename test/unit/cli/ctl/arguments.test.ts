@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isSet, parseCtlArguments, textOf, textsOf, wantsJson } from '../../../../src/cli/ctl/arguments.js';
-import { signalNumber } from '../../../../src/cli/ctl/end.js';
+import { signalOf } from '../../../../src/cli/ctl/end.js';
 import { execOptions } from '../../../../src/cli/ctl/exec.js';
 import { tailLines } from '../../../../src/cli/ctl/logs.js';
 import { nameFilter } from '../../../../src/cli/ctl/ps.js';
@@ -123,10 +123,10 @@ describe('what is wrong', () => {
 
 describe('values', () => {
   it('signals', async () => {
-    for (const text of ['TERM', 'SIGTERM', 'term', 'sigterm', '15']) assert.equal(signalNumber(text), 15);
-    assert.equal(signalNumber('64'), 64);
+    for (const text of ['TERM', 'SIGTERM', 'term', 'sigterm', '15']) assert.equal(signalOf(text), 15);
+    assert.equal(signalOf('64'), 64);
     for (const text of ['', '0', '65', 'TERMS', '-9', '1e1', 'SIG'])
-      await refuses(() => signalNumber(text), 'arguments', 'usage', JSON.stringify(text));
+      await refuses(() => signalOf(text), 'arguments', 'usage', JSON.stringify(text));
   });
 
   it('numbers of lines', async () => {
