@@ -65,7 +65,7 @@ const BODY: readonly Section[] = [
           ],
           [
             '`[core]`',
-            '`name`: `sandbox` means a unique name at each run. `uuid`. `root`, default `/`. `arch`, default that of the host. `kernrelease`: the version of the kernel; a written file always has it. `kernpath`. `kmodpath`. `shell`, `debug`, `verbose`: default `false`. `cwd`.',
+            '`name`: `sandbox` means a unique name at each run. `uuid`. `root`, default `/`: a directory, or an image as `--root` of virt-sandbox(1) names it. `arch`, default that of the host. `kernrelease`: the version of the kernel; a written file always has it. `kernpath`. `kmodpath`. `shell`, `debug`, `verbose`: default `false`. `cwd`.',
           ],
           [
             '`[identity]`',
@@ -91,6 +91,10 @@ const BODY: readonly Section[] = [
           ],
           ['`[network.`*N*`.route.`*M*`]`', '`prefix`. `gateway`. `target`.'],
           ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
+          [
+            '`[root]`',
+            'What is asked of an image that is the root: `pull`, `platform`, `authfile`, `tlsverify` (default `true`), `entrypoint`, `user`, `publishall` (default `false`), as the options of these names. Without `[command]` the image’s own is run, and `[identity]` has no meaning.',
+          ],
           [
             '`[overlay]`',
             '`type`: `memory` makes the root writable until the end. `directory` and `image` keep what is written in the directory or the disk image `path`. The default is a read-only root.',
