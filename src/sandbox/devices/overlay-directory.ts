@@ -32,6 +32,7 @@ import { othersWhoMayReplace } from '../../util/ownership.js';
 import { attributesOf, takesAttributes } from './overlay-attributes.js';
 import {
   checkRecord,
+  IMAGE,
   NEW_RECORD,
   type OverlayKind,
   type OverlayRecord,
@@ -251,6 +252,6 @@ function checkLayer(directory: string, below: readonly string[]): void {
 
 /** A root by a path that does not depend on links, or by what is in the image. */
 function rootOf(root: Root): string {
-  if (root.type === 'image') return `image:${root.stored?.id}`;
+  if (root.type === 'image') return `${IMAGE}${root.stored?.id}`;
   return valueOr(() => realpathSync(root.path), undefined) ?? normalizePath(root.path);
 }

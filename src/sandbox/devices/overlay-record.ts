@@ -21,13 +21,15 @@ export const NEW_RECORD = 'overlay.json.new';
 /** More than a path has. */
 const RECORD_BYTES = 16_384;
 const VERSION = 1;
+/** How the root of an image is on record, with the id of its file system behind. */
+export const IMAGE = 'image:';
 
 /** What sandboxes an overlay is for. */
 export const OVERLAY_KINDS = ['machine', 'container', 'privileged-container'] as const;
 export type OverlayKind = (typeof OVERLAY_KINDS)[number];
 
 export interface OverlayRecord {
-  /** The root that it is over, by a path that does not depend on links. */
+  /** The root that it is over, by a path that does not depend on links, or by the id of an image's file system. */
   readonly root: string;
   readonly kind: OverlayKind;
 }
@@ -91,8 +93,18 @@ export function checkRecord(directory: string, found: OverlayRecord, wanted: Ove
   throw configError(
     'overlay-of-other-root',
     `the overlay in ${quote(directory)} belongs to the root ${quote(found.root)}, and not to ${quote(wanted.root)}`,
-    `use ${option('root', found.root)} or another directory; if that root has moved, change its path in ${RECORD} there`,
+    remedyOfRoot(found.root),
   );
+}
+
+/** A name may mean another image by now: what counts is the file system, by its id. */
+function remedyOfRoot(root: string): string {
+  if (root.startsWith(IMAGE))
+    return `use another directory, or the image with that file system (${forCaller({
+      commandLine: 'virt-sandbox-image list --json',
+      program: 'its digest behind an @',
+    })})`;
+  return `use ${option('root', root)} or another directory; if that root has moved, change its path in ${RECORD} there`;
 }
 
 function otherKind(directory: string, found: OverlayKind, wanted: OverlayKind): SandboxError {
