@@ -21,7 +21,7 @@ const common = {
   platform: 'node',
   target: 'node20',
   // Native addons, and what is loaded on rare occasions only, stay packages.
-  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom', 'undici'],
+  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom', 'undici', 'smol-toml'],
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',

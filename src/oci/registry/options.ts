@@ -5,12 +5,7 @@ export interface RegistryOptions {
   readonly authFile?: string | undefined;
   /** `--tls-verify`; false: certificates are not checked, and plain HTTP will do. Default: true. */
   readonly tlsVerify?: boolean | undefined;
-  /**
-   * What is asked before a registry, by the registry's name in references and in this order: `HOST[:PORT][/PREFIX]`. A
-   * mirror of one registry is none of another: the same name is another image there, of somebody else.
-   */
-  readonly mirrors?: Readonly<Record<string, readonly string[]>> | undefined;
-  /** Default: that of this process. */
+  /** Where registries.conf and auth files are looked for. Default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv | undefined;
   readonly patience?: Partial<Patience> | undefined;
 }

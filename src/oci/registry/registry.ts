@@ -15,13 +15,14 @@ import { blobBytes } from './blob-stream.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';
 import { type HttpAnswer, HttpClient } from './http.js';
-import { parseMirror } from './mirrors.js';
+import { parseLocation, settingsOf } from './location.js';
 import { PATIENCE, type Patience, type RegistryOptions } from './options.js';
+import type { Location } from './registries-conf.js';
 import { Authorizer } from './tokens.js';
 
 /**
  * Opens an image of a registry. Nothing is sent yet.
- * @throws {SandboxError} `mirror-invalid`
+ * @throws {SandboxError} `registries-conf-invalid`, `location-invalid`, `registry-blocked`
  */
 export function openRegistry(reference: Reference, options: RegistryOptions = {}): ImageSource {
   return new RegistryImage(reference, options);
@@ -30,7 +31,8 @@ export function openRegistry(reference: Reference, options: RegistryOptions = {}
 class RegistryImage implements ImageSource {
   readonly name: string;
   readonly #patience: Patience;
-  readonly #http: HttpClient;
+  /** By whether they check certificates. */
+  readonly #clients = new Map<boolean, HttpClient>();
   readonly #registry: Endpoint;
   readonly #mirrors: readonly Endpoint[];
   /** Mirrors that have failed: each blob would wait for them anew. */
@@ -43,24 +45,29 @@ class RegistryImage implements ImageSource {
     this.name = referenceText(reference);
     this.#patience = { ...PATIENCE, ...options.patience };
     const { tlsVerify = true, environment = process.env, authFile } = options;
-    const http = new HttpClient({ tlsVerify, patience: this.#patience, environment });
-    this.#http = http;
-    const endpointOf = (registry: string, repository: string, patience: Patience) => {
-      const common = { http, host: apiHost(registry), repository, tlsVerify };
+    const endpointOf = ({ location, isInsecure }: Location, rest: string, patience: Patience) => {
+      const { registry, repository } = parseLocation(location, rest);
+      const isVerified = tlsVerify && !isInsecure;
+      const http = this.#clientFor(isVerified, environment);
+      const common = { http, host: apiHost(registry), repository, tlsVerify: isVerified };
       const authorizer = new Authorizer({
         ...common,
         credentials: (signal) => findCredentials(registry, repository, { authFile, environment, signal }),
       });
       return new Endpoint({ ...common, authorizer, patience });
     };
-    const { registry, repository } = reference;
-    const { mirrors } = options;
-    const own = mirrors !== undefined && Object.hasOwn(mirrors, registry) ? mirrors[registry] : undefined;
-    this.#registry = endpointOf(registry, repository, this.#patience);
-    this.#mirrors = (own ?? []).map((text) => {
-      const mirror = parseMirror(text, repository);
-      return endpointOf(mirror.registry, mirror.repository, { ...this.#patience, attempts: 1 });
-    });
+    const { settings, rest } = settingsOf(reference, environment);
+    this.#registry = endpointOf(settings, rest, this.#patience);
+    this.#mirrors = settings.mirrors.map((mirror) => endpointOf(mirror, rest, { ...this.#patience, attempts: 1 }));
+  }
+
+  /** One that believes every certificate is for those registries alone that the user has named so. */
+  #clientFor(tlsVerify: boolean, environment: NodeJS.ProcessEnv): HttpClient {
+    const there = this.#clients.get(tlsVerify);
+    if (there !== undefined) return there;
+    const client = new HttpClient({ tlsVerify, patience: this.#patience, environment });
+    this.#clients.set(tlsVerify, client);
+    return client;
   }
 
   async document(listed: Descriptor | undefined, signal?: AbortSignal): Promise<DocumentBytes> {
@@ -106,8 +113,8 @@ class RegistryImage implements ImageSource {
     return ask(this.#registry);
   }
 
-  close(): Promise<void> {
-    return this.#http.close();
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.close()));
   }
 }
 

@@ -13,7 +13,7 @@ import { parseReference } from '../../../../src/oci-names/reference.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { IMAGE, openImage, registryWithImage } from '../../../helpers/oci/asking.js';
 import { testBlob, testImage, testIndex } from '../../../helpers/oci/image.js';
-import { IMPATIENT, sendBlob, sendError, startRegistry } from '../../../helpers/oci/registry.js';
+import { IMPATIENT, sendBlob, sendError } from '../../../helpers/oci/registry.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 
 const AMD64 = parsePlatform('linux/amd64');
@@ -185,57 +185,5 @@ describe('a manifest', () => {
       return true;
     });
     await rejectsWith(openImage(context, registry).document(undefined, controller.signal), 'aborted');
-  });
-});
-
-describe('a mirror', () => {
-  it('is asked first, and the registry when it has not got it', async (context) => {
-    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
-    registry.add(IMAGE, 'v2');
-    mirror.addBlob(...IMAGE.blobs);
-    const source = openImage(context, registry, 'v2', { mirrors: { [registry.host]: [mirror.host] } });
-    assert.equal((await source.document(undefined)).digest, IMAGE.manifest.digest);
-    assert.equal(mirror.requests.length, 2);
-    const pieces: Uint8Array[] = [];
-    for await (const piece of source.blob({ ...IMAGE.config, platform: undefined, annotations: {} }, 0))
-      pieces.push(piece);
-    assert.deepEqual(Buffer.concat(pieces), IMAGE.config.bytes);
-    assert.equal(mirror.requests.length, 3);
-    assert.ok(!registry.paths().some((path) => path.includes('blobs')));
-  });
-
-  it('has its images below a prefix', async (context) => {
-    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
-    const mirrors = { [registry.host]: [`${mirror.host}/cache/x`] };
-    await openImage(context, registry, 'v1', { mirrors }).document(undefined);
-    assert.ok(mirror.paths().includes('/v2/cache/x/test/image/manifests/v1'));
-  });
-
-  it('must be one', async (context) => {
-    const registry = await registryWithImage(context);
-    const mirrors = { [registry.host]: ['http://x/'] };
-    assert.throws(() => openImage(context, registry, 'v1', { mirrors }), { code: 'mirror-invalid' });
-  });
-
-  it('of one registry is not asked for the images of another', async (context) => {
-    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
-    // The same name, and another image.
-    mirror.add(testImage([tarOf({ name: 'other' })]), 'v1');
-    const mirrors = { 'docker.io': [mirror.host] };
-    const { digest } = await openImage(context, registry, 'v1', { mirrors }).document(undefined);
-    assert.equal(digest, IMAGE.manifest.digest);
-    assert.deepEqual(mirror.paths(), []);
-  });
-
-  it('that is dead is asked once', async (context) => {
-    const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
-    mirror.hook((_request, response) => {
-      response.destroy();
-      return true;
-    });
-    const source = openImage(context, registry, 'v1', { mirrors: { [registry.host]: [mirror.host] } });
-    for (let times = 0; times < 3; times += 1)
-      assert.equal((await source.document(undefined)).digest, IMAGE.manifest.digest);
-    assert.deepEqual(mirror.paths(), ['/v2/']);
   });
 });
