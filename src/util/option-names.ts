@@ -26,6 +26,7 @@ const ON_COMMAND_LINE = {
   mounts: '--mount',
   disks: '--disk',
   networks: '--network',
+  publish: '--publish',
   memory: '--memory',
   vcpus: '--vcpus',
   acceleration: '--accel',

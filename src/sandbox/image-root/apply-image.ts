@@ -1,4 +1,5 @@
 /** The config of an OCI image, applied to a sandbox: what it runs, as whom, where, and which ports are published. */
+import { configError, quote } from '../../config/errors.js';
 import { LOOPBACK } from '../../config/parsers/publish.js';
 import type {
   EnvironmentVariable,
@@ -11,7 +12,11 @@ import type {
 import { imageCommand } from '../../oci/image-command.js';
 import type { ImageConfig } from '../../oci/image-config.js';
 import { imageUser, type UserFiles } from '../../oci/image-user.js';
+import { option } from '../../util/option-names.js';
 import { signalNumber } from '../../util/signal-number.js';
+
+/** Most ports that an image has published: a range of all would take as many of this host. */
+const MOST_PORTS = 256;
 
 /** Whether the image's command is run: it must have one, it may have one, or it is not run. */
 export type CommandUse = 'needed' | 'optional' | 'none';
@@ -28,7 +33,7 @@ export interface ImageFacts {
 /**
  * The sandbox that an image and its user describe together. What the user says wins.
  * @returns a sandbox whose root is a mount of the image's file system, under an overlay
- * @throws {SandboxError} `command-missing`, `user-unknown`
+ * @throws {SandboxError} `command-missing`, `user-unknown`, `too-many-ports`
  */
 export function applyImage(config: SandboxConfig, root: ImageRoot, image: ImageFacts, use: CommandUse): SandboxConfig {
   const { config: its, name, stored } = image;
@@ -50,7 +55,7 @@ export function applyImage(config: SandboxConfig, root: ImageRoot, image: ImageF
     environment: [...its.environment.map(variable), ...config.environment],
     cwd: config.cwd ?? (its.workingDirectory || '/'),
     command: commandOf(config, root, { its, name }, use),
-    publish: [...config.publish, ...(root.publishAll ? exposed(its, config.publish) : [])],
+    publish: [...config.publish, ...(root.publishAll ? exposed(its, config.publish, name) : [])],
   };
 }
 
@@ -79,9 +84,12 @@ function variable(text: string): EnvironmentVariable {
   return end < 0 ? { key: text, value: '' } : { key: text.slice(0, end), value: text.slice(end + 1) };
 }
 
-/** The ports that an image exposes, each as a free one of this host, but those that the user has published. */
-function exposed({ exposedPorts }: ImageConfig, given: readonly Publish[]): Publish[] {
-  return exposedPorts.flatMap((text) => {
+/**
+ * The ports that an image exposes, each as a free one of this host, but those that the user has published.
+ * @throws {SandboxError} `too-many-ports`
+ */
+function exposed({ exposedPorts }: ImageConfig, given: readonly Publish[], name: string): Publish[] {
+  const ports = exposedPorts.flatMap((text) => {
     const [ports = '', protocol = 'tcp'] = text.toLowerCase().split('/');
     // Nothing carries SCTP into a sandbox.
     if (protocol !== 'tcp' && protocol !== 'udp') return [];
@@ -90,4 +98,10 @@ function exposed({ exposedPorts }: ImageConfig, given: readonly Publish[]): Publ
       .filter((port) => !given.some((one) => one.guestPort === port && one.protocol === protocol))
       .map((guestPort) => ({ protocol, address: LOOPBACK, hostPort: 0, guestPort }) as const);
   });
+  if (ports.length <= MOST_PORTS) return ports;
+  throw configError(
+    'too-many-ports',
+    `${quote(name)} exposes ${ports.length} ports, and at most ${MOST_PORTS} are published at once`,
+    `publish those that you need, with ${option('publish')}`,
+  );
 }
