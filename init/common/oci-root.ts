@@ -2,9 +2,10 @@
  * What the root of an OCI image has that another root has not. An image is made for engines that give it some
  * capabilities, a working directory, and the files that name its host.
  */
-import type { Guest } from '../../src/protocol/operations.js';
+import { posix } from 'node:path';
+import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig } from './config.js';
-import { provideFile } from './provided-file.js';
+import { isWithin, provideFile } from './provided-file.js';
 import { type Step, tolerated } from './step.js';
 
 /**
@@ -26,14 +27,28 @@ export function ociRootStep({ ociRoot, cwd }: GuestConfig): Step[] {
 }
 
 /**
- * Sets /etc/hosts and /etc/hostname. Call it when everything is mounted.
- * @throws {OperationError} if one cannot be set
+ * Sets /etc/hosts and /etc/hostname, unless a mount of the config has put something there. Call it when everything is
+ * mounted.
+ * @returns sentences on what could not be set: an image may have anything there
  */
-export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise<void> {
-  const { hostname } = config;
+export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise<string[]> {
+  const { hostname, mounts } = config;
   const hosts = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', `127.0.1.1\t${hostname}`, ''];
-  await Promise.all([
-    provideFile(guest, config, '/etc/hosts', hosts.join('\n')),
-    provideFile(guest, config, '/etc/hostname', `${hostname}\n`),
-  ]);
+  const files = [
+    ['/etc/hosts', hosts.join('\n')],
+    ['/etc/hostname', `${hostname}\n`],
+  ] as const;
+  const own = files.filter(([path]) => !mounts.some(({ target }) => isWithin(path, posix.resolve('/', target))));
+  const lacks = await Promise.all(
+    own.map(async ([path, text]) => {
+      try {
+        await provideFile(guest, config, path, text);
+        return [];
+      } catch (error) {
+        if (!(error instanceof OperationError)) throw error;
+        return [`${path} is that of the image: ${error.message}`];
+      }
+    }),
+  );
+  return lacks.flat();
 }

@@ -15,6 +15,8 @@ const OWN = '/dev/.virt-sandbox';
 const IN_MEMORY = ['/dev', '/dev/shm'];
 /** The same, unless the root is that of an OCI image. */
 const IN_MEMORY_OF_SYSTEMS = ['/run', '/tmp'];
+/** File systems of the kernel, in which nothing is made. */
+const KERNELS = ['/proc', '/sys'];
 /** The kernel follows no more. */
 const MOST_LINKS = 40;
 
@@ -99,6 +101,7 @@ async function exists(guest: Guest, path: string, follow: boolean): Promise<bool
 function isOfSandbox(config: GuestConfig, path: string): boolean {
   const mounts = [
     ...[...IN_MEMORY, ...(config.ociRoot ? [] : IN_MEMORY_OF_SYSTEMS)].map((target) => ({ type: 'ram', target })),
+    ...KERNELS.map((target) => ({ type: 'kernel', target })),
     // Targets are as they were asked for: `/etc/`, `//etc`.
     ...config.mounts.map(({ type, target }) => ({ type, target: posix.resolve('/', target) })),
   ];
@@ -117,6 +120,6 @@ function typeOfRoot({ ociRoot, overlay, root }: GuestConfig): string {
 }
 
 /** Whether a normalized path is that directory or below it: `/mnt/a` is within `/mnt`, `/mnta` is not. */
-function isWithin(path: string, directory: string): boolean {
+export function isWithin(path: string, directory: string): boolean {
   return directory === '/' || path === directory || path.startsWith(`${directory}/`);
 }

@@ -40,12 +40,15 @@ export function imageRoot(image: RootImage): ImageRoot {
  * Reads `DIR`, `docker://NAME`, `oci:DIR[:TAG]` and the like.
  * @param what the option or thing that has the text, for messages
  * @throws {SandboxError} `path-empty`, `working-directory-gone`, `reference-invalid`, `digest-invalid`,
- *   `password-in-reference`
+ *   `password-in-reference`, `image-path-invalid`
  */
 export function parseRoot(text: string, what: string): Root {
   if (!isRootImage(text)) return { type: 'directory', path: hostPath(text, what) };
   const image = parseRootImage(text);
-  return imageRoot(image.transport === 'docker' ? image : { ...image, path: hostPath(image.path, what) });
+  if (image.transport === 'docker') return imageRoot(image);
+  const path = hostPath(image.path, what);
+  if (image.transport !== 'tar' && path.includes(':')) throw colonIn(path);
+  return imageRoot({ ...image, path });
 }
 
 /** The text that {@link parseRoot} reads again. */
@@ -104,6 +107,15 @@ function policyOf(text: string, name: string) {
 function truthOf(text: string, name: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw argumentError('tls-verify-unknown', `${name} cannot be ${quote(text)}`, 'give true or false');
+}
+
+/** What stands behind a colon is the name of an image in there. */
+function colonIn(path: string) {
+  return argumentError(
+    'image-path-invalid',
+    `the path ${quote(path)} of an image has a colon in it`,
+    'move it elsewhere, or let a symbolic link without one lead there',
+  );
 }
 
 function notImage(name: string, path: string) {

@@ -15,6 +15,8 @@ export interface DiskDevice {
   /** A QEMU block format. */
   readonly format: string;
   readonly readOnly: boolean;
+  /** QEMU's user may read it, and it is others' too, so libvirt must not give it away. Default: false. */
+  readonly keepsOwner?: boolean | undefined;
   /** An `iotune` element. */
   readonly iotune?: Element | undefined;
 }
@@ -32,19 +34,23 @@ export interface DiskHandling {
 
 /** The `disk` elements of a machine, without addresses. */
 export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 0 }: DiskHandling = {}): Element[] {
-  const seclabel =
-    owner === undefined ? {} : { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
-  return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
+  return disks.map(({ serial, source, isBlock, format, readOnly, keepsOwner = false, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
     '@model': MODERN,
     driver: { '@name': 'qemu', '@type': format, ...service(readOnly), ...ioThread(index, ioThreads) },
-    source: { [isBlock ? '@dev' : '@file']: source, ...seclabel },
+    source: { [isBlock ? '@dev' : '@file']: source, ...ownership(keepsOwner, owner) },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,
     serial,
   }));
+}
+
+/** Whom libvirt gives a disk to. */
+function ownership(keepsOwner: boolean, owner: number | undefined): Element {
+  if (keepsOwner) return { seclabel: { '@model': 'dac', '@relabel': 'no' } };
+  return owner === undefined ? {} : { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
 }
 
 /**

@@ -6,7 +6,7 @@ import type { ImageConfig } from './image-config.js';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface CommandChoice {
-  /** `--entrypoint`: replaces the image's, and its command with it. */
+  /** `--entrypoint`: replaces the image's, and its command with it. Empty: there is none. */
   readonly entrypoint?: string | undefined;
   /** Words behind `--`: replace the image's command, and are arguments of its entrypoint. */
   readonly words: readonly string[];
@@ -20,7 +20,8 @@ export interface CommandChoice {
 export function imageCommand(config: ImageConfig, choice: CommandChoice, which: string): readonly string[] {
   const { entrypoint, words } = choice;
   const command = words.length > 0 || entrypoint !== undefined ? words : config.command;
-  const whole = [...(entrypoint === undefined ? config.entrypoint : [entrypoint]), ...command];
+  const first = entrypoint === undefined ? config.entrypoint : [entrypoint].filter((word) => word !== '');
+  const whole = [...first, ...command];
   if (whole.length > 0 && whole[0] !== '') return whole;
   throw imageError('command-missing', `${which} names no command`, 'name one behind --');
 }

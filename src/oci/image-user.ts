@@ -2,6 +2,7 @@
  * The user that an image runs as: names and numbers by the image's own passwd and group, as other engines take them.
  * The host's users have nothing to do with it.
  */
+import { hasControlCharacter } from '../config/parsers/text.js';
 import { imageError, quoted } from '../oci-names/errors.js';
 
 export interface ImageUser {
@@ -21,8 +22,11 @@ export interface UserFiles {
   readonly group: string;
 }
 
-/** The largest number of a user or a group; the one above means none. */
-const MOST_ID = 2 ** 32 - 2;
+/** The largest number of a user or a group. The one above is nobody's (init/common/overlay.ts), and then comes none. */
+const MOST_ID = 2 ** 32 - 3;
+/** Characters of a name, as useradd has them, and of a home. */
+const MOST_NAME = 256;
+const MOST_HOME = 4095;
 
 /**
  * @param user `user`, `uid`, `user:group`, any mix of names and numbers; empty: root
@@ -34,8 +38,8 @@ export function imageUser(user: string, { passwd, group }: UserFiles, which: str
   const wanted = userWord === '' ? '0' : userWord;
   const entry = rows(passwd, 4).find(([name, , uid]) => name === wanted || (isId(uid) && uid === wanted));
   const uid = entry === undefined ? toId(wanted, 'user', which) : toId(entry[2] ?? '', 'user', which);
-  const name = entry?.[0];
-  const home = entry?.[5] || '/';
+  const name = plain(entry?.[0], MOST_NAME);
+  const home = plain(entry?.[5], MOST_HOME) || '/';
   if (groupWord !== undefined && groupWord !== '') {
     const found = rows(group, 3).find(([own, , gid]) => own === groupWord || (isId(gid) && gid === groupWord));
     return { uid, gid: toId(found?.[2] ?? groupWord, 'group', which), groups: [], home, name };
@@ -45,6 +49,11 @@ export function imageUser(user: string, { passwd, group }: UserFiles, which: str
     .filter(([, , id, members = '']) => name !== undefined && isId(id) && members.split(',').includes(name))
     .map(([, , id]) => Number(id));
   return { uid, gid, groups: [...new Set(groups)].sort((a, b) => a - b), home, name };
+}
+
+/** A text that may stand in an environment and in a message; undefined: it is none. */
+function plain(text: string | undefined, most: number): string | undefined {
+  return text === undefined || text.length > most || hasControlCharacter(text) ? undefined : text;
 }
 
 function splitOnce(user: string): [string, string?] {

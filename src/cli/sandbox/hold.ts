@@ -69,7 +69,8 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
   const args = request.run;
   const { config, note } = await describeSandbox(args, false, true);
   const timeLimit = timeLimitOf(args);
-  if (timeLimit !== undefined && config.command.length === 0)
+  // An image has a command of its own.
+  if (timeLimit !== undefined && config.command.length === 0 && config.root.type === 'directory')
     throw usageError('--timeout is for a command, and there is none', 'virt-sandbox');
   const { initDebug } = debugWish();
   const { verbose, debug } = config;

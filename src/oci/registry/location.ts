@@ -1,30 +1,42 @@
 /** Where an image of a reference is asked for: at its registry, or elsewhere as registries.conf says. */
 import { imageError, quoted } from '../../oci-names/errors.js';
-import { makeReference, type Reference } from '../../oci-names/reference.js';
+import { makeReference, type Reference, referenceText } from '../../oci-names/reference.js';
 import { SandboxError } from '../../util/errors.js';
-import { type RegistrySettings, settingsFor } from './registries-conf.js';
+import { type Location, settingsFor } from './registries-conf.js';
+
+/** Where to ask for an image, the best first. */
+export interface Locations {
+  readonly mirrors: readonly Location[];
+  readonly registry: Location;
+  /** What stands behind each location; empty: they have all of the name. */
+  readonly rest: string;
+}
 
 /**
- * What is said of the registry of a reference, and what stands behind the prefix of that.
+ * Where an image is asked for.
  * @throws {SandboxError} `registries-conf-invalid`, `registry-blocked`
  */
-export function settingsOf(
-  { registry, repository }: Reference,
-  environment: NodeJS.ProcessEnv,
-): { readonly settings: RegistrySettings; readonly rest: string } {
-  const name = `${registry}/${repository}`;
-  const found = settingsFor(name, environment);
-  if (found?.isBlocked)
+export function locationsOf(reference: Reference, environment: NodeJS.ProcessEnv): Locations {
+  const { registry, repository, digest } = reference;
+  const itself = { location: registry, isInsecure: false };
+  const found = settingsFor(referenceText(reference), environment);
+  if (found === undefined) return { mirrors: [], registry: itself, rest: repository };
+  const { prefix, location, isInsecure } = found;
+  if (found.isBlocked)
     throw imageError(
       'registry-blocked',
-      `${quoted(name)} is blocked by registries.conf, for ${quoted(found.prefix)}`,
+      `${quoted(referenceText(reference))} is blocked by registries.conf, for ${quoted(prefix)}`,
       'use another registry, or take that out of the file',
     );
-  const itself = { prefix: registry, location: registry, isInsecure: false, isBlocked: false, mirrors: [] };
-  if (found === undefined) return { settings: itself, rest: repository };
-  // What is said of all hosts of a domain has no location of its own.
-  if (found.prefix.startsWith('*.')) return { settings: { ...found, location: registry }, rest: repository };
-  return { settings: found, rest: name.slice(found.prefix.length).replace(/^\//, '') };
+  const unasked = digest === undefined ? 'digest-only' : 'tag-only';
+  const mirrors = found.mirrors.filter(({ askedFor }) => askedFor !== unasked);
+  // What is said of all hosts of a domain stands for the host alone.
+  if (prefix.startsWith('*.'))
+    return { mirrors, registry: { location: location ?? registry, isInsecure }, rest: repository };
+  const name = `${registry}/${repository}`;
+  // A prefix may be longer than the name: it may have a tag.
+  const rest = name.slice(prefix.length).replace(/^\//, '');
+  return { mirrors, registry: { location: location ?? name.slice(0, prefix.length), isInsecure }, rest };
 }
 
 /**

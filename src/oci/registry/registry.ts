@@ -15,7 +15,7 @@ import { blobBytes } from './blob-stream.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';
 import { type HttpAnswer, HttpClient } from './http.js';
-import { parseLocation, settingsOf } from './location.js';
+import { locationsOf, parseLocation } from './location.js';
 import { PATIENCE, type Patience, type RegistryOptions } from './options.js';
 import type { Location } from './registries-conf.js';
 import { Authorizer } from './tokens.js';
@@ -56,12 +56,12 @@ class RegistryImage implements ImageSource {
       });
       return new Endpoint({ ...common, authorizer, patience });
     };
-    const { settings, rest } = settingsOf(reference, environment);
-    this.#registry = endpointOf(settings, rest, this.#patience);
-    this.#mirrors = settings.mirrors.map((mirror) => endpointOf(mirror, rest, { ...this.#patience, attempts: 1 }));
+    const { registry, mirrors, rest } = locationsOf(reference, environment);
+    this.#registry = endpointOf(registry, rest, this.#patience);
+    this.#mirrors = mirrors.map((mirror) => endpointOf(mirror, rest, { ...this.#patience, attempts: 1 }));
   }
 
-  /** One that believes every certificate is for those registries alone that the user has named so. */
+  /** One that believes every certificate is for those registries that the user has named so, and whom they name. */
   #clientFor(tlsVerify: boolean, environment: NodeJS.ProcessEnv): HttpClient {
     const there = this.#clients.get(tlsVerify);
     if (there !== undefined) return there;

@@ -53,7 +53,7 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
         };
       }
       case 'host-image':
-        return imageDevice(mount, index, images, config.identity);
+        return imageDevice(mount, index, images, config);
       case 'guest-bind':
         return { guest: { type: 'bind', source: mount.source, target } };
       case 'ram':
@@ -79,14 +79,16 @@ function imageDevice(
   { source, format, readOnly, target }: HostImageMount,
   index: number,
   images: Images,
-  identity: SandboxConfig['identity'],
+  { identity, root }: SandboxConfig,
 ): MountDevice {
   const contents = images.get(index);
   if (contents === undefined) throw new Error(`${target}: inspectImages() looks into every image`);
   const { filesystem, isBlock } = contents;
   const serial = imageSerial(index);
+  // All sandboxes of an OCI image have one, and QEMU's user may read it.
+  const isStored = root.type === 'image' && source === root.stored?.path;
   return {
-    disk: { serial, source, format: driverOf(format), readOnly, isBlock },
+    disk: { serial, source, format: driverOf(format), readOnly, isBlock, ...(isStored ? { keepsOwner: true } : {}) },
     guest: {
       type: 'image',
       serial,

@@ -89,19 +89,25 @@ function variable(text: string): EnvironmentVariable {
  * @throws {SandboxError} `too-many-ports`
  */
 function exposed({ exposedPorts }: ImageConfig, given: readonly Publish[], name: string): Publish[] {
-  const ports = exposedPorts.flatMap((text) => {
-    const [ports = '', protocol = 'tcp'] = text.toLowerCase().split('/');
+  const ports = new Map<string, Publish>();
+  for (const text of exposedPorts) {
+    const [numbers = '', protocol = 'tcp'] = text.toLowerCase().split('/');
     // Nothing carries SCTP into a sandbox.
-    if (protocol !== 'tcp' && protocol !== 'udp') return [];
-    const [first = 0, last = first] = ports.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, at) => first + at)
-      .filter((port) => !given.some((one) => one.guestPort === port && one.protocol === protocol))
-      .map((guestPort) => ({ protocol, address: LOOPBACK, hostPort: 0, guestPort }) as const);
-  });
-  if (ports.length <= MOST_PORTS) return ports;
-  throw configError(
+    if (protocol !== 'tcp' && protocol !== 'udp') continue;
+    const [first = 0, last = first] = numbers.split('-').map(Number);
+    for (let guestPort = first; guestPort <= last; guestPort += 1) {
+      if (given.some((one) => one.guestPort === guestPort && one.protocol === protocol)) continue;
+      ports.set(`${guestPort}/${protocol}`, { protocol, address: LOOPBACK, hostPort: 0, guestPort });
+      if (ports.size > MOST_PORTS) throw tooManyPorts(name);
+    }
+  }
+  return [...ports.values()];
+}
+
+function tooManyPorts(name: string) {
+  return configError(
     'too-many-ports',
-    `${quote(name)} exposes ${ports.length} ports, and at most ${MOST_PORTS} are published at once`,
+    `${quote(name)} exposes more than ${MOST_PORTS} ports, which are not all published at once`,
     `publish those that you need, with ${option('publish')}`,
   );
 }

@@ -69,11 +69,17 @@ const REHEARSED = [
 
 /** The programs, the directories that are shared, what was read of the root, and what is copied inside. */
 function filesOf({ root, mounts }: SandboxConfig): string {
-  // The file system of an image is one of the mounts.
   const directories = root.type === 'directory' ? [root.path] : [];
+  const images = root.type === 'image' ? [root.stored?.path] : [];
   const shared = mounts.flatMap((mount) => (mount.type === 'host-bind' ? [mount.source] : []));
   const read = directories.flatMap((directory) => REHEARSED.map((path) => join(directory, path)));
-  const files = [findQemu(), driverFile(), ...read, ...includesOf(mounts).map(({ include }) => include.source)];
+  const files = [
+    findQemu(),
+    driverFile(),
+    ...read,
+    ...images,
+    ...includesOf(mounts).map(({ include }) => include.source),
+  ];
   return JSON.stringify([[...directories, ...shared].map(inodeOf), files.map((path) => path && identityOf(path))]);
 }
 

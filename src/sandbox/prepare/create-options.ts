@@ -10,9 +10,9 @@ import { parseNetwork } from '../../config/parsers/network.js';
 import { parseOverlay } from '../../config/parsers/overlay.js';
 import { LOOPBACK, parsePublish } from '../../config/parsers/publish.js';
 import { parseMemory, parseSize } from '../../config/parsers/size.js';
-import { imageRoot, parseRoot } from '../../config/root.js';
+import { parseRoot } from '../../config/root.js';
 import { parsePlatform } from '../../oci-names/platform.js';
-import { parseRootImage } from '../../oci-names/root-image.js';
+import { isRootImage, parseRootImage } from '../../oci-names/root-image.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { defined, isRecord } from '../../util/records.js';
 import type { StartOptions } from '../types.js';
@@ -77,14 +77,15 @@ function overlayFrom(value: unknown): unknown {
   return typeof value === 'string' ? parseOverlay(value, 'overlay') : value;
 }
 
+/** A text that names no image is a path, and stays as it is. */
 function wholeRoot(value: unknown): unknown {
   if (typeof value === 'string')
-    return value.startsWith('/') ? { type: 'directory', path: value } : parseRoot(value, 'root');
-  if (!isRecord(value) || value['type'] !== 'image') return value;
+    return isRootImage(value) ? parseRoot(value, 'root') : { type: 'directory', path: value };
+  if (!isRecord(value) || typeof value['image'] !== 'string') return value;
   const { image, platform, ...rest } = value;
-  const named = typeof image === 'string' ? parseRootImage(image) : undefined;
+  const named = isRootImage(value['image']) ? parseRoot(value['image'], 'root.image') : parseRootImage(value['image']);
   return {
-    ...(named === undefined ? { image } : imageRoot(named)),
+    ...named,
     ...defined(rest),
     platform: typeof platform === 'string' ? parsePlatform(platform) : platform,
   };

@@ -10,7 +10,9 @@ import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
+import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { PULL_POLICIES } from '../../oci-names/pull-policy.js';
+import { LOCAL_TRANSPORTS } from '../../oci-names/root-image.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { ipAddress, portNumber, protocol } from '../publish/publish-schema.js';
 import type { LaunchOptions, PartialConfig } from '../types.js';
@@ -37,6 +39,25 @@ const mount = v.variant(
     record({ type: v.literal('ram'), ...target, usage: whole }),
   ],
   'an object whose type is "host-bind", "host-image", "guest-bind" or "ram"',
+);
+
+/** What texts such as `docker://NAME` are in a config. */
+const rootImage = v.variant(
+  'transport',
+  [
+    record({
+      transport: v.literal('docker'),
+      reference: record({
+        registry: text,
+        repository: text,
+        tag: v.optional(text),
+        digest: v.optional(v.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a digest')),
+      }),
+    }),
+    record({ transport: oneOf(LOCAL_TRANSPORTS), path: text, name: v.optional(text) }),
+    record({ transport: v.literal('tar'), path: text }),
+  ],
+  'a text: docker://NAME, oci:DIR',
 );
 
 const network = record({
@@ -112,9 +133,10 @@ const entries = {
       record({ type: v.literal('directory'), path: text }),
       record({
         type: v.literal('image'),
-        // Both are made of texts.
-        image: v.looseObject({ transport: text }, 'a text: docker://NAME, oci:DIR'),
-        platform: v.optional(v.looseObject({ os: text }, 'a text: linux/amd64')),
+        image: rootImage,
+        platform: v.optional(
+          v.strictObject({ os: text, architecture: text, variant: v.optional(text) }, 'a text: linux/amd64'),
+        ),
         pull: oneOf(PULL_POLICIES),
         authFile: v.optional(text),
         tlsVerify: flag,

@@ -127,7 +127,7 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
   if (guest.ociRoot) {
     await driving;
     const { setUpHostFiles } = await import('../../../init/common/oci-root.js');
-    await setUpHostFiles(channel, guest);
+    for (const lack of await setUpHostFiles(channel, guest)) options.onWarning?.(lack);
   }
   if (guestIncludes(config).length > 0) {
     await driving;

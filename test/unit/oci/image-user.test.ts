@@ -37,7 +37,7 @@ describe('the user of an image', () => {
     ['77', 77, 0, [], '/'],
     ['77:web', 77, 34, [], '/'],
     [':web', 0, 34, [], '/root'],
-    ['4294967294', 4294967294, 0, [], '/'],
+    ['4294967293', 4294967293, 0, [], '/'],
   ] as const) {
     it(`${JSON.stringify(user)} is ${uid}:${gid}`, () => {
       const found = imageUser(user, FILES, 'image x');
@@ -50,7 +50,7 @@ describe('the user of an image', () => {
     assert.deepEqual([uid, gid, groups, home], [0, 0, [], '/']);
   });
 
-  for (const user of ['nobody', 'web:nobody', 'bad', 'huge', '4294967295', '-1', '1.5', '0x1', '99999999999', ' root'])
+  for (const user of ['nobody', 'web:nobody', 'bad', 'huge', '4294967294', '4294967295', '-1', '1.5', '0x1', '99999999999', ' root'])
     it(`${JSON.stringify(user)} is not known`, () => {
       throwsWith(() => imageUser(user, FILES, 'image x'), 'user-unknown', /image x has no (user|group) '/);
     });

@@ -1,6 +1,6 @@
 /** What registries.conf says of registries: mirrors, other locations, no TLS, none at all. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { RegistryOptions } from '../../../../src/oci/registry/options.js';
@@ -91,6 +91,30 @@ describe('a registry', () => {
     openRegistry(parseReference('example.com/badly/image'), options);
   });
 
+  it('that is blocked for a tag, or with a slash at the end, is not asked either', (context) => {
+    const block = (prefix: string) => withFile(context, `[[registry]]\nprefix = "${prefix}"\nblocked = true\n`);
+    const open = (reference: string, prefix: string) => openRegistry(parseReference(reference), block(prefix));
+    for (const [reference, prefix] of [
+      ['debian:12', 'docker.io/library/debian:12'],
+      ['debian', 'Docker.io/'],
+      [`a.example/b@sha256:${'0'.repeat(64)}`, 'a.example/b'],
+    ] as const)
+      assert.throws(() => open(reference, prefix), { code: 'registry-blocked' });
+    for (const [reference, prefix] of [
+      ['debian:13', 'docker.io/library/debian:12'],
+      ['a.example:5000/b', 'a.example'],
+    ] as const)
+      open(reference, prefix);
+  });
+
+  it('of any host of a domain has its images at one place', async (context) => {
+    const registry = await registryWithImage(context);
+    const options = withFile(context, `[[registry]]\nprefix = "*.corp.example"\nlocation = "${registry.host}"\n`);
+    const source = openRegistry(parseReference('a.corp.example/test/image:v1'), options);
+    context.after(() => source.close());
+    assert.equal((await source.document(undefined)).digest, IMAGE.manifest.digest);
+  });
+
   it('has its images elsewhere', async (context) => {
     const registry = await registryWithImage(context);
     const options = withFile(context, `[[registry]]\nprefix = "example.com/a"\nlocation = "${registry.host}/test"\n`);
@@ -116,6 +140,27 @@ describe('a registry', () => {
   });
 });
 
+describe('a mirror for digests only', () => {
+  for (const [name, text] of [
+    ['of all mirrors', (host: string) => `mirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "${host}"`],
+    ['of its own', (host: string) => `[[registry.mirror]]\nlocation = "${host}"\npull-from-mirror = "digest-only"`],
+  ] as const)
+    it(`does not say what a tag means: ${name}`, async (context) => {
+      const [registry, mirror] = [await registryWithImage(context), await startRegistry(context)];
+      mirror.add(testImage([tarOf({ name: 'other' })]), 'v1');
+      const options = withFile(context, `[[registry]]\nlocation = "${registry.host}"\n${text(mirror.host)}\n`);
+      const { digest } = await openImage(context, registry, 'v1', options).document(undefined);
+      assert.equal(digest, IMAGE.manifest.digest);
+      assert.deepEqual(mirror.paths(), []);
+      mirror.add(IMAGE, 'v1');
+      const named = parseReference(`${registry.host}/test/image@${IMAGE.manifest.digest}`);
+      const source = openRegistry(named, options);
+      context.after(() => source.close());
+      await source.document(undefined);
+      assert.ok(mirror.paths().length > 0);
+    });
+});
+
 describe('registries.conf', () => {
   it('of the user is read in place of that of the system, and files beside it count too', (context) => {
     const home = scratchDirectory(context);
@@ -138,6 +183,16 @@ describe('registries.conf', () => {
       const { environment } = withFile(context, text);
       assert.throws(() => settingsFor('a.example/x', environment), { code: 'registries-conf-invalid', message: why });
     });
+
+  it('may be a link, and a link to nothing takes one away', (context) => {
+    const directory = scratchDirectory(context);
+    writeFileSync(join(directory, 'real'), '[[registry]]\nlocation = "a.example"\n');
+    symlinkSync('real', join(directory, 'link'));
+    symlinkSync('/dev/null', join(directory, 'null'));
+    const found = (name: string) => settingsFor('a.example/x', { CONTAINERS_REGISTRIES_CONF: join(directory, name) });
+    assert.equal(found('link')?.prefix, 'a.example');
+    assert.equal(found('null'), undefined);
+  });
 
   it('must be there if it is named', (context) => {
     const environment = { CONTAINERS_REGISTRIES_CONF: join(scratchDirectory(context), 'none') };
