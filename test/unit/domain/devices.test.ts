@@ -66,6 +66,16 @@ test('a disk from a file, and a read-only one from a device', () => {
   assert.deepEqual(block?.['driver'], { ...driver, '@type': 'qcow2' });
 });
 
+test('a disk of many sandboxes is given to none of their users', () => {
+  const common = { serial: 'mount0', source: '/srv/a', format: 'raw', readOnly: true, isBlock: false };
+  const sourceOf = (keepsOwner: boolean, owner?: number) =>
+    diskElements([{ ...common, keepsOwner }], { owner })[0]?.['source'];
+  const kept = { '@file': '/srv/a', seclabel: { '@model': 'dac', '@relabel': 'no' } };
+  assert.deepEqual(sourceOf(true), kept);
+  assert.deepEqual(sourceOf(true, 7), kept);
+  assert.deepEqual(sourceOf(false), { '@file': '/srv/a' });
+});
+
 test('a share whose server listens already is its socket, which libvirt starts nothing for', () => {
   const share = { tag: 'sandbox:rootfs', directory: '/srv', readOnly: true, transport: 'virtiofs' } as const;
   const element = shareElement({ ...share, program: '/run/server', socket: '/run/rootfs' });
