@@ -3,6 +3,7 @@ import type { Digest } from '../../oci-names/digest.js';
 import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Manifest } from '../manifest.js';
+import type { OnPullProgress } from '../progress.js';
 import type { ImageSource } from '../source.js';
 import { fetchBlob, hasBlob } from '../store/blobs.js';
 import type { Places } from '../store/places.js';
@@ -11,21 +12,11 @@ import { storedLayer } from './stored-layer.js';
 /** Layers that are fetched at the same time. */
 const AT_ONCE = 3;
 
-/** How far a layer is. */
-export interface LayerProgress {
-  /** From 0 on. */
-  readonly layer: number;
-  readonly layers: number;
-  /** Bytes that are there, and that it has. */
-  readonly bytes: number;
-  readonly size: number;
-}
-
 export interface FetchLayersOptions {
   /** Gets the digests of layers that the store has not got yet. */
   readonly fetched?: Set<Digest> | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
+  readonly onProgress?: OnPullProgress | undefined;
 }
 
 /**
@@ -42,7 +33,8 @@ export async function* fetchLayers(
   const over = new AbortController();
   const both = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const jobs = inOrder(layers, async (descriptor, layer) => {
-    const onBytes = (bytes: number) => onProgress?.({ layer, layers: layers.length, bytes, size: descriptor.size });
+    const { size } = descriptor;
+    const onBytes = (bytes: number) => onProgress?.({ phase: 'fetching', layer, layers: layers.length, bytes, size });
     if (!hasBlob(places, descriptor)) fetched?.add(descriptor.digest);
     await fetchBlob(places, source, descriptor, { signal: both, onBytes });
   });

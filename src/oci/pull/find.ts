@@ -33,17 +33,17 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
   const root = useRoot(places, tag.root);
   if (root !== undefined) return { tag, config, root };
   if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
-  return { tag, config, root: await makeAgain(places, { tag, config, manifest }, options.signal) };
+  return { tag, config, root: await makeAgain(places, { tag, config, manifest }, options) };
 }
 
 async function makeAgain(
   places: Places,
   { tag, config, manifest }: { readonly tag: Tag; readonly config: ImageConfig; readonly manifest: Manifest },
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: PullOptions,
 ): Promise<StoredRoot> {
   const { makeRoot } = await import('../store/make-root.js');
   const layers = async function* () {
     for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);
   };
-  return whilePulling(places, signal, () => makeRoot(places, { diffIds: config.diffIds, layers, signal }));
+  return whilePulling(places, signal, () => makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress }));
 }

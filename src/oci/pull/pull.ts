@@ -33,10 +33,11 @@ const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large
  *   `aborted`, and the others of sources, documents, layers and the store
  */
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {
-  const { platform = hostPlatform(), registry = {}, signal, places = new Places() } = options;
+  const { platform = hostPlatform(), registry = {}, signal, places = new Places(), onProgress } = options;
   places.make();
   const fetched = new Set<Digest>();
   const pull = async () => {
+    onProgress?.({ phase: 'asking' });
     const there = anywhere(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
@@ -77,7 +78,7 @@ async function pullFrom(
   const layers = () => fetchLayers(places, source, { manifest, config }, { signal, onProgress, fetched });
   const make = async () => {
     await refuseWithoutRoom(places.directory, missingBytes(places, manifest.layers));
-    return makeRoot(places, { diffIds: config.diffIds, layers, signal });
+    return makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress });
   };
   const root = useRoot(places, rootId(config.diffIds)) ?? (await untilWhole(make, manifest.layers.length));
   await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });

@@ -2,18 +2,18 @@
 
 import type { Platform } from '../../oci-names/platform.js';
 import type { ImageConfig } from '../image-config.js';
+import type { OnPullProgress } from '../progress.js';
 import type { RegistryOptions } from '../registry/options.js';
 import type { Places } from '../store/places.js';
 import type { StoredRoot } from '../store/roots.js';
 import type { Tag } from '../store/tags.js';
-import type { LayerProgress } from './fetch-layers.js';
 
 export interface PullOptions {
   readonly places?: Places | undefined;
   /** Default: that of this host. */
   readonly platform?: Platform | undefined;
   readonly registry?: RegistryOptions | undefined;
-  readonly onProgress?: ((progress: LayerProgress) => void) | undefined;
+  readonly onProgress?: OnPullProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

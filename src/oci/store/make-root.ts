@@ -18,6 +18,7 @@ import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Merge } from '../layers/merge.js';
 import { findSurvivors } from '../layers/survivors.js';
 import { wholeTar } from '../layers/whole-tar.js';
+import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import { withLock } from './lock.js';
 import { type Places, storeError } from './places.js';
@@ -29,6 +30,7 @@ export interface MakeRootOptions {
   /** The layers, as soon as each is in the store. */
   readonly layers: () => AsyncIterable<StoredLayer>;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnPullProgress | undefined;
 }
 
 /**
@@ -57,19 +59,22 @@ export async function makeRoot(places: Places, options: MakeRootOptions): Promis
   }
 }
 
-async function build(workspace: string, id: string, { diffIds, layers, signal }: MakeRootOptions): Promise<void> {
+async function build(workspace: string, id: string, options: MakeRootOptions): Promise<void> {
+  const { diffIds, layers, signal, onProgress } = options;
   // Until it is whole it is nobody's.
   await chmod(workspace, 0o700);
   const seen: StoredLayer[] = [];
   const watched = async function* () {
     for await (const layer of layers()) {
       seen.push(layer);
+      if (seen.length === diffIds.length) onProgress?.({ phase: 'merging' });
       yield layer;
     }
   };
   const merge = await indexLayers(watched(), signal);
   const survivors = findSurvivors(merge);
   await refuseWithoutRoom(dirname(workspace), survivors.room);
+  onProgress?.({ phase: 'making' });
   const path = join(workspace, EROFS);
   createContentFile(path);
   const kept = new KeptFiles(merge);

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { findMkfs } from '../../../../src/oci/layers/erofs.js';
+import type { PullProgress } from '../../../../src/oci/progress.js';
 import { refuseWithoutRoom } from '../../../../src/oci/room.js';
 import { fetchBlob } from '../../../../src/oci/store/blobs.js';
 import { lockFile } from '../../../../src/oci/store/lock.js';
@@ -207,8 +208,8 @@ describe('a pull that is interrupted', () => {
     const [registry, store] = await withImage(context);
     const controller = new AbortController();
     stopInTheMiddle(registry, () => {});
-    const onProgress = ({ bytes }: { bytes: number }) => {
-      if (bytes === 200_000) controller.abort();
+    const onProgress = (progress: PullProgress) => {
+      if (progress.phase === 'fetching' && progress.bytes === 200_000) controller.abort();
     };
     await rejectsWith(pull(registry, store, 'v1', { signal: controller.signal, onProgress }), 'aborted');
     assert.equal(statSync(store.places.partial(lower.digest)).size, 200_000);

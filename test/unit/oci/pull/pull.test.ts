@@ -202,8 +202,12 @@ describe('an image', () => {
   it('says how far it is', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const last = new Map<number, number>();
+    const phases: string[] = [];
     await pull(registry, store, 'v1', {
-      onProgress: ({ layer, layers, bytes, size }) => {
+      onProgress: (progress) => {
+        if (phases.at(-1) !== progress.phase) phases.push(progress.phase);
+        if (progress.phase !== 'fetching') return;
+        const { layer, layers, bytes, size } = progress;
         assert.ok(layers === 2 && bytes <= size && bytes >= (last.get(layer) ?? 0));
         last.set(layer, bytes);
       },
@@ -212,6 +216,7 @@ describe('an image', () => {
       [...last].sort(),
       image.layers.map(({ size }, at) => [at, size]),
     );
+    assert.deepEqual(phases, ['asking', 'fetching', 'merging', 'making']);
   });
 
   it('of a registry of others is pulled too', { skip: unlessDebianRegistry() }, async (context) => {
