@@ -34,6 +34,16 @@ export function isRootImage(text: string): boolean {
   return /^(docker(\+\w+)?|oci|oci-archive|docker-archive|tar):/.test(text);
 }
 
+/**
+ * An image as people type it where nothing else than an image can be meant: without `docker://` it is one of a registry.
+ * So is `docker:27`, a repository of Docker Hub with its tag.
+ * @throws {SandboxError} as {@link parseRootImage}
+ */
+export function parseTypedImage(text: string): RootImage {
+  const isName = !isRootImage(text) || /^docker:[^/]/.test(text);
+  return parseRootImage(isName ? `docker://${text}` : text);
+}
+
 /** @throws {SandboxError} `reference-invalid`, `digest-invalid`, `password-in-reference` */
 export function parseRootImage(text: string): RootImage {
   const colon = text.indexOf(':');

@@ -43,6 +43,8 @@ export interface TestImageOptions {
   readonly architecture?: string;
   /** The field `config` of the config. */
   readonly config?: object;
+  /** Further fields of the config's document: `created`, `history`. */
+  readonly document?: object;
   /** In place of the digests of the layers. */
   readonly diffIds?: readonly string[];
 }
@@ -53,6 +55,7 @@ export function testImage(tars: readonly Buffer[], options: TestImageOptions = {
   const ending = compression === 'none' ? '' : `+${compression}`;
   const layers = tars.map((tar) => testBlob(`${OCI_LAYER}${ending}`, PACK[compression](tar)));
   const config = testBlob(OCI_CONFIG, {
+    ...options.document,
     os: 'linux',
     architecture,
     config: options.config ?? { Cmd: ['/bin/true'] },

@@ -1,0 +1,57 @@
+/** What differs between images of the store, and what an image's top layer changes. */
+import { imageError, quoted } from '../../oci-names/errors.js';
+import { parseConfig } from '../image-config.js';
+import type { Difference } from '../layers/compare-names.js';
+import { differencesOf } from '../layers/erofs-differences.js';
+import { ImageDamage } from '../layers/image-bytes.js';
+import { topLayerChanges } from '../layers/top-layer.js';
+import { storedLayer } from '../pull/stored-layer.js';
+import { readDocument } from '../store/blobs.js';
+import { manifestOfTag } from '../store/list.js';
+import type { Places } from '../store/places.js';
+import { whilePulling } from '../store/pulling.js';
+import { type StoredRoot, useRoot } from '../store/roots.js';
+import type { Tag } from '../store/tags.js';
+
+/**
+ * What the file system of `after` has that `before` has not, and the other way round.
+ * @throws {SandboxError} `root-missing`, `root-damaged`, `store-not-writable`, `aborted`
+ */
+export async function imageDifferences(
+  places: Places,
+  before: Tag,
+  after: Tag,
+  signal?: AbortSignal,
+): Promise<Difference[]> {
+  if (before.root === after.root) return [];
+  const [old, now] = [rootOf(places, before), rootOf(places, after)];
+  try {
+    return await differencesOf(old.path, now.path, signal);
+  } catch (error) {
+    if (!(error instanceof ImageDamage)) throw error;
+    throw imageError(
+      'root-damaged',
+      `the file system of ${quoted(before.name)} or of ${quoted(after.name)} cannot be read`,
+      'find out which with virt-sandbox-image verify',
+      error,
+    );
+  }
+}
+
+/** This process has a lease on it from now on. */
+function rootOf(places: Places, tag: Tag): StoredRoot {
+  const root = useRoot(places, tag.root);
+  if (root !== undefined) return root;
+  throw imageError('root-missing', `the file system of ${quoted(tag.name)} is missing`, 'pull the image again');
+}
+
+/**
+ * What the top layer of an image changes of those below it.
+ * @throws {SandboxError} `store-damaged`, `store-not-writable`, `aborted`, and those of layers
+ */
+export async function topChanges(places: Places, tag: Tag, signal?: AbortSignal): Promise<Difference[]> {
+  const manifest = manifestOfTag(places, tag);
+  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
+  const layers = manifest.layers.map((layer, at) => storedLayer(places, layer, at, config, tag.name));
+  return layers.length === 0 ? [] : whilePulling(places, signal, () => topLayerChanges(layers, signal));
+}
