@@ -72,6 +72,12 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** What fits in `width` columns, with `…` in place of the rest. */
+export function shortened(text: string, width: number): string {
+  const letters = [...text];
+  return letters.length <= width ? text : `${letters.slice(0, width - 1).join('')}…`;
+}
+
 /** Bytes for a person, in powers of ten: `44.2 MB`. */
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB'] as const;

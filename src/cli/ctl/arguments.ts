@@ -1,15 +1,14 @@
 /** The command line of virt-sandbox-ctl, parsed. */
 import { readCommandLine } from '../command-line.js';
+import { type CommandArguments, type CommandEntry, isSet, textOf, wordsProblem } from '../command-table.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
-import { type CtlCommand, type CtlCommandName, ctlCommands } from './options.js';
+import { type CtlCommandName, ctlCommands } from './options.js';
+
+export { isSet, textOf, textsOf } from '../command-table.js';
 
 export const PROGRAM = 'virt-sandbox-ctl';
 
-/** The options that were given, by long name, and the words beside them. */
-export interface CtlArguments {
-  readonly values: ReadonlyMap<string, string | true | readonly string[]>;
-  readonly words: readonly string[];
-}
+export type CtlArguments = CommandArguments;
 
 export type CtlRequest =
   | { readonly command: CtlCommandName; readonly args: CtlArguments }
@@ -22,11 +21,12 @@ export function parseCtlArguments(argv: readonly string[]): CtlRequest {
   if (asks !== undefined) return { asks, of: undefined };
   const { name, own } = commandOf(rest);
   if (name === undefined) return { asks: 'help', of: undefined };
-  const { command, options, runs }: CtlCommand = ctlCommands[name];
+  const entry: CommandEntry = ctlCommands[name];
+  const { options, runs } = entry;
   const read = readCommandLine(own, options, `${PROGRAM} ${name}`, { anywhere: runs === undefined });
   if (read.asks !== undefined) return { asks: read.asks, of: name };
   const args = { values: read.values, words: read.rest };
-  checkWords(name, command, args);
+  checkWords(name, entry, args);
   return { command: name, args };
 }
 
@@ -53,17 +53,9 @@ function isCommand(name: string): name is CtlCommandName {
   return Object.hasOwn(ctlCommands, name);
 }
 
-/** Checks the number of words by the command's syntax, `exec <name> <command..>`. */
-function checkWords(name: string, syntax: string, { words, values }: CtlArguments): void {
-  const parameters = syntax.slice(name.length).split(' ').slice(1);
-  const required = parameters.filter((parameter) => parameter.startsWith('<'));
-  const missing = required[words.length];
-  const shown = (parameter: string) => parameter.replaceAll(/[<>[\].]/g, '').toUpperCase();
-  if (missing !== undefined) throw usageError(`${name} lacks its ${shown(missing)}`, name);
-  const takesMore = parameters.at(-1)?.includes('..') === true;
-  const extra = words[parameters.length];
-  if (extra !== undefined && !takesMore)
-    throw usageError(`${name} has a word too many: ${JSON.stringify(extra)}`, name);
+function checkWords(name: string, entry: CommandEntry, { words, values }: CtlArguments): void {
+  const problem = wordsProblem(name, entry, words);
+  if (problem !== undefined) throw usageError(problem, name);
   if (values.has('all') && words.length > 0)
     throw usageError(`${name} has a name and --all; it takes one of both`, name);
 }
@@ -71,23 +63,6 @@ function checkWords(name: string, syntax: string, { words, values }: CtlArgument
 /** @param command whose help is to be read */
 export function usageError(message: string, command?: string) {
   return usageErrorOf(message, command === undefined ? PROGRAM : `${PROGRAM} ${command}`);
-}
-
-/** The value of an option; the last one if it was given more than once. */
-export function textOf({ values }: CtlArguments, name: string): string | undefined {
-  const value = values.get(name);
-  return typeof value === 'string' ? value : undefined;
-}
-
-/** The values of an option that repeats. */
-export function textsOf({ values }: CtlArguments, name: string): readonly string[] {
-  const value = values.get(name);
-  return Array.isArray(value) ? value : [];
-}
-
-/** Whether a flag was given. */
-export function isSet({ values }: CtlArguments, name: string): boolean {
-  return values.has(name);
 }
 
 /**

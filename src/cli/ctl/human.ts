@@ -42,9 +42,3 @@ export function cpuText(seconds: number): string {
   if (minutes < 60) return `${minutes}m${Number(rest.toFixed(1))}s`;
   return `${Math.floor(minutes / 60)}h${minutes % 60}m${Math.floor(rest)}s`;
 }
-
-/** What fits in `columns`, with `…` in place of the rest. */
-export function shortened(text: string, columns: number): string {
-  const letters = [...text];
-  return letters.length <= columns ? text : `${letters.slice(0, columns - 1).join('')}…`;
-}

@@ -1,28 +1,6 @@
 /** The commands and options of virt-sandbox-ctl, named as podman's: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
-
-/** One command. */
-export interface CtlCommand {
-  /** In the syntax of yargs: the name, of one or two words, then <required> and [optional] arguments. */
-  readonly command: string;
-  readonly describe: string;
-  readonly options: Readonly<Record<string, Options>>;
-  /** Whether the first word that is no option begins what is not read as options. */
-  readonly runs?: true;
-}
-
-const text = (describe: string, alias?: string): Options => ({
-  type: 'string',
-  requiresArg: true,
-  describe,
-  ...(alias === undefined ? {} : { alias }),
-});
-
-const flag = (describe: string, alias?: string): Options => ({
-  type: 'boolean',
-  describe,
-  ...(alias === undefined ? {} : { alias }),
-});
+import { type CommandEntry, flagOption as flag, textOption as text } from '../command-table.js';
 
 const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
 
@@ -137,7 +115,7 @@ export const ctlCommands = {
       ignore: flag('pass over names of which there is no pool', 'i'),
     },
   },
-} as const satisfies Record<string, CtlCommand>;
+} as const satisfies Record<string, CommandEntry>;
 
 export type CtlCommandName = keyof typeof ctlCommands;
 

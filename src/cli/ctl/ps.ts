@@ -2,10 +2,10 @@
 import { type ListedSandbox, runningSandboxes } from '../../control/list.js';
 import type { SandboxRecord } from '../../control/record.js';
 import { oneLine } from '../../util/errors.js';
-import { columns, printJson, printLines } from '../output.js';
+import { columns, printJson, printLines, shortened } from '../output.js';
 import { type CtlArguments, isSet, textsOf, usageError, wantsJson } from './arguments.js';
 import { describeRecord, uriOf } from './describe.js';
-import { agoText, shortened, spanText } from './human.js';
+import { agoText, spanText } from './human.js';
 
 const HEADINGS = ['NAME', 'COMMAND', 'CREATED', 'STATUS', 'KIND', 'CONNECTION'];
 /** Of a command, without --no-trunc. */

@@ -1,8 +1,9 @@
 /** Times and sizes that virt-sandbox-ctl prints and reads. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agoText, bytesText, cpuText, shortened, spanText } from '../../../../src/cli/ctl/human.js';
+import { agoText, bytesText, cpuText, spanText } from '../../../../src/cli/ctl/human.js';
 import { optionMs, sinceTime, spanMs } from '../../../../src/cli/ctl/times.js';
+import { shortened } from '../../../../src/cli/output.js';
 import { refuses } from '../../config/support.js';
 
 const [MINUTE, HOUR, DAY] = [60, 3600, 86_400];
