@@ -1,11 +1,9 @@
 /** A line on the terminal that says what takes so long. */
 import { oneLine } from '../../util/errors.js';
+import { StatusLines } from './status-lines.js';
 
 /** How long a person waits without wondering, in milliseconds. */
-const PROGRESS_AFTER = 1000;
-
-/** To the start of the line, and erases it. */
-const ERASE = '\r\u001b[K';
+export const PROGRESS_AFTER = 1000;
 
 export interface ProgressLine {
   /** Replaces the message. */
@@ -23,27 +21,24 @@ export interface ProgressLine {
 export function progressLine(program = 'virt-sandbox'): ProgressLine {
   const note = (text: string) => void process.stderr.write(`${program}: ${oneLine(text)}\n`);
   if (!process.stderr.isTTY) return { show: () => {}, note, clear: () => {} };
-  let shown = false;
+  const line = new StatusLines(process.stderr);
   let latest = '';
-  const draw = () => {
-    process.stderr.write(`${ERASE}${program}: ${oneLine(latest)}…`);
-    shown = true;
-  };
+  const draw = () => line.draw([`${program}: ${oneLine(latest)}…`]);
   const timer = setTimeout(draw, PROGRESS_AFTER);
   return {
     show(message) {
       latest = message;
-      if (shown) draw();
+      if (line.isDrawn) draw();
     },
     note(text) {
-      if (shown) process.stderr.write(ERASE);
+      const wasDrawn = line.isDrawn;
+      line.erase();
       note(text);
-      if (shown) draw();
+      if (wasDrawn) draw();
     },
     clear() {
       clearTimeout(timer);
-      if (shown) process.stderr.write(ERASE);
-      shown = false;
+      line.erase();
     },
   };
 }
