@@ -1,4 +1,6 @@
 /** `--detach`: has another process start the sandbox and hold it, and waits until it runs. */
+import { join } from 'node:path';
+import { packageDirectory } from '../../util/programs.js';
 import { HOLD } from '../hold/caller.js';
 import { startHolder } from '../hold/start-holder.js';
 import { usageError } from '../usage-error.js';
@@ -12,5 +14,7 @@ import { debugWish } from './wishes.js';
 export async function detach(words: readonly string[]): Promise<number> {
   if (debugWish().step !== undefined)
     throw usageError('--detach has no terminal for LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP', 'virt-sandbox');
-  return startHolder({ script: process.argv[1] ?? '', role: HOLD, what: 'the sandbox' }, words);
+  // Another program may have called this one's code.
+  const script = join(packageDirectory(), 'bin', 'virt-sandbox');
+  return startHolder({ script, role: HOLD, what: 'the sandbox' }, words);
 }
