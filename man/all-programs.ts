@@ -4,6 +4,13 @@ import { virtSandbox } from './pages/virt-sandbox.1.js';
 import { virtSandboxBake } from './pages/virt-sandbox-bake.1.js';
 import { virtSandboxBench } from './pages/virt-sandbox-bench.1.js';
 import { virtSandboxCtl } from './pages/virt-sandbox-ctl.1.js';
+import { virtSandboxImage } from './pages/virt-sandbox-image.1.js';
 import type { Program } from './program-description.js';
 
-export const programs: readonly Program[] = [virtSandbox, virtSandboxBake, virtSandboxBench, virtSandboxCtl];
+export const programs: readonly Program[] = [
+  virtSandbox,
+  virtSandboxBake,
+  virtSandboxBench,
+  virtSandboxCtl,
+  virtSandboxImage,
+];

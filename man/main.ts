@@ -3,12 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
 import { programs } from './all-programs.js';
+import { commandsHelp, helpTexts } from './commands-help.js';
 import { bashCompletion } from './completions/bash.js';
 import { fishCompletion } from './completions/fish.js';
 import { zshCompletion } from './completions/zsh.js';
 import { programPage } from './pages/page-layout.js';
 import { sandboxCfgPage } from './pages/sandbox.cfg.5.js';
-import { virtSandboxCtlHelp } from './virt-sandbox-ctl-help.js';
 import { virtSandboxHelp } from './virt-sandbox-help.js';
 
 const [, , version = '', directory = ''] = argv;
@@ -23,10 +23,11 @@ function write(path: string, text: string): void {
 for (const program of programs) {
   const { name } = program;
   write(`share/man/man1/${name}.1`, programPage(program, { version }));
-  write(`share/bash-completion/completions/${name}`, bashCompletion(program));
-  write(`share/zsh/site-functions/_${name}`, zshCompletion(program));
-  write(`share/fish/vendor_completions.d/${name}.fish`, fishCompletion(program));
+  const offered = program.offered ?? program;
+  write(`share/bash-completion/completions/${name}`, bashCompletion(offered));
+  write(`share/zsh/site-functions/_${name}`, zshCompletion(offered));
+  write(`share/fish/vendor_completions.d/${name}.fish`, fishCompletion(offered));
 }
 write('share/man/man5/sandbox.cfg.5', sandboxCfgPage({ version }));
 write('help/virt-sandbox.txt', await virtSandboxHelp());
-for (const [name, text] of await virtSandboxCtlHelp()) write(`help/${name}.txt`, text);
+for (const texts of helpTexts) for (const [name, text] of await commandsHelp(texts)) write(`help/${name}.txt`, text);

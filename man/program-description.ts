@@ -17,6 +17,8 @@ export type Completion =
   | 'sandbox'
   /** The name of a pool. */
   | 'pool'
+  /** The name of an OCI image that is there. */
+  | 'image'
   /** A path of the host, or `NAME:PATH`, of a running sandbox. */
   | 'sandbox-path'
   /** `GUEST=HOST`, both of them paths. */
@@ -79,6 +81,8 @@ export interface Program {
   readonly argument?: Completion;
   readonly argumentsOf?: Readonly<Record<string, Completion>>;
   readonly sections: readonly Section[];
+  /** What shells complete, where that is more than the page shows. */
+  readonly offered?: Program;
 }
 
 /** The commands that share a first word, by their second one: those of `pool create` and `pool rm` for `pool`. */

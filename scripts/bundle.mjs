@@ -36,6 +36,7 @@ await build({
     'virt-sandbox-bake': 'src/cli/bake/main.ts',
     'virt-sandbox-bench': 'src/cli/bench/main.ts',
     'virt-sandbox-ctl': 'src/cli/ctl/main.ts',
+    'virt-sandbox-image': 'src/cli/image/main.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
@@ -54,7 +55,7 @@ await build({
   format: 'cjs',
 });
 const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
-const programs = ['virt-sandbox', 'virt-sandbox-pool', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl'];
+const programs = ['', '-pool', '-bake', '-bench', '-ctl', '-image'].map((ending) => `virt-sandbox${ending}`);
 for (const name of programs) {
   const filename = `dist/${name}.cjs`;
   const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);

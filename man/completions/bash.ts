@@ -47,6 +47,15 @@ ${id}_pools() {
     done
 }
 
+# Offers the names of images that begin with $1.
+${id}_images() {
+    local name
+    while IFS= read -r name; do
+        printf -v name '%q' "$name"
+        ${id}_words "$1" "$name"
+    done < <(virt-sandbox-image list --quiet 2>/dev/null)
+}
+
 # Offers values of option $1 that begin with $2.
 ${id}_value() {
     local option=$1 value=$2
@@ -166,6 +175,8 @@ function offer(complete: Completion, id: string): string {
       return `${id}_sandboxes "$value" ''`;
     case 'pool':
       return `${id}_pools "$value"`;
+    case 'image':
+      return `${id}_images "$value"`;
     case 'sandbox-path':
       // As file names, those with a colon would be quoted.
       return `${id}_sandboxes "$value" :

@@ -89,6 +89,10 @@ function ${id}_pools
     ${id}_names /run/libvirt-sandbox-pools ~/.cache/libvirt-sandbox-pools
 end
 
+function ${id}_images
+    virt-sandbox-image list --quiet 2>/dev/null
+end
+
 function ${id}_sandbox_paths
     ${id}_sandboxes :
     __fish_complete_path (commandline -ct)
@@ -214,6 +218,8 @@ function offer(complete: Completion, id: string): string {
       return `-f -a '(${id}_sandboxes)'`;
     case 'pool':
       return `-f -a '(${id}_pools)'`;
+    case 'image':
+      return `-f -a '(${id}_images)'`;
     case 'sandbox-path':
       return `-f -a '(${id}_sandbox_paths)'`;
     case 'paths':

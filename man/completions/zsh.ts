@@ -64,6 +64,10 @@ ${id}_pools() {
     compadd -- /run/libvirt-sandbox-pools/*(N/:t) ~/.cache/libvirt-sandbox-pools/*(N/:t)
 }
 
+${id}_images() {
+    compadd -- \${(f)"$(virt-sandbox-image list --quiet 2>/dev/null)"}
+}
+
 # NAME:PATH, or a path of the host.
 ${id}_sandbox_paths() {
     local -a names=(/run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t))
@@ -185,6 +189,8 @@ function action(complete: Completion, id: string): string {
       return `${id}_sandboxes`;
     case 'pool':
       return `${id}_pools`;
+    case 'image':
+      return `${id}_images`;
     case 'sandbox-path':
       return `${id}_sandbox_paths`;
     case 'paths':

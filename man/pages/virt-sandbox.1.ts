@@ -116,7 +116,7 @@ export const virtSandbox: Program = {
     {
       title: 'See also',
       body: [
-        'virt-sandbox-bake(1), virt-sandbox-bench(1), virt-sandbox-ctl(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)',
+        'virt-sandbox-bake(1), virt-sandbox-bench(1), virt-sandbox-ctl(1), virt-sandbox-image(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)',
       ],
     },
   ],

@@ -31,7 +31,13 @@ describe('the package', () => {
     const destination = scratchDirectory(t);
     execFileSync('make', ['install', `DESTDIR=${destination}`, 'PREFIX=/opt/vs'], quiet);
     const program = join(destination, 'opt/vs/bin/virt-sandbox');
-    for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl']) {
+    for (const name of [
+      'virt-sandbox',
+      'virt-sandbox-bake',
+      'virt-sandbox-bench',
+      'virt-sandbox-ctl',
+      'virt-sandbox-image',
+    ]) {
       for (const file of [
         `man/man1/${name}.1`,
         `bash-completion/completions/${name}`,
@@ -42,7 +48,7 @@ describe('the package', () => {
       }
     }
     assert.ok(existsSync(join(destination, 'opt/vs/share/man/man5/sandbox.cfg.5')));
-    for (const name of ['virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl']) {
+    for (const name of ['virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl', 'virt-sandbox-image']) {
       const installed = join(destination, 'opt/vs/bin', name);
       assert.match(execFileSync(installed, ['--help'], { ...quiet, cwd: '/' }), new RegExp(`^Usage: ${name} `));
     }

@@ -12,7 +12,13 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const DIST = join(REPOSITORY, 'dist');
 
-for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl'])
+for (const program of [
+  'virt-sandbox',
+  'virt-sandbox-bake',
+  'virt-sandbox-bench',
+  'virt-sandbox-ctl',
+  'virt-sandbox-image',
+])
   test(`V8 accepts the code cache of ${program}`, () => {
     const filename = join(DIST, `${program}.cjs`);
     const cachedData = readFileSync(cacheOf(filename));

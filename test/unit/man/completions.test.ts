@@ -8,11 +8,18 @@ import { programs } from '../../../man/all-programs.js';
 import { listed } from '../../../man/program-description.js';
 import { bakeCommands } from '../../../src/cli/bake/options.js';
 import { ctlCommands } from '../../../src/cli/ctl/options.js';
+import { imageCommands } from '../../../src/cli/image/options.js';
+import { Places } from '../../../src/oci/store/places.js';
+import { writeTag } from '../../../src/oci/store/tags.js';
+import { digestOf } from '../../../src/oci-names/digest.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 /** A name that no sandbox has. Completion takes the names from the directories of state. */
 const SANDBOX = `completing-${process.pid}`;
+
+/** The name of an image, which a name of the store is made of. */
+const IMAGE = `docker.io/completing/image:${process.pid}`;
 
 /** As of a sandbox, in the directory of pools. */
 const POOL = `pooling-${process.pid}`;
@@ -96,7 +103,37 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-ctl exec box cat /etc/hostn', ['/etc/hostname']],
   ['virt-sandbox-ctl exec -e A=b box virt-sandbox --accel ', ['auto', 'kvm', 'tcg']],
   ['virt-sandbox-ctl exec box ls --work', [], ['--workdir']],
+  [
+    'virt-sandbox-image ',
+    ['pull', 'list', 'inspect', 'history', 'diff', 'tag', 'rm', 'prune', 'verify', 'run'],
+    ['ls'],
+  ],
+  ['virt-sandbox-image pull --pla', ['--platform'], ['--pull']],
+  ['virt-sandbox-image pull --tls-verify=f', ['false']],
+  ['virt-sandbox-image list -s do', ['docker']],
+  [`virt-sandbox-image rm ${IMAGE.slice(0, -1)}`, [IMAGE]],
+  [`virt-sandbox-image diff other ${IMAGE.slice(0, -1)}`, [IMAGE]],
+  ['virt-sandbox-image login --pass', ['--password-stdin'], ['--password']],
+  // The options of virt-sandbox, and those of its own.
+  ['virt-sandbox-image run --cpu-', ['--cpu-quota', '--cpu-shares']],
+  ['virt-sandbox-image run --pull ', ['missing', 'always', 'never']],
+  ['virt-sandbox-image run --accel ', ['auto', 'kvm', 'tcg']],
+  ['virt-sandbox-image run debian setpri', ['setpriv']],
 ];
+
+/** A store of images that has a name, and nothing else. */
+async function storeNamed(cache: string, name: string): Promise<void> {
+  const places = new Places(join(cache, 'virt-sandbox', 'oci'));
+  places.make();
+  const digest = digestOf(Buffer.from('x'));
+  await writeTag(places, {
+    format: 1,
+    name: `docker://${name}`,
+    platform: 'linux/amd64',
+    ...{ top: digest, manifest: digest, config: digest, root: '0'.repeat(64), size: 1 },
+    pulled: '2026-01-01T00:00:00.000Z',
+  });
+}
 
 for (const { name, skip, open } of shells) {
   describe(`completion in ${name}`, { skip }, () => {
@@ -106,7 +143,8 @@ for (const { name, skip, open } of shells) {
       home = mkdtempSync(join(tmpdir(), 'vs-home-'));
       mkdirSync(join(home, '.cache/libvirt-sandbox', SANDBOX), { recursive: true });
       mkdirSync(join(home, '.cache/libvirt-sandbox-pools', POOL), { recursive: true });
-      shell = await open({ HOME: home });
+      await storeNamed(join(home, 'cache'), IMAGE);
+      shell = await open({ HOME: home, XDG_CACHE_HOME: join(home, 'cache') });
     });
     after(async () => {
       await shell?.close();
@@ -139,6 +177,7 @@ for (const { name, skip, open } of shells) {
       for (const [program, commands] of [
         ['virt-sandbox-bake', bakeCommands],
         ['virt-sandbox-ctl', ctlCommands],
+        ['virt-sandbox-image', imageCommands],
       ] as const) {
         for (const [command, { options }] of Object.entries(commands)) {
           const { offered } = await shell.complete(`${program} ${command} --`);

@@ -8,6 +8,7 @@ import { programs } from '../../../man/all-programs.js';
 import { marked, plain } from '../../../man/pages/roff.js';
 import { listed } from '../../../man/program-description.js';
 import { ctlCommands } from '../../../src/cli/ctl/options.js';
+import { imageCommands } from '../../../src/cli/image/options.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const MAN = join(REPOSITORY, 'dist/share/man');
@@ -112,15 +113,19 @@ describe('help', () => {
     assert.ok(Math.max(...text.split('\n').map((line) => line.length)) <= 110);
   });
 
-  it('has every command of virt-sandbox-ctl, and of each command every option', () => {
-    const directory = join(REPOSITORY, 'dist/help');
-    const own = readFileSync(join(directory, 'virt-sandbox-ctl.txt'), 'utf8');
-    for (const [name, { options }] of Object.entries(ctlCommands)) {
-      assert.match(own, new RegExp(`^ +virt-sandbox-ctl ${name} `, 'm'));
-      const text = readFileSync(join(directory, `virt-sandbox-ctl-${name.replace(' ', '-')}.txt`), 'utf8');
-      assert.match(text, new RegExp(`^Usage: virt-sandbox-ctl ${name} \\[OPTIONS\\]`));
-      for (const { words } of listed(options, {})) assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
-      assert.ok(Math.max(...`${own}${text}`.split('\n').map((line) => line.length)) <= 110);
-    }
-  });
+  for (const [program, commands] of [
+    ['virt-sandbox-ctl', ctlCommands],
+    ['virt-sandbox-image', imageCommands],
+  ] as const)
+    it(`has every command of ${program}, and of each command every option`, () => {
+      const directory = join(REPOSITORY, 'dist/help');
+      const own = readFileSync(join(directory, `${program}.txt`), 'utf8');
+      for (const [name, { options }] of Object.entries(commands)) {
+        assert.match(own, new RegExp(`^ +${program} ${name} `, 'm'));
+        const text = readFileSync(join(directory, `${program}-${name.replace(' ', '-')}.txt`), 'utf8');
+        assert.match(text, new RegExp(`^Usage: ${program} ${name} \\[OPTIONS\\]`));
+        for (const { words } of listed(options, {})) assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
+        assert.ok(Math.max(...`${own}${text}`.split('\n').map((line) => line.length)) <= 110);
+      }
+    });
 });

@@ -1,0 +1,52 @@
+/** virt-sandbox-image diff: what an image's top layer changes, or where the file systems of two images differ. */
+import { imageDifferences, topChanges } from '../../oci/inspect/differences.js';
+import { findImage } from '../../oci/inspect/find-image.js';
+import type { Difference, DifferenceKind } from '../../oci/layers/compare-names.js';
+import { Places } from '../../oci/store/places.js';
+import { oneLine } from '../../util/errors.js';
+import { jsonOfLists, printPieces } from '../output.js';
+import { progressLine } from '../terminal/progress-line.js';
+import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
+import { untilSignal } from './until-signal.js';
+
+/** Exit status when there is a difference. */
+const FOUND = 1;
+
+const KINDS: readonly (readonly [key: string, kind: DifferenceKind])[] = [
+  ['added', 'A'],
+  ['changed', 'C'],
+  ['deleted', 'D'],
+];
+
+export async function diff(args: ImageArguments): Promise<number> {
+  const places = new Places();
+  const [image, other] = args.words.map((word) => findImage(places, word, platformName(args)));
+  if (image === undefined) throw new Error('the parser requires an image');
+  return untilSignal(async (signal) => {
+    const progress = progressLine(PROGRAM);
+    progress.show(other === undefined ? 'reading the layers' : 'reading the file systems');
+    const found = await (other === undefined
+      ? topChanges(places, image, signal)
+      : imageDifferences(places, image, other, signal)
+    ).finally(progress.clear);
+    await printPieces(isSet(args, 'json') ? json(found) : lines(found));
+    return other !== undefined && found.length > 0 ? FOUND : 0;
+  });
+}
+
+function* lines(found: readonly Difference[]): Generator<string> {
+  for (const { kind, path } of found) yield `${kind} ${oneLine(textOf(path))}\n`;
+}
+
+function json(found: readonly Difference[]): Iterable<string> {
+  return jsonOfLists(Object.fromEntries(KINDS.map(([key, kind]) => [key, pathsOf(found, kind)])));
+}
+
+function* pathsOf(found: readonly Difference[], kind: DifferenceKind): Generator<string> {
+  for (const one of found) if (one.kind === kind) yield textOf(one.path);
+}
+
+/** Paths are bytes as characters of latin1. */
+function textOf(path: string): string {
+  return Buffer.from(path, 'latin1').toString('utf8');
+}

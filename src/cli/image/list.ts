@@ -1,0 +1,56 @@
+/** virt-sandbox-image list: the images that are there. */
+import { type ListedImage, listImages } from '../../oci/store/list.js';
+import { Places } from '../../oci/store/places.js';
+import { upstreamText } from '../../oci-names/upstream.js';
+import { oneLine } from '../../util/errors.js';
+import { ago, columns, printJson, printLines, size } from '../output.js';
+import { type ImageArguments, isSet, PROGRAM, textOf, usageError } from './arguments.js';
+import { nameText, shortId } from './shown.js';
+
+const HEADINGS = ['NAME', 'PLATFORM', 'ID', 'SIZE', 'PULLED', 'USED'];
+
+export async function list(args: ImageArguments): Promise<number> {
+  const places = new Places();
+  const source = textOf(args, 'source');
+  const images = listImages(places);
+  if (source !== undefined) await printLines(sourceLines(images, source));
+  else if (isSet(args, 'json')) await printJson(images.map(imageJson));
+  else if (isSet(args, 'quiet')) await printLines([...new Set(images.map(({ tag }) => nameText(tag)))]);
+  else if (images.length > 0) await printLines(listTable(images));
+  else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${places.directory}`)}\n`);
+  return 0;
+}
+
+/** The lines of the table. */
+export function listTable(images: readonly ListedImage[], now = Date.now()): string[] {
+  const rows = images.map(({ tag, root, lastUsed, usedBy }) => [
+    nameText(tag),
+    tag.platform,
+    shortId(tag),
+    root === undefined ? '-' : size(root.size),
+    ago(new Date(tag.pulled), now),
+    usedBy.length > 0 ? `now, by ${usedBy.join(', ')}` : lastUsed === undefined ? '-' : ago(lastUsed, now),
+  ]);
+  return columns([HEADINGS, ...rows]);
+}
+
+/** All that a list knows of an image. The names are keys of JSON. */
+export function imageJson({ tag, root, lastUsed, usedBy }: ListedImage): object {
+  const { format: _format, identity: _identity, manifest, root: id, ...known } = tag;
+  return {
+    ...known,
+    id: manifest,
+    root: { id, ...(root === undefined ? {} : { path: root.path, size: root.size }) },
+    ...(lastUsed === undefined ? {} : { lastUsed: lastUsed.toISOString() }),
+    usedBy,
+  };
+}
+
+/** In libvirt-sandbox's form. It listed what could be fetched; here that is what is there. */
+function sourceLines(images: readonly ListedImage[], source: string): string[] {
+  if (source === 'virt-builder') return [];
+  if (source !== 'docker')
+    throw usageError(`--source ${JSON.stringify(source)} is neither docker nor virt-builder`, 'list');
+  const uris = images.flatMap(({ tag }) => upstreamText(tag.name) ?? []);
+  return [...new Set(uris)];
+}

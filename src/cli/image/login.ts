@@ -1,0 +1,50 @@
+/** virt-sandbox-image login and logout: user and password of a registry. */
+import { isUtf8 } from 'node:buffer';
+import { logIn, logOut, registryName } from '../../oci/registry/login.js';
+import { DOCKER_HUB } from '../../oci-names/reference.js';
+import { oneLine } from '../../util/errors.js';
+import { printLines } from '../output.js';
+import { ask, askSecret } from '../terminal/ask.js';
+import { type ImageArguments, isSet, registryOf, textOf, usageError } from './arguments.js';
+import { untilSignal } from './until-signal.js';
+
+/** Bytes of a password. */
+const MOST_PASSWORD = 64 << 10;
+
+export async function login(args: ImageArguments): Promise<number> {
+  const registry = registryName(args.words[0] ?? DOCKER_HUB);
+  const options = registryOf(args, 'login');
+  const fromInput = isSet(args, 'password-stdin');
+  const given = textOf(args, 'username');
+  if (fromInput && given === undefined) throw usageError('--password-stdin goes with --username', 'login');
+  if (!fromInput && !(process.stdin.isTTY && process.stderr.isTTY))
+    throw usageError('there is no terminal to ask at for the password; give it with --password-stdin', 'login');
+  const user = given ?? (await ask(`User name at ${registry}: `));
+  const password = fromInput ? await readPassword() : await askSecret(`Password of ${oneLine(user)} at ${registry}: `);
+  return untilSignal(async (signal) => {
+    const file = await logIn(registry, { user, password }, options, signal);
+    await printLines([`${registry}: logged in as ${oneLine(user)}; ${oneLine(file)} has the password, not encrypted`]);
+    return 0;
+  });
+}
+
+export async function logout(args: ImageArguments): Promise<number> {
+  const registry = registryName(args.words[0] ?? DOCKER_HUB);
+  const had = await logOut(registry, registryOf(args, 'logout'));
+  await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}`]);
+  return 0;
+}
+
+/** All of standard input, without the end of its last line. @throws {SandboxError} `usage` */
+async function readPassword(): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > MOST_PASSWORD) throw usageError(`a password has at most ${MOST_PASSWORD} bytes`, 'login');
+    pieces.push(piece);
+  }
+  const bytes = Buffer.concat(pieces);
+  if (!isUtf8(bytes)) throw usageError('the password is not UTF-8', 'login');
+  return bytes.toString().replace(/\r?\n$/, '');
+}

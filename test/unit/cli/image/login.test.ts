@@ -1,0 +1,66 @@
+/** virt-sandbox-image login and logout, at a terminal and without one. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { testImage } from '../../../helpers/oci/image.js';
+import { imageProgram } from '../../../helpers/oci/image-program.js';
+import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+
+const image = testImage([tarOf({ name: 'a', data: 'x' })]);
+
+describe('virt-sandbox-image login', () => {
+  const answer = (registry: TestRegistry) =>
+    registry.hook(({ headers }, response) => {
+      if (headers.authorization === `Basic ${Buffer.from('me:secret').toString('base64')}`) return false;
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();
+      return true;
+    });
+
+  it('takes a password of standard input, and logout forgets it', async (context) => {
+    const [program, registry] = [imageProgram(context), await startRegistry(context)];
+    registry.add(image, 'v1');
+    answer(registry);
+    const words = ['login', '-u', 'me', '--password-stdin', registry.host];
+    await program.fails(words, /me|denied|refuse/, { input: 'wrong\n' });
+    const { code, out } = await program.run(words, { input: 'secret\n' });
+    const file = join(program.directory, 'containers', 'auth.json');
+    assert.deepEqual([code, out], [0, `${registry.host}: logged in as me; ${file} has the password, not encrypted\n`]);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    await program.out('pull', imageIn(registry, 'v1'));
+    assert.equal(await program.out('logout', registry.host), `${registry.host}: logged out\n`);
+    assert.equal(await program.out('logout', registry.host), `${registry.host}: nobody was logged in\n`);
+    assert.doesNotMatch(readFileSync(file, 'utf8'), /auth":/);
+  });
+
+  it('asks at a terminal, and does not show the password', async (context) => {
+    const [program, registry] = [imageProgram(context), await startRegistry(context)];
+    answer(registry);
+    const terminal = program.atTerminal(['login', registry.host]);
+    await terminal.until(/User name at [\d.:]+: /);
+    terminal.type('me\n');
+    await terminal.until(/Password of me at [\d.:]+: /);
+    terminal.type('wrong\u0015secret\n');
+    await terminal.until(/logged in as me; /);
+    assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+    assert.doesNotMatch(terminal.text, /secret|wrong/);
+    assert.equal(terminal.settings(), terminal.before);
+  });
+
+  it('ends by Ctrl+C with the terminal as it was', async (context) => {
+    const program = imageProgram(context);
+    const terminal = program.atTerminal(['login', '-u', 'me', 'localhost:1']);
+    await terminal.until(/Password of me at localhost:1: /);
+    terminal.type('sec\u0003');
+    assert.deepEqual(await terminal.exited(), { code: null, signal: 'SIGINT' });
+    assert.equal(terminal.settings(), terminal.before);
+  });
+
+  it('needs a terminal, or standard input', async (context) => {
+    const program = imageProgram(context);
+    await program.fails(['login', '-u', 'me', 'localhost:1'], /there is no terminal to ask at for the password; /);
+    await program.fails(['login', '--password-stdin'], /--password-stdin goes with --username/);
+    await program.fails(['login', 'no host/'], /names no image|no name of a registry/);
+  });
+});
