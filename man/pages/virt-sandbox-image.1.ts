@@ -8,7 +8,7 @@ const page: Program = {
   summary: 'fetch OCI images and run sandboxes of them',
   usage: '*COMMAND* [*OPTIONS*]',
   description: [
-    'Fetches OCI images from registries and from archives of this host, and keeps each as a file system that sandboxes mount read-only. Nothing of Docker, podman or skopeo is needed, and no image is unpacked on the host. mkfs.erofs(1) makes the file systems. Commands and options have the names that they have in podman(1).',
+    'Fetches OCI images from registries and from archives of this host, and keeps each as a file system that sandboxes mount read-only. Nothing of Docker, podman or skopeo is needed, and no image is unpacked on the host. Commands and options have the names that they have in podman(1).',
     '*IMAGE* is one of a registry, with or without `docker://`: `debian:13`, `quay.io/fedora/fedora:43`, `localhost:5000/x@sha256:`*…*. Without a host it is one of Docker Hub, without a tag `latest`. Or it is one of this host: `oci:`*DIR*[`:`*TAG*], `oci-archive:`*FILE*[`:`*TAG*], `docker-archive:`*FILE*[`:`*NAME*] or `tar:`*FILE*, a tar of a root. Of an image that is there every spelling of its name does, and eight digits or more of its id, the digest of its manifest.',
     'A name means the image that it meant when it was pulled. `pull` asks the registry again, and `run` does with `--pull always`. Layers that another image has are not fetched again, and a pull that broke off goes on where it was.',
     '`diff` of one image lists what its top layer adds (`A`), changes (`C`) and deletes (`D`); what that layer has counts as changed whatever is in it. `diff` of two lists where the file system of the second differs from that of the first. Times do not count: an image that is built again has others.',

@@ -69,7 +69,7 @@ function lines({ listed: { tag, root, usedBy }, otherNames, manifest, config }: 
     ['platform', platformText(config.platform)],
     ['created', config.created ?? ''],
     ['pulled', tag.pulled],
-    ['layers', `${counted(manifest.layers.length, 'layer')}, ${size(tag.size)}`],
+    ['layers', `${manifest.layers.length}, ${size(tag.size)}`],
     [
       'file system',
       root === undefined ? 'missing; it is made again of the layers' : `${root.path}, ${size(root.size)}`,
