@@ -12,7 +12,7 @@ import { oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines, size } from '../output.js';
 import { type ImageArguments, isSet, platformName } from './arguments.js';
 import { imageJson } from './list.js';
-import { counted, nameText, wordsText } from './shown.js';
+import { nameText, wordsText } from './shown.js';
 
 /** An image with its documents. */
 interface Inspected {
