@@ -16,14 +16,6 @@ const tlsVerify: Options = {
 };
 const registry = { authfile, 'tls-verify': tlsVerify };
 
-/** Options of `run` beside those of virt-sandbox. */
-export const runOptions = {
-  pull: text('missing, always or never: whether a registry is asked for the image [missing]'),
-  platform,
-  ...registry,
-  quiet: flag('do not show how far a pull is', 'q'),
-} as const satisfies Readonly<Record<string, Options>>;
-
 export const imageCommands = {
   pull: {
     command: 'pull <image>',
@@ -88,7 +80,11 @@ export const imageCommands = {
     command: 'run <image> [command..]',
     describe: 'Run a command in a sandbox whose root is an image; takes the options of virt-sandbox, too',
     runs: true,
-    options: runOptions,
+    options: {
+      pull: text('missing, always or never: when the registry is asked for the image [missing]'),
+      platform,
+      ...registry,
+    },
   },
 } as const satisfies Record<string, CommandEntry>;
 

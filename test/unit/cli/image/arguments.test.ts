@@ -78,12 +78,12 @@ describe('virt-sandbox-image run', () => {
       ['--name=box', '--connect=lxc:///', '--env=A=b', '--env=C', '--network=dhcp,source=default', ROOT, '--', 'env'],
     ],
     [
-      ['--overlay', '-vq', '--pull=always', '--tls-verify', '--platform', 'amd64', '--authfile', '/x', 'debian:13'],
-      ['--overlay', '--verbose', ROOT, '--'],
+      ['--overlay', '-v', '--pull', 'always', '--tls-verify', '--platform', 'amd64', '--authfile=/x', 'debian:13'],
+      ['--overlay', '--verbose', '--pull=always', '--platform=amd64', '--authfile=/x', ROOT, '--'],
     ],
     [
-      ['--overlay=/kept', 'debian:13'],
-      ['--overlay=/kept', ROOT, '--'],
+      ['--overlay=/kept', '--tls-verify=false', '-u', 'nobody', 'debian:13'],
+      ['--overlay=/kept', '--tls-verify=false', '--user=nobody', ROOT, '--'],
     ],
   ] as const)
     it(`${words.join(' ')} is virt-sandbox ${rewritten.join(' ')}`, () => {

@@ -265,7 +265,8 @@ describe('virt-sandbox-image run', () => {
     const program = imageProgram(context);
     await program.fails(['run', '-r', '/', 'x'], /--root is no option of run: the image is the root/);
     await program.fails(['run', '--pool=p', 'x'], /--pool is no option of run/);
-    await program.fails(['run', '--pull', 'often', 'x'], /"often" is not one of missing, always, never/);
+    await program.fails(['run', '--pull', 'often', 'x'], /--pull cannot be .often.; give missing, always, never/);
     await program.fails(['run', '--pull=never', 'localhost:1/x'], /is not in the store for linux\/amd64/);
+    await program.fails(['run', 'Debian'], /its name has capital letters/);
   });
 });
