@@ -18,7 +18,7 @@ export async function login(args: ImageArguments): Promise<number> {
   const given = textOf(args, 'username');
   if (fromInput && given === undefined) throw usageError('--password-stdin goes with --username', 'login');
   if (!fromInput && !(process.stdin.isTTY && process.stderr.isTTY))
-    throw usageError('there is no terminal to ask at for the password; give it with --password-stdin', 'login');
+    throw usageError('there is no terminal to ask for the password at, and no --password-stdin', 'login');
   const user = given ?? (await ask(`User name at ${registry}: `));
   const password = fromInput ? await readPassword() : await askSecret(`Password of ${oneLine(user)} at ${registry}: `);
   return untilSignal(async (signal) => {

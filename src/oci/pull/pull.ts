@@ -7,10 +7,10 @@ import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
 import { parseConfig } from '../image-config.js';
-import type { Descriptor } from '../manifest.js';
+import type { Descriptor, Manifest } from '../manifest.js';
 import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
-import { missingBytes, putDocument } from '../store/blobs.js';
+import { hasBlob, missingBytes, putDocument } from '../store/blobs.js';
 import { makeRoot } from '../store/make-root.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
@@ -80,7 +80,9 @@ async function pullFrom(
     await refuseWithoutRoom(places.directory, missingBytes(places, manifest.layers));
     return makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress });
   };
-  const root = useRoot(places, rootId(config.diffIds)) ?? (await untilWhole(make, manifest.layers.length));
+  const found = useRoot(places, rootId(config.diffIds));
+  if (found !== undefined) await fetchMissing(places, manifest, layers);
+  const root = found ?? (await untilWhole(make, manifest.layers.length));
   await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
   for (const one of [top, document]) await putDocument(places, one);
   const tag: Tag = {
@@ -97,6 +99,20 @@ async function pullFrom(
   };
   await writeTag(places, tag);
   return { tag, config, root };
+}
+
+/**
+ * Fetches layers of an image whose file system is there: one was damaged and removed, or the file system is of layers
+ * that were packed otherwise. It could not be made again without them.
+ */
+async function fetchMissing(
+  places: Places,
+  { layers: wanted }: Manifest,
+  layers: () => AsyncIterable<unknown>,
+): Promise<void> {
+  if (wanted.every((layer) => hasBlob(places, layer))) return;
+  await refuseWithoutRoom(places.directory, missingBytes(places, wanted));
+  for await (const _layer of layers());
 }
 
 /**

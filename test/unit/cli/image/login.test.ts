@@ -59,7 +59,10 @@ describe('virt-sandbox-image login', () => {
 
   it('needs a terminal, or standard input', async (context) => {
     const program = imageProgram(context);
-    await program.fails(['login', '-u', 'me', 'localhost:1'], /there is no terminal to ask at for the password; /);
+    await program.fails(
+      ['login', '-u', 'me', 'localhost:1'],
+      /there is no terminal to ask for the password at, and no --password-stdin; /,
+    );
     await program.fails(['login', '--password-stdin'], /--password-stdin goes with --username/);
     await program.fails(['login', 'no host/'], /names no image|no name of a registry/);
   });

@@ -181,6 +181,18 @@ describe('an image', () => {
         assert.deepEqual(readdirSync(store.places.partials), []);
       });
 
+  it('whose layer is gone gets it with the next pull, and keeps its file system', async (context) => {
+    const [registry, store] = [await withImage(context), testStore(context)];
+    const { root } = await pull(registry, store);
+    const { ino } = statSync(root.path);
+    const [lower] = image.layers;
+    assert.ok(lower !== undefined);
+    rmSync(store.places.blob(lower.digest));
+    await pull(registry, store);
+    assert.ok(readFileSync(store.places.blob(lower.digest)).equals(lower.bytes));
+    assert.equal(statSync(root.path).ino, ino);
+  });
+
   it('whose layer is damaged says so with never', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const { root } = await pull(registry, store);
