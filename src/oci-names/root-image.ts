@@ -37,9 +37,15 @@ export function isRootImage(text: string): boolean {
 /**
  * An image as people type it where nothing else than an image can be meant: without `docker://` it is one of a registry.
  * So is `docker:27`, a repository of Docker Hub with its tag.
- * @throws {SandboxError} as {@link parseRootImage}
+ * @throws {SandboxError} as {@link parseRootImage}; `source-unknown` for libvirt-sandbox's other source
  */
 export function parseTypedImage(text: string): RootImage {
+  if (text.startsWith('virt-builder:/'))
+    throw imageError(
+      'source-unknown',
+      `${quoted(text)} is a disk image that virt-builder makes, and those are not fetched here`,
+      'run virt-builder yourself, and show its image to a sandbox with -m host-image:/mnt=FILE',
+    );
   const isName = !isRootImage(text) || /^docker:[^/]/.test(text);
   return parseRootImage(isName ? `docker://${text}` : text);
 }

@@ -80,6 +80,7 @@ describe('virt-sandbox-image pull', () => {
     await program.fails(['pull', imageIn(registry, 'arm'), '--platform=amd64'], /only for linux\/arm64; .*--platform/);
     await program.fails(['pull', 'Debian'], /'Debian' names no image: its name has capital letters/);
     await program.fails(['pull', 'x', '--platform', 'a/b/c/d'], /is no platform/);
+    await program.fails(['prepare', 'virt-builder:///fedora-24'], /are not fetched here; run virt-builder yourself/);
     assert.deepEqual(await program.json('list'), []);
     assert.deepEqual(readdirSync(join(program.store, 'partial')), []);
     await program.out('pull', imageIn(registry, 'arm'), '--platform', 'aarch64');
