@@ -17,6 +17,39 @@ export type PullProgress =
   | ({ readonly phase: 'fetching' } & LayerProgress)
   | { readonly phase: 'merging' }
   /** Makes the file system of what was merged. */
-  | { readonly phase: 'making' };
+  | { readonly phase: 'making' }
+  /** The image is there. */
+  | { readonly phase: 'done' };
 
 export type OnPullProgress = (progress: PullProgress) => void;
+
+/** Milliseconds between two reports of the same layer. */
+const INTERVAL = 100;
+
+/** Passes on what people can follow: each phase, the beginning and the end of each layer, and ten reports a second. */
+export function fewer(onProgress: OnPullProgress): OnPullProgress {
+  const begun = new Set<number>();
+  /** The last that is known of layers, and was not told yet. */
+  const held = new Map<number, PullProgress>();
+  let timer: NodeJS.Timeout | undefined;
+  const tellHeld = () => {
+    timer = undefined;
+    for (const progress of held.values()) onProgress(progress);
+    held.clear();
+  };
+  return (progress) => {
+    if (progress.phase !== 'fetching') {
+      clearTimeout(timer);
+      tellHeld();
+      onProgress(progress);
+    } else if (progress.bytes >= progress.size || !begun.has(progress.layer)) {
+      begun.add(progress.layer);
+      held.delete(progress.layer);
+      onProgress(progress);
+    } else {
+      held.set(progress.layer, progress);
+      // What it waits for keeps this process alive.
+      timer ??= setTimeout(tellHeld, INTERVAL).unref();
+    }
+  };
+}

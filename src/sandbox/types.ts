@@ -3,6 +3,7 @@ import type { GuestTrace, TerminalSize } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
 import type { Duration } from '../config/parsers/duration.js';
 import type { SandboxConfig, Tuning } from '../config/types.js';
+import type { PullProgress } from '../oci/progress.js';
 import type { GuestReady } from '../protocol/ready.js';
 
 /** The application's terminal. */
@@ -15,6 +16,8 @@ export interface Terminal extends TerminalSize {
 export interface Observers {
   /** What is being done, for a user who waits. */
   readonly onProgress?: ((message: string) => void) | undefined;
+  /** How far the pull of the image is whose file system becomes the root; ten times a second at most for one layer. */
+  readonly onPull?: ((progress: PullProgress) => void) | undefined;
   /** A choice that was made, and why. */
   readonly onChoice?: ((sentence: string) => void) | undefined;
   /**

@@ -1,7 +1,9 @@
 /** What virt-sandbox writes to stderr while a sandbox starts and runs. */
+import type { PullProgress } from '../../oci/progress.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { oneLine } from '../../util/errors.js';
-import { progressLine } from '../terminal/progress-line.js';
+import { type ImageProgress, imageProgress } from '../terminal/image-progress.js';
+import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
 
 export interface Verbosity {
   readonly verbose: boolean;
@@ -13,7 +15,7 @@ export interface Verbosity {
 /** Observers that write to stderr what `--verbose`, `--debug` and LIBVIRT_SANDBOX_INIT_DEBUG ask for. */
 export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   LaunchOptions,
-  'onProgress' | 'onChoice' | 'onFallback' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
+  'onProgress' | 'onPull' | 'onChoice' | 'onFallback' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
 > & {
   /** Removes the progress line. */
   readonly done: () => void;
@@ -22,11 +24,13 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   const say = (text: string) => process.stderr.write(`virt-sandbox: ${oneLine(text)}\n`);
   const stamp = () => `[${((performance.now() - start) / 1000).toFixed(3)}]`;
   const progress = progressLine();
+  const pull = pullReporter(progress);
   return {
-    ...(debug ? { onProgress: (message: string) => say(`${stamp()} ${message}`) } : { onProgress: progress.show }),
+    // Each phase of a pull is a step, too.
+    ...(debug ? { onProgress: (message: string) => say(`${stamp()} ${message}`) } : pull.observers),
     ...(verbose || debug ? { onChoice: (sentence: string) => say(sentence) } : {}),
-    onFallback: progress.note,
-    onWarning: (sentence) => progress.note(`warning: ${sentence}`),
+    onFallback: pull.note,
+    onWarning: (sentence) => pull.note(`warning: ${sentence}`),
     ...(initDebug ? { onConsole: showConsole } : {}),
     ...(debug || initDebug
       ? {
@@ -45,7 +49,41 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
           },
         }
       : {}),
-    done: progress.clear,
+    done: () => {
+      pull.end();
+      progress.clear();
+    },
+  };
+}
+
+/** Shows bars while an image is pulled, and else the line: both are at the end of the terminal. */
+function pullReporter(line: ProgressLine) {
+  let bars: ImageProgress | undefined;
+  let isOver = false;
+  const hide = () => {
+    bars?.clear();
+    bars = undefined;
+  };
+  const onPull = (progress: PullProgress) => {
+    // Some may still come of a pull that has failed.
+    if (isOver) return;
+    line.hide();
+    bars ??= imageProgress(process.stderr);
+    bars.show(progress);
+    if (progress.phase === 'done') hide();
+  };
+  return {
+    observers: {
+      // A pull tells its phases both ways.
+      onProgress: (message: string) => (bars === undefined ? line.show(message) : undefined),
+      // Lines in between are for those who asked for a pull.
+      ...(process.stderr.isTTY ? { onPull } : {}),
+    },
+    note: (text: string) => (bars === undefined ? line.note(text) : bars.note(`virt-sandbox: ${oneLine(text)}`)),
+    end: () => {
+      isOver = true;
+      hide();
+    },
   };
 }
 

@@ -75,6 +75,7 @@ class PullState {
       case 'merging':
         return 'merging the layers';
       case 'making':
+      case 'done':
         return 'making the file system';
     }
   }

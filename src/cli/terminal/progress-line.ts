@@ -8,6 +8,8 @@ export const PROGRESS_AFTER = 1000;
 export interface ProgressLine {
   /** Replaces the message. */
   show(message: string): void;
+  /** Removes the message until the next one: something else tells what is done. */
+  hide(): void;
   /** Writes a line that stays; the message goes on below it. */
   note(text: string): void;
   /** Removes the message for good. */
@@ -20,24 +22,36 @@ export interface ProgressLine {
  */
 export function progressLine(program = 'virt-sandbox'): ProgressLine {
   const note = (text: string) => void process.stderr.write(`${program}: ${oneLine(text)}\n`);
-  if (!process.stderr.isTTY) return { show: () => {}, note, clear: () => {} };
+  if (!process.stderr.isTTY) return { show: () => {}, hide: () => {}, note, clear: () => {} };
   const line = new StatusLines(process.stderr);
   let latest = '';
-  const draw = () => line.draw([`${program}: ${oneLine(latest)}…`]);
-  const timer = setTimeout(draw, PROGRESS_AFTER);
+  let isDue = false;
+  let isHidden = false;
+  const draw = () => {
+    if (isDue && !isHidden) line.draw([`${program}: ${oneLine(latest)}…`]);
+  };
+  const timer = setTimeout(() => {
+    isDue = true;
+    draw();
+  }, PROGRESS_AFTER);
   return {
     show(message) {
       latest = message;
-      if (line.isDrawn) draw();
+      isHidden = false;
+      draw();
+    },
+    hide() {
+      isHidden = true;
+      line.erase();
     },
     note(text) {
-      const wasDrawn = line.isDrawn;
       line.erase();
       note(text);
-      if (wasDrawn) draw();
+      draw();
     },
     clear() {
       clearTimeout(timer);
+      isDue = false;
       line.erase();
     },
   };

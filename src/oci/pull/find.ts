@@ -45,5 +45,9 @@ async function makeAgain(
   const layers = async function* () {
     for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);
   };
-  return whilePulling(places, signal, () => makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress }));
+  const root = await whilePulling(places, signal, () =>
+    makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress }),
+  );
+  onProgress?.({ phase: 'done' });
+  return root;
 }

@@ -98,6 +98,7 @@ async function pullFrom(
     pulled: new Date().toISOString(),
   };
   await writeTag(places, tag);
+  onProgress?.({ phase: 'done' });
   return { tag, config, root };
 }
 

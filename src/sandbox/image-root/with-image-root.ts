@@ -2,6 +2,7 @@
 import { rootText } from '../../config/root.js';
 import type { ImageRoot, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
+import { fewer, type PullProgress } from '../../oci/progress.js';
 import { mark } from '../../util/marks.js';
 import type { LaunchOptions } from '../types.js';
 import type { CommandUse } from './apply-image.js';
@@ -14,7 +15,7 @@ import type { CommandUse } from './apply-image.js';
  */
 export async function withImageRoot(
   config: SandboxConfig,
-  { signal, onProgress, onChoice }: LaunchOptions,
+  { signal, onProgress, onPull, onChoice }: LaunchOptions,
   use: CommandUse,
 ): Promise<SandboxConfig> {
   const { root } = config;
@@ -28,12 +29,17 @@ export async function withImageRoot(
   ]);
   const places = new Places();
   const name = rootText(root);
+  let phase: PullProgress['phase'] | undefined;
   const image = await obtainImage(root.image, root.pull, {
     places,
     platform: root.platform,
     registry: registryOf(root),
     signal,
-    onProgress: () => onProgress?.(`pulling ${name}`),
+    onProgress: fewer((progress) => {
+      onPull?.(progress);
+      if (progress.phase !== phase) onProgress?.(`pulling ${name}: ${WORK[progress.phase]}`);
+      phase = progress.phase;
+    }),
   });
   onChoice?.(`root: ${name}, ${image.tag.manifest}`);
   const { id, path, top } = image.root;
@@ -43,6 +49,14 @@ export async function withImageRoot(
   mark('root.done');
   return applied;
 }
+
+const WORK: Readonly<Record<PullProgress['phase'], string>> = {
+  asking: 'looking for it',
+  fetching: 'fetching its layers',
+  merging: 'merging its layers',
+  making: 'making its file system',
+  done: 'it is there',
+};
 
 function registryOf({ authFile, tlsVerify }: ImageRoot) {
   return { ...(authFile === undefined ? {} : { authFile }), tlsVerify };

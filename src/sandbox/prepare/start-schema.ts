@@ -239,6 +239,7 @@ const launchEntries = {
   control: flag,
   signal: v.instance(AbortSignal, 'an AbortSignal'),
   onProgress: call,
+  onPull: call,
   onChoice: call,
   onFallback: call,
   onWarning: call,

@@ -228,7 +228,7 @@ describe('an image', () => {
       [...last].sort(),
       image.layers.map(({ size }, at) => [at, size]),
     );
-    assert.deepEqual(phases, ['asking', 'fetching', 'merging', 'making']);
+    assert.deepEqual(phases, ['asking', 'fetching', 'merging', 'making', 'done']);
   });
 
   it('of a registry of others is pulled too', { skip: unlessDebianRegistry() }, async (context) => {
