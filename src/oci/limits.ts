@@ -25,14 +25,8 @@ export const MOST_ENTRIES = 2_000_000;
 /** Bytes of all names in an image, each without its directory. */
 export const MOST_NAME_BYTES = 64 << 20;
 
-/**
- * Bytes of the whole paths of all that an image has. mkfs.erofs keeps each in memory: 100,000 files of a distribution
- * have 6 MB.
- */
+/** Bytes of the whole paths of all that an image has: 100,000 files of a distribution have 6 MB. */
 export const MOST_PATH_BYTES_IN_ALL = 256 << 20;
-
-/** Names in one directory. mkfs.erofs compares each with all before it: so many take it 20 s. */
-export const MOST_NAMES_OF_DIRECTORY = 100_000;
 
 /** Parts of paths that are gone through to find the directory of an entry, over symbolic links, and in all. */
 export const MOST_STEPS = 4096;

@@ -2,8 +2,8 @@
  * Merges layers into one tree, entry by entry: OCI image specification, layer.md. What survives of each layer is known
  * at the end. Nothing here touches the host's file system.
  */
+import { attributeUnits, KINDS } from '../erofs/format.js';
 import { MOST_PATH_BYTES, MOST_STEPS } from '../limits.js';
-import { BLOCK } from '../tar/header.js';
 import type { TarEntry } from '../tar/reader.js';
 import { Budget, type MergeLimits } from './budget.js';
 import { Columns } from './columns.js';
@@ -29,8 +29,12 @@ export class Merge {
     /** Where in the texts a symbolic link leads to. */
     target: new Uint32Array(0),
     targetLength: new Uint16Array(0),
-    /** Of content, in the archive. */
-    blocks: new Uint32Array(0),
+    /** Bytes of content; of a symbolic link, those of where it leads. */
+    size: new Float64Array(0),
+    /** What attributeUnits says of its attributes. */
+    xattrs: new Uint16Array(0),
+    /** The number of its kind in EROFS. */
+    kind: new Uint8Array(0),
   });
   readonly #budget: Budget;
   #layer = 0;
@@ -114,12 +118,15 @@ export class Merge {
     this.tree.setAttributes(node, { mode: mode & 0o7777, uid, gid, mtime }, keptXattrs(xattrs));
   }
 
-  #newInode({ type, link, size }: TarEntry, ordinal: number): number {
+  #newInode({ type, link, size: bytes, xattrs: own }: TarEntry, ordinal: number): number {
+    if (type === 'link' || type === 'directory') throw new Error(`a ${type} gets no inode here`);
     const inode = this.inodes.add();
-    const { layer, entry, target, targetLength, blocks } = this.inodes.columns;
+    const { layer, entry, target, targetLength, size, xattrs, kind } = this.inodes.columns;
     layer[inode] = this.#layer;
     entry[inode] = ordinal;
-    blocks[inode] = Math.ceil(size / BLOCK);
+    kind[inode] = KINDS[type].number;
+    xattrs[inode] = own.size === 0 ? 0 : attributeUnits(keptXattrs(own));
+    size[inode] = type === 'symlink' ? link.length : bytes;
     if (type !== 'symlink') return inode;
     if (link === '' || link.length > MOST_PATH_BYTES || link.includes('\0')) throw new EntryError('links to nothing');
     target[inode] = this.tree.texts.add(link);

@@ -138,6 +138,11 @@ export class Tree {
     this.#pathBytes -= columns.pathLength[node] ?? 0;
   }
 
+  /** The number above all nodes. */
+  get rows(): number {
+    return this.#nodes.rows;
+  }
+
   /** How many names there are; the root has none. */
   get size(): number {
     return this.#count;

@@ -25,8 +25,7 @@ function isKept(name: string): boolean {
 }
 
 /**
- * Refuses attributes that no file system has. mkfs.erofs writes the length of a name in one byte and that of a value in
- * two, and cuts off what is more: the kernel would read the rest as attributes that were not kept here.
+ * Refuses attributes that no file system has. EROFS has one byte for the length of a name, and two for that of a value.
  * @returns bytes of memory that the attributes that are kept take, at most
  * @throws {EntryError}
  */

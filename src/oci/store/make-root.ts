@@ -1,23 +1,19 @@
 /** Makes file systems of layers. It is apart from roots.ts because what merges layers takes a while to load. */
 import { lstatSync } from 'node:fs';
-import { chmod, rename } from 'node:fs/promises';
+import { chmod, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../../image/store/copy.js';
 import { syncToDisk } from '../../image/store/sync.js';
 import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
 import type { Digest } from '../../oci-names/digest.js';
-import { imageError } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { createContentFile } from '../../util/selinux.js';
-import { makeErofs, timeFor } from '../layers/erofs.js';
-import { findDamage } from '../layers/erofs-contents.js';
-import { shownName } from '../layers/errors.js';
+import { writeErofs } from '../layers/erofs-image.js';
+import { planErofs, sizeOf } from '../layers/erofs-plan.js';
 import { indexLayers } from '../layers/index-layers.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Merge } from '../layers/merge.js';
-import { findSurvivors } from '../layers/survivors.js';
-import { wholeTar } from '../layers/whole-tar.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import { withLock } from './lock.js';
@@ -35,8 +31,8 @@ export interface MakeRootOptions {
 
 /**
  * The file system of layers; made if the store has none. Of two that want it at once, one makes it.
- * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `erofs-missing`, `erofs-failed`,
- *   `disk-full`, `store-not-writable`, `aborted`
+ * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `disk-full`,
+ *   `store-not-writable`, `aborted`
  */
 export async function makeRoot(places: Places, options: MakeRootOptions): Promise<StoredRoot> {
   const { diffIds, signal } = options;
@@ -72,21 +68,18 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
     }
   };
   const merge = await indexLayers(watched(), signal);
-  const survivors = findSurvivors(merge);
-  await refuseWithoutRoom(dirname(workspace), survivors.room);
+  const plan = planErofs(merge);
+  await refuseWithoutRoom(dirname(workspace), sizeOf(plan));
   onProgress?.({ phase: 'making' });
   const path = join(workspace, EROFS);
   createContentFile(path);
   const kept = new KeptFiles(merge);
-  const sums = new Uint32Array(merge.inodes.rows);
-  await makeErofs(wholeTar(merge, seen, { signal, taps: kept.taps, sums, survivors }), {
-    path,
-    uuid: id.slice(0, 32),
-    mostTime: timeFor(survivors.content),
-    signal,
-  });
-  const lost = await findDamage(path, merge, sums, signal);
-  if (lost !== undefined) throw contentLost(lost);
+  const file = await open(path, 'r+');
+  try {
+    await writeErofs(file, merge, plan, seen, { uuid: id.slice(0, 32), signal, taps: kept.taps });
+  } finally {
+    await file.close();
+  }
   await chmod(path, 0o444);
   await syncToDisk(path);
   for (const [name, content] of kept.files())
@@ -96,14 +89,6 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
   const top = { mode, uid, gid };
   const record = { format: ROOT_FORMAT, id, size, sha256: await digestFile(path), top, diffIds };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
-}
-
-function contentLost(name: string) {
-  return imageError(
-    'erofs-failed',
-    `mkfs.erofs has not written ${shownName(name)} as it should be`,
-    'see that neither the disk nor a quota is full, and try again',
-  );
 }
 
 async function publish(places: Places, workspace: string, id: string): Promise<void> {

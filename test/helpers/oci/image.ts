@@ -51,15 +51,24 @@ export interface TestImageOptions {
 
 /** An image of layers that are tar archives. */
 export function testImage(tars: readonly Buffer[], options: TestImageOptions = {}): TestImage {
-  const { compression = 'gzip', architecture = 'amd64' } = options;
+  const { compression = 'gzip' } = options;
   const ending = compression === 'none' ? '' : `+${compression}`;
   const layers = tars.map((tar) => testBlob(`${OCI_LAYER}${ending}`, PACK[compression](tar)));
+  return imageOfLayers(layers, options.diffIds ?? tars.map((tar) => digestOf(tar)), options);
+}
+
+/** An image of layers that are packed already. @param diffIds the digests of what they unpack to */
+export function imageOfLayers(
+  layers: readonly TestBlob[],
+  diffIds: readonly string[],
+  options: Pick<TestImageOptions, 'architecture' | 'config' | 'document'> = {},
+): TestImage {
   const config = testBlob(OCI_CONFIG, {
     ...options.document,
     os: 'linux',
-    architecture,
+    architecture: options.architecture ?? 'amd64',
     config: options.config ?? { Cmd: ['/bin/true'] },
-    rootfs: { type: 'layers', diff_ids: options.diffIds ?? tars.map((tar) => digestOf(tar)) },
+    rootfs: { type: 'layers', diff_ids: diffIds },
   });
   const manifest = testBlob(OCI_MANIFEST, {
     schemaVersion: 2,

@@ -1,11 +1,15 @@
 /** Layers for tests, and what they are merged to. */
-
+import type { OutputFile } from '../../../src/oci/erofs/output.js';
+import { type WriteOptions, writeErofs } from '../../../src/oci/layers/erofs-image.js';
+import { planErofs } from '../../../src/oci/layers/erofs-plan.js';
 import { indexLayers } from '../../../src/oci/layers/index-layers.js';
 import type { StoredLayer } from '../../../src/oci/layers/layer-stream.js';
-import { wholeTar } from '../../../src/oci/layers/whole-tar.js';
-import { type TarEntry as ReadEntry, TarReader } from '../../../src/oci/tar/reader.js';
+import type { Merge } from '../../../src/oci/layers/merge.js';
 import { type Digest, digestOf } from '../../../src/oci-names/digest.js';
+import { type ErofsEntry, readErofs } from './erofs.js';
 import { type TarEntry, tarOf } from './tar.js';
+
+const UUID = '0123456789abcdef0123456789abcdef';
 
 /** A layer whose bytes are in memory, in pieces of some KiB. */
 export function memoryLayer(
@@ -23,37 +27,54 @@ export function memoryLayer(
   };
 }
 
-export interface MergedEntry extends ReadEntry {
-  readonly content: string;
-}
-
-/** The merged archive of layers that are given by their entries. */
-export async function mergedTar(...layers: readonly (readonly TarEntry[] | Buffer)[]): Promise<Buffer> {
+/** The image that layers, which are given by their entries, are merged to. */
+export async function mergedImage(...layers: readonly (readonly TarEntry[] | Buffer)[]): Promise<Buffer> {
   const stored = layers.map((layer, at) =>
     memoryLayer(Buffer.isBuffer(layer) ? layer : tarOf(...(layer as readonly TarEntry[])), {
       which: `layer ${at + 1}`,
     }),
   );
-  const merge = await indexLayers(stored);
-  const pieces: Buffer[] = [];
-  for await (const piece of wholeTar(merge, stored)) pieces.push(Buffer.from(piece));
-  return Buffer.concat(pieces);
+  return imageOfMerge(await indexLayers(stored), stored);
 }
 
-/** The entries of an archive in its order, with their contents. */
-export async function entriesOf(archive: Buffer): Promise<MergedEntry[]> {
-  const reader = new TarReader(
-    (async function* () {
-      yield archive;
-    })(),
-  );
-  const entries: MergedEntry[] = [];
-  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
-    const content: Buffer[] = [];
-    for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) content.push(piece);
-    entries.push({ ...entry, content: Buffer.concat(content).toString('latin1') });
+/** The image of layers that were merged. */
+export async function imageOfMerge(
+  merge: Merge,
+  layers: readonly StoredLayer[],
+  options: Partial<WriteOptions> = {},
+): Promise<Buffer> {
+  const file = new MemoryFile();
+  await writeErofs(file, merge, planErofs(merge), layers, { uuid: UUID, ...options });
+  return file.content();
+}
+
+/** A file in memory that takes little at a time, as a disk may. */
+class MemoryFile implements OutputFile {
+  #data = Buffer.alloc(0);
+
+  async write(data: Buffer, offset: number, length: number, position: number) {
+    const bytesWritten = Math.min(length, 100_000);
+    this.#setLength(Math.max(this.#data.length, position + bytesWritten));
+    data.copy(this.#data, position, offset, offset + bytesWritten);
+    return { bytesWritten };
   }
-  return entries;
+
+  async truncate(length: number): Promise<void> {
+    this.#setLength(length);
+  }
+
+  content(): Buffer {
+    return this.#data;
+  }
+
+  #setLength(length: number): void {
+    if (length !== this.#data.length) this.#data = Buffer.concat([this.#data], length);
+  }
+}
+
+/** What layers are merged to. */
+export async function mergedEntries(...layers: readonly (readonly TarEntry[] | Buffer)[]): Promise<ErofsEntry[]> {
+  return readErofs(await mergedImage(...layers));
 }
 
 /**
@@ -61,12 +82,15 @@ export async function entriesOf(archive: Buffer): Promise<MergedEntry[]> {
  * `device c 1,3`.
  */
 export async function merged(...layers: readonly (readonly TarEntry[] | Buffer)[]): Promise<string[]> {
-  return (await entriesOf(await mergedTar(...layers)))
+  const first = new Map<number, string>();
+  return (await mergedEntries(...layers))
     .filter(({ name }) => name !== './')
-    .map(({ name, type, mode, content, link, major, minor }) => {
+    .map(({ name, number, type, mode, content, major, minor }) => {
       if (type === 'directory') return `${name} ${mode.toString(8)}`;
-      if (type === 'symlink') return `${name} -> ${link}`;
-      if (type === 'link') return `${name} = ${link}`;
+      const other = first.get(number);
+      if (other !== undefined) return `${name} = ${other}`;
+      first.set(number, name);
+      if (type === 'symlink') return `${name} -> ${content}`;
       if (type === 'file') return `${name}: ${content}`;
       return type === 'fifo' ? `${name} fifo` : `${name} ${type} ${major},${minor}`;
     })

@@ -50,7 +50,19 @@ describe('the user of an image', () => {
     assert.deepEqual([uid, gid, groups, home], [0, 0, [], '/']);
   });
 
-  for (const user of ['nobody', 'web:nobody', 'bad', 'huge', '4294967294', '4294967295', '-1', '1.5', '0x1', '99999999999', ' root'])
+  for (const user of [
+    'nobody',
+    'web:nobody',
+    'bad',
+    'huge',
+    '4294967294',
+    '4294967295',
+    '-1',
+    '1.5',
+    '0x1',
+    '99999999999',
+    ' root',
+  ])
     it(`${JSON.stringify(user)} is not known`, () => {
       throwsWith(() => imageUser(user, FILES, 'image x'), 'user-unknown', /image x has no (user|group) '/);
     });

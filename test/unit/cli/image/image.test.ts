@@ -93,7 +93,10 @@ describe('an image that is there', () => {
     const [program, , name] = await pulled(context);
     const [headings = '', row = ''] = (await program.out('ls')).split('\n');
     assert.match(headings, /^NAME +PLATFORM +ID +SIZE +PULLED +USED$/);
-    assert.match(row, new RegExp(`^${name} +linux/amd64 +${SHORT} +\\d+\\.\\d kB +\\d+ (?:s|min) ago +\\d+ (?:s|min) ago$`));
+    assert.match(
+      row,
+      new RegExp(`^${name} +linux/amd64 +${SHORT} +\\d+\\.\\d kB +\\d+ (?:s|min) ago +\\d+ (?:s|min) ago$`),
+    );
     const [found] = (await program.json('list')) as Record<string, unknown>[];
     assert.deepEqual([found?.['name'], found?.['id'], found?.['usedBy']], [`docker://${name}`, ID, []]);
   });

@@ -5,7 +5,6 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { findMkfs } from '../../../../src/oci/layers/erofs.js';
 import type { PullProgress } from '../../../../src/oci/progress.js';
 import { refuseWithoutRoom } from '../../../../src/oci/room.js';
 import { fetchBlob } from '../../../../src/oci/store/blobs.js';
@@ -13,7 +12,6 @@ import { lockFile } from '../../../../src/oci/store/lock.js';
 import { Places, storeError } from '../../../../src/oci/store/places.js';
 import { digestOf } from '../../../../src/oci-names/digest.js';
 import { SandboxError } from '../../../../src/util/errors.js';
-import { withEnvironment } from '../../../helpers/environment.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { openImage } from '../../../helpers/oci/asking.js';
 import { type TestImage, testBlob, testImage } from '../../../helpers/oci/image.js';
@@ -146,23 +144,6 @@ describe('a pull that fails', () => {
     } finally {
       execFileSync('umount', [directory]);
     }
-  });
-
-  it('because mkfs.erofs loses content, and says nothing, leaves no file system', async (context) => {
-    const content = testImage([tarOf({ name: 'etc/a', data: 'y'.repeat(10_000) })]);
-    const [registry, store] = await withImage(context, content);
-    const bin = scratchDirectory(context);
-    const script = [
-      '#!/bin/sh',
-      `${findMkfs()} "$@" || exit`,
-      // The last word is the image.
-      'for path; do :; done',
-      'LC_ALL=C sed -i s/yyyyyyyyyy/yyyyyyyyyz/ "$path"',
-    ];
-    writeFileSync(join(bin, 'mkfs.erofs'), script.join('\n'), { mode: 0o755 });
-    withEnvironment(context, { PATH: `${bin}:${process.env['PATH'] ?? ''}` });
-    await rejectsWith(pull(registry, store), 'erofs-failed', /has not written '\/etc\/a' as it should be/);
-    assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
   });
 
   it('because there is no room says how much it takes', async (context) => {
