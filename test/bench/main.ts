@@ -11,6 +11,7 @@ import { diskRows } from './disks.js';
 import { execRows } from './exec.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
+import { imagesRows } from './images.js';
 import { poolRows, poolShellAlone, takesRows } from './pool.js';
 import { poolKvmRows } from './pool-kvm.js';
 import { portRows } from './ports.js';
@@ -33,13 +34,14 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   exec: execRows,
   disks: diskRows,
   data: dataRows,
+  images: imagesRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['disks', 'data', 'takes', 'pool-kvm', 'pool-shell'];
+const SEPARATE = ['disks', 'data', 'images', 'takes', 'pool-kvm', 'pool-shell'];
 
 const DEFAULTS = { runs: '7', scale: '1', minutes: 'Infinity' };
 /** In an emulated machine everything takes many times as long. */

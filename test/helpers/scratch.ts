@@ -15,7 +15,7 @@ export function freshDirectory(above = tmpdir()): string {
 }
 
 /** The same, but removed after the test. */
-export function scratchDirectory(context: TestContext, above = tmpdir()): string {
+export function scratchDirectory(context: Pick<TestContext, 'after'>, above = tmpdir()): string {
   const directory = freshDirectory(above);
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;

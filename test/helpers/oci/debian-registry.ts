@@ -1,8 +1,12 @@
 /** Debian's registry (docker-registry), on this host and in memory, and how an image gets into it. */
 import { execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
+import type { Digest } from '../../../src/oci-names/digest.js';
 import { scratchDirectory } from '../scratch.js';
 import type { TestBlob, TestImage } from './image.js';
 
@@ -19,11 +23,22 @@ export function unlessDebianRegistry(): string | false {
 export interface DebianRegistry {
   readonly host: string;
   push(repository: string, tag: string, image: TestImage, top?: TestBlob): Promise<void>;
+  /** Bytes of these blobs that it has sent so far, as it says itself. */
+  served(blobs: readonly Digest[]): Promise<number>;
 }
 
-/** @param htpasswd its lines: then the registry wants the user and password `me`, `secret` */
-export async function startDebianRegistry(context: TestContext, htpasswd?: string): Promise<DebianRegistry> {
-  const directory = scratchDirectory(context);
+export interface DebianRegistryOptions {
+  /** Its lines: then the registry wants the user and password `me`, `secret`. */
+  readonly htpasswd?: string;
+  /** The directory that its files are below. */
+  readonly above?: string;
+}
+
+export async function startDebianRegistry(
+  context: Pick<TestContext, 'after'>,
+  { htpasswd, above }: DebianRegistryOptions = {},
+): Promise<DebianRegistry> {
+  const directory = scratchDirectory(context, above);
   const config = {
     version: 0.1,
     log: { level: 'info', formatter: 'text' },
@@ -63,6 +78,21 @@ export async function startDebianRegistry(context: TestContext, htpasswd?: strin
     if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${await answer.text()}`);
     return answer;
   };
+  const sent: { readonly path: string; readonly bytes: number }[] = [];
+  const log = createInterface(server.stdout);
+  log.on('line', (line) => {
+    const [, path, bytes] = /"GET (\S+) [^"]*" \d+ (\d+)/.exec(line) ?? [];
+    if (path !== undefined) sent.push({ path, bytes: Number(bytes) });
+  });
+  const served: DebianRegistry['served'] = async (blobs) => {
+    // When it has told of this, it has told of all before.
+    const mark = `/v2/?mark=${randomUUID()}`;
+    await send('GET', `http://${host}${mark}`, undefined, 'application/json');
+    while (!sent.some(({ path }) => path === mark)) await once(log, 'line');
+    return sent
+      .filter(({ path }) => blobs.some((digest) => path.endsWith(`/blobs/${digest}`)))
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  };
   const push: DebianRegistry['push'] = async (repository, tag, image, top) => {
     const base = `http://${host}/v2/${repository}`;
     for (const { digest, bytes } of [image.config, ...image.layers]) {
@@ -80,5 +110,5 @@ export async function startDebianRegistry(context: TestContext, htpasswd?: strin
     );
     if (top !== undefined) await send('PUT', `${base}/manifests/${tag}`, top.bytes, top.mediaType);
   };
-  return { host, push };
+  return { host, push, served };
 }

@@ -42,7 +42,7 @@ describe("Debian's registry", { skip: unlessDebianRegistry() }, () => {
   });
 
   it('wants its password', async (context) => {
-    const registry = await startDebianRegistry(context, HTPASSWD);
+    const registry = await startDebianRegistry(context, { htpasswd: HTPASSWD });
     await registry.push('test/image', 'v1', image);
     const home = scratchDirectory(context);
     const open = (authFile?: string) => {
