@@ -14,3 +14,14 @@ export async function attempt<T extends Operation>(guest: Guest, operation: T): 
     throw error;
   }
 }
+
+/** The same, for one that has no result. @returns whether it was carried out */
+export async function succeeds(guest: Guest, operation: Operation): Promise<boolean> {
+  try {
+    await guest.call(operation, { tolerate: true });
+    return true;
+  } catch (error) {
+    if (error instanceof OperationError) return false;
+    throw error;
+  }
+}

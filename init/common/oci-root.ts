@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig } from './config.js';
-import { isWithin, provideFile } from './provided-file.js';
+import { isWithin, mountOver, provideFile } from './provided-file.js';
 import { type Step, tolerated } from './step.js';
 
 /**
@@ -28,7 +28,7 @@ export function ociRootStep({ ociRoot, cwd }: GuestConfig): Step[] {
 
 /**
  * Sets /etc/hosts and /etc/hostname, unless a mount of the config has put something there. Call it when everything is
- * mounted.
+ * mounted, or behind the calls that mount it.
  * @returns sentences on what could not be set: an image may have anything there
  */
 export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise<string[]> {
@@ -42,7 +42,7 @@ export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise
   const lacks = await Promise.all(
     own.map(async ([path, text]) => {
       try {
-        await provideFile(guest, config, path, text);
+        await setUpHostFile(guest, config, path, text);
         return [];
       } catch (error) {
         if (!(error instanceof OperationError)) throw error;
@@ -51,4 +51,10 @@ export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise
     }),
   );
   return lacks.flat();
+}
+
+/** In one round trip, unless a mount of the config may be there, or a link that leads nowhere is. */
+async function setUpHostFile(guest: Guest, config: GuestConfig, path: string, text: string): Promise<void> {
+  if (config.mounts.length === 0 && (await mountOver(guest, path, text))) return;
+  await provideFile(guest, config, path, text);
 }

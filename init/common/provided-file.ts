@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import { WriteFlag } from '../../src/protocol/wire.js';
-import { attempt } from './attempt.js';
+import { attempt, succeeds } from './attempt.js';
 import type { GuestConfig } from './config.js';
 import { MS_BIND } from './step.js';
 
@@ -40,7 +40,7 @@ export async function provideFile(
   const file = await findFile(guest, path);
   const flags = WriteFlag.PARENTS;
   if (file.exists) {
-    const own = posix.join(OWN, posix.basename(path));
+    const own = ownFile(path);
     await Promise.all([
       guest.call({ op: 'writeFile', path: own, mode: 0o644, flags, data }),
       guest.call({ op: 'mount', source: own, target: path, fstype: '', flags: MS_BIND, data: '' }),
@@ -51,6 +51,27 @@ export async function provideFile(
   if (!isOfSandbox(config, file.path)) return file.path;
   await guest.call({ op: 'writeFile', path: file.path, mode: 0o644, flags, data });
   return undefined;
+}
+
+/**
+ * Lets a file have that text, without a look at what is there: a file that is missing is made, in the overlay.
+ * @returns whether it has
+ */
+export async function mountOver(guest: Guest, path: string, text: string): Promise<boolean> {
+  const data = new TextEncoder().encode(text);
+  const own = ownFile(path);
+  const make = { op: 'writeFile', mode: 0o644, data } as const;
+  const calls = [
+    attempt(guest, { ...make, path, flags: WriteFlag.PARENTS | WriteFlag.EXCLUSIVE }),
+    attempt(guest, { ...make, path: own, flags: WriteFlag.PARENTS }),
+    succeeds(guest, { op: 'mount', source: own, target: path, fstype: '', flags: MS_BIND, data: '' }),
+  ] as const;
+  const [, , isMounted] = await Promise.all(calls);
+  return isMounted;
+}
+
+function ownFile(path: string): string {
+  return posix.join(OWN, posix.basename(path));
 }
 
 /** Follows a path to the file that it means, which may not exist. Then its path has no links. */

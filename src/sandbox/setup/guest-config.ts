@@ -2,7 +2,9 @@
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { lateProcessors } from '../../domain/processors.js';
+import type { Profile } from '../../profile/types.js';
 import type { Devices } from '../devices/devices.js';
+import { onlyDevice } from '../devices/disks.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import type { LaunchOptions } from '../types.js';
 
@@ -10,18 +12,20 @@ import type { LaunchOptions } from '../types.js';
 export interface GuestParts {
   readonly name: string;
   readonly devices: Devices;
-  /** Undefined for a container. */
+  /** Undefined for a container, as what follows. */
+  readonly profile?: Pick<Profile, 'qemuArguments'> | undefined;
   readonly acceleration?: 'kvm' | 'tcg' | undefined;
   readonly snapshot?: SlottedSnapshot | undefined;
 }
 
 export function guestConfig(
   config: SandboxConfig,
-  { name, devices, acceleration, snapshot }: GuestParts,
+  { name, devices, profile, acceleration, snapshot }: GuestParts,
   { terminal, timeLimit }: Pick<LaunchOptions, 'terminal' | 'timeLimit'> = {},
 ): GuestConfig {
   return {
     ...devices.guest,
+    devices: profile === undefined ? devices.guest.devices : onlyDevice(devices.disks, profile),
     lateProcessors: acceleration ? lateProcessors(config.vcpus, acceleration) : 0,
     hostname: hostnameOf(name),
     lateDevices: snapshot !== undefined && snapshot.slotted.lateShares.length > 0,

@@ -46,11 +46,14 @@ export interface Answering {
 export async function runPlan(answering: Answering): Promise<void> {
   const { channel, console, options } = answering;
   let { guest } = answering;
-  await attach(answering);
+  const { attached } = await attach(answering);
+  // A failure is reported where it is awaited below. The guest skips what is behind it in its queue.
+  attached.catch(() => {});
   if (answering.hiding !== undefined) {
     const { hiddenNow } = await import('./hidden-now.js');
     guest = { ...guest, hidden: await hiddenNow(channel, answering, answering.hiding) };
   }
+  if (looksAtDevices(answering)) await attached;
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
   const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
@@ -80,11 +83,14 @@ export async function runPlan(answering: Answering): Promise<void> {
   // A new plan: time has passed at a breakpoint.
   const plan = planNow().slice(done);
   mark('plan.sent');
-  const driving = drive(answering, plan, clock);
+  const driving = Promise.all([attached, drive(answering, plan, clock)]).then(() => {});
   // A failure is reported where it is awaited below.
   driving.catch(() => {});
+  const naming = nameHost(answering, guest);
+  naming.catch(() => {});
   await setClock(plan, clock, driving, options);
   mark('clock.done');
+  await tellLacks(naming, driving, options);
   await followPlan(answering, driving, names);
   if (!hasApplication(guest)) {
     await driving;
@@ -123,11 +129,6 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
     await stopAt(RESOLVER_STEP, answering);
     const { setUpNames } = await import('./network.js');
     await setUpNames(channel, guest, names, console, options);
-  }
-  if (guest.ociRoot) {
-    await driving;
-    const { setUpHostFiles } = await import('../../../init/common/oci-root.js');
-    for (const lack of await setUpHostFiles(channel, guest)) options.onWarning?.(lack);
   }
   if (guestIncludes(config).length > 0) {
     await driving;
@@ -195,15 +196,44 @@ async function stopAt(step: string, { console, options, deadline, stop }: Answer
   if (!goOn) throw givenUpError(step);
 }
 
-/** Binds the devices of a restored machine to their driver, before anything looks for them. */
-async function attach({ channel, guest, console }: Answering): Promise<void> {
-  if (!guest.lateDevices && !guest.slots?.length) return;
+/** Tells the guest to bind the devices of a restored machine to their driver. @returns when it is told */
+async function attach({ channel, guest, console }: Answering): Promise<{ readonly attached: Promise<void> }> {
+  if (!guest.lateDevices && !guest.slots?.length) return { attached: Promise.resolve() };
   const { attachSlots } = await import('../../../init/common/slots.js');
-  try {
-    await attachSlots(channel, guest);
-  } catch (error) {
+  const attached = attachSlots(channel, guest).catch((error: unknown) => {
     throw error instanceof OperationError ? stepError(new StepError('slots', error), console, guest) : error;
-  }
+  });
+  return { attached };
+}
+
+/** Whether something comes before the plan that is about the devices. The plan itself is behind them in the queue. */
+function looksAtDevices({ guest: { slots = [], devices, network }, options }: Answering): boolean {
+  return (slots.length > 0 && devices === undefined) || network !== undefined || options.breakpoint !== undefined;
+}
+
+/**
+ * The files that say what the host of an OCI image is called.
+ * @returns sentences on those that could not be set
+ */
+async function nameHost({ channel }: Answering, guest: GuestConfig): Promise<string[]> {
+  if (!guest.ociRoot) return [];
+  const { setUpHostFiles } = await import('../../../init/common/oci-root.js');
+  return setUpHostFiles(channel, guest);
+}
+
+/** What is behind a step that failed has been skipped, and is no lack. */
+async function tellLacks(
+  naming: Promise<string[]>,
+  driving: Promise<void>,
+  { onWarning }: LaunchOptions,
+): Promise<void> {
+  const lacks = await naming.catch(async (error: unknown) => {
+    await driving;
+    throw error;
+  });
+  if (lacks.length === 0) return;
+  await driving;
+  for (const lack of lacks) onWarning?.(lack);
 }
 
 async function drive(
