@@ -155,16 +155,22 @@ export class Sandbox extends Session implements AsyncDisposable {
     use: CommandUse = 'needed',
   ): Promise<Sandbox> {
     refuseUnsupported(valid);
-    const config = withHomeMount(await withImageRoot(valid, options, use));
-    const ports = config.publish.length > 0 ? await openPorts(config) : undefined;
+    const rooted = await withImageRoot(valid, options, use);
+    const config = withHomeMount(rooted.config);
+    let ports: OpenPorts | undefined;
+    let sandbox: Sandbox | undefined;
     try {
+      ports = config.publish.length > 0 ? await openPorts(config) : undefined;
       const begun = performance.now();
       const prepared = await prepare(config, options);
-      const sandbox = await Sandbox.startPrepared(config, prepared, options, performance.now() - begun);
+      sandbox = await Sandbox.startPrepared(config, prepared, options, performance.now() - begun);
+      sandbox.releaseAfter(rooted.release);
       if (ports) sandbox.#published = ports.serve(await sandbox.publisher());
       return sandbox;
     } catch (error) {
       await ports?.close();
+      await sandbox?.stop();
+      rooted.release();
       throw error;
     }
   }
@@ -228,6 +234,14 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   endAfter(work: Promise<unknown>): void {
     this.#before.push(work);
+  }
+
+  /**
+   * Calls back once nothing of the sandbox is left.
+   * @internal
+   */
+  releaseAfter(release: () => void): void {
+    this.exited.then(release, release);
   }
 
   /** Resizes the application's terminal. Does nothing if the application has ended. */

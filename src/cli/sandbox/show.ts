@@ -12,7 +12,8 @@ import { print } from '../terminal/output.js';
 
 /** Prints the domain XML (--print-xml) or the choices that were made (--dry-run, as lines or with --json). */
 export async function show(args: Arguments, described: SandboxConfig, options: LaunchOptions): Promise<void> {
-  const config = withHomeMount(await withImageRoot(described, options, 'needed'));
+  const rooted = await withImageRoot(described, options, 'needed');
+  const config = withHomeMount(rooted.config);
   const prepared = await prepare(config, options);
   // No machine starts, so it is a choice like the others.
   if (prepared.platform === 'machine' && prepared.fallback) options.onChoice?.(prepared.fallback);

@@ -7,7 +7,7 @@ import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { hasBlob, readDocument } from '../store/blobs.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
-import { type StoredRoot, useRoot } from '../store/roots.js';
+import { type LeasedRoot, useRoot } from '../store/roots.js';
 import { findTag, type Tag } from '../store/tags.js';
 import { anywhere, identityOfSource, storeName } from './names.js';
 import { storedLayer } from './stored-layer.js';
@@ -30,17 +30,17 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
     return undefined;
   const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
   const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
-  const root = useRoot(places, tag.root);
-  if (root !== undefined) return { tag, config, root };
+  const leased = useRoot(places, tag.root);
+  if (leased !== undefined) return { tag, config, ...leased };
   if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
-  return { tag, config, root: await makeAgain(places, { tag, config, manifest }, options) };
+  return { tag, config, ...(await makeAgain(places, { tag, config, manifest }, options)) };
 }
 
 async function makeAgain(
   places: Places,
   { tag, config, manifest }: { readonly tag: Tag; readonly config: ImageConfig; readonly manifest: Manifest },
   { signal, onProgress }: PullOptions,
-): Promise<StoredRoot> {
+): Promise<LeasedRoot> {
   const { makeRoot } = await import('../store/make-root.js');
   const layers = async function* () {
     for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);

@@ -15,7 +15,7 @@ import { makeRoot } from '../store/make-root.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
 import { dropBlobs } from '../store/remove.js';
-import { rootId, type StoredRoot, useRoot } from '../store/roots.js';
+import { type LeasedRoot, rootId, useRoot } from '../store/roots.js';
 import { type Tag, writeTag } from '../store/tags.js';
 import { fetchLayers } from './fetch-layers.js';
 import { anywhere, identityOfSource, storeName } from './names.js';
@@ -81,25 +81,30 @@ async function pullFrom(
     return makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress });
   };
   const found = useRoot(places, rootId(config.diffIds));
-  if (found !== undefined) await fetchMissing(places, manifest, layers);
-  const root = found ?? (await untilWhole(make, manifest.layers.length));
-  await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
-  for (const one of [top, document]) await putDocument(places, one);
-  const tag: Tag = {
-    format: 1,
-    name: storeName(image),
-    platform: platformText(platform),
-    top: top.digest,
-    manifest: document.digest,
-    config: manifest.config.digest,
-    root: root.id,
-    size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
-    ...(identity === undefined ? {} : { identity }),
-    pulled: new Date().toISOString(),
-  };
-  await writeTag(places, tag);
-  onProgress?.({ phase: 'done' });
-  return { tag, config, root };
+  const leased = found ?? (await untilWhole(make, manifest.layers.length));
+  try {
+    if (found !== undefined) await fetchMissing(places, manifest, layers);
+    await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
+    for (const one of [top, document]) await putDocument(places, one);
+    const tag: Tag = {
+      format: 1,
+      name: storeName(image),
+      platform: platformText(platform),
+      top: top.digest,
+      manifest: document.digest,
+      config: manifest.config.digest,
+      root: leased.root.id,
+      size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
+      ...(identity === undefined ? {} : { identity }),
+      pulled: new Date().toISOString(),
+    };
+    await writeTag(places, tag);
+    onProgress?.({ phase: 'done' });
+    return { tag, config, ...leased };
+  } catch (error) {
+    leased.release();
+    throw error;
+  }
 }
 
 /**
@@ -120,7 +125,7 @@ async function fetchMissing(
  * Makes a root. Whenever a layer that was in the store is damaged it is gone then, and is fetched.
  * @param layers how many there are, and may be damaged
  */
-async function untilWhole(make: () => Promise<StoredRoot>, layers: number): Promise<StoredRoot> {
+async function untilWhole(make: () => Promise<LeasedRoot>, layers: number): Promise<LeasedRoot> {
   for (let damages = 0; ; damages += 1) {
     try {
       return await make();

@@ -5,7 +5,7 @@ import type { ImageConfig } from '../image-config.js';
 import type { OnPullProgress } from '../progress.js';
 import type { RegistryOptions } from '../registry/options.js';
 import type { Places } from '../store/places.js';
-import type { StoredRoot } from '../store/roots.js';
+import type { LeasedRoot } from '../store/roots.js';
 import type { Tag } from '../store/tags.js';
 
 export interface PullOptions {
@@ -17,9 +17,8 @@ export interface PullOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An image in the store. This process has a lease on its file system. */
-export interface PulledImage {
+/** An image in the store, and a lease on its file system. */
+export interface PulledImage extends LeasedRoot {
   readonly tag: Tag;
   readonly config: ImageConfig;
-  readonly root: StoredRoot;
 }

@@ -18,7 +18,7 @@ import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import { withLock } from './lock.js';
 import { type Places, storeError } from './places.js';
-import { EROFS, KEPT_FILES, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, type StoredRoot, useRoot } from './roots.js';
+import { EROFS, KEPT_FILES, type LeasedRoot, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, useRoot } from './roots.js';
 
 export interface MakeRootOptions {
   /** The digests of the unpacked layers. */
@@ -30,11 +30,10 @@ export interface MakeRootOptions {
 }
 
 /**
- * The file system of layers; made if the store has none. Of two that want it at once, one makes it.
- * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `disk-full`,
- *   `store-not-writable`, `aborted`
+ * The file system of layers, and a lease on it; made if the store has none. Of two that want it at once, one makes it.
+ * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `disk-full`, `store-not-writable`, `aborted`
  */
-export async function makeRoot(places: Places, options: MakeRootOptions): Promise<StoredRoot> {
+export async function makeRoot(places: Places, options: MakeRootOptions): Promise<LeasedRoot> {
   const { diffIds, signal } = options;
   const id = rootId(diffIds);
   try {

@@ -36,6 +36,13 @@ export interface StoredRoot {
   readonly top: Top;
 }
 
+/** One that nobody removes before it is given back. */
+export interface LeasedRoot {
+  readonly root: StoredRoot;
+  /** Gives it back. Without that the lease lasts until this process ends. */
+  readonly release: () => void;
+}
+
 export interface Top {
   /** As chmod(2) has it. */
   readonly mode: number;
@@ -65,12 +72,14 @@ export function isRootId(name: string): boolean {
 }
 
 /**
- * The file system of this name, and a lease on it until this process ends; undefined if there is none. The lease comes
- * first, and one who removes looks for leases last: lease.ts.
+ * The file system of this name, and a lease on it; undefined if there is none. The lease comes first, and one who removes
+ * looks for leases last: lease.ts.
  */
-export function useRoot(places: Places, id: string): StoredRoot | undefined {
-  leaseImage(places.roots, id);
-  return findRoot(places, id);
+export function useRoot(places: Places, id: string): LeasedRoot | undefined {
+  const release = leaseImage(places.roots, id);
+  const root = findRoot(places, id);
+  if (root === undefined) release();
+  return root && { root, release };
 }
 
 /** The same without a lease: it may be gone at any moment. */

@@ -7,9 +7,16 @@ import { mark } from '../../util/marks.js';
 import type { LaunchOptions } from '../types.js';
 import type { CommandUse } from './apply-image.js';
 
+/** A sandbox, and a lease on the file system of its image. */
+export interface RootedSandbox {
+  readonly config: SandboxConfig;
+  /** Gives the lease back, when nothing of the sandbox is left. Without that it lasts until this process ends. */
+  readonly release: () => void;
+}
+
 /**
- * The sandbox with the file system of its image, which is pulled if it is not in the store. This process has a lease on
- * that. A sandbox with another root stays as it is.
+ * The sandbox with the file system of its image, which is pulled if it is not in the store. A sandbox with another root
+ * stays as it is.
  * @param use whether the image's own command is run
  * @throws {SandboxError} those of pulling an image; `command-missing`, `user-unknown`, and what `validateConfig` throws
  */
@@ -17,9 +24,9 @@ export async function withImageRoot(
   config: SandboxConfig,
   { signal, onProgress, onPull, onChoice }: LaunchOptions,
   use: CommandUse,
-): Promise<SandboxConfig> {
+): Promise<RootedSandbox> {
   const { root } = config;
-  if (root.type !== 'image' || root.stored !== undefined) return config;
+  if (root.type !== 'image' || root.stored !== undefined) return { config, release: () => {} };
   mark('root.start');
   const [{ obtainImage }, { Places }, { readKept }, { applyImage }] = await Promise.all([
     import('../../oci/pull/obtain.js'),
@@ -43,11 +50,27 @@ export async function withImageRoot(
   });
   onChoice?.(`root: ${name}, ${image.tag.manifest}`);
   const { id, path, top } = image.root;
-  const users = { passwd: readKept(places, image.root, 'passwd'), group: readKept(places, image.root, 'group') };
-  const facts = { name, config: image.config, users, stored: { id, path, ...top } };
-  const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');
-  mark('root.done');
-  return applied;
+  const { release } = image;
+  try {
+    const users = { passwd: readKept(places, image.root, 'passwd'), group: readKept(places, image.root, 'group') };
+    const facts = { name, config: image.config, users, stored: { id, path, ...top } };
+    const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');
+    mark('root.done');
+    return { config: applied, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** A further lease on the file system of a sandbox's image. @returns gives it back */
+export async function leaseRoot({ root }: SandboxConfig): Promise<() => void> {
+  if (root.type !== 'image' || root.stored === undefined) return () => {};
+  const [{ leaseImage }, { Places }] = await Promise.all([
+    import('../../image/store/lease.js'),
+    import('../../oci/store/places.js'),
+  ]);
+  return leaseImage(new Places().roots, root.stored.id);
 }
 
 const WORK: Readonly<Record<PullProgress['phase'], string>> = {

@@ -4,6 +4,7 @@ import { type Monitor, MonitorError } from '../../libvirt/monitor.js';
 import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
 import { makeHomeDirectory } from '../devices/home-directory.js';
+import { leaseRoot } from '../image-root/with-image-root.js';
 import { prepare } from '../prepare/prepare.js';
 import { Sandbox } from '../sandbox.js';
 import type { LaunchOptions } from '../types.js';
@@ -47,6 +48,19 @@ export class Member {
    * @throws {SandboxError} as `Sandbox.create`; `pool-of-containers`. Nothing is left then
    */
   static async start(config: SandboxConfig, options: LaunchOptions): Promise<Member> {
+    // One that is taken may live longer than its pool.
+    const release = await leaseRoot(config);
+    try {
+      const member = await Member.#start(config, options);
+      member.#sandbox.releaseAfter(release);
+      return member;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  static async #start(config: SandboxConfig, options: LaunchOptions): Promise<Member> {
     const begun = performance.now();
     // What it is known by is looked at before the start.
     makeHomeDirectory(config);

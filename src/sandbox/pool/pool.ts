@@ -14,7 +14,7 @@ import type { LaunchOptions } from '../types.js';
 import { closedError, refillError } from './errors.js';
 import { Member } from './member.js';
 import { MOST_FAILURES, Stock } from './stock.js';
-import { templateConfig } from './template.js';
+import { checkTemplate, templateConfig } from './template.js';
 import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
 
 /**
@@ -31,6 +31,8 @@ const COLD =
 interface Template {
   readonly config: SandboxConfig;
   readonly options: LaunchOptions;
+  /** Gives back what the config needs to stay there. */
+  readonly release: () => void;
 }
 
 /**
@@ -71,7 +73,7 @@ export class SandboxPool implements AsyncDisposable {
     const { checkPool } = await import('./pool-schema.js');
     checkPool(options);
     const { size, signal, ...creating } = options;
-    return SandboxPool.#of(size, await templateOf(creating), signal);
+    return SandboxPool.#of(size, await templateOf(creating, signal), signal);
   }
 
   /**
@@ -87,13 +89,15 @@ export class SandboxPool implements AsyncDisposable {
     options: LaunchOptions,
     signal: AbortSignal,
   ): Promise<SandboxPool> {
-    const whole = await withImageRoot(config, { ...options, signal }, 'none');
-    return SandboxPool.#of(size, { config: templateConfig(whole), options }, signal);
+    return SandboxPool.#of(size, await rootedTemplate(config, { ...options, signal }, options), signal);
   }
 
   static async #of(size: number, template: Template, signal: AbortSignal | undefined): Promise<SandboxPool> {
     const pool = new SandboxPool(size, template);
-    const first = await pool.#start(signal);
+    const first = await pool.#start(signal).catch((error: unknown) => {
+      template.release();
+      throw error;
+    });
     if (!first.isWarm && template.config.boot !== 'cold') template.options.onWarning?.(COLD);
     pool.#stock.add(first);
     if (signal) pool.#closeOn(signal);
@@ -163,6 +167,7 @@ export class SandboxPool implements AsyncDisposable {
     // One that was being taken is discarded.
     await Promise.allSettled(this.#taking);
     await this.#stock.discarded();
+    this.#template.release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -234,13 +239,35 @@ function warn({ onWarning }: LaunchOptions, error: unknown): void {
   onWarning?.(`a sandbox of the pool failed: ${messageOf(error)}`);
 }
 
-async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promise<Template> {
+async function templateOf(
+  creating: Omit<PoolOptions, 'size' | 'signal'>,
+  signal: AbortSignal | undefined,
+): Promise<Template> {
   const { createdSandbox } = await import('../prepare/create-options.js');
   const { sandbox, launching } = createdSandbox(creating);
-  const named = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
-  const config = await withImageRoot(named, launching, 'none');
   // The caller may change its objects meanwhile.
-  return { config: structuredClone(templateConfig(config)), options: launching };
+  const config = structuredClone(validateConfig(await completeConfig({ ...sandbox, command: [] }), true));
+  return rootedTemplate(config, { ...launching, signal }, launching);
+}
+
+/**
+ * All sandboxes of a pool have the image that its name means now.
+ * @param pulling for the image
+ * @param options of each sandbox
+ */
+async function rootedTemplate(
+  config: SandboxConfig,
+  pulling: LaunchOptions,
+  options: LaunchOptions,
+): Promise<Template> {
+  checkTemplate(config);
+  const { config: rooted, release } = await withImageRoot(config, pulling, 'none');
+  try {
+    return { config: templateConfig(rooted), options, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 /** @param signal cancels the start; one that has started stays */

@@ -11,11 +11,19 @@ import { refusePorts, refuseWriters } from './errors.js';
  *   `not-supported`
  */
 export function templateConfig(config: SandboxConfig): SandboxConfig {
+  checkTemplate(config);
+  return { ...withHomeMount(config), command: [] };
+}
+
+/**
+ * What is known before an image is pulled for it.
+ * @throws {SandboxError} as {@link templateConfig}
+ */
+export function checkTemplate(config: SandboxConfig): void {
   refuseUnsupported(config);
   refuseIdentity(config);
   refuseWriters(config);
   refusePorts(config);
-  return { ...withHomeMount(config), command: [] };
 }
 
 /** A second sandbox of that name, or UUID, could not be started. */

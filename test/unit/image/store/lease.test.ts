@@ -30,3 +30,20 @@ it('the first process of a store gets a lease, also if another one makes the dir
   assert.equal(raced, 1);
   assert.deepEqual([...leasesOf(store)], [['image', [process.pid]]]);
 });
+
+it('a lease lasts until the last use of the image is given back, each once', (context) => {
+  const store = scratchDirectory(context);
+  fs.mkdirSync(join(store, 'image'));
+  const users = () => leasesOf(store).get('image');
+  const [first, second] = [leaseImage(store, 'image'), leaseImage(store, 'image')];
+  first();
+  first();
+  assert.deepEqual(users(), [process.pid]);
+  second();
+  assert.equal(users(), undefined);
+  const third = leaseImage(store, 'image');
+  second();
+  assert.deepEqual(users(), [process.pid]);
+  third();
+  assert.deepEqual(fs.readdirSync(leaseDirectory(store)), []);
+});

@@ -49,8 +49,9 @@ describe('an image', () => {
     assert.deepEqual([statSync(root.path).mode & 0o777, statSync(root.path).size], [0o444, root.size]);
     assert.equal(store.files().filter((path) => path.startsWith('blobs')).length, 4);
     const { length } = registry.requests;
-    const found = await obtainImage(imageOf(registry), 'never', store.options);
+    const { release, ...found } = await obtainImage(imageOf(registry), 'never', store.options);
     assert.deepEqual(found, { tag, config, root });
+    release();
     assert.equal(registry.requests.length, length);
   });
 

@@ -10,7 +10,7 @@ import { rejectsWith } from '../../../helpers/errors.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
 import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
-import { type TestStore, testStore } from '../../../helpers/oci/store.js';
+import { pull, type TestStore, testStore } from '../../../helpers/oci/store.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 
 const LOWER = tarOf({ name: 'a', data: 'lower' });
@@ -53,6 +53,17 @@ describe('an image', () => {
     const removed = await removeImage(store.places, nameOf(registry, 'one'));
     assert.deepEqual([removed.tags.length, removed.blobs.length, removed.roots.length], [1, 0, 0]);
     assert.deepEqual(counts(store), { tags: 2, roots: 2, blobs: 7 });
+  });
+
+  it('is removed once this process has given back each of its leases', async (context) => {
+    const [registry, store] = await withImages(context);
+    const name = nameOf(registry, 'one');
+    const found = [await pull(registry, store, 'one'), await pull(registry, store, 'one')];
+    for (const { release } of found) {
+      await rejectsWith(removeImage(store.places, name), 'image-in-use', new RegExp(`the process ${process.pid}`));
+      release();
+    }
+    assert.equal((await removeImage(store.places, name)).roots.length, 1);
   });
 
   it('that somebody uses is not removed', async (context) => {
