@@ -10,6 +10,7 @@ import { prepareDevices } from '../../sandbox/devices/devices.js';
 import { chooseRoot, type RootTransport } from '../../sandbox/devices/root-transport.js';
 import { neededSlots } from '../../sandbox/devices/slots.js';
 import { imageChoices } from '../../sandbox/image-choices.js';
+import { withAnyImage } from '../../sandbox/image-root/any-image.js';
 import { moduleSets } from '../../sandbox/prepare/module-sets.js';
 import { snapshotObstacle } from '../../sandbox/snapshot/machine.js';
 import { describeSandbox } from '../describe-sandbox.js';
@@ -37,7 +38,7 @@ export interface ForSandbox {
 
 /**
  * Reads --for; without it, the sandbox is one without options. A profile in --for or in its --config overrides
- * --profile.
+ * --profile. The OCI image of its root is not pulled.
  * @throws {SandboxError} `usage`, and what the options of a sandbox throw
  */
 export async function readFor(args: BakeArguments): Promise<ForSandbox> {
@@ -49,7 +50,7 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   if (image !== undefined) throw usageError(`--for cannot have --image ${image}: an image is made for that sandbox`);
   const none = command.length === 0 && file === undefined;
   const described = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
-  const config = withHomeMount(described.config);
+  const config = withHomeMount(withAnyImage(described.config));
   const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;

@@ -81,7 +81,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const directory = () =>
     platform === 'container' ? rootDirectoryOf(config) : rootDirectory(name, server.kind, model);
   const rootShare: Share[] =
-    atRoot === undefined
+    atRoot === undefined && config.root.type === 'directory'
       ? [
           {
             ...{ tag: rootTag(root), directory: directory(), readOnly: true, transport: root, cache: config.rootCache },

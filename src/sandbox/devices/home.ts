@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import type { GuestHome } from '../../../init/common/config.js';
 import { mountsBeforeHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
-import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
 import { isForeign, type ShareServer } from './shares.js';
@@ -25,14 +24,14 @@ export function homeInMemory(config: SandboxConfig, server: ShareServer): GuestH
  * is somebody else. A home below a directory that cannot be entered cannot be a mount point either.
  */
 function needsOwnHome(config: SandboxConfig, { kind }: ShareServer): boolean {
-  const { identity, mounts, privileged } = config;
+  const { identity, mounts, privileged, root } = config;
   const { home } = identity;
   const isSomebodyElse = kind === 'lxc' ? identity.uid === 0 && privileged !== true : isForeign(kind);
-  if (!isSomebodyElse || home === '/') return false;
+  if (!isSomebodyElse || home === '/' || root.type === 'image') return false;
   // A mount on / is the root.
   if (mounts.some(({ target }) => covers(target, home))) return false;
-  const root = rootDirectoryOf(config);
-  return canEnter(join(root, dirname(home))) && isDirectory(join(root, home)) && !canEnter(join(root, home));
+  const { path } = root;
+  return canEnter(join(path, dirname(home))) && isDirectory(join(path, home)) && !canEnter(join(path, home));
 }
 
 /** Whether everybody may enter a directory, and those above it. */

@@ -69,7 +69,7 @@ function drawbackOfVirtiofs({ model }: RootFacts): string | undefined {
 
 /** libvirt binds the root of a container, and what replaces the root is a mount. */
 function hasChoice(config: SandboxConfig, { kind }: RootFacts): boolean {
-  return kind !== 'lxc' && rootMount(config) === undefined;
+  return kind !== 'lxc' && config.root.type === 'directory' && rootMount(config) === undefined;
 }
 
 interface Obstacle {

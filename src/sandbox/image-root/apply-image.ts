@@ -43,20 +43,22 @@ export function applyImage(config: SandboxConfig, root: ImageRoot, image: ImageF
       ...root,
       stored: { ...stored, stopSignal: its.stopSignal === undefined ? undefined : signalNumber(its.stopSignal) },
     },
-    mounts: [
-      {
-        ...{ type: 'host-image', target: '/', source: stored.path, format: 'raw' },
-        ...{ readOnly: true, includes: [] },
-      },
-      ...config.mounts,
-    ],
-    overlay: config.overlay ?? { type: 'memory' },
+    ...mountOfImage(config, stored.path),
     identity: identityOf(config, root, image),
     environment: [...its.environment.map(variable), ...config.environment],
     cwd: config.cwd ?? (its.workingDirectory || '/'),
     command: commandOf(config, root, { its, name }, use),
     publish: [...config.publish, ...(root.publishAll ? exposed(its, config.publish, name) : [])],
   };
+}
+
+/** How the file system of an image becomes the root. @param path where it is on the host */
+export function mountOfImage(
+  { mounts, overlay }: SandboxConfig,
+  path: string,
+): Required<Pick<SandboxConfig, 'mounts' | 'overlay'>> {
+  const mount = { type: 'host-image', target: '/', source: path, format: 'raw', readOnly: true, includes: [] } as const;
+  return { mounts: [mount, ...mounts], overlay: overlay ?? { type: 'memory' } };
 }
 
 function commandOf(

@@ -2,7 +2,7 @@
 
 import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
-import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
+import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { BootImage } from '../../image/resolve.js';
 import type { ImportedSnapshots, SnapshotWish } from '../../image/snapshot/import.js';
@@ -47,7 +47,7 @@ export interface SnapshotOffer {
   readonly reason: string;
   /** The boot image of a candidate, if it is known to be what would be built now. */
   readonly image: BootImage | undefined;
-  /** Module sets of that candidate, else of the first: the image with them shows whether it is valid. */
+  /** Module sets of the first candidate that may be valid, else of the first: the image with them shows whether it is. */
   readonly sets: readonly string[] | undefined;
 }
 
@@ -55,9 +55,11 @@ export interface SnapshotOffer {
 export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
   const { candidates, reason } = rankSnapshots(request, await snapshotsFor(request));
   if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
-  for (const snapshot of candidates) {
-    const image = currentImageOf(snapshot, request);
-    if (image !== undefined) return { candidates, reason, image, sets: snapshot.record.sets };
+  for (const { record } of candidates) {
+    const image = request.images.known(record.sets);
+    // It has to be looked into, or a worse one would be taken from now on, since nothing asks for the image of this one.
+    if (image === undefined) return { candidates, reason, image, sets: record.sets };
+    if (image.id === record.image) return { candidates, reason, image, sets: record.sets };
   }
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
 }
@@ -199,8 +201,11 @@ function missingError(reason: string, request: SnapshotRequest): SandboxError {
 }
 
 function bakeCommand({ config, needs, profile, options }: SnapshotRequest): string {
-  const { memory, vcpus, acceleration, kernel } = config;
-  const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
+  const { memory, vcpus, acceleration, kernel, root } = config;
+  const ofImage = root.type === 'image';
+  // --for brings what every image needs.
+  const given: Slots = { ...DEFAULT_SLOTS, disks: ofImage ? 1 : DEFAULT_SLOTS.disks };
+  const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > given[kind]).map(
     (kind) => `${kind}=${needs.slots[kind]}`,
   );
   const ofSlots = setsOfSlots(mostSlots(DEFAULT_SLOTS, needs.slots));
@@ -209,6 +214,7 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     'root-9p',
     ...(needs.virtiofsRoot ? [VIRTIOFS_SET] : []),
     ...ofSlots,
+    ...(ofImage ? ['filesystem-erofs', 'overlay'] : []),
     ...(profile.moduleSets ?? []),
   ];
   const sets = needs.sets.filter((set) => !usual.includes(set));
@@ -217,7 +223,8 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
     ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
-    ...(needs.virtiofsRoot ? [] : ['--root-fs 9p']),
+    ...(needs.virtiofsRoot || ofImage ? [] : ['--root-fs 9p']),
+    ...(ofImage ? ['--root docker://any'] : []),
     ...(named === undefined ? [] : [`--profile ${named}`]),
   ];
   return [
