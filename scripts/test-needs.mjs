@@ -52,6 +52,7 @@ const NEEDS = [
   { path: 'hostile/file-server', user: true },
   { path: 'hostile/home', user: true },
   { path: 'hostile/host-network', user: true },
+  { path: 'hostile/images.', user: true },
   { path: 'hostile/no-capability', user: true },
   { path: 'hostile/overlay', user: true },
   { path: 'hostile/root-share', user: true },

@@ -4,7 +4,7 @@ import { attempt } from './attempt.js';
 import type { GuestConfig } from './config.js';
 import { call, type Step } from './step.js';
 
-/** Paths of block devices by serial number. */
+/** Paths of block devices by serial number, and those of the partitions that the kernel has found on an overlay's. */
 export type Devices = ReadonlyMap<string, string>;
 
 const SYS_BLOCK = '/sys/block';
@@ -21,13 +21,28 @@ export async function findDevices(guest: Guest, config: GuestConfig): Promise<De
   const devices = new Map<string, string>();
   if (wanted.length === 0) return devices;
   const { value: names } = await guest.call({ op: 'listDir', path: SYS_BLOCK });
+  const kept = config.overlay?.type === 'image' ? config.overlay.serial : undefined;
   await Promise.all(
     names.map(async (name) => {
       const serial = await readSerial(guest, name);
-      if (serial !== undefined && wanted.includes(serial)) devices.set(serial, `/dev/${name}`);
+      if (serial === undefined || !wanted.includes(serial)) return;
+      devices.set(serial, `/dev/${name}`);
+      if (serial !== kept) return;
+      for (const part of await readPartitions(guest, name)) devices.set(`${serial}/${part}`, `/dev/${part}`);
     }),
   );
   return devices;
+}
+
+/** A sandbox with capabilities may have written a partition table to the disk of an overlay. */
+async function readPartitions(guest: Guest, name: string): Promise<string[]> {
+  const { value } = await guest.call({ op: 'listDir', path: `${SYS_BLOCK}/${name}` });
+  return value.filter((entry) => entry.startsWith(name));
+}
+
+/** Everything by which a disk can be opened. */
+export function nodesOf(devices: Devices, serial: string): string[] {
+  return [...devices].filter(([key]) => key === serial || key.startsWith(`${serial}/`)).map(([, path]) => path);
 }
 
 /** Undefined for block devices without a serial number. */

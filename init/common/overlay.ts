@@ -3,8 +3,18 @@
  * https://docs.kernel.org/filesystems/overlayfs.html
  */
 import type { GuestConfig, GuestOverlay } from './config.js';
-import { type Devices, deviceOf } from './disks.js';
-import { call, MNT_DETACH, MS_NODEV, MS_NOSUID, MS_NOSYMFOLLOW, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
+import { type Devices, deviceOf, nodesOf } from './disks.js';
+import {
+  call,
+  MNT_DETACH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_NOSYMFOLLOW,
+  mountOf,
+  NEW_ROOT,
+  type PlannedCall,
+} from './step.js';
 
 /** Where the layers are mounted meanwhile. An overlay keeps them, so the path goes away. */
 const OVERLAY = '/overlay';
@@ -43,17 +53,17 @@ const LAYERS_FLAGS = MS_NODEV | MS_NOSUID;
 const NOBODYS = 0xfffffffe;
 
 /** What is laid over the root, and whether the application has capabilities. */
-type OverlayOptions = Pick<GuestConfig, 'privileged'> & { readonly overlay: GuestOverlay };
+type OverlayOptions = Pick<GuestConfig, 'privileged' | 'ociRoot'> & { readonly overlay: GuestOverlay };
 
 /** @param lower the call that mounts the root as it is at {@link LOWER_ROOT} */
 export function overlayCalls(
-  { overlay, privileged }: OverlayOptions,
+  { overlay, privileged, ociRoot = false }: OverlayOptions,
   lower: PlannedCall,
   devices: Devices,
 ): PlannedCall[] {
   const directory = overlay.type === 'ram' ? OVERLAY : KEPT;
-  // A sandbox with capabilities may have left a node that lets all open the disk, or the memory.
-  const flags = privileged || overlay.type === 'ram' ? 0 : MS_NODEV;
+  // A sandbox with capabilities may have left a node that lets all open the disk, or the memory. An OCI image may have one.
+  const flags = privileged || (overlay.type === 'ram' && !ociRoot) ? 0 : MS_NODEV;
   const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
   return [
     call({ op: 'mkdir', path: OVERLAY, mode: 0o700 }),
@@ -93,4 +103,13 @@ function diskCalls(device: string): PlannedCall[] {
     call({ op: 'chmod', path: device, mode: 0 }),
     call({ op: 'chown', path: device, uid: NOBODYS, gid: NOBODYS }),
   ];
+}
+
+/**
+ * Covers the disk of an overlay, and what is found on it: neither owner nor mode is a wall for CAP_DAC_OVERRIDE, which
+ * root of an OCI image has. Call it when the root's own /dev is mounted; whoever may unmount has all capabilities.
+ */
+export function coverOverlayDisk({ overlay, privileged }: GuestConfig, devices: Devices): PlannedCall[] {
+  if (overlay?.type !== 'image' || privileged) return [];
+  return nodesOf(devices, overlay.serial).map((path) => call(mountOf('/dev/null', path, '', MS_BIND, '')));
 }

@@ -5,6 +5,7 @@ import { containerSystemStep, usersStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { hideStep, mountSteps, rootStep } from './mounts.js';
 import { ociRootStep } from './oci-root.js';
+import { coverOverlayDisk } from './overlay.js';
 import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
@@ -27,7 +28,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     ...processorsStep(config),
     ...usersStep(config),
     rootStep(config, inputs.devices),
-    config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls(config) },
+    config.platform === 'container' ? containerSystemStep() : systemStep(config, inputs.devices),
     ...hideStep(config),
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
@@ -39,6 +40,10 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     ...confineStep(config),
     ...(shell ? consoleStep(config.hostname, shell) : []),
   ];
+}
+
+function systemStep(config: GuestConfig, devices: Devices): Step {
+  return { name: 'system', calls: [...systemCalls(config), ...coverOverlayDisk(config, devices)] };
 }
 
 /** An OCI image has directories of its own in /run, and whatever a build has left in /tmp. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { scratchDirectory } from './scratch.js';
 
-const BUSYBOX = '/bin/busybox';
+export const BUSYBOX = '/bin/busybox';
 
 /** A new root with these directories and a static busybox as /bin/sh. */
 export function makeRoot(context: TestContext, ...directories: readonly string[]): string {

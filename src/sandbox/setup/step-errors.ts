@@ -17,12 +17,17 @@ export function stepError(error: StepError, console: Console, guest?: GuestConfi
   const { code, message, remedy } = (guest && mountFailure(error, guest)) ?? {
     code: 'init-step-failed',
     message: `step ${error.step} failed: ${error.message}`,
-    remedy: remedyOf(error),
+    remedy: remedyOf(error, guest),
   };
   return new SandboxError({ stage: 'init', code, message, remedy, consoleTail: console.tail(), cause: error });
 }
 
-function remedyOf({ step, operation }: StepError): string {
+/** Steps that fail if what they mount is not where it should be. */
+const SYSTEM_STEPS = ['root', 'system', 'confine'];
+
+function remedyOf({ step, operation }: StepError, guest: GuestConfig | undefined): string {
+  if (guest?.ociRoot && SYSTEM_STEPS.includes(step))
+    return 'use an image in which /dev, /proc and /sys are directories, or are missing';
   if (step === 'root')
     return `see that the root has the directories /dev and /proc, and that ${option('root')} is what you meant`;
   if (step !== USERS_STEP) return DEBUG_REMEDY;
