@@ -2,6 +2,7 @@
 import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
+import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { absolutePath } from '../../util/working-directory.js';
 
@@ -25,6 +26,11 @@ export function storeName(image: RootImage): string {
 export function identityOfSource(image: RootImage): string | undefined {
   if (image.transport === 'docker') return undefined;
   const path = image.transport === 'oci' ? join(image.path, 'index.json') : image.path;
+  // Why it cannot be looked at, the one who reads it says.
+  return valueOr(() => settledIdentity(path), undefined);
+}
+
+function settledIdentity(path: string): string | undefined {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
   const changed = statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? Date.now();
   return Date.now() - changed < SETTLED ? undefined : identityOf(path);
