@@ -122,16 +122,23 @@ static void set_capabilities(uint64_t keep)
 	check((int)syscall(SYS_capset, &header, data), "capset");
 }
 
-/* The ids of the child are then those of the namespace. */
-static void enter_user_namespace(const struct child *child)
+/*
+ * The ids of the child are then those of the namespace, and its capabilities count there only. What has all of them is
+ * the host's own: a shell, or what looks into the sandbox.
+ */
+static void confine_to_container(const struct child *child)
 {
-	if (child->capabilities == 0 && user_namespace_fd() >= 0)
+	if (child->capabilities == UINT64_MAX || platform() != PLATFORM_CONTAINER)
+		return;
+	if (user_namespace_fd() >= 0)
 		check(setns(user_namespace_fd(), CLONE_NEWUSER), "setns(CLONE_NEWUSER)");
+	/* Without no_new_privs this takes CAP_SYS_ADMIN, which goes next. */
+	check(syscalls_confine(child->user_namespaces, child->capabilities != 0), "prctl(PR_SET_SECCOMP)");
 }
 
 static void take_identity(const struct child *child)
 {
-	enter_user_namespace(child);
+	confine_to_container(child);
 	check(setgroups(child->group_count, (const gid_t *)child->groups), "setgroups");
 	check(setresgid(child->gid, child->gid, child->gid), "setresgid");
 	drop_bounding_set(child->capabilities);
@@ -143,8 +150,6 @@ static void take_identity(const struct child *child)
 	/* Without the means to gain anything, setuid programs are only code that an attacker can make use of. */
 	if (child->capabilities == 0)
 		check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
-	if (child->capabilities == 0 && platform() == PLATFORM_CONTAINER)
-		check(syscalls_confine(child->user_namespaces), "prctl(PR_SET_SECCOMP)");
 }
 
 static void reset_signals(void)

@@ -20,8 +20,9 @@ struct child {
 	uint32_t gid;
 	const uint32_t *groups;
 	size_t group_count;
+	/* All of them: it is outside of the user namespace, if there is one. */
 	uint64_t capabilities;
-	/* Without capabilities, it may make user namespaces. */
+	/* In a container, it may make user namespaces. */
 	bool user_namespaces;
 	int in;
 	int out;

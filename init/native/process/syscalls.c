@@ -95,11 +95,12 @@ static const struct rule of_namespaces[] = {
 	{SYS_fspick, EPERM},
 	{SYS_mount_setattr, EPERM},
 	{SYS_setns, EPERM},
-	{SYS_chroot, EPERM},
 	{SYS_sethostname, EPERM},
 	{SYS_setdomainname, EPERM},
 	/* Its flags are in memory, where a filter cannot see them. C libraries then use clone(2). */
 	{SYS_clone3, ENOSYS},
+	/* The last one: some may. */
+	{SYS_chroot, EPERM},
 };
 
 /* Instructions: two for each rule, and those for arguments and architecture. */
@@ -177,7 +178,7 @@ static void limit_sockets(struct program *program)
 	add(program, FAIL(EAFNOSUPPORT));
 }
 
-static void build(struct program *program, bool user_namespaces)
+static void build(struct program *program, bool user_namespaces, bool roots)
 {
 	/* System calls of other kinds have other numbers. */
 	add(program, LOAD(arch));
@@ -189,7 +190,7 @@ static void build(struct program *program, bool user_namespaces)
 	add(program, FAIL(ENOSYS));
 	refuse(program, refused, ARRAY_LENGTH(refused));
 	if (!user_namespaces) {
-		refuse(program, of_namespaces, ARRAY_LENGTH(of_namespaces));
+		refuse(program, of_namespaces, ARRAY_LENGTH(of_namespaces) - roots);
 		refuse_argument(program, SYS_clone, 0, BPF_JSET, CLONE_NEWUSER);
 		refuse_argument(program, SYS_unshare, 0, BPF_JSET, CLONE_NEWUSER);
 	}
@@ -201,13 +202,13 @@ static void build(struct program *program, bool user_namespaces)
 	add(program, ALLOW);
 }
 
-int syscalls_confine(bool user_namespaces)
+int syscalls_confine(bool user_namespaces, bool roots)
 {
 	static struct program program;
 	struct sock_fprog filter = {.filter = program.code};
 
 	program.length = 0;
-	build(&program, user_namespaces);
+	build(&program, user_namespaces, roots);
 	filter.len = program.length;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 }
