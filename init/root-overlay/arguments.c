@@ -49,6 +49,10 @@ static int parse_option(char *words[], int left, struct arguments *options)
 		/* Root would read everything. */
 		return options->has_reader && options->uid != 0 ? 3 : 0;
 	}
+	if (strcmp(name, "--image") == 0) {
+		options->is_image = true;
+		return 1;
+	}
 	if (strcmp(name, "--group") == 0 && left > 1 && options->group_count < MAX_GROUPS)
 		return parse_id(words[1], &options->groups[options->group_count++]) ? 2 : 0;
 	if (strcmp(name, "--kept") == 0 && left > 1 && words[1][0] == '/' && options->kept == NULL) {
@@ -82,8 +86,10 @@ bool arguments_parse(int argc, char *argv[], struct arguments *options)
 	}
 	if (argc - at != 2 || argv[at][0] != '/' || (options->uids.count == 0) != (options->gids.count == 0))
 		return false;
-	/* Ids without a reader would make root inside the owner of everything, and let it read that. */
-	if (!options->has_reader && (options->uids.count > 0 || options->group_count > 0))
+	if (options->has_reader ? options->is_image : options->group_count > 0)
+		return false;
+	/* Ids without a reader make root inside the owner of everything, and let it read that. */
+	if (options->uids.count > 0 && !options->has_reader && !options->is_image)
 		return false;
 	options->root = argv[at];
 	return parse_number(argv[at + 1], INT64_MAX, &options->bytes) && options->bytes >= MIN_BYTES;

@@ -30,6 +30,7 @@ struct arguments {
 	gid_t gid;
 	gid_t groups[MAX_GROUPS];
 	size_t group_count;
+	bool is_image;
 	/* Relative to the root. */
 	const char *empty_files[MAX_EMPTY_FILES];
 	size_t empty_file_count;

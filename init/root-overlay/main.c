@@ -10,6 +10,7 @@
  *   --reader UID GID     who reads the host's files; --group GID, any number of times, for further groups
  *   --uid INSIDE OUTSIDE COUNT, --gid INSIDE OUTSIDE COUNT, any number of times
  *                        files that belong to INSIDE on the host belong to OUTSIDE in the overlay
+ *   --image              nothing of the host is below ROOT: root inside reads all of it, and there is no reader
  *   --kept DIR           a directory for the upper layers, which stay there (kept.h). It is a mount, which goes away
  *   --wait SECONDS       how long to wait while another container uses it; default 0
  *   --empty PATH         any number of times: a file below ROOT that root inside is to write to, if it is there and empty
@@ -19,6 +20,8 @@
  * capability to go around permissions: whatever anybody may do in the upper one, what the reader may not read on the
  * host cannot be read. The ids are only for who owns what, and the upper one is mounted by root: it has to give the
  * files that it copies to others.
+ *
+ * With an image the ids are for the wall, too, and root mounts it.
  *
  * With ids DIR has files of those whom they belong to inside: the upper layers are idmapped, too. With DIR and without a
  * reader root mounts the wall, and it has set-user-ID programs.
@@ -50,9 +53,8 @@ int main(int argc, char *argv[])
 	const char *what;
 
 	if (!arguments_parse(argc, argv, &options)) {
-		(void)dprintf(1,
-			      "usage: root-overlay [--reader UID GID [--group GID]...] [--empty PATH]... [--kept DIR] "
-			      "[--wait SECONDS] [--uid|--gid INSIDE OUTSIDE COUNT]... ROOT BYTES\n");
+		(void)dprintf(1, "usage: root-overlay [--reader UID GID [--group GID]...|--image] [--empty PATH]... "
+				 "[--kept DIR] [--wait SECONDS] [--uid|--gid INSIDE OUTSIDE COUNT]... ROOT BYTES\n");
 		return 2;
 	}
 	/* The init may have given itself another user for files. */

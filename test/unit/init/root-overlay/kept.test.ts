@@ -41,7 +41,7 @@ function makeGround(t: TestContext): Ground {
   const root = makeRoot(t, 'dev', 'open', 'below', 'gone', 'other');
   for (const name of ['open/file', 'gone/file', 'secret']) writeFileSync(join(root, name), `host ${name}\n`);
   chmodSync(join(root, 'secret'), 0o640);
-  for (const name of ['cat', 'ln', 'ls', 'mkdir', 'mv', 'rm', 'stat', 'touch'])
+  for (const name of ['cat', 'chmod', 'cp', 'ln', 'ls', 'mkdir', 'mv', 'rm', 'stat', 'touch'])
     symlinkSync('busybox', join(root, 'bin', name));
   const layers = join(scratchDirectory(t, WITH_ATTRIBUTES), 'layers');
   mkdirSync(join(layers, 'mounts'), { recursive: true, mode: 0o700 });
@@ -59,6 +59,8 @@ const PRELUDE = `
 interface Container {
   /** The first of its ids on the host; 0: it has none of its own. */
   readonly first?: number;
+  /** What root-overlay is asked for besides; default: a reader, and these ids. */
+  readonly words?: readonly string[];
   /** What is mounted below the root. */
   readonly before?: string;
   /** What happens in it, when it has its overlay. */
@@ -69,16 +71,20 @@ interface Container {
 const LAY = 'mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3\nlay "$@" && echo done';
 
 /** The words of unshare(1) for a script in a mount namespace. */
-function wordsOf({ root, view, layers, bound }: Ground, first: number, script: string): string[] {
-  const ids = first === 0 ? [] : mapped(first);
+function wordsOf(
+  { root, view, layers, bound }: Ground,
+  first: number,
+  script: string,
+  ids: readonly string[] = first === 0 ? [] : mapped(first),
+): string[] {
   const shell = ['sh', '-euc', `${PRELUDE}\n${script}`, 'sh'];
   return ['--mount', '--propagation', 'private', ...shell, program, root, view, layers, bound, String(first), ...ids];
 }
 
 /** The lines that a container writes. The host keeps what it has. */
-function run(ground: Ground, { first = FIRST, before = '', script }: Container): string[] {
+function run(ground: Ground, { first = FIRST, words: asked, before = '', script }: Container): string[] {
   const earlier = fingerprint(ground.root);
-  const words = wordsOf(ground, first, `${before}\n${LAY}\n${script}\nls -A /dev`);
+  const words = wordsOf(ground, first, `${before}\n${LAY}\n${script}\nls -A /dev`, asked);
   const { stdout, stderr, status } = spawnSync('unshare', words, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   assert.deepEqual(fingerprint(ground.root), earlier);
@@ -100,6 +106,24 @@ function isOverlay(directory: string): boolean {
 }
 
 describe('an overlay that is kept', { skip }, () => {
+  it('is that of an image, which root inside reads as a whole', (t) => {
+    const ground = makeGround(t);
+    const image = (first: number) => ['--image', ...mapped(first).slice(3)];
+    const first = run(ground, {
+      script: `inside 'cat secret; echo more >> secret; cp bin/busybox bin/mine; chmod 4755 bin/mine'`,
+      words: image(FIRST),
+    });
+    assert.deepEqual(first, ['done', 'host secret']);
+    const second = run(ground, {
+      first: OTHER,
+      script: `inside 'cat secret; stat -c "%u %g %a" secret bin/mine'
+        grep -c " $view [^ ]*nodev" /proc/self/mountinfo; grep -c " $view [^ ]*nosuid" /proc/self/mountinfo || true`,
+      words: image(OTHER),
+    });
+    const owner = `${OTHER} ${OTHER}`;
+    assert.deepEqual(second, ['done', 'host secret', 'more', `${owner} 640`, `${owner} 4755`, '1', '0']);
+  });
+
   it('is found by the next container, which has other ids', (t) => {
     const ground = makeGround(t);
     const first = run(ground, {

@@ -33,6 +33,8 @@ describe('its command line', () => {
     'a reader who is nobody in particular': ['--reader', '4294967295', '65534', '/nowhere', BYTES],
     'a reader without a group': ['--reader', '65534', '/nowhere', BYTES],
     'ids without a reader': [...MAPPED.slice(3), '/nowhere', BYTES],
+    'a reader of an image': [...MAPPED, '--image', '/nowhere', BYTES],
+    'groups of nobody, and an image': ['--image', '--group', '4', '/nowhere', BYTES],
     'ids of users alone': [...READER, '--uid', '0', String(FIRST), '65536', '/nowhere', BYTES],
     'an empty range': [...MAPPED, '--uid', '0', '1', '0', '/nowhere', BYTES],
     'a file that is not absolute': [...MAPPED, '--empty', 'etc/lock', '/nowhere', BYTES],
@@ -116,6 +118,19 @@ describe('a root with mounts', { skip }, () => {
       'mine',
       "cat: can't open 'closed/file': Permission denied",
     ]);
+  });
+
+  it('belongs to root inside as a whole, who reads all of it, if it is that of an image', (t) => {
+    const lines = run(
+      t,
+      ['--image', ...MAPPED.slice(READER.length)],
+      '',
+      `inside 'cat secret closed/file; echo more >> secret; cat secret; chmod 755 closed; stat -c "%u %g %a" secret closed'
+       grep -c " $view [^ ]*nodev" /proc/self/mountinfo; grep -c " $view [^ ]*nosuid" /proc/self/mountinfo || true`,
+    );
+    const [secret, closed] = ['host secret', 'host closed/file'];
+    const owner = `${FIRST} ${FIRST}`;
+    assert.deepEqual(lines, ['done', secret, closed, secret, 'more', `${owner} 640`, `${owner} 755`, '1', '0']);
   });
 
   it('has its layers where the init has mounted a file system for them, and holds it open', (t) => {
