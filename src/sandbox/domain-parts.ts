@@ -1,6 +1,7 @@
 /** What a domain is made of, where QEMU finds it. */
 import type { DiskDevice } from '../domain/disks.js';
 import type { Share } from '../domain/shares.js';
+import { withLoopLinks } from './devices/loop-links.js';
 import { isRoot } from './devices/shares.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
@@ -15,9 +16,10 @@ interface Found {
   readonly state: StateDirectory;
 }
 
-/** Copies kernel and initrd if libvirt gives them to QEMU's user. */
+/** Copies kernel and initrd if libvirt gives them to QEMU's user. Gives images of a container shorter paths. */
 export async function partsOfDomain(prepared: Prepared, { user, disks, state }: Found): Promise<Prepared> {
-  if (prepared.platform === 'container') return prepared;
+  if (prepared.platform === 'container')
+    return { ...prepared, devices: { ...prepared.devices, disks: withLoopLinks(prepared.devices.disks, state) } };
   const image = await imageOf(prepared, user, state);
   const devices = disks === undefined ? prepared.devices : { ...prepared.devices, disks };
   return { ...prepared, image, devices };

@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
@@ -215,6 +224,25 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
       files.map((file) => run(['--disk', `file:a=${file}`], 'head -n 1 /dev/disk/by-tag/a')),
     );
     for (const [at, result] of results.entries()) assertRun(result, 0, `of ${files[at]}\n`);
+  });
+
+  it('paths may be longer than the kernel’s name of a loop device', async (t) => {
+    const directory = join(scratchDirectory(t), 'd'.repeat(64));
+    mkdirSync(directory);
+    const file = join(directory, 'disk');
+    writeFileSync(file, 'of root\n'.padEnd(MIB, '\0'));
+    const image = join(directory, 'image');
+    renameSync(makeImage(scratchDirectory(t), 'ext4'), image);
+    // The name is in the path of what stands for the long one.
+    for (const name of [uniqueName(), `${uniqueName()}-${'n'.repeat(40)}`]) {
+      const result = await run(
+        ['-n', name, '--disk', `file:a=${file}`, '-m', `host-image:/mnt=${image}`],
+        'head -n 1 /dev/disk/by-tag/a; echo kept >/mnt/file; cat /mnt/file',
+      );
+      assertRun(result, 0, 'of root\nkept\n');
+      assert.equal(imageFile(image, 'file'), 'kept\n');
+      await assertNothingLeft(name, lxc.where);
+    }
   });
 
   it('a block device of the host works as a disk', async (t) => {

@@ -7,11 +7,17 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readlinkSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
+import { fitsLoop } from '../../libvirt/loop-path.js';
 import { checkSocketPath, embeddedSocket, fitsSocket } from '../../libvirt/socket-path.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 
 /** Where root's state directories are. */
 export const ROOT_STATE = '/run/libvirt-sandbox';
+
+/** The path of a disk of a container, in a state directory or by its alias. */
+export function loopLink(directory: string, index: number): string {
+  return join(directory, `disk${index}`);
+}
 
 /** The link in the state directory that points to the alias. */
 const ALIAS = 'alias';
@@ -26,6 +32,8 @@ const aliasAt = (unique: string) => join(`${prefix()}${unique}`, 's');
  * @throws {SandboxError} `name-too-long` if the sockets do not fit an alias either
  */
 export function needsAlias(path: string, name: string, kind: ConnectionKind): boolean {
+  // A container may have an image, and hardly as many as this.
+  if (kind === 'lxc' && !fitsLoop(loopLink(path, 999))) return true;
   const embedded = kind === 'embedded';
   const socket = embedded ? embeddedSocket(name) : 'shell/sessions';
   if (fitsSocket(join(path, socket)) && !(embedded && /[^\0-\x7f]/.test(path))) return false;
