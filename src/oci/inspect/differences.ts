@@ -10,7 +10,7 @@ import { readDocument } from '../store/blobs.js';
 import { manifestOfTag } from '../store/list.js';
 import type { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
-import { type StoredRoot, useRoot } from '../store/roots.js';
+import { type LeasedRoot, useRoot } from '../store/roots.js';
 import type { Tag } from '../store/tags.js';
 
 /**
@@ -24,9 +24,11 @@ export async function imageDifferences(
   signal?: AbortSignal,
 ): Promise<Difference[]> {
   if (before.root === after.root) return [];
-  const [old, now] = [rootOf(places, before), rootOf(places, after)];
+  const leased: LeasedRoot[] = [];
   try {
-    return await differencesOf(old.path, now.path, signal);
+    for (const tag of [before, after]) leased.push(rootOf(places, tag));
+    const [old, now] = leased.map(({ root }) => root.path);
+    return await differencesOf(old ?? '', now ?? '', signal);
   } catch (error) {
     if (!(error instanceof ImageDamage)) throw error;
     throw imageError(
@@ -35,13 +37,14 @@ export async function imageDifferences(
       'find out which with virt-sandbox-image verify',
       error,
     );
+  } finally {
+    for (const { release } of leased) release();
   }
 }
 
-/** This process has a lease on it from now on. */
-function rootOf(places: Places, tag: Tag): StoredRoot {
-  const root = useRoot(places, tag.root);
-  if (root !== undefined) return root;
+function rootOf(places: Places, tag: Tag): LeasedRoot {
+  const leased = useRoot(places, tag.root);
+  if (leased !== undefined) return leased;
   throw imageError('root-missing', `the file system of ${quoted(tag.name)} is missing`, 'pull the image again');
 }
 
