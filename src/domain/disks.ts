@@ -49,8 +49,10 @@ export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 
 
 /** Whom libvirt gives a disk to. */
 function ownership(keepsOwner: boolean, owner: number | undefined): Element {
+  // libvirt refuses a label of a disk where the domain's labels have it give nothing away.
+  if (owner === undefined) return {};
   if (keepsOwner) return { seclabel: { '@model': 'dac', '@relabel': 'no' } };
-  return owner === undefined ? {} : { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
+  return { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
 }
 
 /**
