@@ -29,7 +29,7 @@ const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large
  * Pulls an image: what the store has not got is fetched, and its layers are merged. From then on its name means it. What
  * fails leaves no image, and keeps whole layers and parts of them for the next attempt; what is refused leaves nothing.
  * @throws {SandboxError} `image-not-found`, `platform-missing`, `manifest-invalid`, `digest-wrong`, `blob-truncated`,
- *   `layer-invalid`, `layer-too-large`, `erofs-missing`, `disk-full`, `store-not-safe`, `store-not-writable`,
+ *   `layer-invalid`, `layer-too-large`, `disk-full`, `store-not-safe`, `store-not-writable`,
  *   `aborted`, and the others of sources, documents, layers and the store
  */
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {

@@ -56,7 +56,7 @@ function pathOf(layer: number, at: number, before = ''): string {
  * The files of each layer. Those of layers below the last begin with some that the next layer replaces, and as many that
  * it removes. All others have {@link BYTES}.
  */
-function filesOfLayers(): readonly (readonly BenchFile[])[] {
+export function filesOfLayers(): readonly (readonly BenchFile[])[] {
   const random = randomNumbers(2);
   // A log-normal spread, by a sum of uniform numbers.
   const sizes = LAYERS.map((count) =>

@@ -50,25 +50,28 @@ export async function imageOfMerge(
 
 /** A file in memory that takes little at a time, as a disk may. */
 class MemoryFile implements OutputFile {
-  #data = Buffer.alloc(0);
+  #data = Buffer.alloc(1 << 16);
+  #length = 0;
 
   async write(data: Buffer, offset: number, length: number, position: number) {
     const bytesWritten = Math.min(length, 100_000);
-    this.#setLength(Math.max(this.#data.length, position + bytesWritten));
+    this.#reach(position + bytesWritten);
     data.copy(this.#data, position, offset, offset + bytesWritten);
     return { bytesWritten };
   }
 
   async truncate(length: number): Promise<void> {
-    this.#setLength(length);
+    this.#reach(length);
+    this.#length = length;
   }
 
   content(): Buffer {
-    return this.#data;
+    return Buffer.from(this.#data.subarray(0, this.#length));
   }
 
-  #setLength(length: number): void {
-    if (length !== this.#data.length) this.#data = Buffer.concat([this.#data], length);
+  #reach(length: number): void {
+    this.#length = Math.max(this.#length, length);
+    if (length > this.#data.length) this.#data = Buffer.concat([this.#data], 2 * length);
   }
 }
 

@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { writeErofs } from '../../../../src/oci/layers/erofs-image.js';
+import { planErofs } from '../../../../src/oci/layers/erofs-plan.js';
 import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { unlessProgram } from '../../../helpers/images.js';
@@ -188,6 +190,17 @@ describe('an image', () => {
     });
   });
 
+  it('has more inodes than are held while it is written', async () => {
+    const content = (at: number) => `${at} `.repeat(at % 900);
+    const files = Array.from({ length: 3000 }, (_, at) => ({ name: `f${at}`, data: content(at) }));
+    const image = await mergedImage(files);
+    // The first inodes are in the first block, and the last ones were written long after it.
+    assert.ok(image.length > 4 << 20);
+    const read = readErofs(image).filter(({ type }) => type === 'file');
+    assert.equal(read.length, files.length);
+    for (const one of read) assert.ok(one.content === content(Number(one.name.slice(1))), one.name);
+  });
+
   it('has times before 1970 as 1970', async () => {
     const pax = { mtime: '-1.5' };
     const found = (await mergedEntries([{ name: 'a', data: 'x', pax }])).find(({ name }) => name === 'a');
@@ -221,6 +234,17 @@ describe('an image that cannot be made', () => {
       const merge = await indexLayers([layer]);
       await rejectsWith(imageOfMerge(merge, [layer]), 'layer-invalid', /layer 1 has changed since it was checked/);
     });
+
+  it('because a write fails has its error', async () => {
+    const layer = memoryLayer(tar);
+    const merge = await indexLayers([layer]);
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    const file = {
+      write: () => Promise.reject(full),
+      truncate: () => Promise.resolve(),
+    };
+    await assert.rejects(writeErofs(file, merge, planErofs(merge), [layer], { uuid: '0'.repeat(32) }), full);
+  });
 
   it('because the work is called off lets its layers go', async () => {
     const controller = new AbortController();
