@@ -54,7 +54,12 @@ export type GuestOverlay =
   /** A tmpfs. */
   | (Topmost & { readonly type: 'ram' })
   /** A disk with ext4, whose layers may be those of an earlier sandbox. */
-  | (Topmost & { readonly type: 'image'; readonly serial: string })
+  | (Topmost & {
+      readonly type: 'image';
+      readonly serial: string;
+      /** The id of an OCI image's file system, if that is the root: the disk was made for it. */
+      readonly of?: string | undefined;
+    })
   /** A directory of the host with the layers in it, which may be those of an earlier sandbox. */
   | { readonly type: 'virtiofs'; readonly tag: string };
 

@@ -61,7 +61,7 @@ export function overlayCalls(
   lower: PlannedCall,
   devices: Devices,
 ): PlannedCall[] {
-  const directory = overlay.type === 'ram' ? OVERLAY : KEPT;
+  const directory = directoryOf(overlay);
   // A sandbox with capabilities may have left a node that lets all open the disk, or the memory. An OCI image may have one.
   const flags = privileged || (overlay.type === 'ram' && !ociRoot) ? 0 : MS_NODEV;
   const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
@@ -79,6 +79,16 @@ export function overlayCalls(
   ];
 }
 
+function directoryOf(overlay: GuestOverlay): string {
+  if (overlay.type === 'ram') return OVERLAY;
+  return overlay.type === 'image' && overlay.of !== undefined ? `${KEPT}/${keptFor(overlay.of)}` : KEPT;
+}
+
+/** The directory with the layers over an OCI image, on a disk that was made for it: there they lie over no other root. */
+export function keptFor(id: string): string {
+  return `image-${id}`;
+}
+
 /** What makes the upper layer. The host has made the directories of one that it keeps. */
 function upperCalls(overlay: GuestOverlay, directory: string, devices: Devices): PlannedCall[] {
   if (overlay.type === 'virtiofs')
@@ -87,6 +97,8 @@ function upperCalls(overlay: GuestOverlay, directory: string, devices: Devices):
   const upper = `${directory}/upper`;
   return [
     ...(overlay.type === 'image' ? diskCalls(deviceOf(devices, overlay.serial)) : []),
+    // mkdir would make it.
+    ...(directory.startsWith(`${KEPT}/`) ? [call({ op: 'stat', path: directory, follow: false })] : []),
     // An overlay shows the mode and the owners of the upper directory for its topmost one.
     call({ op: 'mkdir', path: upper, mode }),
     ...(uid === 0 && gid === 0 ? [] : [call({ op: 'chown', path: upper, uid, gid })]),

@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, fsyncSync, linkSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { keptFor } from '../../../init/common/overlay.js';
 import { configError, quote } from '../../config/errors.js';
-import type { SandboxConfig } from '../../config/types.js';
+import type { Root, SandboxConfig } from '../../config/types.js';
 import { furtherFile } from '../../disk-image/stands-alone.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
@@ -77,7 +78,7 @@ export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
   const directory = join(above, `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    linkTo(overlay.path, await makeIn(directory));
+    linkTo(overlay.path, await makeIn(directory, config));
   } catch (error) {
     throw unusable(overlay.path, error);
   } finally {
@@ -122,16 +123,24 @@ async function removeStale(directory: string): Promise<void> {
 }
 
 /** @returns the path of a complete image */
-async function makeIn(directory: string): Promise<string> {
+async function makeIn(directory: string, { root }: SandboxConfig): Promise<string> {
   const [mke2fs, qemuImg] = [tool('mke2fs', 'e2fsprogs'), tool('qemu-img', 'qemu-utils')];
   const [raw, image] = [join(directory, 'raw'), join(directory, 'image')];
   await writeFile(raw, '', { mode: 0o600, flag: 'wx' });
   await truncate(raw, SIZE);
-  await run(mke2fs, ['-q', '-F', ...EXT4, raw]);
+  await run(mke2fs, ['-q', '-F', ...EXT4, ...(await contentFor(directory, root)), raw]);
   await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image]);
   chmodSync(image, 0o600);
   sync(image);
   return image;
+}
+
+/** Words for what the disk has from the beginning: over an OCI image, the directory that says over which. */
+async function contentFor(directory: string, root: Root): Promise<string[]> {
+  if (root.type !== 'image' || root.stored === undefined) return [];
+  const content = join(directory, 'content');
+  await mkdir(join(content, keptFor(root.stored.id)), { recursive: true, mode: 0o700 });
+  return ['-d', content];
 }
 
 /** Gives the image its name, and replaces nothing. Another sandbox may have made one meanwhile, which serves as well. */

@@ -43,8 +43,13 @@ export function overlayDisk({ overlay }: SandboxConfig): DiskDevice[] {
 export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
   if (config.overlay === undefined) return undefined;
   if (config.overlay.type === 'directory') return { type: 'virtiofs', tag: OVERLAY_TAG };
-  if (config.overlay.type === 'image') return { type: 'image', serial: OVERLAY_SERIAL, ...topmostOf(config) };
+  if (config.overlay.type === 'image')
+    return { type: 'image', serial: OVERLAY_SERIAL, ...topmostOf(config), ...ofImage(config) };
   return { type: 'ram', ...topmostOf(config) };
+}
+
+function ofImage({ root }: SandboxConfig): { readonly of?: string } {
+  return root.type === 'image' && root.stored !== undefined ? { of: root.stored.id } : {};
 }
 
 /** The share with the layers, if a directory keeps them. libvirt binds it into a container. */

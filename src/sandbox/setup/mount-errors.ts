@@ -64,10 +64,16 @@ function overlayFailure({ message }: StepError): MountFailure {
 
 /** Whether the file system of the overlay could not be mounted, or has something else in the places of the layers. */
 function isKept({ step, operation: { message } }: StepError): boolean {
-  return step === 'root' && /^mount\(\S+, \/overlay\/kept,|^mkdir\(\/overlay\/kept\//.test(message);
+  return step === 'root' && /^mount\(\S+, \/overlay\/kept,|^(mkdir|stat)\(\/overlay\/kept\//.test(message);
 }
 
-function keptFailure({ message }: StepError): MountFailure {
+function keptFailure({ message, operation: { operation, errno } }: StepError): MountFailure {
+  if (operation === 'stat' && errno === ENOENT)
+    return {
+      code: 'overlay-of-other-root',
+      message: 'the image of the overlay was not made for the file system of this OCI image',
+      remedy: `name a file of its own with ${option('overlay')}, or run the image that it was made for`,
+    };
   return {
     code: 'overlay-image-invalid',
     message: `the image of the overlay has no ext4 file system, or a broken one: ${message}`,
