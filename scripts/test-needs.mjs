@@ -27,6 +27,8 @@ const NEEDS = [
   { path: 'guest/full-share', user: true },
   { path: 'guest/killed-daemon', user: true },
   { path: 'guest/home', user: true },
+  { path: 'guest/images.', user: true },
+  { path: 'guest/images-kept', user: true },
   // Sandboxes in a sandbox, one after the other.
   { path: 'guest/kvm.', order: 3 },
   { path: 'guest/lost-supervisor', user: true },

@@ -112,11 +112,11 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
    * @internal
    */
   async changes(silence?: number): Promise<Change[] | undefined> {
-    const { overlay, root, guest } = this.record;
+    const { overlay, root, rootImage, guest } = this.record;
     if (!overlay) return undefined;
     const { changesInside } = await import('../sandbox/overlay/changes-inside.js');
     try {
-      return await changesInside({ name: this.name, channel: this.#channel, guest, root, overlay }, silence);
+      return await changesInside({ name: this.name, channel: this.#channel, guest, root, rootImage, overlay }, silence);
     } catch (error) {
       throw error instanceof SandboxError && error.code === 'process-lost' ? endedError(this.name, error) : error;
     }

@@ -5,10 +5,22 @@
 import { type BigIntStats, opendirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../../config/errors.js';
+import { ErofsError } from '../../disk-image/erofs.js';
+import { Places } from '../../oci/store/places.js';
+import { findRoot } from '../../oci/store/roots.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { bytesOf } from '../../util/raw-text.js';
 import { Descent } from '../files/tree/descent.js';
-import { type Entry, MOST_MEMORY, type Origin, Room, type UpperLayer, WHITEOUT } from '../overlay/layer.js';
+import { ImageBelow } from '../overlay/image-below.js';
+import {
+  type Entry,
+  type LowerLayer,
+  MOST_MEMORY,
+  type Origin,
+  Room,
+  type UpperLayer,
+  WHITEOUT,
+} from '../overlay/layer.js';
 import { enters, statOf, targetOf } from '../overlay/lower.js';
 import { Lower } from '../overlay/root-below.js';
 import { rootBelow } from '../overlay/unseen.js';
@@ -16,6 +28,7 @@ import { type Change, Walk } from '../overlay/walk.js';
 import type { IsOpaque } from './overlay-attributes.js';
 import type { KeptOverlay } from './overlay-directory.js';
 import { type Layer, upperLayers } from './overlay-layers.js';
+import { IMAGE } from './overlay-record.js';
 
 /** The layers and the root that they lie over. A machine has one upper layer, a container one for each mount. */
 type Layers = Pick<KeptOverlay, 'layers' | 'root'> & Partial<Pick<KeptOverlay, 'kind'>>;
@@ -66,7 +79,7 @@ function compareLayer(
     // The host may have unmounted it since.
     const below = saying(
       (why) => rootGone(root, why),
-      () => Lower.open(rootBelow(root), start),
+      () => openBelow(root, start),
     );
     if (below) opened.push(below);
     saying(
@@ -78,12 +91,20 @@ function compareLayer(
   }
 }
 
+/** The directory of the host, or the file system of an image, which is in this user's store. */
+function openBelow(root: string, start: readonly string[]): LowerLayer | undefined {
+  if (!root.startsWith(IMAGE)) return Lower.open(rootBelow(root), start);
+  const found = findRoot(new Places(), root.slice(IMAGE.length));
+  if (found === undefined) throw imageGone(root);
+  return ImageBelow.open(found.path);
+}
+
 /** The result of `act`; what a system call says in it becomes an error for people. */
 function saying<T>(failure: (why: string) => SandboxError, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    if (isSystemError(error)) throw failure(messageOf(error));
+    if (isSystemError(error) || error instanceof ErofsError) throw failure(messageOf(error));
     throw error;
   }
 }
@@ -157,6 +178,15 @@ function rootGone(root: string, why: string): SandboxError {
     code: 'overlay-root-gone',
     message: `the root ${quote(root)} of the overlay cannot be read: ${why}`,
     remedy: 'if it has moved, change its path in the overlay.json of the overlay',
+  });
+}
+
+function imageGone(root: string): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'overlay-root-gone',
+    message: `the overlay belongs to the root ${quote(root)}, which is not in the store`,
+    remedy: 'pull the image again by its digest',
   });
 }
 

@@ -1,6 +1,7 @@
 /** What a running sandbox has changed of its root, where the layers are in its kernel or in a container's memory. */
 import type { GuestConfig } from '../../../init/common/config.js';
 import { quote } from '../../config/errors.js';
+import { ErofsError } from '../../disk-image/erofs.js';
 import type { Channel } from '../../protocol/channel.js';
 import { ProtocolError } from '../../protocol/fields.js';
 import { KEPT_FD } from '../../protocol/wire.js';
@@ -9,7 +10,8 @@ import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { bytesOf } from '../../util/raw-text.js';
 import { BuiltinError, startBuiltin } from '../process/builtin.js';
-import { MOST_MEMORY, Room, type UpperLayer } from './layer.js';
+import { ImageBelow } from './image-below.js';
+import { type LowerLayer, MOST_MEMORY, Room, type UpperLayer } from './layer.js';
 import { type MountedOverlay, overlaysIn } from './mounted-overlays.js';
 import type { RecordedOverlay } from './recorded.js';
 import { Lower } from './root-below.js';
@@ -31,8 +33,10 @@ export interface OverlaidSandbox {
   readonly name: string;
   readonly channel: Channel;
   readonly guest: GuestConfig;
-  /** The host directory that is the root inside. */
+  /** The host directory that is the root inside, or the file that an image's file system is in. */
   readonly root: string;
+  /** What that image is called; undefined: the root is a directory. */
+  readonly rootImage?: string | undefined;
   readonly overlay: RecordedOverlay;
 }
 
@@ -55,6 +59,8 @@ export async function changesInside(sandbox: OverlaidSandbox, silence = MOST_SIL
       compare(walk, reader.end(), sandbox, path);
     }
   } catch (error) {
+    // A damaged image is found when the way leads there.
+    if (error instanceof ErofsError) throw rootGone(name, sandbox.root, error);
     if (error instanceof BuiltinError || error instanceof ProtocolError || isSystemError(error))
       throw unreadable(name, error);
     throw error;
@@ -76,13 +82,18 @@ async function overlaysOf(sandbox: OverlaidSandbox, run: RunAsRoot): Promise<rea
 }
 
 /** @param path where the overlay is inside. A mount that the host has no more counts as empty. */
-function compare(walk: Walk, layer: UpperLayer, { name, root, overlay }: OverlaidSandbox, path: string): void {
+function compare(
+  walk: Walk,
+  layer: UpperLayer,
+  { name, root, rootImage, overlay }: OverlaidSandbox,
+  path: string,
+): void {
   const start = bytesOf(path).toString('latin1').split('/').slice(1);
-  let lower: Lower | undefined;
+  let lower: LowerLayer | undefined;
   try {
-    lower = Lower.open(rootBelow(root, overlay), start);
+    lower = rootImage === undefined ? Lower.open(rootBelow(root, overlay), start) : ImageBelow.open(root);
   } catch (error) {
-    throw isSystemError(error) ? rootGone(name, root, error) : error;
+    throw isSystemError(error) || error instanceof ErofsError ? rootGone(name, root, error) : error;
   }
   try {
     walk.compare(layer, lower, path);

@@ -36,6 +36,30 @@ export interface UpperLayer {
   origin(): Origin;
 }
 
+/** Where a directory of the layer leads: from the top of the overlay, or beside it. */
+export interface Redirect {
+  readonly isAbsolute: boolean;
+  readonly names: readonly string[];
+}
+
+/** The way down what a layer lies over. Names are bytes, one a letter. */
+export interface LowerLayer {
+  stat(name: string): Entry | typeof UNKNOWN | undefined;
+  /** Where the symbolic link leads; undefined: it is none, or closed. */
+  target(name: string): string | undefined;
+  /** Those in the directory that was entered last. */
+  names(): string[];
+  /** False if the sandbox sees no such directory, or an empty one. */
+  enter(name: string): boolean;
+  leave(): void;
+  /**
+   * The directory that a redirect names.
+   * @returns for the caller to close; undefined: there is no such directory
+   */
+  redirected(redirect: Redirect): LowerLayer | undefined;
+  close(): void;
+}
+
 /** Each takes room on the stack. Programs make no such trees: a path has at most 4096 bytes. */
 export const MOST_DEPTH = 1000;
 

@@ -5,7 +5,7 @@
 import { type BigIntStats, fstatSync } from 'node:fs';
 import { isSystemError } from '../../util/errors.js';
 import { Descent } from '../files/tree/descent.js';
-import { type Entry, UNKNOWN } from './layer.js';
+import { type Entry, type LowerLayer, type Redirect, UNKNOWN } from './layer.js';
 import { enters, namesIn, statOf, targetOf } from './lower.js';
 import type { Reader } from './recorded.js';
 
@@ -34,7 +34,7 @@ function unlessClosed<T, U>(read: () => T, otherwise: U): T | U {
 }
 
 /** The way down. Directories that the sandbox could not look into cannot be entered. */
-export class Lower {
+export class Lower implements LowerLayer {
   readonly #descent: Descent;
   readonly #root: RootBelow;
   /** Where the overlay is. */
@@ -68,17 +68,14 @@ export class Lower {
     return unlessClosed(() => statOf(this.#descent, bytes(name)), UNKNOWN);
   }
 
-  /** Where the symbolic link leads; undefined: it is none, or closed. */
   target(name: string): string | undefined {
     return unlessClosed(() => targetOf(this.#descent, bytes(name)), undefined);
   }
 
-  /** Those in the directory that was entered last. */
   names(): string[] {
     return unlessClosed(() => namesIn(this.#descent), []);
   }
 
-  /** False if the sandbox sees no such directory, or an empty one. */
   enter(name: string): boolean {
     return this.#enter(name, (path) => this.#root.hidden.has(path) || this.#root.foreign.has(path));
   }
@@ -136,11 +133,6 @@ function mayRead({ mode, uid, gid }: BigIntStats, reader: Reader): boolean {
   const isGroup = reader.gids.some((each) => BigInt(each) === gid);
   const shift = reader.uid !== undefined && BigInt(reader.uid) === uid ? 6n : isGroup ? 3n : 0n;
   return ((mode >> shift) & 5n) === 5n;
-}
-
-export interface Redirect {
-  readonly isAbsolute: boolean;
-  readonly names: readonly string[];
 }
 
 /** Undefined: the kernel would not follow it. */

@@ -6,8 +6,18 @@
  * name of the root: https://docs.kernel.org/filesystems/overlayfs.html
  */
 import { bytesOf, textOf } from '../../util/raw-text.js';
-import { costOf, type Entry, MOST_DEPTH, type Room, tooDeep, UNKNOWN, type UpperLayer, WHITEOUT } from './layer.js';
-import { type Lower, parseRedirect } from './root-below.js';
+import {
+  costOf,
+  type Entry,
+  type LowerLayer,
+  MOST_DEPTH,
+  type Room,
+  tooDeep,
+  UNKNOWN,
+  type UpperLayer,
+  WHITEOUT,
+} from './layer.js';
+import { parseRedirect } from './root-below.js';
 
 /** What has happened to a name of the root: docker's letters. */
 export type Kind = 'A' | 'C' | 'D';
@@ -23,9 +33,9 @@ interface Place {
   /** What was written there. */
   readonly upper: UpperLayer | undefined;
   /** What of the root is seen in it. */
-  readonly origin: Lower | undefined;
+  readonly origin: LowerLayer | undefined;
   /** What the root has at its path: the same object if that is what is seen. */
-  readonly before: Lower | undefined;
+  readonly before: LowerLayer | undefined;
 }
 
 export interface WalkOptions {
@@ -40,7 +50,7 @@ export class Walk {
   readonly #changes: Change[] = [];
   readonly #options: WalkOptions;
   /** What redirects begin in. */
-  #lower: Lower | undefined;
+  #lower: LowerLayer | undefined;
   /** Directories with a mount in them that has changes. */
   readonly #above = new Set<string>();
 
@@ -54,7 +64,7 @@ export class Walk {
    * @param path where it is inside; empty: at the top
    * @throws {SandboxError} `overlay-too-deep`, and that of the room; a system error
    */
-  compare(upper: UpperLayer, lower: Lower | undefined, path = ''): void {
+  compare(upper: UpperLayer, lower: LowerLayer | undefined, path = ''): void {
     const mark = this.#changes.length;
     this.#lower = lower;
     this.#directory(path, 0, { upper, origin: lower, before: lower });
@@ -144,14 +154,14 @@ export class Walk {
   }
 
   /** @returns for the caller to close */
-  #redirected(redirect: Buffer, { origin }: Place): Lower | undefined {
+  #redirected(redirect: Buffer, { origin }: Place): LowerLayer | undefined {
     const { hasRedirects = true } = this.#options;
     const parsed = hasRedirects ? parseRedirect(redirect) : undefined;
     return parsed && (parsed.isAbsolute ? this.#lower : origin)?.redirected(parsed);
   }
 
   /** The directory of that name in what is seen of the root. @param below that of the root, entered */
-  #same(name: string, { origin, before }: Place, below: Lower | undefined): Lower | undefined {
+  #same(name: string, { origin, before }: Place, below: LowerLayer | undefined): LowerLayer | undefined {
     if (origin === before) return below;
     return origin?.enter(name) ? origin : undefined;
   }
