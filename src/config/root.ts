@@ -79,7 +79,8 @@ export function withImageTexts(
     authFile: authfile === undefined ? root.authFile : hostPath(authfile, nameOf('authfile')),
     tlsVerify: tlsVerify === undefined ? root.tlsVerify : truthOf(tlsVerify, nameOf('tlsVerify')),
     entrypoint: entrypoint ?? root.entrypoint,
-    user: user ?? root.user,
+    // Empty, it is the image's, as in other engines: not root.
+    user: user || root.user,
     publishAll: publishAll ?? root.publishAll,
   };
 }

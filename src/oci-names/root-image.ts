@@ -72,7 +72,15 @@ export function parseRootImage(text: string): RootImage {
 
 function nonEmpty(part: string, text: string): string {
   if (part !== '' && !part.includes('\0')) return part;
-  throw imageError('reference-invalid', `${quoted(text)} lacks a part`, 'write KIND:PATH, or KIND:PATH:TAG');
+  const kind = text.slice(0, text.indexOf(':'));
+  const [what, path] = kind === 'oci' ? ['directory', 'oci:DIR'] : ['file', `${kind}:FILE`];
+  const which = kind === 'docker-archive' ? 'NAME' : 'TAG';
+  const isNamed = text.slice(kind.length + 1).includes(':');
+  throw imageError(
+    'reference-invalid',
+    `${quoted(text)} names no ${isNamed ? 'image of a ' : ''}${what}`,
+    `write ${kind === 'tar' ? path : `${path}, or ${path}:${which}`}`,
+  );
 }
 
 function parseDocker(kind: string, rest: string, text: string): Reference {

@@ -1,6 +1,6 @@
 /** A directory of this host as a tree of files. Whose it is does not matter: no name in it leads elsewhere. */
 import type { FileHandle } from 'node:fs/promises';
-import { lstat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
@@ -16,9 +16,17 @@ export class Directory implements FileTree {
       const found = await lstat(join(this.path, name));
       return found.isFile() ? found.size : undefined;
     } catch (error) {
-      if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return undefined;
-      throw fileError(error, join(this.path, name));
+      if (!isSystemError(error, 'ENOENT') && !isSystemError(error, 'ENOTDIR'))
+        throw fileError(error, join(this.path, name));
+      await this.#mustBeThere();
+      return undefined;
     }
+  }
+
+  async #mustBeThere(): Promise<void> {
+    await stat(this.path).catch((error: unknown) => {
+      throw fileError(error, this.path);
+    });
   }
 
   async *stream(name: string, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

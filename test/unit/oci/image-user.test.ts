@@ -1,7 +1,7 @@
 /** The user and the command of an image. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { imageCommand, imageEnvironment } from '../../../src/oci/image-command.js';
+import { imageCommand } from '../../../src/oci/image-command.js';
 import type { ImageConfig } from '../../../src/oci/image-config.js';
 import { imageUser } from '../../../src/oci/image-user.js';
 import { parsePlatform } from '../../../src/oci-names/platform.js';
@@ -92,6 +92,7 @@ describe('the command of an image', () => {
     assert.deepEqual(of(['c', 'd']), ['/entry', 'a', 'c', 'd']);
     assert.deepEqual(of([], '/x'), ['/x']);
     assert.deepEqual(of(['c'], '/x'), ['/x', 'c']);
+    assert.deepEqual(of(['c'], ''), ['c']);
     assert.deepEqual(of([], undefined, { ...config, entrypoint: [] }), ['b']);
   });
 
@@ -100,32 +101,5 @@ describe('the command of an image', () => {
     throwsWith(() => of([], undefined, none), 'command-missing', /image x names no command; name one behind --/);
     throwsWith(() => of([], ''), 'command-missing');
     assert.deepEqual(of(['c'], undefined, none), ['c']);
-  });
-});
-
-describe('the environment of an image', () => {
-  const of = (given: string[], more: Partial<Parameters<typeof imageEnvironment>[1]> = {}) =>
-    Object.fromEntries(
-      imageEnvironment(config, {
-        given,
-        caller: { K: 'own', TERM: 'vt100' },
-        home: '/home',
-        hasTerminal: false,
-        ...more,
-      }).map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),
-    );
-  it("is the image's, then what is given", () => {
-    const { PATH, ...rest } = of(['A=new', 'K', 'UNSET', 'C=d=e']);
-    assert.match(PATH ?? '', /^\/usr\/local\/sbin:/);
-    assert.deepEqual(rest, { A: 'new', B: '', HOME: '/own', K: 'own', C: 'd=e' });
-  });
-
-  it('has TERM with a terminal, and HOME by the user', () => {
-    assert.equal(of([], { hasTerminal: true })['TERM'], 'vt100');
-    const bare = imageEnvironment(
-      { ...config, environment: ['PATH=/bin'] },
-      { given: [], caller: {}, home: '/h', hasTerminal: true },
-    );
-    assert.deepEqual(bare, ['PATH=/bin', 'TERM=xterm', 'HOME=/h']);
   });
 });

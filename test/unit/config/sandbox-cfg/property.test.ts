@@ -168,8 +168,8 @@ function imageRootOf(random: Random): Root {
     platform: maybe(random, () => parsePlatform(random.pick(['amd64', 'linux/arm64/v8']))),
     authFile: maybe(random, () => path(random)),
     tlsVerify: random.chance(),
-    entrypoint: maybe(random, () => path(random)),
-    user: maybe(random, () => random.text(5)),
+    entrypoint: maybe(random, () => random.pick(['', path(random)])),
+    user: maybe(random, () => `u${random.text(5)}`),
     publishAll: random.chance(),
   };
 }
