@@ -125,7 +125,7 @@ describe("an image of Debian's registry", {
   });
 
   it('is given to who has the password', async (context) => {
-    const registry = await startDebianRegistry(context, HTPASSWD);
+    const registry = await startDebianRegistry(context, { htpasswd: HTPASSWD });
     await registry.push('test/image', 'v1', image);
     const options = fresh();
     const root = `docker://${registry.host}/test/image:v1`;
