@@ -10,6 +10,7 @@ import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
+import { images } from './images.js';
 import { kept } from './kept.js';
 import { mounts } from './mounts.js';
 import { overlay } from './overlay.js';
@@ -29,6 +30,7 @@ const SCENARIOS: readonly Scenario[] = [
   signals,
   starts,
   builders,
+  images,
   damage,
   shortage,
   shares,

@@ -40,7 +40,7 @@ export function imageIn(registry: TestRegistry, tag: string): string {
 }
 
 export async function startRegistry(
-  context: TestContext,
+  context: Pick<TestContext, 'after'>,
   tls?: { readonly cert: string; readonly key: string },
 ): Promise<TestRegistry> {
   const blobs = new Map<string, TestBlob>();
