@@ -126,7 +126,12 @@ describe('a sandbox with an image', { skip: embedded.skip || TOOLS }, () => {
 
   it('is looked into as any other', async (t) => {
     const root = imageWith();
-    const name = await detached(t, embedded.uri, { options: ['--root', root], command: ['sleep', '10000'] });
+    const name = await detached(t, embedded.uri, {
+      options: ['--shell', '--root', root],
+      command: ['sleep', '10000'],
+    });
+    const shell = await runSandbox(['--attach', name, '--', 'sh', '-c', 'id -u; cat /tree/same; ls /dev/vda']);
+    assert.equal(shell.out.replaceAll('\r', ''), '0\nsame/dev/vda\n');
     assert.equal(await said(['exec', name, 'cat', '/tree/same']), 'same');
     assert.match(await said(['exec', name, 'grep', 'CapEff', '/proc/self/status']), /\t00000000800405fb\n$/);
     const directory = place();

@@ -209,10 +209,13 @@ describe('what an image says', { skip: embedded.skip || TOOLS }, () => {
         { name: 'evil/lib.so', data: 'x', mode: 0o755 },
       ],
     );
-    await startDetached(embedded.uri, { name, options: ['--root', root] });
+    await startDetached(embedded.uri, { name, options: ['--shell', '--root', root] });
     t.after(() => endDetached(name));
     const environment = await said(['exec', name, '/bin/cat', '/proc/1/environ']).catch(() => '');
     assert.equal(environment, '');
+    const beside = await runSandbox(['--attach', name, '--', '/bin/env']);
+    assert.match(beside.out, /^PATH=\/usr\//m);
+    assert.doesNotMatch(beside.out, /evil/);
     const copied = await ctl(['cp', '/etc/hostname', `${name}:/copied`]);
     assert.equal(copied.code, 0, copied.stderr);
     assert.equal(await said(['exec', name, '/bin/ls', '/trapped']).catch(() => 'none'), 'none');
