@@ -14,6 +14,7 @@ import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { busyboxImage, layoutWith, link, unlessImages } from '../helpers/oci/busybox.js';
+import { imageIn, sendError, startRegistry } from '../helpers/oci/registry.js';
 import type { TarEntry } from '../helpers/oci/tar.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, type RunOptions, runSandbox } from '../helpers/run.js';
@@ -239,6 +240,20 @@ describe('what an image says', { skip: embedded.skip || TOOLS }, () => {
       assert.equal(refused.stderr.split('\n').length, 2, refused.stderr);
     }
   });
+});
+
+it('a registry writes nothing to a terminal, and not for ever', { skip: embedded.skip || TOOLS }, async (context) => {
+  const registry = await startRegistry(context);
+  const message = `\u001b]0;evil\u0007\r\n${'long '.repeat(100_000)}`;
+  registry.hook((_request, response) => {
+    sendError(response, 403, message.slice(0, 20), message);
+    return true;
+  });
+  const refused = await runSandbox(['-c', embedded.uri, '--root', `docker://${imageIn(registry, 'v1')}`, '--', 'true']);
+  const line = assertFailure(refused, / image: /);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are looked for
+  assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f]/);
+  assert.ok(line.length < 4096, `${line.length}`);
 });
 
 describe('an image that is too much', { skip: embedded.skip || TOOLS }, () => {

@@ -82,12 +82,23 @@ async function assertRefused(uri: string, owner: number, options: RunOptions = {
 async function assertClosed(uri: string, owner: number, options: RunOptions = {}): Promise<void> {
   const path = join(placeOf(owner), 'kept.qcow2');
   const on = ['-c', uri, ...ACCEL, `--overlay=${path}`];
+  // A table with one partition, in the first sector, of which ext4 makes no use.
+  const entry = "printf '\\000\\000\\000\\000\\203\\000\\000\\000\\000\\010\\000\\000\\000\\000\\020\\000\\125\\252'";
+  const at = (skip: number, length: number, seek: number) =>
+    `${entry} | dd of=/dev/vda bs=1 skip=${skip} count=${length} seek=${seek} conv=notrunc 2>/dev/null`;
+  const table = `${at(0, 16, 446)}; ${at(16, 2, 510)}; sync; head -c 512 /dev/vda | tail -c 2 | od -An -tx1`;
   const node = 'mknod -m 666 /open b $(stat -c "0x%t 0x%T" /dev/vd?) && head -c 1 /open >/dev/null && echo made';
-  assert.equal((await ask([...on, '-p'], { node }, options)).node, 'made');
-  const looks = { node: 'head -c 1 /open >/dev/null && echo read', image: `head -c 3 ${path}` };
+  const made = await ask([...on, '-p'], { node, table }, options);
+  assert.deepEqual(made, { node: 'made', table: '55 aa' });
+  const looks = {
+    node: 'head -c 1 /open >/dev/null && echo read',
+    image: `head -c 3 ${path}`,
+    part: 'ls /sys/block/vda | grep vda1; chmod 666 /dev/vda1; head -c 1 /dev/vda1 | wc -c',
+  };
   const found = await ask(on, looks, options);
   assert.match(found.node, /Permission denied$/);
   assert.doesNotMatch(found.image, /QFI/);
+  assert.match(found.part, /^vda1\n[\s\S]*0$/);
   for (const directory of [join(path, '..'), ground]) {
     const refused = await runSandbox([...on, '-m', `host-bind:/mnt=${directory}`, '--', 'true'], options);
     assertFailure(refused, / config: the sandbox can write to the image .* by the mount on \/mnt;/);
