@@ -66,7 +66,9 @@ const ATTACKS = {
   clock: 'date -s 2000-01-01 2>&1 | head -1',
   log: 'dmesg',
   // Out of a directory that is the root of a process: what is above it is the root all the same.
-  root: 'mkdir -p /tmp/jail/bin && cp /bin/busybox /tmp/jail/bin/ && cd / && chroot /tmp/jail /bin/busybox sh -c "cd ../../../../..; /bin/busybox ls -d init 2>&1 | /bin/busybox grep -c No"',
+  root:
+    'mkdir -p /tmp/jail/bin && cp /bin/busybox /tmp/jail/bin/ && cd / && chroot /tmp/jail /bin/busybox sh -c ' +
+    '"cd ../../../../..; /bin/busybox ls -d init 2>&1 | /bin/busybox grep -c No"',
   network: 'ip link set lo down; ip addr add 10.9.9.9/8 dev lo',
   name: 'hostname other',
 } as const;
