@@ -10,6 +10,7 @@ import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
+import { imageStore } from './image-store.js';
 import { images } from './images.js';
 import { kept } from './kept.js';
 import { mounts } from './mounts.js';
@@ -40,6 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
   suspend,
   kept,
   versions,
+  imageStore,
   talking,
   pools,
   poolShell,

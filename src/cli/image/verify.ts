@@ -1,7 +1,7 @@
 /** virt-sandbox-image verify: reads images, and reports what is damaged. */
 import { findTags } from '../../oci/inspect/find-image.js';
 import { Places } from '../../oci/store/places.js';
-import { listTags, type Tag } from '../../oci/store/tags.js';
+import { findTag, listTags, type Tag } from '../../oci/store/tags.js';
 import { type Damage, verifyImage } from '../../oci/store/verify.js';
 import { oneLine } from '../../util/errors.js';
 import { printJson, printLines } from '../output.js';
@@ -27,6 +27,8 @@ export async function verify(args: ImageArguments): Promise<number> {
       for (const tag of new Set(tags)) {
         progress.show(`reading ${nameText(tag)}`);
         const damage = await verifyImage(places, tag, { signal, remove: isSet(args, 'remove') });
+        // One that was removed meanwhile lacks all.
+        if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
         results.push({ tag, damage });
       }
     } finally {
