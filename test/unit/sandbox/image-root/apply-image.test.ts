@@ -128,6 +128,6 @@ describe('ports that an image exposes', () => {
 
   it('are not endless', () => {
     assert.equal(ports({}, ['1-256']).length, 256);
-    throwsWith(() => ports({}, ['1-65535', '1-65535/udp']), 'ports-too-many', /image x exposes more than 256 ports/);
+    throwsWith(() => ports({}, ['1-65535', '1-65535/udp']), 'too-many-ports', /"image x" exposes more than 256 ports/);
   });
 });
