@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
+import { CALLS, FAMILIES, MISSING } from '../helpers/container-calls.js';
+import { elfOf } from '../helpers/elf.js';
 import { unlessProgram } from '../helpers/images.js';
 import { askInside } from '../helpers/inside.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
@@ -28,54 +30,6 @@ writeFileSync(join(closed, 'file'), 'of root too\n', { mode: 0o644 });
 const shared = join(ground, 'shared');
 mkdirSync(shared, { mode: 0o700 });
 
-/** Numbers of <asm/unistd_64.h>. */
-const SYSCALL = {
-  socket: 41,
-  clone: 56,
-  personality: 135,
-  add_key: 248,
-  request_key: 249,
-  keyctl: 250,
-  unshare: 272,
-  perf_event_open: 298,
-  userfaultfd: 323,
-  io_uring_setup: 425,
-  clone3: 435,
-} as const;
-const CLONE_NEWUSER = 0x10000000;
-const SIGCHLD = 17;
-
-/** Says `done`, or why the kernel refuses. */
-const perl = (code: string) => `perl -e 'my $result = do { ${code} }; print $result < 0 ? "$!" : "done"'`;
-const call = (name: keyof typeof SYSCALL, ...args: readonly (string | number)[]) =>
-  perl(`syscall(${[SYSCALL[name], ...args].join(', ')})`);
-
-/** Calls that work for any user of the host, or get as far as their arguments. */
-const CALLS = {
-  keyring: call('keyctl', 0, -3, 1),
-  key: call('add_key', 'my $type = "user"', 'my $name = "x"', 'my $value = "y"', 1, -2),
-  profile: call('perf_event_open', 0, 0, -1, -1, 0),
-  faults: call('userfaultfd', 1),
-  namespace: call('unshare', CLONE_NEWUSER),
-  cloned: perl(`my $pid = syscall(${SYSCALL.clone}, ${CLONE_NEWUSER + SIGCHLD}, 0, 0, 0, 0); exit if $pid == 0; $pid`),
-  layout: call('personality', 0x0040000),
-  typing: perl(`my $key = "x"; open(my $zero, "<", "/dev/zero"); defined ioctl($zero, 0x5412, $key) ? 0 : -1`),
-} as const;
-
-/** Calls that an older kernel lacks too, so programs do without. */
-const MISSING = {
-  ring: call('io_uring_setup', 1, 'my $parameters = "\\0" x 120'),
-  clone3: call('clone3', 0, 0),
-} as const;
-
-/** Families of sockets that load modules of the host, or lead to the hypervisor. */
-const FAMILIES = {
-  rds: call('socket', 21, 5, 0),
-  tipc: call('socket', 30, 1, 0),
-  alg: call('socket', 38, 5, 0),
-  hypervisor: call('socket', 40, 1, 0),
-} as const;
-
 /** Gets its process ID by a system call of the 32-bit kind. Its status is 0, or the error. */
 function oldProgram(): Buffer {
   const code = [
@@ -89,25 +43,7 @@ function oldProgram(): Buffer {
     ...[0xb8, 60, 0, 0, 0], // exit: mov eax, 60 (exit)
     ...[0x0f, 0x05], // syscall
   ];
-  const headers = 64 + 56;
-  const elf = Buffer.alloc(headers + code.length);
-  const start = 0x400000;
-  elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // a 64-bit program
-  elf.writeUInt16LE(2, 16);
-  elf.writeUInt16LE(62, 18);
-  elf.writeUInt32LE(1, 20);
-  elf.writeBigUInt64LE(BigInt(start + headers), 24);
-  elf.writeBigUInt64LE(64n, 32);
-  elf.writeUInt16LE(64, 52);
-  elf.writeUInt16LE(56, 54);
-  elf.writeUInt16LE(1, 56);
-  elf.writeUInt32LE(1, 64);
-  elf.writeUInt32LE(5, 68); // readable and executable
-  elf.writeBigUInt64LE(BigInt(start), 80);
-  elf.writeBigUInt64LE(BigInt(elf.length), 96);
-  elf.writeBigUInt64LE(BigInt(elf.length), 104);
-  elf.set(code, headers);
-  return elf;
+  return elfOf(code);
 }
 
 const program = join(ground, 'old-program');
