@@ -70,7 +70,10 @@ interface Topmost {
   readonly gid: number;
 }
 
-/** What is written to the root of a container goes into a tmpfs of its own, or is kept: init/common/root-overlay.ts */
+/**
+ * What is written to the root of a container goes into a tmpfs of its own, or is kept: init/common/root-overlay.ts. If
+ * the root is an image, it is that of an OCI image, and is mounted with the overlay.
+ */
 export interface GuestRootOverlay {
   /** Path of the program that makes it, before the init switches to the root. */
   readonly program: string;

@@ -2,7 +2,7 @@
  * The calls that only a container needs. libvirt has set up /dev, /proc and /sys and bound the host's directories, but
  * in a temporary root. These calls move everything to the sandbox's root.
  */
-import { MapFlag } from '../../src/protocol/wire.js';
+import { MapFlag, WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';
 import { protectKernel } from './confine.js';
 import {
@@ -24,6 +24,9 @@ import {
  * new root.
  */
 export const STAGE = '/dev/.sandbox';
+
+/** Where the file system of an OCI image is, without its overlay, until all mounts have been looked at. */
+export const IMAGE_STAGE = `${STAGE}/image`;
 
 export const USERS_STEP = 'users';
 
@@ -56,7 +59,7 @@ export function leaveContainerRoot(): PlannedCall[] {
 }
 
 /** The `system` step of a container. It protects the kernel also from root with capabilities: it is the host's. */
-export function containerSystemStep(): Step {
+export function containerSystemStep({ ociRoot = false }: GuestConfig): Step {
   return {
     name: 'system',
     calls: [
@@ -64,10 +67,27 @@ export function containerSystemStep(): Step {
       ...protectKernel(['/proc/timer_list']),
       call({ op: 'mkdir', path: '/dev/shm', mode: 0o1777 }),
       call(mountOf('tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
-      tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
-      tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
+      ...(ociRoot ? [lowPorts()] : ownDirectories()),
     ],
   };
+}
+
+/** Those of most roots. An OCI image has directories of its own in /run, and whatever a build has left in /tmp. */
+export function ownDirectories(): PlannedCall[] {
+  return [
+    tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
+    tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
+  ];
+}
+
+/**
+ * Lets everybody inside have ports below 1024, as other engines do. The network namespace is the container's own, and
+ * belongs to the host's user namespace: there CAP_NET_BIND_SERVICE of the application means nothing.
+ */
+function lowPorts(): PlannedCall {
+  const path = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
+  const data = new TextEncoder().encode('0');
+  return tolerated({ op: 'writeFile', path, mode: 0o644, flags: WriteFlag.APPEND, data });
 }
 
 export function move(source: string, target: string): PlannedCall {

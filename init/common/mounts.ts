@@ -44,11 +44,7 @@ function p9Cache(cache: ShareCache, isReadOnly: boolean): string {
 export function rootStep(config: GuestConfig, devices: Devices): Step {
   const { root, overlay, rootOverlay, platform } = config;
   const calls = [
-    // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
-    ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
-    ...(overlay === undefined || root.type === 'staged'
-      ? plainRoot(config, devices)
-      : overlayCalls({ ...config, overlay }, call(rootAt(root, LOWER_ROOT, devices)), devices)),
+    ...(rootOverlay === undefined || root.type === 'staged' ? rootCalls(config, devices) : []),
     ...(isReadOnly(root) && overlay === undefined && rootOverlay === undefined
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: modeOf(name) }))),
@@ -59,6 +55,17 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };
+}
+
+function rootCalls(config: GuestConfig, devices: Devices): PlannedCall[] {
+  const { root, overlay, platform } = config;
+  return [
+    // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
+    ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
+    ...(overlay === undefined || root.type === 'staged'
+      ? plainRoot(config, devices)
+      : overlayCalls({ ...config, overlay }, call(rootAt(root, LOWER_ROOT, devices)), devices)),
+  ];
 }
 
 /** Nothing is mounted on the /tmp of an OCI image. */
@@ -86,9 +93,12 @@ function ownsFiles(entry: GuestRoot | GuestMount): boolean {
   return entry.type === 'image' || (entry.type === 'staged' && entry.keepsOwners);
 }
 
-/** Root inside is nobody on the host. Any other user is the same there, and owns the same files. */
-function needsOwners({ identity }: GuestConfig): boolean {
-  return identity.uid === 0;
+/**
+ * Root inside is nobody on the host, and so is every user of an OCI image. Any other user is the same there, and owns
+ * the same files.
+ */
+function needsOwners({ identity, ociRoot = false }: GuestConfig): boolean {
+  return identity.uid === 0 || ociRoot;
 }
 
 export const HIDE_STEP = 'hide';

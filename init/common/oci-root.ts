@@ -39,11 +39,13 @@ export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise
     ['/etc/hostname', `${hostname}\n`],
   ] as const;
   const own = files.filter(([path]) => !mounts.some(({ target }) => isWithin(path, posix.resolve('/', target))));
+  // A call that fails must not keep the guest from those behind it.
+  const tolerant: Guest = { call: (operation, options) => guest.call(operation, { ...options, tolerate: true }) };
   const lacks = await Promise.all(
     own.map(async ([path, text]) => {
       try {
-        await setUpHostFile(guest, config, path, text);
-        return [];
+        const missing = await setUpHostFile(tolerant, config, path, text);
+        return missing === undefined ? [] : [`${path} is that of the image, which leads to ${missing}`];
       } catch (error) {
         if (!(error instanceof OperationError)) throw error;
         return [`${path} is that of the image: ${error.message}`];
@@ -53,8 +55,16 @@ export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise
   return lacks.flat();
 }
 
-/** In one round trip, unless a mount of the config may be there, or a link that leads nowhere is. */
-async function setUpHostFile(guest: Guest, config: GuestConfig, path: string, text: string): Promise<void> {
-  if (config.mounts.length === 0 && (await mountOver(guest, path, text))) return;
-  await provideFile(guest, config, path, text);
+/**
+ * In one round trip, unless a mount of the config may be there, or a link that leads nowhere is.
+ * @returns as {@link provideFile}
+ */
+async function setUpHostFile(
+  guest: Guest,
+  config: GuestConfig,
+  path: string,
+  text: string,
+): Promise<string | undefined> {
+  if (config.mounts.length === 0 && (await mountOver(guest, path, text))) return undefined;
+  return provideFile(guest, config, path, text);
 }

@@ -1,7 +1,7 @@
 /** Turns a sandbox into a plan: the operations that set it up, in order. Pure, so it can be tested without a guest. */
 import type { GuestConfig } from './config.js';
 import { confineStep } from './confine.js';
-import { containerSystemStep, usersStep } from './container.js';
+import { containerSystemStep, ownDirectories, usersStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { hideStep, mountSteps, rootStep } from './mounts.js';
 import { ociRootStep } from './oci-root.js';
@@ -28,7 +28,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     ...processorsStep(config),
     ...usersStep(config),
     rootStep(config, inputs.devices),
-    config.platform === 'container' ? containerSystemStep() : systemStep(config, inputs.devices),
+    config.platform === 'container' ? containerSystemStep(config) : systemStep(config, inputs.devices),
     ...hideStep(config),
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
@@ -44,14 +44,6 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
 
 function systemStep(config: GuestConfig, devices: Devices): Step {
   return { name: 'system', calls: [...systemCalls(config), ...coverOverlayDisk(config, devices)] };
-}
-
-/** An OCI image has directories of its own in /run, and whatever a build has left in /tmp. */
-function ownDirectories(): PlannedCall[] {
-  return [
-    tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
-    tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
-  ];
 }
 
 function kernelStep({ now, entropy }: RunInputs): Step {

@@ -7,7 +7,8 @@ import { constants } from 'node:os';
 import { dirname } from 'node:path/posix';
 import { type Guest, type IdRange, type Operation, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig, GuestHidden } from './config.js';
-import { MS_NODEV, MS_NOSUID, mountOf, NEW_ROOT } from './step.js';
+import { type Devices, deviceOf } from './disks.js';
+import { MS_NODEV, MS_NOSUID, MS_RDONLY, mountOf, NEW_ROOT } from './step.js';
 
 /** The step of a start in which it happens. */
 export const OVERLAY_STEP = 'overlay';
@@ -67,6 +68,22 @@ export class RootOverlayError extends Error {
     super(reason);
     this.name = 'RootOverlayError';
   }
+}
+
+/**
+ * Mounts the file system of an OCI image, if it is the root, where libvirt has bound any other.
+ * @param at more places to mount it at, which are made
+ * @throws {OperationError} if it cannot be mounted
+ */
+export async function mountImageRoot(guest: Guest, { root }: GuestConfig, devices: Devices, at: readonly string[]) {
+  if (root.type !== 'image') return;
+  const device = deviceOf(devices, root.serial);
+  await Promise.all(
+    [NEW_ROOT, ...at].flatMap((path) => [
+      guest.call({ op: 'mkdir', path, mode: 0o700 }),
+      guest.call(mountOf(device, path, root.filesystem, MS_RDONLY | MS_NODEV, root.options)),
+    ]),
+  );
 }
 
 /**
@@ -177,7 +194,8 @@ export function overlayArguments(config: GuestConfig): string[] | undefined {
   if (config.rootOverlay === undefined) return undefined;
   const { program, bytes, kept } = config.rootOverlay;
   const where = kept === undefined ? [] : ['--kept', kept, '--wait', String(LOCK_SECONDS)];
-  return [program, ...readerWords(config), ...where, NEW_ROOT, String(bytes)];
+  const words = config.ociRoot ? ['--image', ...idWords(config)] : readerWords(config);
+  return [program, ...words, ...where, NEW_ROOT, String(bytes)];
 }
 
 /** With whose rights the host's files are read. */
@@ -206,10 +224,14 @@ function readerWords({ idMap, identity }: GuestConfig): string[] {
   const groups = reader.groups.flatMap((each) => ['--group', String(each)]);
   const words = ['--reader', String(reader.uid), String(reader.gid), ...groups];
   if (identity.uid !== 0) return words;
-  const map = (['uid', 'gid'] as const).flatMap((kind) =>
+  return [...words, ...idWords({ idMap }), ...LOCKS.flatMap((path) => ['--empty', path])];
+}
+
+function idWords({ idMap }: Pick<GuestConfig, 'idMap'>): string[] {
+  if (idMap === undefined) return [];
+  return (['uid', 'gid'] as const).flatMap((kind) =>
     idMap[`${kind}s`].flatMap((range) => [`--${kind}`, ...[range.inside, range.outside, range.count].map(String)]),
   );
-  return [...words, ...map, ...LOCKS.flatMap((path) => ['--empty', path])];
 }
 
 /** The id is in the range, and the same inside and outside. */

@@ -180,7 +180,10 @@ export class Attempt {
       this.#qemu = new QemuRights(prepared, path, this.#sharesUser);
       makeRootServer(rootShareOf(prepared), path);
     } else if (!this.#guest.privileged) {
-      this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
+      this.#guest = {
+        ...this.#guest,
+        idMap: containerIds(path, this.#config.identity, this.#config.root.type === 'image'),
+      };
     }
     await prepareOverlay(this.#config, prepared.devices.shares, path, prepared.platform);
     makeFreshDirectories(this.#config, mounts);

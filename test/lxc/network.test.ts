@@ -9,8 +9,10 @@ import { after, before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { ask, askInside } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
 /** An isolated network with a DHCP server. */
 function networkXml(name: string, subnet: string): string {
@@ -69,6 +71,15 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     } finally {
       rmSync(shelf, { recursive: true });
     }
+  });
+
+  it('is that of an image, too, whose name servers are in a file that it lacks', {
+    skip: unlessBusyboxImage,
+  }, async (t) => {
+    const args = ['-c', lxc.uri, '--root', scratchImage(t), '-N', `dhcp,source=${named}`];
+    const facts = { names: FACTS.names, reach: 'busybox nc -w 3 10.213.7.1 53 </dev/null && echo reached' };
+    const how = { ...lxc.options, env: { XDG_CACHE_HOME: scratchDirectory(t) }, shell: ['/bin/sh'] };
+    assert.deepEqual(await ask(args, facts, how), { names: 'nameserver 10.213.7.1', reach: 'reached' });
   });
 
   it('gets an address, a route and a name server by DHCP', async () => {

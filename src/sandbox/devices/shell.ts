@@ -50,7 +50,7 @@ export interface Shell {
 
 /**
  * Undefined if the sandbox needs no shells. A breakpoint needs one even if the config does not.
- * @throws {SandboxError} `shell-with-overlay`
+ * @throws {SandboxError} `shell-with-overlay`, `shell-with-image`
  */
 export function shellOf(
   config: SandboxConfig,
@@ -76,8 +76,9 @@ export function shellOf(
  * that program in an overlay, so it could have put another one there. In one that is kept, an earlier run could, whoever
  * runs this one.
  */
-function refuseReplacedShell({ overlay, identity, privileged }: SandboxConfig): void {
+function refuseReplacedShell({ root, overlay, identity, privileged }: SandboxConfig): void {
   if (overlay === undefined || privileged === true) return;
+  if (root.type === 'image') throw withImage();
   const isKept = overlay.type === 'directory';
   if (identity.uid !== 0 && !isKept) return;
   const instead = isKept
@@ -93,6 +94,20 @@ function refuseReplacedShell({ overlay, identity, privileged }: SandboxConfig): 
       `leave ${forCaller({ commandLine: '--shell', program: 'shell' })} and breakpoints out, ${instead} ` +
       `(${forCaller({ commandLine: '-S USER', program: 'identity' })}), or run a machine: ` +
       shortOption('connect', 'qemu:///embed'),
+  });
+}
+
+/** Whoever has made the image has made its shell. */
+function withImage(): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'shell-with-image',
+    message:
+      'a container whose root is an image has no root shell beside the application: that would be root of this host, and ' +
+      'a program of the image',
+    remedy:
+      `leave ${forCaller({ commandLine: '--shell', program: 'shell' })} and breakpoints out, look into it with ` +
+      `virt-sandbox-ctl exec, or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
   });
 }
 

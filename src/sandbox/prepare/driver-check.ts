@@ -4,13 +4,13 @@ import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
-import { option } from '../../util/option-names.js';
+import { option, shortOption } from '../../util/option-names.js';
 import { findInPath } from '../../util/programs.js';
 import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `host-loopback-needs-user-network`,
+ * @throws {SandboxError} `kvm-required`, `loop-missing`, `mac-duplicate`, `host-loopback-needs-user-network`,
  *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
  *   {@link checkTuningHere} throws
  */
@@ -22,9 +22,20 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
+  if (kind === 'lxc') checkLoop(config);
   checkOverlay(config, kind);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
+}
+
+/** libvirt makes a loop device of the image's file system; without one it names a file that nobody has asked for. */
+function checkLoop({ root }: SandboxConfig): void {
+  if (root.type !== 'image' || existsSync('/dev/loop-control')) return;
+  throw refusal(
+    'loop-missing',
+    'the root of an image is mounted from a loop device, and this host has no /dev/loop-control',
+    `load its module (modprobe loop), or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+  );
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {

@@ -2,8 +2,18 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestConfig } from '../../../init/common/config.js';
+import { IMAGE_STAGE } from '../../../init/common/container.js';
+import type { Devices } from '../../../init/common/disks.js';
 import { StepError } from '../../../init/common/drive.js';
-import { coverable, layOverRoot, OVERLAY_STEP, RootOverlayError } from '../../../init/common/root-overlay.js';
+import {
+  coverable,
+  layOverRoot,
+  mountImageRoot,
+  OVERLAY_STEP,
+  RootOverlayError,
+} from '../../../init/common/root-overlay.js';
+import { MNT_DETACH } from '../../../init/common/step.js';
+import type { Root } from '../../config/types.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import { option, shortOption } from '../../util/option-names.js';
@@ -20,26 +30,34 @@ const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 
 /**
  * Makes the overlays, before the plan. Says which mounts stay read-only.
- * @param root the directory of the host that is the root
+ * @param root the config's: a directory of the host, or an OCI image, which is mounted
  * @returns the config whose hidden paths can be covered in them, and whose mounts go over no links
- * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, `overlay-link`, or the init's `init-step-failed`
+ * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, `overlay-link`, `root-link`, `erofs-unsupported`, or the
+ *   init's `init-step-failed`
  */
 export async function setUpOverlay(
   guest: Guest,
   config: GuestConfig,
-  root: string,
+  root: Root,
+  devices: Devices,
   console: Console,
   stateDirectory: string,
   { onChoice }: Pick<Observers, 'onChoice'>,
 ): Promise<GuestConfig> {
   const isKept = config.rootOverlay?.kept !== undefined;
+  const isImage = root.type === 'image';
+  // Where it can be seen what it has itself, and what an earlier run has left.
+  const pure = isImage && isKept ? [IMAGE_STAGE] : [];
   try {
+    if (isImage) await mountImage(guest, config, devices, pure);
     const laying = layOverRoot(guest, config);
     if (isKept) await unlessHeld(laying, stateDirectory);
     for (const sentence of await laying) onChoice?.(`overlay: ${sentence}`);
     if (isKept) noteHeld(stateDirectory);
     const covered = { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
-    return { ...covered, mounts: await withoutLinks(guest, covered, root) };
+    const mounts = await withoutLinks(guest, covered, isImage ? undefined : root.path);
+    for (const path of pure) await guest.call({ op: 'unmount', path, flags: MNT_DETACH });
+    return { ...covered, mounts };
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;
@@ -48,7 +66,23 @@ export async function setUpOverlay(
       stage: 'init',
       code: 'overlay-failed',
       message: `an overlay cannot be laid over the root: ${error.message}`,
-      remedy: overlayRemedy(error, isKept),
+      remedy: overlayRemedy(error, { isKept, isImage }),
+      cause: error,
+    });
+  }
+}
+
+/** The mount itself loads the kernel's module, if there is one. */
+async function mountImage(guest: Guest, config: GuestConfig, devices: Devices, at: readonly string[]): Promise<void> {
+  try {
+    await mountImageRoot(guest, config, devices, at);
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENODEV) throw error;
+    throw new SandboxError({
+      stage: 'init',
+      code: 'erofs-unsupported',
+      message: `the root of an image is EROFS, and the kernel of this host does not know it: ${error.message}`,
+      remedy: `load its module (modprobe erofs), or ${MACHINE}`,
       cause: error,
     });
   }
@@ -83,11 +117,19 @@ function inUseError(cause?: RootOverlayError): SandboxError {
   });
 }
 
-/**
- * What to do about it. Exported for tests.
- * @param isKept a directory keeps it
- */
-export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno' | 'isOfIds'>, isKept = false): string {
+/** Of what the overlay is. */
+interface OverlayFacts {
+  /** A directory keeps it. */
+  readonly isKept?: boolean;
+  /** The root is that of an OCI image. */
+  readonly isImage?: boolean;
+}
+
+/** What to do about it. Exported for tests. */
+export function overlayRemedy(
+  { errno, isOfIds }: Pick<RootOverlayError, 'errno' | 'isOfIds'>,
+  { isKept = false, isImage = false }: OverlayFacts = {},
+): string {
   const { E2BIG, EACCES, EDQUOT, ENOMEM, ENOSPC, ETIMEDOUT } = constants.errno;
   if (errno === ETIMEDOUT) return 'try again when this host has less to do';
   if (isOfIds) return `see that this host has user namespaces (sysctl user.max_user_namespaces), or ${MACHINE}`;
@@ -98,6 +140,10 @@ export function overlayRemedy({ errno, isOfIds }: Pick<RootOverlayError, 'errno'
     return `give the sandbox more memory (${option('memory')}), and see that this host has it and sysctl fs.mount-max`;
   if (errno === EACCES)
     return `let that user enter it (root inside is nobody on this host), or take another root (${option('root')})`;
+  if (isImage) {
+    const kept = isKept ? ', and a directory on ext4, xfs or btrfs, which is no overlay itself' : '';
+    return `it takes Linux 5.19 with overlayfs${kept}; or ${MACHINE}`;
+  }
   const where = isKept
     ? 'a root and a directory on ext4, xfs or btrfs, which are no overlays themselves'
     : 'a root on ext4, xfs or btrfs, which is no overlay itself';

@@ -65,7 +65,8 @@ export async function runPlan(answering: Answering): Promise<void> {
     guest = await setUpOverlay(
       channel,
       guest,
-      rootDirectoryOf(answering.config),
+      answering.config.root,
+      devices,
       console,
       answering.stop.stateDirectory,
       options,

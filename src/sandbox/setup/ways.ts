@@ -9,7 +9,7 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { attempt } from '../../../init/common/attempt.js';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
-import { STAGE } from '../../../init/common/container.js';
+import { IMAGE_STAGE, STAGE } from '../../../init/common/container.js';
 import { MOUNT_POINTS, showsMounts } from '../../../init/common/mounts.js';
 import { NEW_ROOT } from '../../../init/common/step.js';
 import { quote } from '../../config/errors.js';
@@ -17,6 +17,9 @@ import { covers, normalizePath } from '../../config/path.js';
 import type { Guest } from '../../protocol/operations.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { realPathIn } from '../../util/real-path.js';
+
+/** Mounts that come along from libvirt's root: init/common/container.ts */
+const MOVED = ['dev', 'proc', 'sys'];
 
 /** The kernel follows no more. */
 const MOST_LINKS = 40;
@@ -41,12 +44,15 @@ interface Link {
 /**
  * The mounts of a config with targets, and sources of binds, that have no link in them.
  * @param config with what can be covered of what is hidden
- * @param root the directory of the host that is the root
- * @throws {SandboxError} `overlay-link`: a link is on the way that the root does not have
+ * @param root the directory of the host that is the root; undefined: an OCI image is, which is at {@link IMAGE_STAGE}
+ * @throws {SandboxError} `overlay-link`: a link is on the way that the root does not have; `root-link`: an image has one
+ *   where a directory has to be
  */
-export async function withoutLinks(guest: Guest, config: GuestConfig, root: string): Promise<GuestMount[]> {
+export async function withoutLinks(guest: Guest, config: GuestConfig, root: string | undefined): Promise<GuestMount[]> {
   const ways = new Ways(guest, config, root);
-  for (const name of MOUNT_POINTS) await ways.make(`/${name}`, `mounting /${name}`);
+  if (root === undefined) await refuseRootLinks(guest);
+  // Nothing is mounted on /tmp and /run of an image, which may be links.
+  for (const name of root === undefined ? MOVED : MOUNT_POINTS) await ways.make(`/${name}`, `mounting /${name}`);
   const mounts: GuestMount[] = [];
   for (const [index, mount] of config.mounts.entries()) {
     if (index === config.home?.after) await ways.makeHome();
@@ -56,14 +62,24 @@ export async function withoutLinks(guest: Guest, config: GuestConfig, root: stri
   return mounts;
 }
 
+/** The init mounts these before it switches to the root, where an absolute link means something else. */
+async function refuseRootLinks(guest: Guest): Promise<void> {
+  for (const name of MOVED) if (await isLink(guest, `${NEW_ROOT}/${name}`)) throw rootLinkError(`/${name}`);
+}
+
+async function isLink(guest: Guest, path: string): Promise<boolean> {
+  const found = await attempt(guest, { op: 'stat', path, follow: false });
+  return found !== undefined && (found.mode & S_IFMT) === S_IFLNK;
+}
+
 class Ways {
   readonly #guest: Guest;
   readonly #config: GuestConfig;
-  readonly #root: string;
+  readonly #root: string | undefined;
   readonly #isKept: boolean;
   readonly #made: Made[] = [];
 
-  constructor(guest: Guest, config: GuestConfig, root: string) {
+  constructor(guest: Guest, config: GuestConfig, root: string | undefined) {
     this.#guest = guest;
     this.#config = config;
     this.#root = root;
@@ -133,15 +149,14 @@ class Ways {
   async #linkIn(
     above: string,
     path: string,
-    ofRoot: () => string | undefined,
+    ofRoot: () => string | undefined | Promise<string | undefined>,
     what: string,
     name = path,
   ): Promise<Link | undefined> {
     const full = posix.join(above, path);
     // What cannot be seen, the init cannot go over either.
-    const found = await attempt(this.#guest, { op: 'stat', path: full, follow: false });
-    if (found === undefined || (found.mode & S_IFMT) !== S_IFLNK) return undefined;
-    const expected = this.#isKept ? ofRoot() : undefined;
+    if (!(await isLink(this.#guest, full))) return undefined;
+    const expected = this.#isKept ? await ofRoot() : undefined;
     if (this.#isKept && expected === undefined) throw linkError(what, name);
     const leadsTo = await attempt(this.#guest, { op: 'readLink', path: full });
     if (this.#isKept && leadsTo !== expected) throw linkError(what, name);
@@ -149,7 +164,8 @@ class Ways {
   }
 
   /** Where the root's own link leads; undefined: it has none there. */
-  #ofRoot(path: string): string | undefined {
+  #ofRoot(path: string): string | undefined | Promise<string | undefined> {
+    if (this.#root === undefined) return this.#ofImage(path);
     const above = posix.dirname(path);
     if (realPathIn(this.#root, above) !== above) return undefined;
     const here = join(this.#root, path);
@@ -158,6 +174,25 @@ class Ways {
       undefined,
     );
   }
+
+  /** The same of an image. It is on another mount, where no earlier run has left anything. */
+  async #ofImage(path: string): Promise<string | undefined> {
+    let at = IMAGE_STAGE;
+    for (const name of partsOf(posix.dirname(path))) {
+      at = posix.join(at, name);
+      if (await isLink(this.#guest, at)) return undefined;
+    }
+    return attempt(this.#guest, { op: 'readLink', path: posix.join(at, posix.basename(path)) });
+  }
+}
+
+function rootLinkError(path: string): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'root-link',
+    message: `the image has a symbolic link at ${path}, where a sandbox needs a directory`,
+    remedy: `take another image: ${path} has to be a directory in it, or not there at all`,
+  });
 }
 
 function partsOf(path: string): string[] {

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Identity } from '../../config/types.js';
 import type { IdMap, IdRange } from '../../protocol/operations.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
+import { option, shortOption } from '../../util/option-names.js';
 import { isMapped } from './qemu-user.js';
 
 /**
@@ -26,19 +27,35 @@ const MOST_GROUPS = 80;
 
 /**
  * Ids 0 to 65535 inside are a range of the host's. A user other than root is the same inside, with its groups: it may
- * read and write what is that user's.
+ * read and write what is that user's. Users of an OCI image are nobody on the host: it may have any numbers.
  *
  * @param stateDirectory the claimed one
- * @throws {SandboxError} `container-ids-missing` if this host has no such ids
+ * @param isOfImage the identity is that of a user of an OCI image
+ * @throws {SandboxError} `container-ids-missing` if this host has no such ids, `user-not-mapped` if the user of an image
+ *   has none there
  */
 export function containerIds(
   stateDirectory: string,
   { uid, gid, groups }: Pick<Identity, 'uid' | 'gid' | 'groups'>,
+  isOfImage = false,
 ): IdMap {
   if (!isMapped({ first: FIRST, count: RANGE * RANGES })) throw idsMissing();
+  if (isOfImage) refuseUnmapped([uid, gid, ...groups]);
   const first = FIRST + RANGE * claimRange(stateDirectory);
-  if (uid === 0) return { uids: mapOf(first, []), gids: mapOf(first, []) };
+  if (uid === 0 || isOfImage) return { uids: mapOf(first, []), gids: mapOf(first, []) };
   return { uids: mapOf(first, [uid]), gids: mapOf(first, [gid, ...groups.slice(0, MOST_GROUPS)]) };
+}
+
+/** The kernel would say only that the argument is invalid. */
+function refuseUnmapped(ids: readonly number[]): void {
+  const above = ids.find((id) => id >= RANGE);
+  if (above === undefined) return;
+  throw new SandboxError({
+    stage: 'domain',
+    code: 'user-not-mapped',
+    message: `the user of the image has the id ${above}, and a container has ids up to ${RANGE - 1}`,
+    remedy: `name another user of it (${option('root.user')}), or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+  });
 }
 
 /** Every id of the range, except those that are the same inside and outside. Root's never is. */

@@ -152,7 +152,12 @@ test('what keeps an overlay from a container has its own remedy', () => {
   assert.match(remedy(ENOSPC, true), /max_user_namespaces/);
   assert.match(remedy(ETIMEDOUT, true), /try again/);
   assert.match(remedy(EACCES), /nobody on this host/);
-  assert.match(overlayRemedy({ errno: ENOSPC, isOfIds: false }, true), /where the overlay is kept/);
+  assert.match(overlayRemedy({ errno: ENOSPC, isOfIds: false }, { isKept: true }), /where the overlay is kept/);
+  // It is no matter of which root.
+  assert.match(
+    overlayRemedy({ errno: EINVAL, isOfIds: false }, { isImage: true }),
+    /^it takes Linux 5\.19 with overlayfs; or/,
+  );
 });
 
 test('what root-overlay says is told', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { IdRange } from '../../../../src/protocol/operations.js';
 import { containerIds } from '../../../../src/sandbox/state/container-ids.js';
+import { SandboxError } from '../../../../src/util/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const RANGE = 65_536;
@@ -44,6 +45,25 @@ describe('the ids of a container', { skip }, () => {
   test('of root stay that, whatever groups root is in', (t) => {
     const groups = [0, 4, 42];
     assert.equal(containerIds(stateDirectory(t), { ...ROOT, groups }).gids.length, 1);
+  });
+
+  test('of an image are a range that nobody has, whoever its user is', (t) => {
+    const { uids, gids } = containerIds(stateDirectory(t), { uid: 1000, gid: 100, groups: [4] }, true);
+    assert.deepEqual([uids.length, uids[0]?.inside, uids[0]?.count], [1, 0, RANGE]);
+    assert.ok((uids[0]?.outside ?? 0) >= FIRST);
+    assert.deepEqual(gids, uids);
+  });
+
+  test('of an image are as many as a container has', (t) => {
+    for (const identity of [
+      { ...ROOT, uid: RANGE },
+      { ...ROOT, gid: RANGE + 1 },
+      { ...ROOT, groups: [5_000_000] },
+    ])
+      assert.throws(
+        () => containerIds(stateDirectory(t), identity, true),
+        (error) => error instanceof SandboxError && error.code === 'user-not-mapped',
+      );
   });
 
   test('of another user are that user and the groups, and the range for all others', (t) => {
