@@ -10,6 +10,7 @@ import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
+import { imageRoots } from './image-roots.js';
 import { imageStore } from './image-store.js';
 import { images } from './images.js';
 import { kept } from './kept.js';
@@ -47,6 +48,7 @@ const SCENARIOS: readonly Scenario[] = [
   poolShell,
   detached,
   overlay,
+  imageRoots,
   hostile,
   attackers,
 ];
