@@ -33,8 +33,11 @@ export const imageRoots: Scenario = {
     try {
       mkdirSync(join(own, 'cache'));
       const image = busyboxImage(join(own, 'image'));
-      const { env, ...others } = ground.optionsOf('lxc');
-      const options = { ...others, env: { ...env, XDG_CACHE_HOME: join(own, 'cache') }, timeout: BOUND_MS };
+      // Known when the daemons run.
+      const options = () => {
+        const { env, ...others } = ground.optionsOf('lxc');
+        return { ...others, env: { ...env, XDG_CACHE_HOME: join(own, 'cache') }, timeout: BOUND_MS };
+      };
       const kept = `--overlay=${join(own, 'kept')}`;
       for (const seed of seeds()) {
         const choices = new Choices(seed);
@@ -42,7 +45,7 @@ export const imageRoots: Scenario = {
         const args = (name: string) => ['-c', URIS.lxc, '-n', name, '--root', image, ...(isKept ? [kept] : [])];
         const findings = await surveyed(ground, seed, 'lxc', async (name) => {
           const script = `${COUNT}; exec sleep 1000`;
-          const running = startSandbox([...args(name), '--', 'sh', '-c', script], options);
+          const running = startSandbox([...args(name), '--', 'sh', '-c', script], options());
           running.result.catch(() => {});
           await sleep(after);
           for (const process of processes().filter((each) => isOf(each.words, name) && roleOf(each) === victim))
@@ -56,7 +59,7 @@ export const imageRoots: Scenario = {
         });
         findings.push(
           ...(await surveyed(ground, seed, 'lxc', async (name) => {
-            const next = await endOf([...args(name), '--', 'sh', '-c', COUNT], options, BOUND_MS);
+            const next = await endOf([...args(name), '--', 'sh', '-c', COUNT], options(), BOUND_MS);
             if (next === undefined) return { findings: ['the next run hangs'], hangs: true };
             if (next.code !== 0) return { findings: [`the next run: ${next.stderr.slice(-500)}`] };
             const found = Number(next.out);
