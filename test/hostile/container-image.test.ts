@@ -21,7 +21,7 @@ import type { TarEntry } from '../helpers/oci/tar.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { fingerprint } from '../helpers/tree-listing.js';
 
-const skip = lxc.skip || unlessBusyboxImage || unlessProgram('mkfs.erofs', 'perl');
+const skip = lxc.skip || unlessBusyboxImage || unlessProgram('perl', 'getfattr');
 const NOBODY = 65_534;
 /** What root of an image has. */
 const OWN = '00000000800405fb';

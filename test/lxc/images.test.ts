@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { enterLxc, lxc } from '../helpers/connections.js';
 import { ctl } from '../helpers/ctl.js';
-import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, leftAtLast, uniqueName } from '../helpers/leftovers.js';
 import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
@@ -14,7 +13,7 @@ import type { TarEntry } from '../helpers/oci/tar.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
-const skip = lxc.skip || unlessBusyboxImage || unlessProgram('mkfs.erofs');
+const skip = lxc.skip || unlessBusyboxImage;
 /** What podman gives root of a container: init/common/oci-root.ts */
 const CAPABILITIES = '00000000800405fb';
 
