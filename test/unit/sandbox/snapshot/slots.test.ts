@@ -124,6 +124,8 @@ test('the driver gets each device by its name', async () => {
   assert.deepEqual(told, [
     '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:04.0',
     '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:05.0',
+    '/sys/bus/pci/devices/0000:00:04.0/enable 1',
+    '/sys/bus/pci/devices/0000:00:05.0/enable 1',
     '/sys/bus/pci/rescan 1',
     '/sys/bus/pci/drivers/virtio-pci/bind 0000:00:05.0',
   ]);
