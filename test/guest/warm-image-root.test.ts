@@ -6,12 +6,13 @@ import { run as runOnce, Sandbox, SandboxPool } from '../../src/index.js';
 import { Places } from '../../src/oci/store/places.js';
 import { removeImage } from '../../src/oci/store/remove.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
-import { embedded } from '../helpers/connections.js';
+import { embedded, system } from '../helpers/connections.js';
 import { ctl, endDetached } from '../helpers/ctl.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { SOMEBODY, writeBusyboxImage } from '../helpers/oci/busybox-image.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore, recordOf } from '../helpers/snapshots.js';
@@ -63,6 +64,13 @@ describe('a snapshot for images', { skip: embedded.skip || unlessProgram('busybo
       assertRun(await run('--root', image, '--', 'cat', '/data'), 0, `${content}\n`);
     });
     await Promise.all(both);
+  });
+
+  it('serves one over qemu:///system', { skip: system.skip }, async (t) => {
+    const [image, name] = [imageFor(t), uniqueName()];
+    const args = ['-c', system.uri, '-n', name, '--root', image, '--', 'stat', '-c', '%u', '/data'];
+    assertRun(await run(...args), 0, `${SOMEBODY}\n`);
+    await assertNothingLeft(name, exceptLogs(system.where));
   });
 
   it('serves one with a directory of the host and an interface too few, and says how to bake another', async (t) => {
@@ -150,5 +158,25 @@ describe('a snapshot for images', { skip: embedded.skip || unlessProgram('busybo
         () => false,
       );
     while (!(await isGone())) await delay(50);
+  });
+});
+
+describe('a snapshot for images of an ordinary user', {
+  skip: unlessOrdinaryUser() || unlessProgram('busybox', 'mkfs.erofs'),
+}, () => {
+  let user: OrdinaryUser;
+  before(async () => {
+    user = await OrdinaryUser.create({ emptyStore: true });
+  });
+  after(() => user.end());
+
+  it('serves them with their owners', async () => {
+    const uri = 'qemu:///session';
+    await bakeSnapshot(['-c', uri], user.options, ['--root', ANY]);
+    const [name, image] = [uniqueName(), writeBusyboxImage(user.home, uniqueName())];
+    const args = ['-c', uri, ...ACCEL, '--boot', 'warm', '-n', name, '--root', image];
+    const result = await runSandbox([...args, '--', 'stat', '-c', '%u %g', '/data'], user.options);
+    assertRun(result, 0, `${SOMEBODY} 7\n`);
+    await assertNothingLeft(name, exceptLogs(user.where));
   });
 });
