@@ -23,6 +23,7 @@ import { drivePlan, StepError } from './drive.js';
 import type { Configuration, ConfigurationFailure } from './guest-message.js';
 import { setUpNetwork } from './network.js';
 import { NetworkError } from './network-errors.js';
+import { setUpHostFiles } from './oci-root.js';
 import { planSandbox } from './plan.js';
 import { Port } from './port.js';
 import { RelayedStreams } from './relayed-streams.js';
@@ -83,6 +84,10 @@ async function configure(
     devices,
   });
   const driving = drivePlan(channel, plan);
+  if (guest.ociRoot) {
+    await driving;
+    await inStep('host files', setUpHostFiles(channel, guest));
+  }
   if (names !== undefined) {
     await driving;
     const lack = await inStep('resolver', setUpResolver(channel, guest, names));

@@ -16,6 +16,7 @@ import { type GuestInit, guestInit } from '../helpers/guest-init.js';
 import { unlessProgram } from '../helpers/images.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { writeBusyboxImage } from '../helpers/oci/busybox-image.js';
 import {
   assertFailure,
   assertFailureWith,
@@ -24,6 +25,7 @@ import {
   runSandbox,
   startSandbox,
 } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
 const cache = makeCache();
 after(() => removeCache(cache));
@@ -46,6 +48,16 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
   const run = (args: readonly string[], command: readonly string[], more: RunOptions = {}) =>
     runSandbox(['-c', embedded.uri, ...inside.args, ...args, '--', ...command], options(more));
+
+  it('has the files that name the host of an OCI image', {
+    skip: unlessProgram('busybox', 'mkfs.erofs'),
+  }, async (t) => {
+    const name = uniqueName();
+    const image = writeBusyboxImage(scratchDirectory(t), uniqueName());
+    const result = await run(['-n', name, '--boot', 'cold', '--root', image], ['cat', '/etc/hostname']);
+    assertRun(result, 0, `${name}\n`);
+    await assertNothingLeft(name, embedded.where);
+  });
 
   it('keeps streams, identity, environment, directory, includes and exit status the same', async () => {
     const name = uniqueName();
