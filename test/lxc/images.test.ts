@@ -139,6 +139,25 @@ describe('an image as the root of a container', { skip, concurrency: 2 }, () => 
     await assertNothingLeft(name, lxc.where);
   });
 
+  it('says what it has changed of the image, whoever its user is', async (t) => {
+    const options = how(t);
+    const image = scratchImage(t, ENTRIES, { User: 'web' });
+    for (const kept of [[], [`--overlay=${join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept')}`]]) {
+      const name = uniqueName();
+      const words = ['-n', name, '--detach', '--root', image, ...kept, '--', 'sleep', '1000'];
+      assertRun(await runSandbox(['-c', lxc.uri, ...words], options), 0, `${name}\n`);
+      try {
+        const script = 'touch /home/web/new; chown web /etc/secret; chown root:root /etc/passwd; rm /tmp/left';
+        assertRun(await ctl(['exec', '--user', 'root', name, '--', 'sh', '-c', script], options), 0, '');
+        const { out } = await ctl(['diff', name], options);
+        const lines = out.split('\n').filter((line) => /secret|passwd|new|left/.test(line));
+        assert.deepEqual(lines, ['C /etc/secret', 'A /home/web/new', 'D /tmp/left']);
+      } finally {
+        assertRun(await ctl(['stop', name], options), 0, `${name}\n`);
+      }
+    }
+  });
+
   it('keeps what is written in a directory, for that image and that kind of container', async (t) => {
     const options = how(t);
     const kept = `--overlay=${join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept')}`;

@@ -28,18 +28,22 @@ export interface RecordedOverlay {
  * @param unseen what the sandbox sees empty of its root
  */
 export function recordedOverlay(
-  { overlay, rootOverlay, root, idMap, identity }: GuestConfig,
+  { overlay, rootOverlay, root, idMap, identity, ociRoot }: GuestConfig,
   unseen: () => readonly string[],
 ): RecordedOverlay | undefined {
   if (rootOverlay === undefined && (overlay === undefined || overlay.type === 'virtiofs')) return undefined;
   // The virtiofsd of an ordinary user knows no owners but this one and root.
   const hasOwners = root.type !== 'virtiofs' || process.geteuid?.() === 0;
   const hasRedirects = rootOverlay !== undefined || overlay?.type === 'ram';
-  const ofContainer = rootOverlay === undefined ? {} : inContainer({ idMap, identity });
+  const ofContainer = rootOverlay === undefined ? {} : inContainer({ idMap, identity, ociRoot });
   return { hasOwners, hasRedirects, hidden: unseen(), ...ofContainer };
 }
 
-function inContainer(guest: Pick<GuestConfig, 'idMap' | 'identity'>): Pick<RecordedOverlay, 'ids' | 'reader'> {
+function inContainer(
+  guest: Pick<GuestConfig, 'idMap' | 'identity' | 'ociRoot'>,
+): Pick<RecordedOverlay, 'ids' | 'reader'> {
+  // The layer has all that is in the image, and all of its users are shifted.
+  if (guest.ociRoot) return guest.idMap === undefined ? {} : { ids: guest.idMap };
   const reader = overlayReader(guest);
   if (reader === undefined) return {};
   // Not even what is the host's nobody's belongs to root inside, whose owners are shifted.

@@ -47,8 +47,11 @@ test('a container is read as nobody by root, whose owners are shifted, and as it
   const found = (rest: Partial<GuestConfig>) => recordedOverlay({ ...container, ...rest }, () => HIDDEN);
   const all = { hasOwners: true, hasRedirects: true, hidden: HIDDEN };
   assert.deepEqual(found({}), all);
-  assert.deepEqual(found({ idMap, identity: root }), { ...all, reader: { gids: [] }, ids: idMap });
   const user = { ...guest.identity, uid: 1000, gid: 100, groups: [100, 27] };
+  // Of an image root inside reads all, and every user is one of the container's.
+  for (const identity of [root, user])
+    assert.deepEqual(found({ idMap, identity, ociRoot: true }), { ...all, ids: idMap });
+  assert.deepEqual(found({ idMap, identity: root }), { ...all, reader: { gids: [] }, ids: idMap });
   const own = [{ inside: 100, outside: 100, count: 1 }];
   assert.deepEqual(found({ idMap: { uids: range, gids: own }, identity: user }), {
     ...all,
