@@ -173,7 +173,8 @@ describe('the config of an image', { skip: embedded.skip || unlessImages() }, ()
 
   it('gives the user of an image the rights of its programs', async () => {
     const found = await ask(['-c', embedded.uri, '--root', imageWith({ User: '1234' }, ODD)], {
-      capable: '/srv/busybox-capable nc -l -p 81 >/dev/null & sleep 0.3; netstat -ltn | grep -c ":81 "; kill $!',
+      capable:
+        '/srv/busybox-capable nc -l -p 81 >/dev/null & until netstat -ltn | grep ":81 " | wc -l | grep 1; do sleep 0.1; done; kill $!',
       incapable: 'nc -l -p 82 2>&1 | grep -c denied',
       secret: 'cat /srv/secret',
     });
