@@ -1,7 +1,7 @@
 /** virt-sandbox-image rm and prune: removes images, and what no image needs. */
 import { findTags } from '../../oci/inspect/find-image.js';
 import { Places } from '../../oci/store/places.js';
-import { pruneStore, type RemovedImages, removeImage } from '../../oci/store/remove.js';
+import { pruneStore, type RemovedImages, removeTags } from '../../oci/store/remove.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
@@ -36,7 +36,7 @@ export async function remove(args: ImageArguments): Promise<number> {
   return status ?? 0;
 }
 
-/** @throws {SandboxError} `image-ambiguous` for an id with several names, and those of {@link removeImage} */
+/** @throws {SandboxError} `image-ambiguous` for an id with several names, and those of {@link removeTags} */
 async function removeOne(places: Places, word: string, platform: string | undefined): Promise<RemovedImages> {
   const tags = findTags(places, word, platform);
   const [name, ...others] = new Set(tags.map((tag) => tag.name));
@@ -44,7 +44,7 @@ async function removeOne(places: Places, word: string, platform: string | undefi
     const names = listOf([...new Set(tags.map(nameText))]);
     throw imageError('image-ambiguous', `${quoted(word)} has the names ${names}`, 'remove each by its name');
   }
-  return removeImage(places, name, platform);
+  return removeTags(places, name, tags);
 }
 
 export async function prune(args: ImageArguments): Promise<number> {

@@ -29,26 +29,42 @@ export interface RemovedImages {
 /**
  * Removes a name, and all that only it needs.
  * @param platform undefined: of all platforms
- * @throws {SandboxError} `image-not-found`, `image-in-use`, `store-busy`, `store-not-writable`
+ * @throws {SandboxError} as {@link removeTags}
  */
 export async function removeImage(places: Places, name: string, platform?: string): Promise<RemovedImages> {
+  const tags = listTags(places).filter(
+    (tag) => tag.name === name && (platform === undefined || tag.platform === platform),
+  );
+  return removeTags(places, name, tags);
+}
+
+/**
+ * Removes names that were found, and all that only they need. One that means another image by now stays.
+ * @param called what people call them, for messages
+ * @throws {SandboxError} `image-not-found`, `image-in-use`, `store-busy`, `store-not-writable`
+ */
+export async function removeTags(places: Places, called: string, found: readonly Tag[]): Promise<RemovedImages> {
   return alone(places, async () => {
     const tags = listTags(places);
-    const gone = tags.filter((tag) => tag.name === name && (platform === undefined || tag.platform === platform));
+    const gone = tags.filter((tag) => found.some((one) => isSameTag(one, tag)));
     if (gone.length === 0)
       throw imageError(
         'image-not-found',
-        `there is no image ${quoted(name)} in ${places.directory}`,
+        `there is no image ${quoted(called)} in ${places.directory}`,
         'see that its name is right',
       );
     for (const tag of gone) {
       const isShared = tags.some((other) => other.root === tag.root && !gone.includes(other));
       const users = isShared ? [] : usersOf(places, tag.root);
-      if (users.length > 0) throw inUse(name, users);
+      if (users.length > 0) throw inUse(tag.name, users);
     }
     for (const tag of gone) await removeTag(places, tag);
     return { ...(await sweep(places, false)), tags: gone };
   });
+}
+
+function isSameTag(one: Tag, other: Tag): boolean {
+  return one.name === other.name && one.platform === other.platform && one.manifest === other.manifest;
 }
 
 export interface PruneOptions {

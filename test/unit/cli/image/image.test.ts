@@ -201,8 +201,12 @@ describe('an image that is there', () => {
     for (const platform of ['amd64', 'arm64']) await program.out('pull', name, '--platform', platform);
     await program.fails(['inspect', name], /is there for linux\/amd64, linux\/arm64; choose one with --platform/);
     assert.match(await program.out('inspect', name, '--platform', 'arm64'), new RegExp(`\nindex: ${both.digest}\n`));
-    await program.out('rm', '--platform=arm64', name);
-    assert.match(await program.out('inspect', name), new RegExp(`^name: ${name}\nid: ${ID}\n`));
+    const repository = name.replace(/:both$/, '');
+    for (const words of [['--platform=arm64', name], [arm.manifest.digest], [`${repository}@${arm.manifest.digest}`]]) {
+      await program.out('pull', name, '--platform', 'arm64');
+      await program.out('rm', ...words);
+      assert.match(await program.out('inspect', name), new RegExp(`^name: ${name}\nid: ${ID}\n`), words.join(' '));
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lockFile } from '../../../../src/oci/store/lock.js';
-import { pruneStore, removeImage } from '../../../../src/oci/store/remove.js';
+import { pruneStore, removeImage, removeTags } from '../../../../src/oci/store/remove.js';
 import { listTags } from '../../../../src/oci/store/tags.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { testImage } from '../../../helpers/oci/image.js';
@@ -88,6 +88,16 @@ describe('an image', () => {
     await rejectsWith(removeImage(store.places, 'docker://x'), 'image-not-found', /'docker:\/\/x'/);
     const [registry] = await withImages(context);
     await rejectsWith(removeImage(store.places, nameOf(registry, 'one'), 'linux/arm64'), 'image-not-found');
+  });
+
+  it('stays if its name means another one by now', async (context) => {
+    const [registry, store] = await withImages(context);
+    const name = nameOf(registry, 'one');
+    const found = listTags(store.places).filter((tag) => tag.name === name);
+    registry.add(two, 'one');
+    await startPulling(context, store, name).ended;
+    await rejectsWith(removeTags(store.places, name, found), 'image-not-found');
+    assert.equal(counts(store).tags, 2);
   });
 
   it('is not removed while one is pulled', async (context) => {
