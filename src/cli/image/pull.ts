@@ -1,10 +1,12 @@
 /** virt-sandbox-image pull: fetches an image, and makes a file system of it. */
 
+import { isSurelyId } from '../../oci/inspect/find-image.js';
 import { storeName } from '../../oci/pull/names.js';
 import { pullImage } from '../../oci/pull/pull.js';
 import type { PulledImage, PullOptions } from '../../oci/pull/types.js';
 import { Places } from '../../oci/store/places.js';
 import { findTag } from '../../oci/store/tags.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { hostPlatform, platformText } from '../../oci-names/platform.js';
 import { parseTypedImage } from '../../oci-names/root-image.js';
 import { printJson, printLines, size } from '../output.js';
@@ -15,6 +17,12 @@ import { untilSignal } from './until-signal.js';
 
 export async function pull(args: ImageArguments): Promise<number> {
   const [word = ''] = args.words;
+  if (isSurelyId(word))
+    throw imageError(
+      'reference-invalid',
+      `${quoted(word)} is an id, and a registry knows names`,
+      'pull it by its name',
+    );
   const image = parseTypedImage(word);
   const places = new Places();
   const platform = platformOf(args) ?? hostPlatform();

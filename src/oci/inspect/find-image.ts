@@ -1,14 +1,16 @@
 /** Finds images of the store by what people write: a name in any of its spellings, or the beginning of an id. */
 import { digestParts } from '../../oci-names/digest.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
-import type { Reference } from '../../oci-names/reference.js';
-import { parseRootImage, parseTypedImage, type RootImage } from '../../oci-names/root-image.js';
+import { parseTypedImage } from '../../oci-names/root-image.js';
 import { storeName } from '../pull/names.js';
+import { ofDigest } from '../pull/of-digest.js';
 import type { Places } from '../store/places.js';
 import { listTags, type Tag } from '../store/tags.js';
 
 /** The beginning of the digest of a manifest. With fewer digits it would be a name that people give. */
-const ID = /^(?:sha256:)?([0-9a-f]{8,64})$/;
+const ID = /^(?:(?:sha256:)?([0-9a-f]{8,64})|sha512:([0-9a-f]{8,128}))$/;
+/** Ids that no repository can be called by: Docker refuses names of 64 such digits. */
+const SURELY_ID = /^(?:sha\d+:[0-9a-f]{8,}|[0-9a-f]{64})$/;
 
 /**
  * The names that a text means: those of all platforms; or, for an id, all names of the one image.
@@ -16,11 +18,36 @@ const ID = /^(?:sha256:)?([0-9a-f]{8,64})$/;
  * @throws {SandboxError} `image-not-found`, `image-ambiguous` for a beginning of several ids, `reference-invalid`
  */
 export function findTags(places: Places, text: string, platform?: string): readonly Tag[] {
-  const tags = listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
-  const named = byName(tags, text);
+  const tags = tagsFor(places, platform);
+  const named = isSurelyId(text) ? [] : byName(tags, text);
   const found = named.length > 0 ? named : byId(tags, text);
   if (found.length > 0) return found;
-  throw imageError(
+  throw notFound(places, text, platform);
+}
+
+/**
+ * The names of the image that a text means as an id; empty if it is a name.
+ * @throws {SandboxError} as {@link findTags}; `image-not-found` for an id that cannot be a name
+ */
+export function findById(places: Places, text: string, platform?: string): readonly Tag[] {
+  const tags = tagsFor(places, platform);
+  if (!isSurelyId(text) && (!ID.test(text) || byName(tags, text).length > 0)) return [];
+  const found = byId(tags, text);
+  if (found.length === 0 && isSurelyId(text)) throw notFound(places, text, platform);
+  return found;
+}
+
+/** Whether a text is an id, and no name that a registry could have. */
+export function isSurelyId(text: string): boolean {
+  return SURELY_ID.test(text);
+}
+
+function tagsFor(places: Places, platform: string | undefined): readonly Tag[] {
+  return listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
+}
+
+function notFound(places: Places, text: string, platform: string | undefined) {
+  return imageError(
     'image-not-found',
     `there is no image ${quoted(text)}${platform === undefined ? '' : ` for ${platform}`} in ${places.directory}`,
     'pull it, or see what is there with virt-sandbox-image list',
@@ -43,29 +70,18 @@ function byName(tags: readonly Tag[], text: string): readonly Tag[] {
   const image = parseTypedImage(text);
   const name = storeName(image);
   const same = tags.filter((tag) => tag.name === name);
-  return same.length > 0 ? same : byDigest(tags, image);
-}
-
-/** `debian@sha256:…`, with a tag or without, is any name of that repository which means that digest. */
-function byDigest(tags: readonly Tag[], image: RootImage): readonly Tag[] {
-  if (image.transport !== 'docker' || image.reference.digest === undefined) return [];
-  const { digest } = image.reference;
-  return tags.filter(({ name, top, manifest }) => {
-    if ((top !== digest && manifest !== digest) || !name.startsWith('docker:')) return false;
-    const own = parseRootImage(name);
-    return own.transport === 'docker' && fits(own.reference, image.reference);
-  });
-}
-
-/** Whether a name is one of the repository of another, and has its tag, if that has one. */
-function fits(own: Reference, { registry, repository, tag }: Reference): boolean {
-  return own.registry === registry && own.repository === repository && (tag === undefined || own.tag === tag);
+  if (same.length > 0 || image.transport !== 'docker') return same;
+  return ofDigest(tags, image.reference);
 }
 
 function byId(tags: readonly Tag[], text: string): readonly Tag[] {
-  const [, digits] = ID.exec(text) ?? [];
+  const [, short, long] = ID.exec(text) ?? [];
+  const digits = short ?? long;
   if (digits === undefined) return [];
-  const found = tags.filter(({ manifest }) => digestParts(manifest).digits.startsWith(digits));
+  const found = tags.filter(({ manifest }) => {
+    const parts = digestParts(manifest);
+    return parts.digits.startsWith(digits) && (long === undefined || parts.algorithm === 'sha512');
+  });
   const ids = new Set(found.map(({ manifest }) => manifest));
   if (ids.size <= 1) return found;
   throw imageError(

@@ -8,8 +8,9 @@ import { hasBlob, readDocument } from '../store/blobs.js';
 import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
 import { type LeasedRoot, useRoot } from '../store/roots.js';
-import { findTag, type Tag } from '../store/tags.js';
+import { findTag, listTags, type Tag } from '../store/tags.js';
 import { anywhere, identityOfSource, storeName } from './names.js';
+import { ofDigest } from './of-digest.js';
 import { storedLayer } from './stored-layer.js';
 import type { PulledImage, PullOptions } from './types.js';
 
@@ -21,19 +22,30 @@ import type { PulledImage, PullOptions } from './types.js';
 export async function findPulled(image: RootImage, options: PullOptions = {}): Promise<PulledImage | undefined> {
   const places = options.places ?? new Places();
   places.refuseUnsafe();
-  const tag = findTag(places, storeName(image), platformText(options.platform ?? hostPlatform()));
-  if (tag === undefined) return undefined;
-  if (
-    image.transport !== 'docker' &&
-    (tag.identity === undefined || tag.identity !== identityOfSource(anywhere(image)))
-  )
-    return undefined;
+  const tag = findStored(places, image, options.platform);
+  if (tag === undefined || !isOfSource(tag, image)) return undefined;
   const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
   const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
   const leased = useRoot(places, tag.root);
   if (leased !== undefined) return { tag, config, ...leased };
   if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
   return { tag, config, ...(await makeAgain(places, { tag, config, manifest }, options)) };
+}
+
+/**
+ * What a name means in the store; with a digest any name of that repository does which means that image.
+ * @param platform default: that of this host
+ */
+export function findStored(places: Places, image: RootImage, platform = hostPlatform()): Tag | undefined {
+  const text = platformText(platform);
+  const exact = findTag(places, storeName(image), text);
+  if (exact !== undefined || image.transport !== 'docker' || image.reference.digest === undefined) return exact;
+  return ofDigest(listTags(places), image.reference).find((tag) => tag.platform === text);
+}
+
+/** Whether what an image was read from is still as it was then. That of a registry does not count. */
+export function isOfSource({ identity }: Tag, image: RootImage): boolean {
+  return image.transport === 'docker' || (identity !== undefined && identity === identityOfSource(anywhere(image)));
 }
 
 async function makeAgain(
