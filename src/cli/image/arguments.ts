@@ -73,9 +73,9 @@ export function platformName(args: ImageArguments): string | undefined {
  */
 export function registryOf(args: ImageArguments, command: ImageCommandName): RegistryOptions {
   const file = textOf(args, 'authfile');
-  const verify = args.values.get('tls-verify') ?? 'true';
-  if (verify !== true && verify !== 'true' && verify !== 'false')
-    throw usageError(`--tls-verify=${String(verify)} is neither true nor false`, command);
+  const verify = textOf(args, 'tls-verify') ?? 'true';
+  if (verify !== 'true' && verify !== 'false')
+    throw usageError(`--tls-verify=${verify} is neither true nor false`, command);
   return {
     authFile: file === undefined ? undefined : hostPath(file, '--authfile'),
     tlsVerify: verify !== 'false',

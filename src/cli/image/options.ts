@@ -1,5 +1,4 @@
 /** The commands and options of virt-sandbox-image, named as podman's: for the parser, the help and the manual page. */
-import type { Options } from 'yargs';
 import { type CommandEntry, flagOption as flag, textOption as text } from '../command-table.js';
 
 const json = flag('print JSON');
@@ -8,12 +7,9 @@ const platform = text(
   'the image for this platform, such as linux/arm64 [of this host; of an image that is there: any]',
 );
 const authfile = text("file with the registry's user and password [that of podman login, or of docker login]");
-const tlsVerify: Options = {
-  type: 'string',
-  // The value follows a `=` only: the next word is the image.
-  requiresArg: false,
-  describe: '[=true|false]: false takes any certificate, and plain HTTP [true; localhost may have plain HTTP]',
-};
+const tlsVerify = text(
+  'true or false, which takes any certificate, and plain HTTP [true; localhost may have plain HTTP]',
+);
 const registry = { authfile, 'tls-verify': tlsVerify };
 
 export const imageCommands = {

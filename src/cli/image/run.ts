@@ -65,11 +65,9 @@ function rootOfId(word: string, tags: readonly Tag[]): RunRoot {
 
 /** The command line of virt-sandbox that means the same. */
 export function sandboxWords({ values, words }: ImageArguments, root: string): string[] {
-  const options = [...values].flatMap(([name, value]) => {
-    // virt-sandbox wants its value.
-    if (name === 'tls-verify' && value === true) return [];
-    return value === true ? [`--${name}`] : [value].flat().map((one) => `--${name}=${one}`);
-  });
+  const options = [...values].flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : [value].flat().map((one) => `--${name}=${one}`),
+  );
   const [, ...command] = words;
   return [...options, `--root=${root}`, '--', ...(command[0] === '--' ? command.slice(1) : command)];
 }

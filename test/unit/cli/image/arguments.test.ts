@@ -40,11 +40,13 @@ describe('virt-sandbox-image', () => {
       assert.throws(() => parseImageArguments(words), { code: 'usage', message });
     });
 
-  it('takes the value of --tls-verify behind a = only', () => {
+  it('takes the value of --tls-verify as virt-sandbox does', () => {
     const verify = (...words: readonly string[]) => registryOf(parsed('pull', ...words).args, 'pull').tlsVerify;
     assert.deepEqual(
-      [verify('x'), verify('--tls-verify', 'x'), verify('--tls-verify=true', 'x'), verify('--tls-verify=false', 'x')],
-      [true, true, true, false],
+      [[], ['--tls-verify', 'false'], ['--tls-verify=true'], ['--tls-verify=false']].map((words) =>
+        verify(...words, 'x'),
+      ),
+      [true, false, true, false],
     );
     assert.throws(() => verify('--tls-verify=no', 'x'), { message: '--tls-verify=no is neither true nor false' });
   });
@@ -78,11 +80,11 @@ describe('virt-sandbox-image run', () => {
       ['--name=box', '--connect=lxc:///', '--env=A=b', '--env=C', '--network=dhcp,source=default', ROOT, '--', 'env'],
     ],
     [
-      ['--overlay', '-v', '--pull', 'always', '--tls-verify', '--platform', 'amd64', '--authfile=/x', 'debian:13'],
+      ['--overlay', '-v', '--pull', 'always', '--platform', 'amd64', '--authfile=/x', 'debian:13'],
       ['--overlay', '--verbose', '--pull=always', '--platform=amd64', '--authfile=/x', ROOT, '--'],
     ],
     [
-      ['--overlay=/kept', '--tls-verify=false', '-u', 'nobody', 'debian:13'],
+      ['--overlay=/kept', '--tls-verify', 'false', '-u', 'nobody', 'debian:13'],
       ['--overlay=/kept', '--tls-verify=false', '--user=nobody', ROOT, '--'],
     ],
   ] as const)
