@@ -39,7 +39,9 @@ export function rootOf(args: ImageArguments, places = new Places()): RunRoot {
 
 /** An image that is there, and no other: its name may mean another one by the time that the sandbox starts. */
 function rootOfId(word: string, tags: readonly Tag[]): RunRoot {
-  const images = tags.map((tag) => ({ tag, image: parseRootImage(tag.name) }));
+  const [given, pulled] = [tags.filter(({ local }) => local === true), tags.filter(({ local }) => local !== true)];
+  // A registry that an image came from has what may be missing of it.
+  const images = [...pulled, ...given].map((tag) => ({ tag, image: parseRootImage(tag.name) }));
   for (const { tag, image } of images)
     if (image.transport === 'docker') {
       const reference = { ...image.reference, digest: tag.manifest };

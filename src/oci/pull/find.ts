@@ -40,7 +40,8 @@ export function findStored(places: Places, image: RootImage, platform = hostPlat
   const text = platformText(platform);
   const exact = findTag(places, storeName(image), text);
   if (exact !== undefined || image.transport !== 'docker' || image.reference.digest === undefined) return exact;
-  return ofDigest(listTags(places), image.reference).find((tag) => tag.platform === text);
+  const same = ofDigest(listTags(places), image.reference).filter((tag) => tag.platform === text);
+  return same.find(({ local }) => local !== true) ?? same[0];
 }
 
 /** Whether what an image was read from is still as it was then. That of a registry does not count. */

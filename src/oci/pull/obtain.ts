@@ -5,31 +5,69 @@ import { hostPlatform, platformText } from '../../oci-names/platform.js';
 import type { PullPolicy } from '../../oci-names/pull-policy.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
-import { findPulled } from './find.js';
+import { Places } from '../store/places.js';
+import type { Tag } from '../store/tags.js';
+import { findPulled, findStored } from './find.js';
 import { storeName } from './names.js';
 import type { PulledImage, PullOptions } from './types.js';
 
 /**
- * The image that a name means: from the store, or pulled now.
- * @throws {SandboxError} `image-not-pulled`, and those of pullImage
+ * The image that a name means: from the store, or pulled now. A name that is in the store means what it meant when it
+ * was pulled: what is missing of that is fetched, and no other image.
+ * @throws {SandboxError} `image-not-pulled`, `image-local`, `store-damaged`, and those of pullImage
  */
 export async function obtainImage(
   image: RootImage,
   policy: PullPolicy,
   options: PullOptions = {},
 ): Promise<PulledImage> {
-  const pull = async () => (await import('./pull.js')).pullImage(image, options);
-  if (policy === 'always') return pull();
+  const stored = () => findStored(options.places ?? new Places(), image, options.platform);
+  if (policy === 'always') {
+    const there = stored();
+    if (there?.local === true) throw isLocal(there);
+    return pull(image, options);
+  }
+  let damage: SandboxError | undefined;
   const found = await findPulled(image, options).catch((error: unknown) => {
-    const isDamaged = error instanceof SandboxError && error.code === 'store-damaged';
-    if (policy === 'never' || !isDamaged) throw error;
+    if (!(error instanceof SandboxError) || error.code !== 'store-damaged') throw error;
+    damage = error;
     return undefined;
   });
   if (found !== undefined) return found;
-  if (policy === 'missing') return pull();
+  const tag = stored();
+  if (tag?.local === true) throw damagedLocal(tag, damage);
+  if (policy === 'never' && damage !== undefined) throw damage;
+  if (policy === 'missing') return tag === undefined ? pull(image, options) : pullAgain(image, tag, options);
   throw imageError(
     'image-not-pulled',
     `${quoted(storeName(image))} is not in the store for ${platformText(options.platform ?? hostPlatform())}`,
     'pull it, or let it be pulled with --pull missing',
+  );
+}
+
+async function pull(image: RootImage, options: PullOptions): Promise<PulledImage> {
+  return (await import('./pull.js')).pullImage(image, options);
+}
+
+/** The registry may mean another image by that name today. */
+async function pullAgain(image: RootImage, { name, top }: Tag, options: PullOptions): Promise<PulledImage> {
+  if (image.transport !== 'docker' || image.reference.digest !== undefined) return pull(image, options);
+  return pull({ ...image, reference: { ...image.reference, digest: top } }, { ...options, storedAs: name });
+}
+
+function isLocal({ name }: Tag): SandboxError {
+  return imageError(
+    'image-local',
+    `${quoted(name)} is a name that was given here, and no registry is asked for it`,
+    'leave out --pull always, or pull that name first if a registry has it',
+  );
+}
+
+function damagedLocal({ name, manifest }: Tag, cause?: unknown): SandboxError {
+  return imageError(
+    'store-damaged',
+    `parts of ${quoted(name)} are missing or damaged, and no registry has that name: it was given here`,
+    `pull the image ${manifest} again by the name that it came with`,
+    cause,
   );
 }

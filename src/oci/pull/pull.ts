@@ -69,7 +69,7 @@ async function pullFrom(
   places: Places,
   source: ImageSource,
   { image, platform, identity, fetched }: Pull,
-  { signal, onProgress }: PullOptions,
+  { signal, onProgress, storedAs = storeName(image) }: PullOptions,
 ): Promise<PulledImage> {
   const { manifest, document, top } = await chooseManifest(source, platform, signal);
   const configBytes = await readConfig(source, manifest.config, signal);
@@ -88,7 +88,7 @@ async function pullFrom(
     for (const one of [top, document]) await putDocument(places, one);
     const tag: Tag = {
       format: 1,
-      name: storeName(image),
+      name: storedAs,
       platform: platformText(platform),
       top: top.digest,
       manifest: document.digest,

@@ -12,6 +12,8 @@ export interface PullOptions {
   readonly places?: Places | undefined;
   /** Default: that of this host. */
   readonly platform?: Platform | undefined;
+  /** What the store calls the image, in place of its name. */
+  readonly storedAs?: string | undefined;
   readonly registry?: RegistryOptions | undefined;
   readonly onProgress?: OnPullProgress | undefined;
   readonly signal?: AbortSignal | undefined;

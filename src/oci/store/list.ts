@@ -57,7 +57,7 @@ export function namedImage(places: Places, name: string, platform?: string): Tag
  */
 export async function tagImage(places: Places, tag: Tag, name: string, signal?: AbortSignal): Promise<Tag> {
   const { identity: _of, ...rest } = tag;
-  const named: Tag = { ...rest, name };
+  const named: Tag = { ...rest, name, local: true };
   await whilePulling(places, signal, () => writeTag(places, named));
   return named;
 }

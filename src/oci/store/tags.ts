@@ -27,6 +27,8 @@ const TagSchema = v.strictObject({
   size: v.number(),
   /** Of the file or directory that it came from; of a registry's image: none. */
   identity: v.optional(v.string()),
+  /** The name was given here, and no registry knows it. */
+  local: v.optional(v.literal(true)),
   /** When it was pulled: ISO 8601. */
   pulled: v.pipe(v.string(), v.isoTimestamp()),
 });

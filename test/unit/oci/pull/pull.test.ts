@@ -7,7 +7,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { findPulled } from '../../../../src/oci/pull/find.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { pullImage } from '../../../../src/oci/pull/pull.js';
+import { tagImage } from '../../../../src/oci/store/list.js';
 import { readKept } from '../../../../src/oci/store/roots.js';
+import { listTags } from '../../../../src/oci/store/tags.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
 import { parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -161,6 +163,44 @@ describe('an image', () => {
     const { config } = await obtainImage(imageOf(registry), 'missing', store.options);
     assert.deepEqual(config.command, ['/bin/x']);
     assert.equal(readFileSync(path, 'utf8'), text);
+  });
+
+  it('whose documents are damaged is fetched again as it was, whatever its name means by now', async (context) => {
+    const [registry, store] = [await withImage(context), testStore(context)];
+    const { tag } = await pull(registry, store);
+    rmSync(store.places.blob(tag.manifest));
+    registry.add(testImage([UPPER]), 'v1');
+    const again = await obtainImage(imageOf(registry), 'missing', store.options);
+    const { pulled: _before, ...same } = tag;
+    const { pulled: _after, ...found } = again.tag;
+    assert.deepEqual(found, same);
+    assert.equal(listTags(store.places).length, 1);
+  });
+
+  it('whose name was given here is asked of no registry', async (context) => {
+    const [registry, store] = [await withImage(context), testStore(context)];
+    const { tag, root } = await pull(registry, store);
+    // The registry has another image that is called so.
+    registry.add(testImage([UPPER]), 'mine');
+    const mine = imageOf(registry, 'mine');
+    await tagImage(store.places, tag, `docker://${imageIn(registry, 'mine')}`);
+    const { length } = registry.requests;
+    assert.equal((await obtainImage(mine, 'missing', store.options)).root.id, root.id);
+    await rejectsWith(obtainImage(mine, 'always', store.options), 'image-local', /given here/);
+    const rest = [
+      () => rmSync(join(root.path, '..'), { recursive: true }),
+      () => rmSync(store.places.blob(tag.manifest)),
+    ];
+    for (const { digest } of image.layers) rmSync(store.places.blob(digest));
+    for (const remove of rest) {
+      remove();
+      for (const policy of ['missing', 'never'] as const)
+        await rejectsWith(obtainImage(mine, policy, store.options), 'store-damaged', new RegExp(tag.manifest));
+    }
+    assert.equal(registry.requests.length, length);
+    // Asked for by itself it is pulled, and is the registry's from then on.
+    assert.notEqual((await pull(registry, store, 'mine')).root.id, root.id);
+    await obtainImage(mine, 'always', store.options);
   });
 
   for (const compression of ['none', 'gzip'] as const)
