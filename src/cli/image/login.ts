@@ -1,10 +1,10 @@
 /** virt-sandbox-image login and logout: user and password of a registry. */
 import { isUtf8 } from 'node:buffer';
-import { logIn, logOut, registryName } from '../../oci/registry/login.js';
+import { type Login, logIn, logOut, registryName } from '../../oci/registry/login.js';
 import { DOCKER_HUB } from '../../oci-names/reference.js';
 import { oneLine } from '../../util/errors.js';
 import { printLines } from '../output.js';
-import { ask, askSecret } from '../terminal/ask.js';
+import { Questions } from '../terminal/ask.js';
 import { type ImageArguments, isSet, registryOf, textOf, usageError } from './arguments.js';
 import { untilSignal } from './until-signal.js';
 
@@ -19,8 +19,8 @@ export async function login(args: ImageArguments): Promise<number> {
   if (fromInput && given === undefined) throw usageError('--password-stdin goes with --username', 'login');
   if (!fromInput && !(process.stdin.isTTY && process.stderr.isTTY))
     throw usageError('there is no terminal to ask for the password at, and no --password-stdin', 'login');
-  const user = given ?? (await ask(`User name at ${registry}: `));
-  const password = fromInput ? await readPassword() : await askSecret(`Password of ${oneLine(user)} at ${registry}: `);
+  const { user, password } =
+    fromInput && given !== undefined ? { user: given, password: await readPassword() } : await askFor(registry, given);
   return untilSignal(async (signal) => {
     const file = await logIn(registry, { user, password }, options, signal);
     await printLines([`${registry}: logged in as ${oneLine(user)}; ${oneLine(file)} has the password, not encrypted`]);
@@ -33,6 +33,17 @@ export async function logout(args: ImageArguments): Promise<number> {
   const had = await logOut(registry, registryOf(args, 'logout'));
   await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}`]);
   return 0;
+}
+
+/** @param given the user's name; undefined: it is asked for too */
+async function askFor(registry: string, given: string | undefined): Promise<Login> {
+  const questions = new Questions();
+  try {
+    const user = given ?? (await questions.ask(`User name at ${registry}: `));
+    return { user, password: await questions.askSecret(`Password of ${oneLine(user)} at ${registry}: `) };
+  } finally {
+    questions.close();
+  }
 }
 
 /** All of standard input, without the end of its last line. @throws {SandboxError} `usage` */

@@ -48,6 +48,32 @@ describe('virt-sandbox-image login', () => {
     assert.equal(terminal.settings(), terminal.before);
   });
 
+  it('takes both when they are pasted at once, and shows no password', async (context) => {
+    for (const pasted of ['me\nsecret\n', 'me\rsecret\rmore']) {
+      const [program, registry] = [imageProgram(context), await startRegistry(context)];
+      answer(registry);
+      const terminal = program.atTerminal(['login', registry.host]);
+      await terminal.until(/User name at [\d.:]+: /);
+      terminal.type(pasted);
+      await terminal.until(/logged in as me; /);
+      assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+      assert.match(terminal.text, /User name at [\d.:]+: .*me/);
+      assert.doesNotMatch(terminal.text, /secret|more/);
+      assert.equal(terminal.settings(), terminal.before);
+    }
+  });
+
+  it('asks no further after Ctrl+D', async (context) => {
+    const program = imageProgram(context);
+    const terminal = program.atTerminal(['login', 'localhost:1']);
+    await terminal.until(/User name at localhost:1: /);
+    terminal.type('\u0004');
+    await terminal.until(/nothing was entered; type an answer/);
+    assert.deepEqual(await terminal.exited(), { code: 125, signal: null });
+    assert.doesNotMatch(terminal.text, /Password/);
+    assert.equal(terminal.settings(), terminal.before);
+  });
+
   it('ends by Ctrl+C with the terminal as it was', async (context) => {
     const program = imageProgram(context);
     const terminal = program.atTerminal(['login', '-u', 'me', 'localhost:1']);
