@@ -13,7 +13,7 @@ const page: Program = {
     'A name means the image that it meant when it was pulled. `pull` asks the registry again, and `run` does with `--pull always`. Layers that another image has are not fetched again, and a pull that broke off goes on where it was.',
     '`diff` of one image lists what its top layer adds (`A`), changes (`C`) and deletes (`D`); what that layer has counts as changed whatever is in it. `diff` of two lists where the file system of the second differs from that of the first. Times do not count: an image that is built again has others.',
     '`run` takes every option of virt-sandbox(1) but `--root`, before *IMAGE*; what follows *IMAGE* is the command. Without one the image’s own runs.',
-    '`login` asks for what is not given, and does not show the password. It tries both at the registry, and writes them to the auth file, where whoever may read that file can read them. podman(1) and skopeo(1) find them there too.',
+    '`login` asks for what is not given, and does not show the password. It tries both at the registry, says so when that asked for no password, and writes them to the auth file, where whoever may read that file can read them. podman(1) and skopeo(1) find them there too. `logout` removes them from that file, and names other files that still have some.',
     '`ls` is `list` and `show` is `inspect`. The words of libvirt-sandbox are understood: `prepare` is `pull`, `purge` is `rm`, and `docker:///ubuntu?tag=15.04` is `ubuntu:15.04`. `list -s docker` prints what is there in that form.',
   ],
   options: {},

@@ -22,17 +22,25 @@ export async function login(args: ImageArguments): Promise<number> {
   const { user, password } =
     fromInput && given !== undefined ? { user: given, password: await readPassword() } : await askFor(registry, given);
   return untilSignal(async (signal) => {
-    const file = await logIn(registry, { user, password }, options, signal);
-    await printLines([`${registry}: logged in as ${oneLine(user)}; ${oneLine(file)} has the password, not encrypted`]);
+    const { file, isTried } = await logIn(registry, { user, password }, options, signal);
+    const done = isTried ? `logged in as ${oneLine(user)}` : 'asked for no password, so it is not known to be right';
+    await printLines([`${registry}: ${done}; ${oneLine(file)} has the password, not encrypted`]);
     return 0;
   });
 }
 
 export async function logout(args: ImageArguments): Promise<number> {
   const registry = registryName(args.words[0] ?? DOCKER_HUB);
-  const had = await logOut(registry, registryOf(args, 'logout'));
-  await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}`]);
-  return 0;
+  const options = registryOf(args, 'logout');
+  return untilSignal(async (signal) => {
+    const { had, others } = await logOut(registry, options, signal);
+    await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}${stillIn(others)}`]);
+    return 0;
+  });
+}
+
+function stillIn(files: readonly string[]): string {
+  return files.length === 0 ? '' : `; ${files.map(oneLine).join(', ')} still has a password, which is used`;
 }
 
 /** @param given the user's name; undefined: it is asked for too */

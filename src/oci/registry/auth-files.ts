@@ -1,10 +1,10 @@
 /** Where passwords for registries are kept: the files of Docker's and podman's `login`, containers-auth.json(5). */
-import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
 import { DOCKER_HUB } from '../../oci-names/reference.js';
-import { isSystemError } from '../../util/errors.js';
+import { isSystemError, SandboxError } from '../../util/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { askHelper } from './credential-helper.js';
 import type { Credentials } from './credentials.js';
@@ -75,12 +75,54 @@ export function readLoginFile(path: string): Readonly<Record<string, unknown>> {
   return lstatSync(path, { throwIfNoEntry: false }) === undefined ? {} : (readAuthFile({ path, isNamed: true }) ?? {});
 }
 
+/** What a file has of registries, by their names. */
+export function authsOf(file: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  // A name may be `__proto__`.
+  return Object.assign(Object.create(null), isRecord(file['auths']) ? file['auths'] : {}) as Record<string, unknown>;
+}
+
+/** The keys of a registry as a whole: its name, and the URLs that Docker writes. */
+export function keysOfHost(auths: Readonly<Record<string, unknown>>, registry: string): string[] {
+  const names = [registry, ...hubKeys(registry)];
+  return Object.keys(auths).filter(
+    (key) => names.includes(key) || (/^https?:\/\//.test(key) && names.includes(key.split('/')[2] ?? '')),
+  );
+}
+
+/** The files that have credentials of a registry, or of a part of it; helpers that they name are not asked. */
+export function filesWithHost(
+  registry: string,
+  authFile: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): string[] {
+  const files = authFilePaths(authFile, environment).filter(({ path }) => existsSync(path));
+  return files
+    .filter((file) => {
+      const auths = authsOf(readableOnly(file));
+      return keysOfHost(auths, registry).length > 0 || Object.keys(auths).some((key) => key.startsWith(`${registry}/`));
+    })
+    .map(({ path }) => path);
+}
+
+/** The content of a file; one that cannot be read counts as empty: a pull, which needs it, tells of it. */
+function readableOnly(file: AuthFile): Readonly<Record<string, unknown>> {
+  try {
+    return readAuthFile(file) ?? {};
+  } catch (error) {
+    if (error instanceof SandboxError) return {};
+    throw error;
+  }
+}
+
 /** The keys that may have the credentials, the most exact first: `HOST/ns/repo`, `HOST/ns`, `HOST`. */
 function keysFor(registry: string, repository: string): string[] {
   const parts = repository.split('/');
   const names = parts.map((_, at) => `${registry}/${parts.slice(0, parts.length - at).join('/')}`);
-  const hub = registry === DOCKER_HUB ? [HUB_KEY, 'index.docker.io'] : [];
-  return [...names, registry, ...hub];
+  return [...names, registry, ...hubKeys(registry)];
+}
+
+function hubKeys(registry: string): string[] {
+  return registry === DOCKER_HUB ? [HUB_KEY, 'index.docker.io'] : [];
 }
 
 function readAuthFile({ path, isNamed, isOld }: AuthFile): Readonly<Record<string, unknown>> | undefined {

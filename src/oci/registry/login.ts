@@ -1,13 +1,14 @@
 /** Logging in to registries and out: credentials are tried, and written to an auth file that other tools read too. */
-import { chmodSync } from 'node:fs';
+import { chmodSync, lstatSync, realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
 import { makeReference } from '../../oci-names/reference.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
-import { isRecord } from '../../util/records.js';
 import { replaceFile } from '../../util/replace-file.js';
-import { loginFile, readLoginFile } from './auth-files.js';
+import { withLock } from '../lock.js';
+import { authsOf, filesWithHost, keysOfHost, loginFile, readLoginFile } from './auth-files.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';
 import { HttpClient } from './http.js';
@@ -28,10 +29,17 @@ export function registryName(text: string): string {
   return makeReference({ registry: host, repository: 'name', tag: undefined, digest: undefined }, text).registry;
 }
 
+/** What a login has done. */
+export interface LoggedIn {
+  /** The auth file that has the password now. */
+  readonly file: string;
+  /** False: the registry asked for no password, so nobody knows whether it is right. */
+  readonly isTried: boolean;
+}
+
 /**
  * Tries credentials, and writes them to the auth file. Whoever may read that file has them: they are not encrypted.
  * @param registry as {@link registryName} has it
- * @returns the file
  * @throws {SandboxError} `registry-denied` and the other errors of registries; `auth-file-unreadable`,
  *   `auth-file-not-writable`, `login-invalid`, `aborted`
  */
@@ -40,14 +48,18 @@ export async function logIn(
   { user, password }: Login,
   options: RegistryOptions = {},
   signal?: AbortSignal,
-): Promise<string> {
+): Promise<LoggedIn> {
   if (user === '' || user.includes(':') || password === '')
     throw imageError('login-invalid', 'a user needs a name without colons, and a password', 'give both');
   const { tlsVerify = true, environment = process.env, authFile } = options;
   const patience = { ...PATIENCE, ...options.patience };
   const http = new HttpClient({ tlsVerify, patience, environment });
   const common = { http, host: apiHost(registry), tlsVerify };
-  const credentials = async () => ({ kind: 'password' as const, user, password });
+  let isTried = false;
+  const credentials = async () => {
+    isTried = true;
+    return { kind: 'password' as const, user, password };
+  };
   const authorizer = new Authorizer({ ...common, repository: undefined, credentials });
   try {
     await new Endpoint({ ...common, repository: '', authorizer, patience }).ping(signal);
@@ -55,37 +67,67 @@ export async function logIn(
     await http.close();
   }
   const auth = Buffer.from(`${user}:${password}`).toString('base64');
-  return change(loginFile(authFile, environment), (auths) => {
-    auths[registry] = { auth };
-  });
+  const file = loginFile(authFile, environment);
+  await change(file, signal, (auths) => ({ ...auths, [registry]: { auth } }));
+  return { file, isTried };
+}
+
+/** What a logout has done. */
+export interface LoggedOut {
+  /** False: the auth file that `login` writes had no credentials of the registry. */
+  readonly had: boolean;
+  /** Other files that have some, which are used from now on. */
+  readonly others: readonly string[];
 }
 
 /**
- * Removes the credentials of a registry from the auth file.
- * @returns false: it had none
- * @throws {SandboxError} `auth-file-unreadable`, `auth-file-not-writable`
+ * Removes the credentials of a registry from the auth file, whatever that calls it.
+ * @throws {SandboxError} `auth-file-unreadable`, `auth-file-not-writable`, `aborted`
  */
-export async function logOut(registry: string, options: RegistryOptions = {}): Promise<boolean> {
-  const path = loginFile(options.authFile, options.environment ?? process.env);
+export async function logOut(
+  registry: string,
+  options: RegistryOptions = {},
+  signal?: AbortSignal,
+): Promise<LoggedOut> {
+  const { authFile, environment = process.env } = options;
+  const path = loginFile(authFile, environment);
   let had = false;
-  await change(path, (auths) => {
-    had = Object.hasOwn(auths, registry);
-    delete auths[registry];
-  });
-  return had;
+  const without = (auths: Auths) => {
+    const keys = keysOfHost(auths, registry);
+    had = keys.length > 0;
+    return had ? Object.fromEntries(Object.entries(auths).filter(([key]) => !keys.includes(key))) : undefined;
+  };
+  // A file that has none is not touched, and none is made.
+  if (keysOfHost(authsOf(readLoginFile(path)), registry).length > 0) await change(path, signal, without);
+  return { had, others: filesWithHost(registry, authFile, environment) };
 }
 
-/** What else is in the file stays as it is. */
-async function change(path: string, edit: (auths: Record<string, unknown>) => void): Promise<string> {
-  const file = readLoginFile(path);
-  const auths = Object.assign(Object.create(null), isRecord(file['auths']) ? file['auths'] : {}) as Record<
-    string,
-    unknown
-  >;
-  edit(auths);
+type Auths = Readonly<Record<string, unknown>>;
+
+/**
+ * Changes what a file has of registries; what else is in it stays as it is. Of two who change it at once, one waits.
+ * @param edit returns undefined to leave it
+ */
+async function change(
+  path: string,
+  signal: AbortSignal | undefined,
+  edit: (auths: Auths) => Auths | undefined,
+): Promise<void> {
   try {
     if (makeDirectories(dirname(path), 0o700) !== undefined) chmodSync(dirname(path), 0o700);
-    await replaceFile(path, `${JSON.stringify({ ...file, auths }, undefined, 2)}\n`, { mode: 0o600, flush: true });
+    const lock = `${path}.lock`;
+    await withLock(lock, 'exclusive', { signal }, async () => {
+      try {
+        const file = readLoginFile(path);
+        const auths = edit(authsOf(file));
+        if (auths === undefined) return;
+        const content = `${JSON.stringify({ ...file, auths }, undefined, 2)}\n`;
+        await replaceFile(targetOf(path), content, { mode: 0o600, flush: true });
+      } finally {
+        // Who waits for it sees that, and makes a new one.
+        await rm(lock, { force: true });
+      }
+    });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw imageError(
@@ -95,5 +137,9 @@ async function change(path: string, edit: (auths: Record<string, unknown>) => vo
       error,
     );
   }
-  return path;
+}
+
+/** The file that a symbolic link leads to: the link stays, and no password stays behind it. */
+function targetOf(path: string): string {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? realpathSync(path) : path;
 }

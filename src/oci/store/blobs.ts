@@ -11,9 +11,9 @@ import { replaceFile } from '../../util/replace-file.js';
 import { throwIfAborted } from '../cancel.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { readRange } from '../local/open-file.js';
+import { lockFile, withLock } from '../lock.js';
 import type { Descriptor } from '../manifest.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
-import { lockFile, withLock } from './lock.js';
 import { isFull, type Places, storeError } from './places.js';
 
 /** True if the store has a blob, of the size that it should have. */

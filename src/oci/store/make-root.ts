@@ -14,9 +14,9 @@ import { planErofs, sizeOf } from '../layers/erofs-plan.js';
 import { indexLayers } from '../layers/index-layers.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { Merge } from '../layers/merge.js';
+import { withLock } from '../lock.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
-import { withLock } from './lock.js';
 import { type Places, storeError } from './places.js';
 import { EROFS, KEPT_FILES, type LeasedRoot, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, useRoot } from './roots.js';
 

@@ -1,5 +1,5 @@
 /** The lock of those who pull: many at once, and none while somebody removes images. */
-import { withLock } from './lock.js';
+import { withLock } from '../lock.js';
 import { type Places, storeError } from './places.js';
 
 /** Runs `work` while nobody removes anything. */

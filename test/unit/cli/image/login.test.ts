@@ -1,6 +1,6 @@
 /** virt-sandbox-image login and logout, at a terminal and without one. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { testImage } from '../../../helpers/oci/image.js';
@@ -32,6 +32,21 @@ describe('virt-sandbox-image login', () => {
     assert.equal(await program.out('logout', registry.host), `${registry.host}: logged out\n`);
     assert.equal(await program.out('logout', registry.host), `${registry.host}: nobody was logged in\n`);
     assert.doesNotMatch(readFileSync(file, 'utf8'), /auth":/);
+  });
+
+  it('says when nobody has looked at the password, and which file has another', async (context) => {
+    const [program, registry] = [imageProgram(context), await startRegistry(context)];
+    const words = ['login', '-u', 'me', '--password-stdin', registry.host];
+    const { code, out } = await program.run(words, { input: 'wrong\n' });
+    const file = join(program.directory, 'containers', 'auth.json');
+    const said = `asked for no password, so it is not known to be right; ${file} has the password, not encrypted`;
+    assert.deepEqual([code, out], [0, `${registry.host}: ${said}\n`]);
+    const other = join(program.directory, '.docker', 'config.json');
+    mkdirSync(join(program.directory, '.docker'));
+    writeFileSync(other, readFileSync(file));
+    const still = `${other} still has a password, which is used`;
+    assert.equal(await program.out('logout', registry.host), `${registry.host}: logged out; ${still}\n`);
+    assert.equal(await program.out('logout', registry.host), `${registry.host}: nobody was logged in; ${still}\n`);
   });
 
   it('asks at a terminal, and does not show the password', async (context) => {

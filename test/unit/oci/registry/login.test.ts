@@ -1,8 +1,18 @@
 /** Registries that want to know who asks: tokens and passwords. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { lockFile } from '../../../../src/oci/lock.js';
 import { logIn, logOut, registryName } from '../../../../src/oci/registry/login.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { authFile, ME, openImage, registryWithImage } from '../../../helpers/oci/asking.js';
@@ -165,11 +175,13 @@ describe('a login', () => {
     const { registry, environment, path, options } = await withLogin(context);
     await rejectsWith(logIn(registry.host, { user: 'me', password: 'wrong' }, options), 'registry-denied');
     assert.ok(!existsSync(path));
-    assert.equal(await logIn(registry.host, { user: 'me', password: 'secret' }, options), path);
+    const login = await logIn(registry.host, { user: 'me', password: 'secret' }, options);
+    assert.deepEqual(login, { file: path, isTried: true });
     assert.deepEqual([statSync(path).mode & 0o777, statSync(join(path, '..')).mode & 0o777], [0o600, 0o700]);
     await openImage(context, registry, 'v1', { environment }).document(undefined);
-    assert.equal(await logOut(registry.host, options), true);
-    assert.equal(await logOut(registry.host, options), false);
+    assert.deepEqual(await logOut(registry.host, options), { had: true, others: [] });
+    assert.deepEqual(await logOut(registry.host, options), { had: false, others: [] });
+    assert.deepEqual(readdirSync(dirname(path)), ['auth.json']);
     await rejectsWith(openImage(context, registry, 'v1', { environment }).document(undefined), 'registry-denied');
   });
 
@@ -184,6 +196,69 @@ describe('a login', () => {
     writeFileSync(path, '{');
     await rejectsWith(logOut(registry.host, options), 'auth-file-unreadable');
     assert.equal(readFileSync(path, 'utf8'), '{');
+  });
+
+  it('to a registry that asks nobody is kept, and not said to be right', async (context) => {
+    const { path, options } = await withLogin(context);
+    const open = await registryWithImage(context);
+    const login = await logIn(open.host, { user: 'me', password: 'wrong' }, options);
+    assert.deepEqual(login, { file: path, isTried: false });
+  });
+
+  it('beside others loses none of them', async (context) => {
+    const { path, options } = await withLogin(context);
+    const registries = await Promise.all(Array.from({ length: 8 }, () => registryWithImage(context)));
+    const login = { user: 'me', password: 'secret' };
+    await Promise.all(registries.map(({ host }) => logIn(host, login, options)));
+    const hosts = () => Object.keys((JSON.parse(readFileSync(path, 'utf8')) as { auths: object }).auths);
+    assert.deepEqual(hosts().sort(), registries.map(({ host }) => host).sort());
+    await Promise.all(registries.map(({ host }) => logOut(host, options)));
+    assert.deepEqual(hosts(), []);
+    assert.deepEqual(readdirSync(dirname(path)), ['auth.json']);
+  });
+
+  it('waits for another until it is called off', async (context) => {
+    const { registry, path, options } = await withLogin(context);
+    const login = { user: 'me', password: 'secret' };
+    await logIn(registry.host, login, options);
+    const lock = await lockFile(`${path}.lock`, 'exclusive');
+    const controller = new AbortController();
+    const out = logOut(registry.host, options, controller.signal);
+    controller.abort();
+    await rejectsWith(out, 'aborted');
+    await lock?.close();
+    assert.deepEqual(await logOut(registry.host, options), { had: true, others: [] });
+  });
+
+  it('is forgotten by every name, and others are told', async (context) => {
+    const { environment, path, options } = await withLogin(context);
+    const write = (file: string, ...keys: readonly string[]) => {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, JSON.stringify({ auths: Object.fromEntries(keys.map((key) => [key, ME])) }));
+    };
+    write(path, 'docker.io', 'https://index.docker.io/v1/', 'https://other.example/v1/', 'quay.io');
+    const docker = join(environment.HOME, '.docker', 'config.json');
+    write(docker, 'https://index.docker.io/v1/', 'quay.io/team');
+    assert.deepEqual(await logOut('docker.io', options), { had: true, others: [docker] });
+    writeFileSync(join(environment.HOME, '.dockercfg'), '{');
+    assert.deepEqual(await logOut('quay.io', options), { had: true, others: [docker] });
+    assert.deepEqual(await logOut('other.example', options), { had: true, others: [] });
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), { auths: {} });
+  });
+
+  it('makes no file to log out, and follows a link to one', async (context) => {
+    const { registry, path, options } = await withLogin(context);
+    assert.deepEqual(await logOut(registry.host, options), { had: false, others: [] });
+    assert.ok(!existsSync(dirname(path)));
+    mkdirSync(dirname(path), { recursive: true });
+    const target = join(dirname(path), '..', 'elsewhere.json');
+    writeFileSync(target, '{}');
+    symlinkSync(target, path);
+    await logIn(registry.host, { user: 'me', password: 'secret' }, options);
+    assert.match(readFileSync(target, 'utf8'), new RegExp(registry.host));
+    await logOut(registry.host, options);
+    assert.doesNotMatch(readFileSync(target, 'utf8'), new RegExp(registry.host));
+    assert.ok(lstatSync(path).isSymbolicLink());
   });
 
   it('that cannot be kept says where', async (context) => {

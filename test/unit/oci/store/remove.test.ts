@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { lockFile } from '../../../../src/oci/store/lock.js';
+import { lockFile } from '../../../../src/oci/lock.js';
 import { pruneStore, removeImage, removeTags } from '../../../../src/oci/store/remove.js';
 import { listTags } from '../../../../src/oci/store/tags.js';
 import { rejectsWith } from '../../../helpers/errors.js';

@@ -1,13 +1,13 @@
-/** Locks on files of the store. */
+/** Locks on files. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { lockFile, withLock } from '../../../../src/oci/store/lock.js';
-import { rejectsWith } from '../../../helpers/errors.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
+import { lockFile, withLock } from '../../../src/oci/lock.js';
+import { rejectsWith } from '../../helpers/errors.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
 
 it('many may have it shared, and one alone', async (context) => {
   const path = join(scratchDirectory(context), 'lock');

@@ -3,8 +3,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { constants as os } from 'node:os';
-import { isSystemError } from '../../util/errors.js';
-import { pause } from '../cancel.js';
+import { isSystemError } from '../util/errors.js';
+import { pause } from './cancel.js';
 
 /** Of <sys/file.h>. */
 const SHARED = 1;
