@@ -55,14 +55,16 @@ export async function prune(args: ImageArguments): Promise<number> {
     return 0;
   }
   const done = dryRun ? 'would be removed' : 'removed';
-  const { tags, blobs, roots, bytes } = removed;
+  const { tags, blobs, roots, leftovers, bytes } = removed;
+  const parts = `${counted(blobs.length, 'blob')} and ${counted(roots.length, 'file system')} ${done}`;
+  const left = leftovers.length === 0 ? '' : `, and ${counted(leftovers.length, 'file')} of pulls that did not end`;
   await printLines([
     ...tags.map((tag) => `${nameText(tag)} (${tag.platform}): ${done}`),
-    `${counted(blobs.length, 'blob')} and ${counted(roots.length, 'file system')} ${done}, ${size(bytes)}`,
+    `${parts}${left}, ${size(bytes)}`,
   ]);
   return 0;
 }
 
-function removedJson({ tags, blobs, roots, bytes }: RemovedImages): object {
-  return { names: tags.map(({ name, platform }) => ({ name, platform })), blobs, roots, bytes };
+function removedJson({ tags, blobs, roots, leftovers, bytes }: RemovedImages): object {
+  return { names: tags.map(({ name, platform }) => ({ name, platform })), blobs, roots, leftovers, bytes };
 }

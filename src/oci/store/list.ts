@@ -6,7 +6,7 @@ import { readDocument } from './blobs.js';
 import type { Places } from './places.js';
 import { whilePulling } from './pulling.js';
 import { findRoot, type StoredRoot, usersOf } from './roots.js';
-import { listTags, type Tag, writeTag } from './tags.js';
+import { findTag, listTags, type Tag, writeTag } from './tags.js';
 
 export interface ListedImage {
   readonly tag: Tag;
@@ -53,12 +53,20 @@ export function namedImage(places: Places, name: string, platform?: string): Tag
 /**
  * Gives an image one more name. Whatever had the name loses it.
  * @param name as of an image in a registry: `docker://docker.io/library/mine:1`
- * @throws {SandboxError} `disk-full`, `store-not-writable`, `aborted`
+ * @throws {SandboxError} `image-not-found`, `disk-full`, `store-not-writable`, `aborted`
  */
 export async function tagImage(places: Places, tag: Tag, name: string, signal?: AbortSignal): Promise<Tag> {
   const { identity: _of, ...rest } = tag;
   const named: Tag = { ...rest, name, local: true };
-  await whilePulling(places, signal, () => writeTag(places, named));
+  await whilePulling(places, signal, () => {
+    // Somebody may have removed it since it was found.
+    if (findTag(places, tag.name, tag.platform)?.manifest === tag.manifest) return writeTag(places, named);
+    throw imageError(
+      'image-not-found',
+      `${quoted(tag.name)} does not mean ${tag.manifest} any more in ${places.directory}`,
+      'see what is there with virt-sandbox-image list',
+    );
+  });
   return named;
 }
 

@@ -2,17 +2,17 @@
  * Removes images, and what no image needs any more. Nobody pulls meanwhile, so nothing goes that somebody is about to
  * need.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { sweepWorkspaces } from '../../image/store/workspace.js';
 import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
-import { withLock } from '../lock.js';
-import { type Manifest, parseStoredManifest } from '../manifest.js';
+import { parseStoredManifest } from '../manifest.js';
 import { readDocument } from './blobs.js';
-import { type Places, storeError } from './places.js';
+import type { Places } from './places.js';
+import { withExclusiveLock } from './pulling.js';
 import { removeRoot, rootIds, usersOf } from './roots.js';
 import { listTags, removeTag, sweepTags, type Tag } from './tags.js';
 
@@ -22,7 +22,9 @@ export interface RemovedImages {
   readonly blobs: readonly Digest[];
   /** Ids of file systems. */
   readonly roots: readonly string[];
-  /** Bytes of blobs and file systems. */
+  /** What pulls have left that did not end: the names of parts of blobs, and of directories of half a file system. */
+  readonly leftovers: readonly string[];
+  /** Bytes of all these. */
   readonly bytes: number;
 }
 
@@ -44,7 +46,7 @@ export async function removeImage(places: Places, name: string, platform?: strin
  * @throws {SandboxError} `image-not-found`, `image-in-use`, `store-busy`, `store-not-writable`
  */
 export async function removeTags(places: Places, called: string, found: readonly Tag[]): Promise<RemovedImages> {
-  return alone(places, async () => {
+  return withExclusiveLock(places, {}, async () => {
     const tags = listTags(places);
     const gone = tags.filter((tag) => found.some((one) => isSameTag(one, tag)));
     if (gone.length === 0)
@@ -59,7 +61,7 @@ export async function removeTags(places: Places, called: string, found: readonly
       if (users.length > 0) throw inUse(tag.name, users);
     }
     for (const tag of gone) await removeTag(places, tag);
-    return { ...(await sweep(places, false)), tags: gone };
+    return { ...(await sweep(places, false)), tags: gone, leftovers: [] };
   });
 }
 
@@ -82,17 +84,44 @@ export async function pruneStore(
   places: Places,
   { all = false, dryRun = false }: PruneOptions = {},
 ): Promise<RemovedImages> {
-  return alone(places, async () => {
+  return withExclusiveLock(places, {}, async () => {
     const idle = all ? listTags(places).filter((tag) => usersOf(places, tag.root).length === 0) : [];
+    const left = await sweepLeftovers(places, dryRun);
     if (!dryRun) {
       for (const tag of idle) await removeTag(places, tag);
       await sweepTags(places);
-      await sweepWorkspaces(places.roots);
-      for (const directory of [places.partials, places.locks])
-        for (const name of readdirSync(directory)) await rm(join(directory, name), { force: true });
+      for (const name of readdirSync(places.locks)) await rm(join(places.locks, name), { force: true });
     }
-    return { ...(await sweep(places, dryRun, idle)), tags: idle };
+    const { blobs, roots, bytes } = await sweep(places, dryRun, idle);
+    return { tags: idle, blobs, roots, leftovers: left.names, bytes: bytes + left.bytes };
   });
+}
+
+async function sweepLeftovers(places: Places, dryRun: boolean): Promise<{ names: string[]; bytes: number }> {
+  // Their sizes first: then they are gone.
+  const sizes = new Map((await sweepWorkspaces(places.roots, true)).map((path) => [path, sizeOfTree(path)]));
+  const swept = await sweepWorkspaces(places.roots, dryRun);
+  const names = swept.map((path) => basename(path));
+  let bytes = swept.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
+  for (const name of readdirSync(places.partials)) {
+    const path = join(places.partials, name);
+    const size = sizeOf(path);
+    if (!dryRun) await rm(path, { force: true });
+    // An empty one is a lock.
+    if (size > 0) names.push(name);
+    bytes += size;
+  }
+  return { names, bytes };
+}
+
+function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Bytes of the files below a directory. */
+function sizeOfTree(directory: string): number {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.reduce((sum, { parentPath, name }) => sum + sizeOf(join(parentPath, name)), 0);
 }
 
 /**
@@ -101,28 +130,15 @@ export async function pruneStore(
  */
 export async function dropBlobs(places: Places, digests: Iterable<Digest>): Promise<void> {
   try {
-    await alone(places, async () => {
+    await withExclusiveLock(places, { patience: 0 }, async () => {
       const needed = neededBlobs(places, listTags(places));
       for (const digest of digests) {
         await rm(places.partial(digest), { force: true });
-        if (!needed.has(digest)) await rm(places.blob(digest), { force: true });
+        if (needed?.has(digest) === false) await rm(places.blob(digest), { force: true });
       }
     });
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
-  }
-}
-
-/** Runs `work` while nobody pulls. */
-async function alone<T>(places: Places, work: () => Promise<T>): Promise<T> {
-  const onWait = () => {
-    throw imageError('store-busy', `an image is being pulled into ${places.directory}`, 'wait until it is there');
-  };
-  places.make();
-  try {
-    return await withLock(places.lock, 'exclusive', { onWait }, work);
-  } catch (error) {
-    throw storeError(error, places.directory);
   }
 }
 
@@ -131,14 +147,13 @@ async function sweep(
   places: Places,
   dryRun: boolean,
   without: readonly Tag[] = [],
-): Promise<Omit<RemovedImages, 'tags'>> {
+): Promise<Pick<RemovedImages, 'blobs' | 'roots' | 'bytes'>> {
   const tags = listTags(places).filter(
     (tag) => !without.some(({ name, platform }) => name === tag.name && platform === tag.platform),
   );
   const needed = neededBlobs(places, tags);
   const neededRoots = new Set(tags.map(({ root }) => root));
   let bytes = 0;
-  const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const roots: string[] = [];
   for (const id of (await rootIds(places)).filter((id) => !neededRoots.has(id))) {
     const size = sizeOf(join(places.root(id), 'root.erofs'));
@@ -146,7 +161,7 @@ async function sweep(
     roots.push(id);
     bytes += size;
   }
-  const blobs = storedDigests(places).filter((digest) => !needed.has(digest));
+  const blobs = needed === undefined ? [] : storedDigests(places).filter((digest) => !needed.has(digest));
   for (const digest of blobs) {
     bytes += sizeOf(places.blob(digest));
     if (!dryRun) await rm(places.blob(digest), { force: true });
@@ -162,19 +177,20 @@ function storedDigests(places: Places): Digest[] {
   );
 }
 
-function neededBlobs(places: Places, tags: readonly Tag[]): ReadonlySet<Digest> {
-  return new Set(tags.flatMap((tag) => blobsOf(places, tag)));
+/** The blobs that images need; undefined: nobody knows, since a manifest is missing or damaged that names some. */
+function neededBlobs(places: Places, tags: readonly Tag[]): ReadonlySet<Digest> | undefined {
+  const needed = tags.map((tag) => blobsOf(places, tag));
+  return needed.includes(undefined) ? undefined : new Set(needed.flatMap((digests) => digests ?? []));
 }
 
-/** The blobs that an image needs. One whose manifest is damaged keeps those that are known. */
-function blobsOf(places: Places, { top, manifest, config }: Tag): Digest[] {
-  let parsed: Manifest | undefined;
+function blobsOf(places: Places, { top, manifest, config }: Tag): Digest[] | undefined {
   try {
-    parsed = parseStoredManifest(readDocument(places, manifest), manifest);
+    const { layers } = parseStoredManifest(readDocument(places, manifest), manifest);
+    return [top, manifest, config, ...layers.map(({ digest }) => digest)];
   } catch (error) {
-    if (!(error instanceof SandboxError)) throw error;
+    if (error instanceof SandboxError) return undefined;
+    throw error;
   }
-  return [top, manifest, config, ...(parsed?.layers.map(({ digest }) => digest) ?? [])];
 }
 
 function inUse(name: string, users: readonly number[]): SandboxError {

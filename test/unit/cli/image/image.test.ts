@@ -180,6 +180,14 @@ describe('an image that is there', () => {
   it('is what prune keeps, and what prune --all removes', async (context) => {
     const [program, , name] = await pulled(context);
     assert.equal(await program.out('prune'), '0 blobs and 0 file systems removed, 0 B\n');
+    const partial = join(program.store, 'partial', '0'.repeat(64));
+    writeFileSync(partial, 'half');
+    const left = ', and 1 file of pulls that did not end, 4 B\n';
+    assert.equal(await program.out('prune', '--dry-run'), `0 blobs and 0 file systems would be removed${left}`);
+    const json = (await program.json('prune', '--dry-run')) as { leftovers: string[] };
+    assert.deepEqual(json.leftovers, ['0'.repeat(64)]);
+    assert.equal(await program.out('prune'), `0 blobs and 0 file systems removed${left}`);
+    assert.ok(!existsSync(partial));
     const dry = await program.out('prune', '--all', '--dry-run');
     assert.match(dry, new RegExp(`^${name} \\(linux/amd64\\): would be removed\n4 blobs and 1 file system would be`));
     assert.equal(await program.out('list', '-q'), `${name}\n`);

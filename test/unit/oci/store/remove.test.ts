@@ -1,11 +1,13 @@
 /** Removing images: what goes, what stays, and what is in use. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { lockFile } from '../../../../src/oci/lock.js';
 import { pruneStore, removeImage, removeTags } from '../../../../src/oci/store/remove.js';
 import { listTags } from '../../../../src/oci/store/tags.js';
+import { sphere } from '../../../../src/util/sphere.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
@@ -100,13 +102,26 @@ describe('an image', () => {
     assert.equal(counts(store).tags, 2);
   });
 
+  it('is removed beside others', async (context) => {
+    const [registry, store] = await withImages(context);
+    await Promise.all(['one', 'two'].map((tag) => removeImage(store.places, nameOf(registry, tag))));
+    assert.deepEqual(store.files(), []);
+  });
+
   it('is not removed while one is pulled', async (context) => {
     const [registry, store] = await withImages(context);
     const pulling = await lockFile(store.places.lock, 'shared');
-    await rejectsWith(removeImage(store.places, nameOf(registry, 'one')), 'store-busy');
-    await rejectsWith(pruneStore(store.places), 'store-busy');
-    await pulling?.close();
+    await Promise.all([
+      rejectsWith(removeImage(store.places, nameOf(registry, 'one')), 'store-busy', /a pull, a verification or/),
+      rejectsWith(pruneStore(store.places), 'store-busy'),
+    ]);
     assert.equal(counts(store).tags, 2);
+    // One that ends soon is waited for.
+    const removing = removeImage(store.places, nameOf(registry, 'one'));
+    await delay(100);
+    await pulling?.close();
+    await removing;
+    assert.equal(counts(store).tags, 1);
   });
 });
 
@@ -118,7 +133,9 @@ describe('pruning', () => {
     registry.add(two, 'one');
     await startPulling(context, store, nameOf(registry, 'one')).ended;
     writeFileSync(places.partial(`sha256:${'0'.repeat(64)}`), 'half');
-    mkdirSync(join(places.roots, '.build-0-0-1-1-abcdef01'));
+    const dead = `.build-${sphere()}-999999999-1-abcdef01`;
+    mkdirSync(join(places.roots, dead));
+    writeFileSync(join(places.roots, dead, 'root.erofs'), 'more');
     writeFileSync(join(places.tags, `.x.${'0'.repeat(16)}.tmp`), '{');
     writeFileSync(join(places.tags, 'bad.json'), '{}');
     symlinkSync('/etc/passwd', join(places.tags, 'link.json'));
@@ -128,10 +145,12 @@ describe('pruning', () => {
     const did = await pruneStore(places);
     assert.deepEqual(did, would);
     assert.deepEqual([did.tags.length, did.blobs.length, did.roots.length], [0, 3, 1]);
-    assert.ok(did.bytes > 4096);
+    assert.deepEqual(did.leftovers, [dead, '0'.repeat(64)]);
+    assert.ok(did.bytes > 4096 + 'half'.length + 'more'.length);
     assert.deepEqual(counts(store), { tags: 2, roots: 1, blobs: 4 });
     assert.equal(readdirSync(places.tags).length, 2);
     assert.equal(readdirSync(places.partials).length, 0);
+    assert.ok(!existsSync(join(places.roots, dead)));
   });
 
   it('removes all that nobody uses when it is asked to', async (context) => {
@@ -142,12 +161,16 @@ describe('pruning', () => {
     assert.deepEqual(store.files(), []);
   });
 
-  it('keeps the file system of an image whose manifest is damaged', async (context) => {
+  it('keeps the file system and the layers of an image whose manifest is damaged', async (context) => {
     const [registry, store] = await withImages(context);
     const [tag] = listTags(store.places).filter(({ name }) => name === nameOf(registry, 'one'));
     assert.ok(tag !== undefined);
     rmSync(store.places.blob(tag.manifest));
     await pruneStore(store.places);
     assert.equal(counts(store).roots, 2);
+    await removeImage(store.places, nameOf(registry, 'two'));
+    for (const { digest } of one.layers) assert.ok(existsSync(store.places.blob(digest)));
+    await removeImage(store.places, nameOf(registry, 'one'));
+    assert.deepEqual(store.files(), []);
   });
 });
