@@ -7,11 +7,17 @@ import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 export async function untilSignal(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const start = cancelOnSignal();
   try {
-    return await work(start.abort);
+    const status = await work(start.abort);
+    // It came too late to change anything, but whoever sent it wants what calls this program to end too.
+    return start.signal === undefined ? status : statusOf(start.signal);
   } catch (error) {
     if (start.signal === undefined || !(error instanceof SandboxError) || error.code !== 'aborted') throw error;
-    return 128 + constants.signals[start.signal];
+    return statusOf(start.signal);
   } finally {
     start.release();
   }
+}
+
+function statusOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
 }

@@ -9,6 +9,7 @@ import type { Digest } from '../../oci-names/digest.js';
 import { isSystemError } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { createContentFile } from '../../util/selinux.js';
+import { throwIfAborted } from '../cancel.js';
 import { writeErofs } from '../layers/erofs-image.js';
 import { planErofs, sizeOf } from '../layers/erofs-plan.js';
 import { indexLayers } from '../layers/index-layers.js';
@@ -86,7 +87,11 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
   const { size } = lstatSync(path);
   const { mode, uid, gid } = merge.tree.attributes(merge.tree.root);
   const top = { mode, uid, gid };
-  const record = { format: ROOT_FORMAT, id, size, sha256: await digestFile(path), top, diffIds };
+  const sha256 = await digestFile(path, signal).catch((error: unknown) => {
+    throwIfAborted(signal);
+    throw error;
+  });
+  const record = { format: ROOT_FORMAT, id, size, sha256, top, diffIds };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
 }
 

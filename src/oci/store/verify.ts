@@ -3,12 +3,13 @@ import { rm } from 'node:fs/promises';
 import { digestFile } from '../../image/store/copy.js';
 import type { Digest } from '../../oci-names/digest.js';
 import { SandboxError } from '../../util/errors.js';
+import { throwIfAborted } from '../cancel.js';
 import type { Descriptor } from '../manifest.js';
 import { hasBlob, isIntact, readDocument } from './blobs.js';
 import { manifestOfTag } from './list.js';
 import type { Places } from './places.js';
-import { whilePulling } from './pulling.js';
-import { findRoot, recordedDigest } from './roots.js';
+import { whilePulling, withExclusiveLock } from './pulling.js';
+import { findRoot, recordedDigest, removeRoot } from './roots.js';
 import type { Tag } from './tags.js';
 
 export interface Damage {
@@ -19,58 +20,116 @@ export interface Damage {
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Remove what is damaged, so that the next pull fetches it, or makes it again. */
+  /** Remove what is damaged and not in use, so that the next pull fetches it, or makes it again. */
   readonly remove?: boolean | undefined;
 }
 
+/** A file of an image, or a directory. */
+interface Part {
+  readonly path: string;
+  /** What is wrong with it; undefined: nothing. */
+  readonly problem: (signal: AbortSignal | undefined) => Promise<string | undefined>;
+  /** @returns false: somebody uses it, and it stays */
+  readonly remove: () => Promise<boolean>;
+}
+
 /**
- * What is damaged of an image.
+ * What is damaged of an image. While it is read others may pull, who repair what they come across, and start sandboxes.
+ * So what is to be removed is looked at again while nobody else has the store.
  * @throws {SandboxError} `aborted`, `store-not-writable`
  */
 export async function verifyImage(places: Places, tag: Tag, options: VerifyOptions = {}): Promise<Damage[]> {
   const { signal, remove = false } = options;
-  return whilePulling(places, signal, async () => {
-    const damages = [
-      ...documentsOf(places, tag),
-      ...(await layersOf(places, tag, signal)),
-      ...(await rootOf(places, tag)),
-    ];
-    if (remove) for (const { path } of damages) await rm(path, { recursive: true, force: true });
+  const damaged = await whilePulling(places, signal, () => problemsOf(partsOf(places, tag), signal));
+  if (!remove || damaged.length === 0) return damaged.map(({ damage }) => damage);
+  return withExclusiveLock(places, { signal, patience: Number.POSITIVE_INFINITY }, async () => {
+    const still = await problemsOf(
+      damaged.map(({ part }) => part),
+      signal,
+    );
+    const damages: Damage[] = [];
+    for (const { part, damage } of still) {
+      const problem = (await part.remove()) ? damage.problem : `${damage.problem}; it is in use, and stays`;
+      damages.push({ ...damage, problem });
+    }
     return damages;
   });
 }
 
-function documentsOf(places: Places, { top, manifest, config }: Tag): Damage[] {
-  return [...new Set([top, manifest, config])].flatMap((digest) => {
-    const isGood = ignoringDamage(() => readDocument(places, digest)) !== undefined;
-    return isGood ? [] : [{ path: places.blob(digest), problem: 'is missing or damaged' }];
-  });
-}
-
-async function layersOf(places: Places, tag: Tag, signal: AbortSignal | undefined): Promise<Damage[]> {
-  const layers = ignoringDamage(() => manifestOfTag(places, tag))?.layers ?? [];
-  const damages = new Map<Digest, Damage>();
-  for (const layer of layers) {
-    const problem = damages.has(layer.digest) ? undefined : await blobProblem(places, layer, signal);
-    if (problem !== undefined) damages.set(layer.digest, { path: places.blob(layer.digest), problem });
-  }
-  return [...damages.values()];
-}
-
-async function blobProblem(
-  places: Places,
-  layer: Descriptor,
+async function problemsOf(
+  parts: readonly Part[],
   signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  if (!hasBlob(places, layer)) return 'is missing, or has another size';
-  return (await isIntact(places, layer, signal)) ? undefined : 'has another content';
+): Promise<{ readonly part: Part; readonly damage: Damage }[]> {
+  const found: { readonly part: Part; readonly damage: Damage }[] = [];
+  for (const part of parts) {
+    const problem = await part.problem(signal);
+    if (problem !== undefined) found.push({ part, damage: { path: part.path, problem } });
+  }
+  return found;
 }
 
-async function rootOf(places: Places, tag: Tag): Promise<Damage[]> {
-  const root = findRoot(places, tag.root);
-  if (root === undefined) return [{ path: places.root(tag.root), problem: 'is missing, or has another size' }];
-  const isGood = (await digestFile(root.path)) === recordedDigest(places, root);
-  return isGood ? [] : [{ path: root.path, problem: 'has another content' }];
+function partsOf(places: Places, tag: Tag): Part[] {
+  const documents = new Set([tag.top, tag.manifest, tag.config]);
+  const layers = new Map(
+    (ignoringDamage(() => manifestOfTag(places, tag))?.layers ?? []).map((one) => [one.digest, one]),
+  );
+  return [
+    ...[...documents].map((digest) => documentPart(places, digest)),
+    ...[...layers.values()].map((layer) => layerPart(places, layer)),
+    rootPart(places, tag),
+  ];
+}
+
+function documentPart(places: Places, digest: Digest): Part {
+  return {
+    ...blobPart(places, digest),
+    problem: async () =>
+      ignoringDamage(() => readDocument(places, digest)) === undefined ? 'is missing or damaged' : undefined,
+  };
+}
+
+function layerPart(places: Places, layer: Descriptor): Part {
+  return {
+    ...blobPart(places, layer.digest),
+    problem: async (signal) => {
+      if (!hasBlob(places, layer)) return 'is missing, or has another size';
+      return (await isIntact(places, layer, signal)) ? undefined : 'has another content';
+    },
+  };
+}
+
+function blobPart(places: Places, digest: Digest): Pick<Part, 'path' | 'remove'> {
+  const path = places.blob(digest);
+  return {
+    path,
+    remove: async () => {
+      await rm(path, { force: true });
+      return true;
+    },
+  };
+}
+
+function rootPart(places: Places, tag: Tag): Part {
+  return {
+    path: findRoot(places, tag.root)?.path ?? places.root(tag.root),
+    problem: async (signal) => {
+      const root = findRoot(places, tag.root);
+      if (root === undefined) return 'is missing, or has another size';
+      const digest = await digestOfRoot(root.path, signal);
+      return digest === recordedDigest(places, root) ? undefined : 'has another content';
+    },
+    remove: () => removeRoot(places, tag.root),
+  };
+}
+
+/** @throws {SandboxError} `aborted` */
+async function digestOfRoot(path: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    return await digestFile(path, signal);
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
+  }
 }
 
 function ignoringDamage<T>(read: () => T): T | undefined {

@@ -1,13 +1,16 @@
 /** Listing, naming and verifying the images of a store. */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { lockFile } from '../../../../src/oci/lock.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { listImages, manifestOfTag, namedImage, tagImage } from '../../../../src/oci/store/list.js';
+import { removeImage } from '../../../../src/oci/store/remove.js';
 import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
 import { parseRootImage } from '../../../../src/oci-names/root-image.js';
-import { throwsWith } from '../../../helpers/errors.js';
+import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 import { testImage, testIndex } from '../../../helpers/oci/image.js';
 import { startRegistry } from '../../../helpers/oci/registry.js';
 import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
@@ -61,8 +64,9 @@ describe('an image', () => {
   });
 
   it('that is damaged says where, and is repaired by a pull', async (context) => {
-    const { registry, store, tag, root } = await withImage(context);
+    const { registry, store, tag, root, release } = await withImage(context);
     const { places } = store;
+    release();
     const [lower, upper] = image.layers;
     assert.ok(lower !== undefined && upper !== undefined);
     const before = readFileSync(root.path);
@@ -80,6 +84,51 @@ describe('an image', () => {
     const again = await obtainImage(imageOf(registry), 'missing', store.options);
     assert.ok(readFileSync(again.root.path).equals(before));
     assert.deepEqual(await verifyImage(places, again.tag), []);
+  });
+
+  it('that is damaged and in use keeps its file system', async (context) => {
+    const { store, tag, root, release } = await withImage(context);
+    damage(root.path);
+    const [kept] = await verifyImage(store.places, tag, { remove: true });
+    assert.deepEqual(kept, { path: root.path, problem: 'has another content; it is in use, and stays' });
+    assert.ok(existsSync(root.path));
+    release();
+    assert.equal((await verifyImage(store.places, tag, { remove: true })).length, 1);
+    assert.ok(!existsSync(root.path));
+  });
+
+  it('that a pull repairs while it is read is not removed', async (context) => {
+    const { store, tag } = await withImage(context);
+    const { places } = store;
+    const [layer] = image.layers;
+    assert.ok(layer !== undefined);
+    damage(places.blob(layer.digest));
+    const pulling = await lockFile(places.lock, 'shared');
+    // One who is about to remove makes it again.
+    rmSync(places.locks, { recursive: true });
+    const verifying = verifyImage(places, tag, { remove: true });
+    while (!existsSync(places.locks)) await delay(10);
+    assert.ok(existsSync(places.blob(layer.digest)));
+    writeFileSync(places.blob(layer.digest), layer.bytes);
+    await pulling?.close();
+    assert.deepEqual(await verifying, []);
+    assert.ok(readFileSync(places.blob(layer.digest)).equals(layer.bytes));
+  });
+
+  it('whose file system is being read is left when the work is called off', async (context) => {
+    const { store, tag } = await withImage(context);
+    // Its layers are not read then.
+    rmSync(store.places.blob(tag.manifest));
+    const signal = AbortSignal.abort();
+    await rejectsWith(verifyImage(store.places, tag, { signal, remove: true }), 'aborted');
+  });
+
+  it('that is gone gets no further name', async (context) => {
+    const { store, tag, release } = await withImage(context);
+    release();
+    await removeImage(store.places, tag.name);
+    await rejectsWith(tagImage(store.places, tag, 'docker://docker.io/library/mine:1'), 'image-not-found');
+    assert.deepEqual(store.files(), []);
   });
 
   it('whose manifest and file system are gone says so', async (context) => {
