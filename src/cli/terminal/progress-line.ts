@@ -28,7 +28,7 @@ export function progressLine(program = 'virt-sandbox'): ProgressLine {
   let isDue = false;
   let isHidden = false;
   const draw = () => {
-    if (isDue && !isHidden) line.draw([`${program}: ${oneLine(latest)}…`]);
+    if (isDue && !isHidden) line.draw([fitting(`${program}: ${oneLine(latest)}…`, process.stderr.columns)]);
   };
   const timer = setTimeout(() => {
     isDue = true;
@@ -55,4 +55,10 @@ export function progressLine(program = 'virt-sandbox'): ProgressLine {
       line.erase();
     },
   };
+}
+
+/** A text cut so that it does not wrap: a line that wraps could not be replaced. */
+export function fitting(text: string, columns: number | undefined): string {
+  const characters = [...text];
+  return columns === undefined || characters.length < columns ? text : `${characters.slice(0, columns - 2).join('')}…`;
 }
