@@ -30,27 +30,6 @@ export function listImages(places: Places): ListedImage[] {
 }
 
 /**
- * The image with a name.
- * @param platform undefined: the only one
- * @throws {SandboxError} `image-not-found`, `image-ambiguous`
- */
-export function namedImage(places: Places, name: string, platform?: string): Tag {
-  const tags = listTags(places).filter(
-    (tag) => tag.name === name && (platform === undefined || tag.platform === platform),
-  );
-  const [only, ...others] = tags;
-  if (only === undefined)
-    throw imageError(
-      'image-not-found',
-      `there is no image ${quoted(name)} in ${places.directory}`,
-      'see that its name is right',
-    );
-  if (others.length === 0) return only;
-  const there = tags.map((tag) => tag.platform).join(', ');
-  throw imageError('image-ambiguous', `${quoted(name)} is there for ${there}`, 'choose one with --platform');
-}
-
-/**
  * Gives an image one more name. Whatever had the name loses it.
  * @param name as of an image in a registry: `docker://docker.io/library/mine:1`
  * @throws {SandboxError} `image-not-found`, `disk-full`, `store-not-writable`, `aborted`

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { findImage } from '../../../../src/oci/inspect/find-image.js';
 import { lockFile } from '../../../../src/oci/lock.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
-import { listImages, manifestOfTag, namedImage, tagImage } from '../../../../src/oci/store/list.js';
+import { listImages, manifestOfTag, tagImage } from '../../../../src/oci/store/list.js';
 import { removeImage } from '../../../../src/oci/store/remove.js';
 import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
@@ -46,14 +47,14 @@ describe('the images of a store', () => {
 
   it('are found by name, and by platform where there are several', async (context) => {
     const { registry, store, tag } = await withImage(context);
-    assert.deepEqual(namedImage(store.places, tag.name), tag);
+    assert.deepEqual(findImage(store.places, tag.name), tag);
     const arm = testImage([tarOf({ name: 'arm' })], { architecture: 'arm64' });
     registry.addBlob(...arm.blobs);
     registry.add(image, 'v1', testIndex([{ blob: arm.manifest, platform: 'linux/arm64' }]));
     await pull(registry, store, 'v1', { platform: parsePlatform('arm64') });
-    throwsWith(() => namedImage(store.places, tag.name), 'image-ambiguous', /linux\/amd64, linux\/arm64/);
-    assert.equal(namedImage(store.places, tag.name, 'linux/arm64').manifest, arm.manifest.digest);
-    throwsWith(() => namedImage(store.places, 'docker://x'), 'image-not-found');
+    throwsWith(() => findImage(store.places, tag.name), 'image-ambiguous', /linux\/amd64, linux\/arm64/);
+    assert.equal(findImage(store.places, tag.name, 'linux/arm64').manifest, arm.manifest.digest);
+    throwsWith(() => findImage(store.places, 'docker://x'), 'image-not-found');
   });
 });
 
