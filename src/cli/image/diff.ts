@@ -1,4 +1,5 @@
 /** virt-sandbox-image diff: what an image's top layer changes, or where the file systems of two images differ. */
+import { isUtf8 } from 'node:buffer';
 import { imageDifferences, topChanges } from '../../oci/inspect/differences.js';
 import { findImage } from '../../oci/inspect/find-image.js';
 import type { Difference, DifferenceKind } from '../../oci/layers/compare-names.js';
@@ -46,7 +47,9 @@ function* pathsOf(found: readonly Difference[], kind: DifferenceKind): Generator
   for (const one of found) if (one.kind === kind) yield textOf(one.path);
 }
 
-/** Paths are bytes as characters of latin1. */
-function textOf(path: string): string {
-  return Buffer.from(path, 'latin1').toString('utf8');
+/** Paths are bytes as characters of latin1. Two that are no UTF-8 would look the same without their bytes. */
+export function textOf(path: string): string {
+  const bytes = Buffer.from(path, 'latin1');
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  return path.replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }

@@ -13,8 +13,10 @@ export async function list(args: ImageArguments): Promise<number> {
   const places = new Places();
   const source = textOf(args, 'source');
   const images = listImages(places);
-  if (source !== undefined) await printLines(sourceLines(images, source));
-  else if (isSet(args, 'json')) await printJson(images.map(imageJson));
+  if (source !== undefined) {
+    const uris = sourceUris(images, source);
+    await (isSet(args, 'json') ? printJson(uris) : printLines(uris));
+  } else if (isSet(args, 'json')) await printJson(images.map(imageJson));
   else if (isSet(args, 'quiet')) await printLines([...new Set(images.map(({ tag }) => nameText(tag)))]);
   else if (images.length > 0) await printLines(listTable(images));
   else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${places.directory}`)}\n`);
@@ -47,7 +49,7 @@ export function imageJson({ tag, root, lastUsed, usedBy }: ListedImage): object 
 }
 
 /** In libvirt-sandbox's form. It listed what could be fetched; here that is what is there. */
-function sourceLines(images: readonly ListedImage[], source: string): string[] {
+function sourceUris(images: readonly ListedImage[], source: string): string[] {
   if (source === 'virt-builder') return [];
   if (source !== 'docker')
     throw usageError(`--source ${JSON.stringify(source)} is neither docker nor virt-builder`, 'list');

@@ -20,6 +20,9 @@ async function main(): Promise<number> {
 async function dispatch(command: ImageCommandName, args: ImageArguments): Promise<number> {
   // Words of a command inside are passed on byte for byte.
   for (const word of command === 'run' ? args.words.slice(0, 1) : args.words) refuseRaw(word, 'the word');
+  // Those of `run` are read, and refused, as virt-sandbox's.
+  if (command !== 'run')
+    for (const [name, value] of args.values) if (typeof value === 'string') refuseRaw(value, `the value of --${name},`);
   switch (command) {
     case 'pull':
       return (await import('./pull.js')).pull(args);

@@ -104,6 +104,6 @@ libvirt-sandbox's words prepare is pull, purge is rm, and docker:///debian?tag=1
 virt-sandbox-image COMMAND --help shows the options of a command.
 
 Exit status: 0; 1 when verify finds damage or diff of two images a difference; 125 for a failure; of run that
-of the command, as of virt-sandbox; 130 or 143 when SIGINT or SIGTERM interrupted it.
+of the command, as of virt-sandbox; 129, 130 or 143 when SIGHUP, SIGINT or SIGTERM interrupted it.
 
 Environment: XDG_CACHE_HOME (images), REGISTRY_AUTH_FILE (as --authfile), HTTPS_PROXY, HTTP_PROXY, NO_PROXY.`;

@@ -18,13 +18,13 @@ export async function verify(args: ImageArguments): Promise<number> {
   const platform = platformName(args);
   const tags =
     args.words.length > 0
-      ? args.words.flatMap((word) => findTags(places, word, platform))
+      ? onceEach(args.words.flatMap((word) => findTags(places, word, platform)))
       : listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
   return untilSignal(async (signal) => {
     const results: { readonly tag: Tag; readonly damage: readonly Damage[] }[] = [];
     const progress = progressLine(PROGRAM);
     try {
-      for (const tag of new Set(tags)) {
+      for (const tag of tags) {
         progress.show(`reading ${nameText(tag)}`);
         const damage = await verifyImage(places, tag, { signal, remove: isSet(args, 'remove') });
         // One that was removed meanwhile lacks all.
@@ -38,6 +38,11 @@ export async function verify(args: ImageArguments): Promise<number> {
     else await printLines(results.flatMap(resultLines));
     return results.some(({ damage }) => damage.length > 0) ? FOUND : 0;
   });
+}
+
+/** Several words may mean one image. */
+function onceEach(tags: readonly Tag[]): readonly Tag[] {
+  return [...new Map(tags.map((tag) => [JSON.stringify([tag.name, tag.platform]), tag])).values()];
 }
 
 function resultJson({ tag, damage }: { readonly tag: Tag; readonly damage: readonly Damage[] }): object {

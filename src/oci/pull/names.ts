@@ -1,6 +1,7 @@
 /** What the store calls an image, and how it knows that a file of this host is still the same. */
 import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
@@ -9,9 +10,19 @@ import { absolutePath } from '../../util/working-directory.js';
 /** Milliseconds after which a change of a file surely shows in its times. */
 const SETTLED = 2000;
 
-/** The image with an absolute path, if it has one. @throws {SandboxError} `working-directory-gone` */
+/**
+ * The image with an absolute path, if it has one.
+ * @throws {SandboxError} `working-directory-gone`; `image-path-invalid`: what stands behind a colon would be a name
+ */
 export function anywhere(image: RootImage): RootImage {
-  return image.transport === 'docker' ? image : { ...image, path: absolutePath(image.path) };
+  if (image.transport === 'docker') return image;
+  const path = absolutePath(image.path);
+  if (image.transport === 'tar' || !path.includes(':')) return { ...image, path };
+  throw imageError(
+    'image-path-invalid',
+    `the path ${quoted(path)} of an image has a colon in it`,
+    'move it elsewhere, or let a symbolic link without one lead there',
+  );
 }
 
 /** What the store calls an image. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { textOf } from '../../../../src/cli/image/diff.js';
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
 import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
 import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
@@ -53,6 +54,7 @@ describe('virt-sandbox-image pull', () => {
     const [host = '', path = ''] = name.split(/\/(.*):v1/);
     const uri = `docker://${host}/${path}?tag=v1`;
     assert.equal(await program.out('list', '-s', 'docker'), `${uri}\n`);
+    assert.deepEqual(await program.json('list', '-s', 'docker'), [uri]);
     assert.equal(await program.out('prepare', uri), `${name}: is up to date, ${ID}\n`);
     assert.equal(await program.out('list', '-s', 'virt-builder'), '');
     await program.fails(['list', '-s', 'other'], /neither docker nor virt-builder; see virt-sandbox-image list --help/);
@@ -70,6 +72,15 @@ describe('virt-sandbox-image pull', () => {
     assert.equal(await program.out('list', '-q'), `oci:${layout}:one\ntar:${tar}\n`);
     assert.equal(await program.out('list', '-s', 'docker'), '');
     assert.match(await program.out('rm', `oci:${layout}:one`, `tar:${tar}`), /^oci:.*: removed, .*\ntar:.*: removed/);
+  });
+
+  it('takes no path that it could not be run from', async (context) => {
+    const program = imageProgram(context);
+    const directory = join(program.directory, 'a:b');
+    writeLayout(join(directory, 'layout'), image.blobs, [{ blob: image.manifest, tag: 'one' }]);
+    const words = ['pull', 'oci:layout:one'];
+    await program.fails(words, /the path '.*a:b\/layout' of an image has a colon in it; /, { cwd: directory });
+    assert.deepEqual(await program.json('list'), []);
   });
 
   it('fails in one line, and leaves nothing', async (context) => {
@@ -166,6 +177,7 @@ describe('an image that is there', () => {
   it('is verified, and its damage removed', async (context) => {
     const [program, , name] = await pulled(context);
     assert.equal(await program.out('verify'), `${name} (linux/amd64): whole\n`);
+    assert.equal(await program.out('verify', name, SHORT, name), `${name} (linux/amd64): whole\n`);
     const [layer] = image.layers;
     const path = join(program.store, 'blobs', ...(layer?.digest ?? '').split(':'));
     damage(path);
@@ -242,6 +254,13 @@ describe('virt-sandbox-image diff', () => {
       'A /a\\u{1b}[31mred\\nline\nC /etc\nA /etc/gone\nC /etc/kept\nC /etc/passwd\nD /srv\nD /srv/new\n',
     );
     assert.equal(await program.out('diff', name, SHORT), '');
+  });
+});
+
+describe('a path that diff shows', () => {
+  it('has its bytes when they are no UTF-8', () => {
+    assert.equal(textOf('/\xc3\xbc'), '/ü');
+    assert.equal(textOf('/\xc3\xbc\xff'), '/\\xc3\\xbc\\xff');
   });
 });
 

@@ -98,6 +98,17 @@ describe('virt-sandbox-image login', () => {
     assert.equal(terminal.settings(), terminal.before);
   });
 
+  it('takes no user whose name is not UTF-8', async (context) => {
+    const program = imageProgram(context);
+    const through = ['sh', '-c', `exec "$@" -u "$(printf 'a\\377')"`, 'sh'];
+    const options = { through, input: 'secret\n' };
+    await program.fails(
+      ['login', '--password-stdin', 'localhost:1'],
+      /the value of --username, .* is not UTF-8/,
+      options,
+    );
+  });
+
   it('needs a terminal, or standard input', async (context) => {
     const program = imageProgram(context);
     await program.fails(
