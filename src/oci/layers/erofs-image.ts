@@ -17,7 +17,7 @@ import { ErofsOutput, type OutputFile } from '../erofs/output.js';
 import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
 import { type ErofsPlan, entriesIn } from './erofs-plan.js';
-import { layerProblem, layerStream, type StoredLayer } from './layer-stream.js';
+import { CHANGED, layerProblem, layerStream, type StoredLayer } from './layer-stream.js';
 import type { Merge } from './merge.js';
 import { keptXattrs } from './xattrs.js';
 
@@ -102,7 +102,7 @@ async function writeDirectories(output: ErofsOutput, { tree, inodes }: Merge, pl
   }
 }
 
-/** What is no directory, with its content. */
+/** What is no directory, with its content. The digest of each layer that is read is compared once more. */
 async function writeOthers(
   output: ErofsOutput,
   merge: Merge,
@@ -115,28 +115,33 @@ async function writeOthers(
   let serial = plan.directories.length;
   let inode = 1;
   for (const [at, layer] of layers.entries()) {
-    // What no name leads to any more need not be read.
+    // What no name leads to any more need not be written.
+    const first = inode;
     let last = -1;
-    for (let next = inode; layerOf[next] === at + 1 && next < merge.inodes.rows; next += 1)
-      if (links[next] !== 0) last = entryOf[next] ?? 0;
-    const reader = new TarReader(layerStream(layer, { count: 0 }, { isChecked: true, signal }));
+    for (; layerOf[inode] === at + 1 && inode < merge.inodes.rows; inode += 1)
+      if (links[inode] !== 0) last = entryOf[inode] ?? 0;
+    // A layer of which nothing is left need not be read.
+    if (last < 0) continue;
+    let own = first;
+    const reader = new TarReader(layerStream(layer, { count: 0 }, { pass: 2, signal }));
     try {
       for (let ordinal = 0; ordinal <= last; ordinal += 1) {
         const entry = await reader.next();
         if (entry === undefined) throw changed();
-        if (layerOf[inode] !== at + 1 || entryOf[inode] !== ordinal) continue;
-        const own = inode;
-        inode += 1;
-        if (links[own] === 0) continue;
-        serial += 1;
-        await writeOther(output, merge, plan, { entry, reader, inode: own, serial, tap: taps?.get(own) });
+        if (entryOf[own] !== ordinal) continue;
+        if (links[own] !== 0) {
+          serial += 1;
+          await writeOther(output, merge, plan, { entry, reader, inode: own, serial, tap: taps?.get(own) });
+        }
+        own += 1;
       }
+      // What was written was checked only when all of the layer was read.
+      await reader.drain();
     } catch (error) {
       throw await layerProblem(error, layer, signal);
     } finally {
       await reader.close();
     }
-    while (layerOf[inode] === at + 1 && inode < merge.inodes.rows) inode += 1;
   }
 }
 
@@ -186,5 +191,5 @@ async function writeOther(
 }
 
 function changed(): TarError {
-  return new TarError('has changed since it was checked');
+  return new TarError(CHANGED);
 }

@@ -17,7 +17,7 @@ export async function indexLayers(
   const unpacked: UnpackedBytes = { count: 0 };
   for await (const layer of layers) {
     merge.beginLayer(layer.which);
-    const reader = new TarReader(layerStream(layer, unpacked, { isChecked: false, signal }));
+    const reader = new TarReader(layerStream(layer, unpacked, { pass: 1, signal }));
     try {
       for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
         try {

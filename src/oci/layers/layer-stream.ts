@@ -9,6 +9,9 @@ import type { LayerCompression } from '../media-types.js';
 import { TarError } from '../tar/pieces.js';
 import { layerError, tooMuch } from './errors.js';
 
+/** What stands behind the name of a layer that is another one in the second pass. */
+export const CHANGED = 'has changed since it was checked';
+
 /** A layer of an image that is on this host. */
 export interface StoredLayer {
   /** Names it, for errors: `layer 3 of debian:13`. */
@@ -32,16 +35,17 @@ export interface UnpackedBytes {
 
 /**
  * The bytes of a layer's archive. At their end the digest is compared.
- * @param options `isChecked`: it was read to its end before, and is what it should be
+ * @param options `pass`: in the second one a layer that is not what it should be has changed since the first one, and is
+ *   `layer-invalid`
  * @throws {SandboxError} `digest-wrong`, `layer-invalid`, `layer-too-large`, `zstd-missing`, `aborted`
  */
 export async function* layerStream(
   layer: StoredLayer,
   unpacked: UnpackedBytes,
-  options: { readonly isChecked: boolean; readonly signal?: AbortSignal | undefined },
+  options: { readonly pass: 1 | 2; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   const { which, diffId, compression } = layer;
-  const check = options.isChecked ? undefined : new DigestCheck(diffId);
+  const check = new DigestCheck(diffId);
   const content = unpackStream(layer.open(options.signal), compression)[Symbol.asyncIterator]();
   try {
     for (;;) {
@@ -52,11 +56,12 @@ export async function* layerStream(
       if (done === true) break;
       unpacked.count += value.length;
       if (unpacked.count > MOST_UNPACKED_BYTES) throw tooMuch(which, `byte ${MOST_UNPACKED_BYTES} of an image`);
-      check?.update(value);
+      check.update(value);
       yield value;
     }
-    const found = check?.finish();
-    if (found?.matches === false) throw digestWrong(`the content of ${which}`, diffId, found.actual);
+    const { matches, actual } = check.finish();
+    if (matches) return;
+    throw options.pass === 1 ? digestWrong(`the content of ${which}`, diffId, actual) : layerError(which, CHANGED);
   } finally {
     await content.return?.();
   }

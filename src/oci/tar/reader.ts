@@ -77,6 +77,11 @@ export class TarReader {
     return piece;
   }
 
+  /** Reads the rest of the stream, whatever it is. */
+  drain(): Promise<void> {
+    return this.#pieces.drain();
+  }
+
   /** Lets the source go before its end. */
   close(): Promise<void> {
     return this.#pieces.close();

@@ -7,6 +7,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { writeErofs } from '../../../../src/oci/layers/erofs-image.js';
 import { planErofs } from '../../../../src/oci/layers/erofs-plan.js';
 import { indexLayers } from '../../../../src/oci/layers/index-layers.js';
+import type { StoredLayer } from '../../../../src/oci/layers/layer-stream.js';
+import { imageError } from '../../../../src/oci-names/errors.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { readErofs } from '../../../helpers/oci/erofs.js';
@@ -201,6 +203,29 @@ describe('an image', () => {
     for (const one of read) assert.ok(one.content === content(Number(one.name.slice(1))), one.name);
   });
 
+  it('has nothing of some layers, and these are not read again', async () => {
+    const tars = [tarOf({ name: 'a', data: 'x' }), tarOf({ name: 'a', data: 'y' }), tarOf({ name: 'd', type: '5' })];
+    const reads = [0, 0, 0];
+    const layers = tars.map((bytes, at) =>
+      memoryLayer(bytes, {
+        open: async function* () {
+          reads[at] = (reads[at] ?? 0) + 1;
+          yield bytes;
+        },
+      }),
+    );
+    const image = await imageOfMerge(await indexLayers(layers), layers);
+    assert.deepEqual(
+      readErofs(image).map(({ name, content }) => [name, content]),
+      [
+        ['./', ''],
+        ['a', 'y'],
+        ['d/', ''],
+      ],
+    );
+    assert.deepEqual(reads, [1, 2, 1]);
+  });
+
   it('has times before 1970 as 1970', async () => {
     const pax = { mtime: '-1.5' };
     const found = (await mergedEntries([{ name: 'a', data: 'x', pax }])).find(({ name }) => name === 'a');
@@ -212,15 +237,18 @@ describe('an image that cannot be made', () => {
   const tar = tarOf({ name: 'a', data: 'x'.repeat(5000) }, { name: 'b', data: 'y' });
 
   /** A layer that is another one when it is read again. */
-  const changing = (second: Buffer) => {
+  const changing = (second: Buffer, more: Partial<StoredLayer> = {}) => {
     let reads = 0;
     return memoryLayer(tar, {
       open: async function* () {
         reads += 1;
         yield reads === 1 ? tar : second;
       },
+      ...more,
     });
   };
+  const a = { name: 'a', data: 'x'.repeat(5000) };
+  const b = { name: 'b', data: 'y' };
   for (const [what, second] of [
     ['a larger file', tarOf({ name: 'a', data: 'x'.repeat(50_000) }, { name: 'b', data: 'y' })],
     ['a smaller file', tarOf({ name: 'a', data: 'x' }, { name: 'b', data: 'y' })],
@@ -228,12 +256,25 @@ describe('an image that cannot be made', () => {
     ['a directory', tarOf({ name: 'a', type: '5' }, { name: 'b', data: 'y' })],
     ['other attributes', tarOf({ name: 'a', data: 'x'.repeat(5000), pax: { 'SCHILY.xattr.user.a': '1' } })],
     ['fewer entries', tarOf({ name: 'a', data: 'x'.repeat(5000) })],
+    ['other content of the same size', tarOf(a, { ...b, data: 'z' })],
+    ['another name', tarOf(a, { ...b, name: 'c' })],
+    ['another mode', tarOf(a, { ...b, mode: 0o4755 })],
+    ['another owner', tarOf(a, { ...b, uid: 1 })],
+    ['more entries', tarOf(a, b, { ...b, name: 'c' })],
+    ['more bytes behind its end', Buffer.concat([tar, Buffer.alloc(512)])],
   ] as const)
     it(`because a layer has ${what} when it is read again says so`, async () => {
       const layer = changing(second);
       const merge = await indexLayers([layer]);
       await rejectsWith(imageOfMerge(merge, [layer]), 'layer-invalid', /layer 1 has changed since it was checked/);
     });
+
+  it('because a layer changes says what is wrong with where it is kept', async () => {
+    const damaged = imageError('store-damaged', 'the blob is damaged', 'pull the image again');
+    const layer = changing(tarOf(a, { ...b, data: 'z' }), { damage: () => Promise.resolve(damaged) });
+    const merge = await indexLayers([layer]);
+    await rejectsWith(imageOfMerge(merge, [layer]), 'store-damaged');
+  });
 
   it('because a write fails has its error', async () => {
     const layer = memoryLayer(tar);

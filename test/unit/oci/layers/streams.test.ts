@@ -69,7 +69,7 @@ describe('a layer', () => {
 
   it('that unpacks to more than an image may have is refused', async () => {
     const unpacked = { count: MOST_UNPACKED_BYTES - 1000 };
-    const stream = layerStream(memoryLayer(tar), unpacked, { isChecked: true });
+    const stream = layerStream(memoryLayer(tar), unpacked, { pass: 1 });
     await rejectsWith(
       (async () => {
         for await (const _piece of stream);
