@@ -1,4 +1,5 @@
 /** Two places of a new image that are written at the same time: its inodes, and the content that lies behind them. */
+import { type WritableFile, writeAll } from '../../util/write-all.js';
 import { BLOCK, UNIT } from './format.js';
 import { OPEN_BLOCKS } from './inode-room.js';
 
@@ -8,8 +9,7 @@ const PIECE = 256 << 10;
 const HELD = 4 * OPEN_BLOCKS * BLOCK;
 
 /** What of a FileHandle is used. */
-export interface OutputFile {
-  write(data: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>;
+export interface OutputFile extends WritableFile {
   truncate(length: number): Promise<void>;
 }
 
@@ -73,14 +73,14 @@ export class ErofsOutput {
   }
 
   async end(): Promise<void> {
-    await this.#write(this.#inodes.subarray(0, Math.ceil(this.#inodesEnd / BLOCK) * BLOCK), this.#inodesAt);
+    await writeAll(this.file, this.#inodes.subarray(0, Math.ceil(this.#inodesEnd / BLOCK) * BLOCK), this.#inodesAt);
     await this.#writeContent();
   }
 
   /** What was given out before the last blocks is final. */
   async #moveOn(): Promise<void> {
     const half = HELD / 2;
-    await this.#write(this.#inodes.subarray(0, half), this.#inodesAt);
+    await writeAll(this.file, this.#inodes.subarray(0, half), this.#inodesAt);
     this.#inodes.copyWithin(0, half);
     this.#inodes.fill(0, half);
     this.#inodesAt += half;
@@ -88,15 +88,8 @@ export class ErofsOutput {
   }
 
   async #writeContent(): Promise<void> {
-    await this.#write(this.#content.subarray(0, this.#contentLength), this.#contentAt);
+    await writeAll(this.file, this.#content.subarray(0, this.#contentLength), this.#contentAt);
     this.#contentAt += this.#contentLength;
     this.#contentLength = 0;
-  }
-
-  async #write(data: Buffer, position: number): Promise<void> {
-    for (let done = 0; done < data.length; ) {
-      const { bytesWritten } = await this.file.write(data, done, data.length - done, position + done);
-      done += bytesWritten;
-    }
   }
 }

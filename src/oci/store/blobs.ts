@@ -8,6 +8,7 @@ import { digestWrong, imageError, sizeWrong } from '../../oci-names/errors.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { readRegularBytes } from '../../util/regular-files.js';
 import { replaceFile } from '../../util/replace-file.js';
+import { writeAll } from '../../util/write-all.js';
 import { throwIfAborted } from '../cancel.js';
 import { MOST_DOCUMENT_BYTES } from '../limits.js';
 import { readRange } from '../local/open-file.js';
@@ -213,7 +214,7 @@ class Fetch {
           throw sizeWrong(what, size, 'more came');
         }
         check.update(piece);
-        await this.#write(piece, at);
+        await writeAll(this.file, piece, at);
         at += piece.length;
         onBytes?.(at);
       }
@@ -229,13 +230,6 @@ class Fetch {
     await this.#discard();
     if (start > 0) return false;
     throw digestWrong(what, digest, actual);
-  }
-
-  async #write(piece: Uint8Array, at: number): Promise<void> {
-    for (let done = 0; done < piece.length; ) {
-      const { bytesWritten } = await this.file.write(piece, done, piece.length - done, at + done);
-      done += bytesWritten;
-    }
   }
 
   /** The file stays, since it is the lock. */

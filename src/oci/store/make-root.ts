@@ -77,11 +77,13 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
   const file = await open(path, 'r+');
   try {
     await writeErofs(file, merge, plan, seen, { uuid: id.slice(0, 32), signal, taps: kept.taps });
+    await file.chmod(0o444);
+    throwIfAborted(signal);
+    // Before it is closed: who opens a file later need not learn that it could not be written to the disk.
+    await file.sync();
   } finally {
     await file.close();
   }
-  await chmod(path, 0o444);
-  await syncToDisk(path);
   for (const [name, content] of kept.files())
     await replaceFile(join(workspace, name), content, { mode: 0o444, flush: true });
   const { size } = lstatSync(path);

@@ -53,10 +53,10 @@ class MemoryFile implements OutputFile {
   #data = Buffer.alloc(1 << 16);
   #length = 0;
 
-  async write(data: Buffer, offset: number, length: number, position: number) {
+  async write(data: Uint8Array, offset: number, length: number, position: number) {
     const bytesWritten = Math.min(length, 100_000);
     this.#reach(position + bytesWritten);
-    data.copy(this.#data, position, offset, offset + bytesWritten);
+    this.#data.set(data.subarray(offset, offset + bytesWritten), position);
     return { bytesWritten };
   }
 
