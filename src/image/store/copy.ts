@@ -52,11 +52,17 @@ export async function copyChecked(from: string, to: string, expected: Expected):
   return (await digestOf(to)) === expected.digest ? undefined : 'has another content';
 }
 
-/** SHA-256 of a regular file, in hexadecimal digits. @throws as {@link openRegular} does, and an AbortError */
+/**
+ * SHA-256 of a regular file, in hexadecimal digits.
+ * @throws as {@link openRegular} does; the signal's reason
+ */
 export async function digestFile(path: string, signal?: AbortSignal): Promise<string> {
   const file = await openRegular(path);
   const hash = createHash('sha256');
-  for await (const piece of file.createReadStream({ highWaterMark: 1 << 20, signal })) hash.update(piece as Buffer);
+  for await (const piece of file.createReadStream({ highWaterMark: 1 << 20 })) {
+    if (signal?.aborted) throw signal.reason;
+    hash.update(piece as Buffer);
+  }
   return hash.digest('hex');
 }
 

@@ -89,12 +89,18 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
   const { size } = lstatSync(path);
   const { mode, uid, gid } = merge.tree.attributes(merge.tree.root);
   const top = { mode, uid, gid };
-  const sha256 = await digestFile(path, signal).catch((error: unknown) => {
+  const record = { format: ROOT_FORMAT, id, size, sha256: await digestOfFile(path, signal), top, diffIds };
+  await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
+}
+
+/** Of a file that may have a hundred GiB. @throws {SandboxError} `aborted` */
+async function digestOfFile(path: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    return await digestFile(path, signal);
+  } catch (error) {
     throwIfAborted(signal);
     throw error;
-  });
-  const record = { format: ROOT_FORMAT, id, size, sha256, top, diffIds };
-  await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
+  }
 }
 
 async function publish(places: Places, workspace: string, id: string): Promise<void> {
