@@ -40,6 +40,19 @@ const LIMITS: MergeLimits = {
   steps: MOST_STEPS_IN_ALL,
 };
 
+/**
+ * Refuses an entry that has what no system has, and what no image can be written with.
+ * @returns bytes of memory that its attributes take, at most
+ * @throws {EntryError}
+ */
+export function checkEntry({ uid, gid, major, minor, xattrs }: TarEntry): number {
+  const kept = xattrs.size > 0 ? checkXattrs(xattrs) : 0;
+  for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
+  if (major < 0 || major > MOST_MAJOR || minor < 0 || minor > MOST_MINOR)
+    throw new EntryError('is a device that no system has');
+  return kept;
+}
+
 export class Budget {
   readonly #most: MergeLimits;
   #entries = 0;
@@ -67,17 +80,15 @@ export class Budget {
    * @throws {EntryError} it has what no system has
    * @throws {SandboxError} `layer-too-large`
    */
-  count({ name, type, uid, gid, major, minor, xattrs }: TarEntry): void {
+  count(entry: TarEntry): void {
+    const { name, type } = entry;
     this.#name = name;
     this.countName();
     const { devices, xattrs: most } = this.#most;
     if (type === 'character' || type === 'block') this.#devices += 1;
-    if (xattrs.size > 0) this.#xattrs += checkXattrs(xattrs);
+    this.#xattrs += checkEntry(entry);
     if (this.#devices > devices) throw this.tooMuch(`device node ${devices + 1} of an image`);
     if (this.#xattrs > most) throw this.tooMuch(`attributes that make more than ${most} bytes in an image`);
-    for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
-    if (major < 0 || major > MOST_MAJOR || minor < 0 || minor > MOST_MINOR)
-      throw new EntryError('is a device that no system has');
   }
 
   /**

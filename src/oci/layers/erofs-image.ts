@@ -16,7 +16,9 @@ import {
 import { ErofsOutput, type OutputFile } from '../erofs/output.js';
 import { TarError } from '../tar/pieces.js';
 import { type TarEntry, TarReader } from '../tar/reader.js';
+import { checkEntry } from './budget.js';
 import { type ErofsPlan, entriesIn } from './erofs-plan.js';
+import { EntryError } from './errors.js';
 import { CHANGED, layerProblem, layerStream, type StoredLayer } from './layer-stream.js';
 import type { Merge } from './merge.js';
 import { keptXattrs } from './xattrs.js';
@@ -161,6 +163,7 @@ async function writeOther(
 ): Promise<void> {
   const { type: kind, uid, gid, mtime, major, minor, link } = entry;
   const size = inodes.columns.size[inode] ?? 0;
+  checkAgain(entry);
   const xattrs = keptXattrs(entry.xattrs);
   const units = attributeUnits(xattrs);
   const isLink = kind === 'symlink';
@@ -190,6 +193,15 @@ async function writeOther(
   await output.endBlock();
 }
 
-function changed(): TarError {
-  return new TarError(CHANGED);
+/** What the format has no room for was refused in the first pass. @throws {TarError} it is there now */
+function checkAgain(entry: TarEntry): void {
+  try {
+    checkEntry(entry);
+  } catch (error) {
+    throw error instanceof EntryError ? changed(error) : error;
+  }
+}
+
+function changed(cause?: unknown): TarError {
+  return new TarError(CHANGED, { cause });
 }

@@ -269,6 +269,30 @@ describe('an image that cannot be made', () => {
       await rejectsWith(imageOfMerge(merge, [layer]), 'layer-invalid', /layer 1 has changed since it was checked/);
     });
 
+  const xattr = (name: string, value: string) => ({ [`SCHILY.xattr.${name}`]: value });
+  for (const [what, first, second] of [
+    ['an owner', { name: 'a' }, { name: 'a', pax: { uid: '5000000000' } }],
+    ['a device', { name: 'a', type: '3', major: 1 }, { name: 'a', type: '3', major: 2 ** 20 }],
+    ['a link', { name: 'a', type: '2', link: 'abc' }, { name: 'a', type: '2', pax: { linkpath: 'a\0c' } }],
+    [
+      'a name',
+      { name: 'a', pax: xattr('user.a', 'v'.repeat(300)) },
+      { name: 'a', pax: xattr(`user.${'n'.repeat(300)}`, 'v') },
+    ],
+    ['an empty name', { name: 'a', pax: xattr('user.a', 'v') }, { name: 'a', pax: xattr('user.', 'vv') }],
+  ] as const satisfies readonly (readonly [string, TarEntry, TarEntry])[])
+    it(`because it has ${what} that there is no room for when it is read again says so`, async () => {
+      let reads = 0;
+      const layer = memoryLayer(tarOf(first), {
+        open: async function* () {
+          reads += 1;
+          yield tarOf(reads === 1 ? first : second);
+        },
+      });
+      const merge = await indexLayers([layer]);
+      await rejectsWith(imageOfMerge(merge, [layer]), 'layer-invalid', /layer 1 has changed since it was checked/);
+    });
+
   it('because a layer changes says what is wrong with where it is kept', async () => {
     const damaged = imageError('store-damaged', 'the blob is damaged', 'pull the image again');
     const layer = changing(tarOf(a, { ...b, data: 'z' }), { damage: () => Promise.resolve(damaged) });
