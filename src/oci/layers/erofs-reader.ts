@@ -2,10 +2,18 @@
  * Reads an EROFS image: inodes, names, contents, attributes. The format is that of fs/erofs/erofs_fs.h of the kernel, as
  * far as it is made here: not packed, on one device.
  */
+import { MOST_PART_BYTES } from '../limits.js';
 import { type ImageBytes, ImageDamage } from './image-bytes.js';
 
 /** Bytes of a superblock, and where it is. */
 const SUPERBLOCK = { position: 1024, length: 128 } as const;
+const MAGIC = 0xe0f5e1e2;
+/** Bytes of a block: those of all images that are made here, and that were made by mkfs.erofs. */
+const BLOCK = 4096;
+/** Where the superblock has what a reader has to know: packed content, more devices, content in chunks. */
+const FEATURES = 80;
+/** That packed content, of which there is none, has zeros before it: mkfs.erofs says so of all its images at times. */
+const ZERO_PADDING = 1;
 /** Bytes of an inode, small or large, and the unit of their numbers. */
 const INODE = { small: 32, large: 64 } as const;
 /** Bytes of a directory's entry, without its name. */
@@ -52,8 +60,6 @@ export interface ErofsInode {
 export class ErofsReader {
   private constructor(
     private readonly bytes: ImageBytes,
-    /** Bytes of a block. */
-    private readonly block: number,
     /** Where inodes begin, and attributes that several inodes have. */
     private readonly inodes: number,
     private readonly shared: number,
@@ -64,18 +70,24 @@ export class ErofsReader {
   /** @throws {ImageDamage} */
   static async open(bytes: ImageBytes): Promise<ErofsReader> {
     const superblock = await bytes.read(SUPERBLOCK.position, SUPERBLOCK.length);
-    const block = 2 ** superblock.readUInt8(12);
-    const at = (offset: number) => superblock.readUInt32LE(offset) * block;
-    return new ErofsReader(bytes, block, at(40), at(44), superblock.readUInt16LE(14));
+    const features = superblock.readUInt32LE(FEATURES) & ~ZERO_PADDING;
+    // A directory's block may be larger than a block by its own byte.
+    const shifts = [superblock.readUInt8(12), superblock.readUInt8(90)];
+    if (superblock.readUInt32LE(0) !== MAGIC || features !== 0 || shifts[0] !== Math.log2(BLOCK) || shifts[1] !== 0)
+      throw new ImageDamage();
+    const at = (offset: number) => superblock.readUInt32LE(offset) * BLOCK;
+    return new ErofsReader(bytes, at(40), at(44), superblock.readUInt16LE(14));
   }
 
   /** @throws {ImageDamage} */
   async inode(number: number): Promise<ErofsInode> {
     const at = this.inodes + INODE.small * number;
-    const isLarge = ((await this.bytes.read(at, 2)).readUInt16LE(0) & 1) === 1;
+    const format = (await this.bytes.read(at, 2)).readUInt16LE(0);
+    const isLarge = (format & 1) === 1;
     const length = isLarge ? INODE.large : INODE.small;
     const inode = await this.bytes.read(at, length);
-    const layout = (inode.readUInt16LE(0) >> 1) & 7;
+    // The bits above mean nothing yet.
+    const layout = format >> 1;
     if (layout !== PLAIN && layout !== INLINE) throw new ImageDamage();
     const size = isLarge ? Number(inode.readBigUInt64LE(8)) : inode.readUInt32LE(8);
     const mode = inode.readUInt16LE(4);
@@ -83,7 +95,9 @@ export class ErofsReader {
     if (kind === undefined) throw new ImageDamage();
     const units = inode.readUInt16LE(2);
     const attributesLength = units === 0 ? 0 : XATTR_HEADER + XATTR_UNIT * (units - 1);
-    const whole = layout === INLINE ? size - (size % this.block) : size;
+    const whole = layout === INLINE ? size - (size % BLOCK) : size;
+    const tail = at + length + attributesLength;
+    if (!Number.isSafeInteger(size) || (tail % BLOCK) + size - whole > BLOCK) throw new ImageDamage();
     const device = inode.readUInt32LE(16);
     return {
       kind,
@@ -93,8 +107,8 @@ export class ErofsReader {
       size,
       device,
       whole,
-      position: device * this.block,
-      tail: at + length + attributesLength,
+      position: device * BLOCK,
+      tail,
       attributes: at + length,
       attributesLength,
     };
@@ -114,17 +128,21 @@ export class ErofsReader {
   async *entries(directory: ErofsInode): AsyncGenerator<readonly [name: string, number: number]> {
     const { kind, size, whole, position, tail } = directory;
     if (kind !== 'directory') throw new ImageDamage();
-    for (let at = 0; at < size; at += this.block) {
-      const length = Math.min(this.block, size - at);
+    for (let at = 0; at < size; at += BLOCK) {
+      const length = Math.min(BLOCK, size - at);
       const block = await this.bytes.read(at < whole ? position + at : tail + at - whole, length);
       const start = length < ENTRY ? 0 : block.readUInt16LE(8);
       if (start < ENTRY || start > length || start % ENTRY !== 0) throw new ImageDamage();
       for (let entry = 0; entry < start; entry += ENTRY) {
         const from = block.readUInt16LE(entry + 8);
-        const next = entry + ENTRY < start ? block.readUInt16LE(entry + ENTRY + 8) : length;
+        const isLast = entry + ENTRY >= start;
+        const next = isLast ? length : block.readUInt16LE(entry + ENTRY + 8);
+        if (from < start || next > length) throw new ImageDamage();
         const text = block.toString('latin1', from, next);
-        const end = text.indexOf('\0');
+        // Zeros fill up the block behind the last name.
+        const end = isLast ? text.indexOf('\0') : -1;
         const name = end < 0 ? text : text.slice(0, end);
+        if (name === '' || name.length > MOST_PART_BYTES || /[/\0]/.test(name)) throw new ImageDamage();
         if (name !== '.' && name !== '..') yield [name, Number(block.readBigUInt64LE(entry))];
       }
     }

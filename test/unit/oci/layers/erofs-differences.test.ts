@@ -1,4 +1,4 @@
-/** Images that are compared although they are damaged: there is an end to it. */
+/** Images that are compared although they are damaged, or none at all. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,6 +56,55 @@ describe('an image that is damaged', () => {
     const found = await differencesOf(write(context, await mergedImage([])), write(context, deep));
     assert.equal(found.length, 2047);
   });
+});
+
+describe('an image that is none', () => {
+  /** Where the inode of a directory of the root begins, and its only entry behind `.` and `..`. */
+  const directoryOf = (image: Buffer) => {
+    const number = image.readUInt32LE(entryOf(image, image.readUInt16LE(ROOT), 'd'));
+    return { number, at: number * 32, entry: entryOf(image, number, 'name') };
+  };
+  const fileOf = (image: Buffer) => 32 * image.readUInt32LE(directoryOf(image).entry);
+  for (const [what, change] of [
+    ['another magic', (image) => image.writeUInt8(0, 1024)],
+    ['larger blocks', (image) => image.writeUInt8(28, 1036)],
+    ['blocks of 2^44 bytes', (image) => image.writeUInt8(44, 1036)],
+    ['packed content', (image) => image.writeUInt32LE(2, 1024 + 80)],
+    ['content in chunks', (image) => image.writeUInt32LE(4, 1024 + 80)],
+    ['larger blocks of directories', (image) => image.writeUInt8(1, 1024 + 90)],
+    ['an inode of another format', (image) => image.writeUInt16LE(5 | 16, fileOf(image))],
+    ['an inode that is packed', (image) => image.writeUInt16LE(1 | (1 << 1), fileOf(image))],
+    ['a file of 2^60 bytes', (image) => image.writeBigUInt64LE(2n ** 60n, fileOf(image) + 8)],
+    ['a tail that leaves its block', (image) => image.writeBigUInt64LE(4095n, fileOf(image) + 8)],
+    ['a name with a slash', (image) => image.write('/', namesAt(image) + 1)],
+    ['a name with a zero', (image) => image.write('\0', namesAt(image))],
+    ['a name that is empty', (image) => move(image, (_from, next) => [next, next])],
+    ['a name that begins behind its end', (image) => move(image, (_from, next) => [next + 1, next])],
+    ['a name in the table of names', (image) => move(image, (_from, next) => [8, next])],
+    ['a name that ends behind its block', (image) => move(image, (from) => [from, 4000])],
+  ] as const satisfies readonly (readonly [string, (image: Buffer) => void])[])
+    it(`is one with ${what}`, async (context) => {
+      const image = await mergedImage([{ name: 'd/name', data: 'x' }, { name: 'd/other' }]);
+      const good = write(context, image);
+      assert.deepEqual(await differencesOf(good, good), []);
+      const damaged = Buffer.from(image);
+      change(damaged);
+      await assert.rejects(differencesOf(write(context, damaged), write(context, damaged)), ImageDamage);
+    });
+
+  /** Where the name of the file begins. */
+  function namesAt(image: Buffer): number {
+    const { at, entry } = directoryOf(image);
+    return at + 64 + image.readUInt16LE(entry + 8);
+  }
+
+  /** Changes where the name begins, and where the next one does. */
+  function move(image: Buffer, to: (from: number, next: number) => readonly [number, number]): void {
+    const { entry } = directoryOf(image);
+    const [from, next] = to(image.readUInt16LE(entry + 8), image.readUInt16LE(entry + 20));
+    image.writeUInt16LE(from, entry + 8);
+    image.writeUInt16LE(next, entry + 20);
+  }
 });
 
 describe('work that waits for nothing', () => {
