@@ -159,14 +159,22 @@ export interface Entry {
   readonly kind: number;
 }
 
-/** The bytes of a directory, if its names are these, in this order. */
-export function directorySize(names: Iterable<string>): number {
-  let [blocks, length] = [0, 0];
-  for (const name of names) {
-    if (length + ENTRY + name.length > BLOCK) [blocks, length] = [blocks + 1, 0];
-    length += ENTRY + name.length;
+/** Counts the bytes of a directory, whose names come in the order of their bytes. */
+export class DirectorySize {
+  #blocks = 0;
+  #length = 0;
+
+  get bytes(): number {
+    return this.#blocks * BLOCK + this.#length;
   }
-  return blocks * BLOCK + length;
+
+  add(name: string): void {
+    if (this.#length + ENTRY + name.length > BLOCK) {
+      this.#blocks += 1;
+      this.#length = 0;
+    }
+    this.#length += ENTRY + name.length;
+  }
 }
 
 /** The blocks of a directory; the last one is not filled up. @param entries in the order of their names' bytes */

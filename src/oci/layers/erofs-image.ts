@@ -3,6 +3,7 @@
  * held. The same layers make the same bytes.
  */
 
+import { Turns } from '../cancel.js';
 import {
   attributeUnits,
   BLOCK,
@@ -25,6 +26,9 @@ import { keptXattrs } from './xattrs.js';
 
 /** A link has no mode of its own on Linux: it shows this one everywhere. */
 const LINK_MODE = 0o777;
+
+/** Blocks of directories that are written before others have their turn: the disk is waited for at few of them. */
+const BLOCKS_OF_A_TURN = 100;
 
 /** Sees the contents of some inodes. */
 export type Taps = ReadonlyMap<number, (piece: Buffer) => void>;
@@ -53,7 +57,7 @@ export async function writeErofs(
   const { inodes, blocks, directoryNumbers } = plan;
   const root = directoryNumbers[merge.tree.root] ?? 0;
   writeSuperblock(output.first(), { root, inodes, blocks, uuid: options.uuid });
-  await writeDirectories(output, merge, plan);
+  await writeDirectories(output, merge, plan, options.signal);
   await writeOthers(output, merge, plan, layers, options);
   if (output.block !== blocks) throw new Error(`an image has ${output.block} blocks in the place of ${blocks}`);
   await output.end();
@@ -61,7 +65,13 @@ export async function writeErofs(
   await file.truncate(blocks * BLOCK);
 }
 
-async function writeDirectories(output: ErofsOutput, { tree, inodes }: Merge, plan: ErofsPlan): Promise<void> {
+async function writeDirectories(
+  output: ErofsOutput,
+  { tree, inodes }: Merge,
+  plan: ErofsPlan,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const turns = new Turns(BLOCKS_OF_A_TURN, signal);
   const { directories, directorySizes, directoryNumbers, numbers } = plan;
   const { kind: kinds } = inodes.columns;
   for (const [at, directory] of directories.entries()) {
@@ -87,6 +97,7 @@ async function writeDirectories(output: ErofsOutput, { tree, inodes }: Merge, pl
       if (left > 0) await output.add(piece);
       else tail = piece;
       left -= 1;
+      if (turns.isOver()) await turns.give();
     }
     await output.endBlock();
     const fields = {

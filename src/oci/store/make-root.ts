@@ -68,7 +68,7 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
     }
   };
   const merge = await indexLayers(watched(), signal);
-  const plan = planErofs(merge);
+  const plan = await planErofs(merge, signal);
   await refuseWithoutRoom(dirname(workspace), sizeOf(plan));
   onProgress?.({ phase: 'making' });
   const path = join(workspace, EROFS);

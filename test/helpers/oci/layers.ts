@@ -44,7 +44,7 @@ export async function imageOfMerge(
   options: Partial<WriteOptions> = {},
 ): Promise<Buffer> {
   const file = new MemoryFile();
-  await writeErofs(file, merge, planErofs(merge), layers, { uuid: UUID, ...options });
+  await writeErofs(file, merge, await planErofs(merge), layers, { uuid: UUID, ...options });
   return file.content();
 }
 

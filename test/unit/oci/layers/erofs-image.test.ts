@@ -308,8 +308,32 @@ describe('an image that cannot be made', () => {
       write: () => Promise.reject(full),
       truncate: () => Promise.resolve(),
     };
-    await assert.rejects(writeErofs(file, merge, planErofs(merge), [layer], { uuid: '0'.repeat(32) }), full);
+    const plan = await planErofs(merge);
+    await assert.rejects(writeErofs(file, merge, plan, [layer], { uuid: '0'.repeat(32) }), full);
   });
+
+  // Nothing here waits for a disk, so a signal is seen only if it gets a turn.
+  for (const [what, names] of [
+    ['in one directory', (at: number) => `d/${at}`],
+    ['each in its own', (at: number) => `${at}/f`],
+  ] as const)
+    it(`because the work is called off while many names are planned and written, ${what}`, async () => {
+      const layer = memoryLayer(tarOf(...Array.from({ length: 30_000 }, (_, at) => ({ name: names(at), type: '5' }))));
+      const merge = await indexLayers([layer]);
+      const soon = () => {
+        const controller = new AbortController();
+        setImmediate(() => controller.abort());
+        return controller.signal;
+      };
+      await rejectsWith(planErofs(merge, soon()), 'aborted');
+      const plan = await planErofs(merge);
+      const file = {
+        write: async (_data: Uint8Array, _offset: number, length: number) => ({ bytesWritten: length }),
+        truncate: async () => {},
+      };
+      const options = { uuid: '0'.repeat(32), signal: soon() };
+      await rejectsWith(writeErofs(file, merge, plan, [layer], options), 'aborted');
+    });
 
   it('because the work is called off lets its layers go', async () => {
     const controller = new AbortController();
