@@ -6,7 +6,7 @@ import { makeCache, removeCache } from './cache.js';
 /** How it is baked. Node.js starts slowly in an emulated machine. */
 export const GUEST_INIT = [
   ...['-c', 'qemu:///embed', '--common-init', 'guest', '--name', 'guest-init', '--with', 'filesystem-erofs,overlay'],
-  ...['--slots', 'mounts=4,disks=2,networks=2', '--for', [...ACCEL, '--boot-timeout', '120'].join(' ')],
+  ...['--slots', 'mounts=4,disks=4,networks=2', '--for', [...ACCEL, '--boot-timeout', '120'].join(' ')],
 ];
 
 export interface GuestInit {

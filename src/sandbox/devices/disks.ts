@@ -61,14 +61,15 @@ export function appDisks({ disks, tuning }: SandboxConfig): AppDisk[] {
 
 /**
  * Where a machine finds its only disk. Several are found by their serial numbers, which costs two round trips: their
- * names are in the order in which the kernel comes across them. Undefined also where a profile may have given QEMU more.
+ * names are in the order in which the kernel comes across them. Undefined also where a profile may have given QEMU more,
+ * and for a disk that is written to: what keeps an overlay is covered with all partitions that are found on it.
  */
 export function onlyDevice(
   disks: readonly DiskDevice[],
   { qemuArguments = [] }: Pick<Profile, 'qemuArguments'>,
 ): GuestConfig['devices'] {
   const [disk, ...others] = disks;
-  if (disk === undefined || others.length > 0 || qemuArguments.length > 0) return undefined;
+  if (disk === undefined || !disk.readOnly || others.length > 0 || qemuArguments.length > 0) return undefined;
   return { [disk.serial]: '/dev/vda' };
 }
 

@@ -11,6 +11,7 @@ import { configError, quote } from '../../config/errors.js';
 import type { Root, SandboxConfig } from '../../config/types.js';
 import { furtherFile } from '../../disk-image/stands-alone.js';
 import type { DiskDevice } from '../../domain/disks.js';
+import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
@@ -139,7 +140,7 @@ async function makeIn(directory: string, { root }: SandboxConfig): Promise<strin
 async function contentFor(directory: string, root: Root): Promise<string[]> {
   if (root.type !== 'image' || root.stored === undefined) return [];
   const content = join(directory, 'content');
-  await mkdir(join(content, keptFor(root.stored.id)), { recursive: true, mode: 0o700 });
+  makeDirectories(join(content, keptFor(root.stored.id)), 0o700);
   return ['-d', content];
 }
 

@@ -17,4 +17,6 @@ test('where there may be others, each is looked for', () => {
   assert.equal(onlyDevice([], {}), undefined);
   assert.equal(onlyDevice([disk('disk0'), disk('mount0')], {}), undefined);
   assert.equal(onlyDevice([disk('mount0')], { qemuArguments: ['-drive', 'if=virtio,file=/srv/other'] }), undefined);
+  // It may have partitions.
+  assert.equal(onlyDevice([{ ...disk('overlay'), readOnly: false }], {}), undefined);
 });
