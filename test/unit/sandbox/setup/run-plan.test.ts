@@ -13,9 +13,9 @@ import { rejectsWith } from '../../../helpers/errors.js';
 const ENODEV = 19;
 const DRIVER = '/sys/bus/pci/drivers/virtio-pci/bind';
 
-/** A restored machine with one disk, and what it has been sent when it first answers. */
+/** A restored machine with one disk that it does not write to, and what it has been sent when it first answers. */
 async function restored(refuses: (operation: Operation) => boolean) {
-  const config = await configFromOptions({ command: ['true'], disk: ['file:a=/srv/a.img'] });
+  const config = await configFromOptions({ command: ['true'], disk: ['file:a=/srv/a.img,ro'] });
   const devices = devicesOfSession(config);
   const profile = await loadProfile(undefined);
   const guest = { ...guestConfig(config, { name: 'one', devices, profile }), slots: ['0000:00:07.0'] };
