@@ -3,15 +3,23 @@ import { statfs } from 'node:fs/promises';
 import { imageError } from '../oci-names/errors.js';
 import type { SandboxError } from '../util/errors.js';
 
-/**
- * Bytes that this user may still write there; what a quota leaves is not known.
- * @throws the error of a system call
- */
-export async function roomIn(directory: string): Promise<number> {
-  const { bavail, bfree, blocks, bsize } = await statfs(directory);
+/** What an image leaves free: so many bytes, or this part of a smaller disk. */
+const LEFT = { bytes: 2 ** 30, part: 1 / 20 } as const;
+
+interface Room {
+  /** Bytes that an ordinary user may still write; what a quota leaves is not known. */
+  readonly free: number;
+  /** Bytes of these that images leave to others: whoever made an image decides how large it is. */
+  readonly left: number;
+}
+
+/** @throws the error of a system call */
+async function roomIn(directory: string): Promise<Room> {
+  // Of what is kept for root (`bfree`) root's images take nothing either.
+  const { bavail, blocks, bsize } = await statfs(directory);
   // Some file systems do not say.
-  if (blocks === 0) return Number.POSITIVE_INFINITY;
-  return (process.geteuid?.() === 0 ? bfree : bavail) * bsize;
+  if (blocks === 0) return { free: Number.POSITIVE_INFINITY, left: 0 };
+  return { free: bavail * bsize, left: Math.min(LEFT.bytes, Math.ceil(LEFT.part * blocks * bsize)) };
 }
 
 /**
@@ -19,8 +27,10 @@ export async function roomIn(directory: string): Promise<number> {
  * @throws {SandboxError} `disk-full`
  */
 export async function refuseWithoutRoom(directory: string, bytes: number): Promise<void> {
-  const room = await roomIn(directory);
-  if (room < bytes) throw diskFull(directory, undefined, `, which takes ${bytes} bytes of ${room}`);
+  const { free, left } = await roomIn(directory);
+  if (bytes === 0 || bytes <= free - left) return;
+  const more = `, which takes ${bytes} bytes: ${free} are free, and ${left} have to stay free`;
+  throw diskFull(directory, undefined, more);
 }
 
 /** @param more stands behind `for an image` */

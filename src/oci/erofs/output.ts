@@ -8,6 +8,9 @@ const PIECE = 256 << 10;
 /** Bytes of inodes that are held, of which some may still change. */
 const HELD = 4 * OPEN_BLOCKS * BLOCK;
 
+/** What a hole reads as. */
+const ZEROS = Buffer.alloc(PIECE);
+
 /** What of a FileHandle is used. */
 export interface OutputFile extends WritableFile {
   truncate(length: number): Promise<void>;
@@ -87,8 +90,10 @@ export class ErofsOutput {
     this.#inodesEnd = Math.max(0, this.#inodesEnd - half);
   }
 
+  /** Pieces of zeros become holes: the file was empty, and gets its length at the end. */
   async #writeContent(): Promise<void> {
-    await writeAll(this.file, this.#content.subarray(0, this.#contentLength), this.#contentAt);
+    const piece = this.#content.subarray(0, this.#contentLength);
+    if (!piece.equals(ZEROS.subarray(0, piece.length))) await writeAll(this.file, piece, this.#contentAt);
     this.#contentAt += this.#contentLength;
     this.#contentLength = 0;
   }

@@ -141,6 +141,13 @@ describe('a pull that fails', () => {
       assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
       execFileSync('mount', ['-o', 'remount,size=4m', directory]);
       await pull(registry, store);
+      // A twentieth is left to others.
+      execFileSync('mount', ['-o', 'remount,size=100m', directory]);
+      await rejectsWith(refuseWithoutRoom(directory, 96 << 20), 'disk-full', /and 5242880 have to stay free/);
+      await refuseWithoutRoom(directory, 93 << 20);
+      writeFileSync(join(directory, 'others'), Buffer.alloc(96 << 20));
+      await rejectsWith(refuseWithoutRoom(directory, 1), 'disk-full');
+      await refuseWithoutRoom(directory, 0);
     } finally {
       execFileSync('umount', [directory]);
     }
@@ -148,7 +155,8 @@ describe('a pull that fails', () => {
 
   it('because there is no room says how much it takes', async (context) => {
     const directory = scratchDirectory(context);
-    await rejectsWith(refuseWithoutRoom(directory, 2 ** 60), 'disk-full', /which takes \d+ bytes of \d+/);
+    const pattern = /which takes \d+ bytes: \d+ are free, and \d+ have to stay free; free some/;
+    await rejectsWith(refuseWithoutRoom(directory, 2 ** 60), 'disk-full', pattern);
     await refuseWithoutRoom(directory, 1);
   });
 
@@ -245,6 +253,15 @@ it('a layer of zeros is an empty archive, however many there are', async (contex
   const [registry, store] = await withImage(context, zeros);
   const { root } = await pull(registry, store);
   assert.equal(root.size, 4096);
+});
+
+it('zeros in files of an image take no room', async (context) => {
+  const size = 10 << 20;
+  const zeros = testImage([tarOf({ name: 'a', data: Buffer.alloc(size) }, { name: 'b', data: 'x'.repeat(5000) })]);
+  const [registry, store] = await withImage(context, zeros);
+  const { root } = await pull(registry, store);
+  const found = statSync(root.path);
+  assert.ok(found.size > size && found.blocks * 512 < size / 10, `${found.blocks} blocks of ${found.size} bytes`);
 });
 
 it('a quota that is full is a full disk', () => {
