@@ -42,6 +42,9 @@ export const MOST_PART_BYTES = 255;
 /** Bytes of the extended attributes of one file. */
 export const MOST_XATTR_BYTES = 128 << 10;
 
+/** Bytes of the names of a file's attributes, each with a zero: listxattr(2) tells no more, and so copies of it fail. */
+export const MOST_XATTR_LIST_BYTES = 65_536;
+
 /** Bytes of one attribute's name, as XATTR_NAME_MAX, and of its value. Linux allows one byte more, EROFS does not. */
 export const MOST_XATTR_NAME_BYTES = 255;
 export const MOST_XATTR_VALUE_BYTES = 65_535;

@@ -1,10 +1,11 @@
 /**
  * EROFS on the disk: fs/erofs/erofs_fs.h of the kernel, as far as images have it here. Nothing is packed, and there is
- * one device. All inodes are of the large kind: only these have a time of their own. Linux 5.4 mounts it.
+ * one device. All inodes are of the large kind: only these have a time of their own. Linux 5.4 mounts it; where a page is
+ * larger than a block, Linux 6.4 does.
  */
 import type { TarType } from '../tar/reader.js';
 
-/** Bytes of a block. It is that of most hosts, also where a page is larger. */
+/** Bytes of a block: those of a page on most hosts. */
 export const BLOCK = 4096;
 /** Bytes that the numbers of inodes count in. */
 export const UNIT = 32;

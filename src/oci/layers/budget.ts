@@ -45,11 +45,14 @@ const LIMITS: MergeLimits = {
  * @returns bytes of memory that its attributes take, at most
  * @throws {EntryError}
  */
-export function checkEntry({ uid, gid, major, minor, xattrs }: TarEntry): number {
+export function checkEntry({ type, uid, gid, major, minor, xattrs }: TarEntry): number {
   const kept = xattrs.size > 0 ? checkXattrs(xattrs) : 0;
   for (const id of [uid, gid]) if (id < 0 || id > MOST_ID) throw new EntryError('has an owner that no system has');
   if (major < 0 || major > MOST_MAJOR || minor < 0 || minor > MOST_MINOR)
     throw new EntryError('is a device that no system has');
+  // As a layer of an overlay it would hide what it is not meant to: Linux, fs/overlayfs, WHITEOUT_DEV.
+  if (type === 'character' && major === 0 && minor === 0)
+    throw new EntryError('is the device 0:0, which overlays take for a removed file');
   return kept;
 }
 

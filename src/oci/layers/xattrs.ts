@@ -2,7 +2,7 @@
  * Extended attributes of entries: which are kept, how large they may be, and how those of directories are remembered.
  * Names and values are bytes as characters of latin1.
  */
-import { MOST_XATTR_BYTES, MOST_XATTR_NAME_BYTES, MOST_XATTR_VALUE_BYTES } from '../limits.js';
+import { MOST_XATTR_BYTES, MOST_XATTR_LIST_BYTES, MOST_XATTR_NAME_BYTES, MOST_XATTR_VALUE_BYTES } from '../limits.js';
 import { Texts } from './columns.js';
 import { EntryError } from './errors.js';
 
@@ -32,10 +32,14 @@ function isKept(name: string): boolean {
 export function checkXattrs(xattrs: Xattrs): number {
   let all = 0;
   let kept = 0;
+  let list = 0;
   for (const [name, value] of xattrs) {
     const bytes = name.length + value.length;
     all += bytes;
-    if (isKept(name)) kept += bytes + OVERHEAD;
+    if (isKept(name)) {
+      kept += bytes + OVERHEAD;
+      list += name.length + 1;
+    }
     if (name.length > MOST_XATTR_NAME_BYTES)
       throw new EntryError(`has an attribute with a name of more than ${MOST_XATTR_NAME_BYTES} bytes`);
     if (value.length > MOST_XATTR_VALUE_BYTES)
@@ -43,6 +47,8 @@ export function checkXattrs(xattrs: Xattrs): number {
     if (name === 'user.' || name.includes('\0')) throw new EntryError('has an attribute with a name that is none');
   }
   if (all > MOST_XATTR_BYTES) throw new EntryError(`has more than ${MOST_XATTR_BYTES} bytes of attributes`);
+  if (list > MOST_XATTR_LIST_BYTES)
+    throw new EntryError(`has more than ${MOST_XATTR_LIST_BYTES} bytes of names of attributes`);
   return kept;
 }
 

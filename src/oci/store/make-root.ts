@@ -81,9 +81,12 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
     throwIfAborted(signal);
     // Before it is closed: who opens a file later need not learn that it could not be written to the disk.
     await file.sync();
-  } finally {
-    await file.close();
+  } catch (error) {
+    // The first error says what went wrong.
+    await file.close().catch(() => {});
+    throw error;
   }
+  await file.close();
   for (const [name, content] of kept.files())
     await replaceFile(join(workspace, name), content, { mode: 0o444, flush: true });
   const { size } = lstatSync(path);

@@ -206,7 +206,17 @@ describe('an image', { skip }, () => {
       type: '2',
       link: 'l'.repeat(length),
     }));
-    const image = await make(context, [tarOf(...links, { name: 'a', data: 'x', pax }, { name: 'd', type: '5', pax })]);
+    // As many as listxattr(2) tells.
+    const most = Array.from({ length: 256 }, (_, at) => `user.${`${at}`.padStart(250, 'n')}`);
+    const full = Object.fromEntries(most.map((name) => [`SCHILY.xattr.${name}`, 'v']));
+    const image = await make(context, [
+      tarOf(
+        ...links,
+        { name: 'a', data: 'x', pax },
+        { name: 'd', type: '5', pax },
+        { name: 'full', data: 'x', pax: full },
+      ),
+    ]);
     const entries = new Map(readErofs(readFileSync(image)).map((entry) => [entry.name, entry]));
     for (const { name, link } of links) assert.equal(entries.get(name)?.content, link);
     for (const name of ['a', 'd/']) assert.deepEqual([...(entries.get(name)?.xattrs.keys() ?? [])], [...names].sort());
@@ -215,6 +225,13 @@ describe('an image', { skip }, () => {
       for (const { name, link } of links) assert.equal(readlinkSync(join(mounted, name)), link);
       const said = execFileSync('getfattr', ['-d', '-m', '.', join(mounted, 'a')], { encoding: 'utf8' });
       assert.equal(said.split('\n').filter((line) => line.endsWith(`="${'v'.repeat(300)}"`)).length, names.length);
+      const listed = execFileSync('getfattr', ['-m', '.', '--absolute-names', join(mounted, 'full')], {
+        encoding: 'utf8',
+      });
+      assert.deepEqual(
+        listed.split('\n').filter((line) => line.startsWith('user.')),
+        most.sort(),
+      );
     });
   });
 

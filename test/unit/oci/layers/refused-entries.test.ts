@@ -14,6 +14,8 @@ const attributes = (name: string, length = 1, count = 1): TarEntry => {
     pax: Object.fromEntries(names.map((one) => [`SCHILY.xattr.${one}`, 'x'.repeat(length)])),
   });
 };
+/** The name of an attribute, of 219 bytes. */
+const longName = (at: number) => `SCHILY.xattr.user.${`${at}`.padStart(214, 'n')}`;
 
 describe('an entry', () => {
   for (const [what, layers, pattern] of [
@@ -55,6 +57,12 @@ describe('an entry', () => {
     ['with a device of a large major number', [[device(4096, 0)]], /device that no system has/],
     ['with a device of a large minor number', [[device(1, 2 ** 20)]], /device that no system has/],
     ['with a device of a huge minor number', [[device(1, 2 ** 52)]], /device that no system has/],
+    ['with the device 0:0', [[{ name: 'n', type: '3' }]], /which overlays take for a removed file/],
+    [
+      'with many names of attributes',
+      [[file('a', 'x', { pax: Object.fromEntries(Array.from({ length: 300 }, (_, at) => [longName(at), ''])) })]],
+      /more than 65536 bytes of names of attributes/,
+    ],
     ['with many attributes', [[attributes('user.a', 50_000, 3)]], /more than 131072 bytes of attributes/],
     // EROFS has one byte for the length of a name, and two for that of a value.
     ['with a large attribute', [[attributes('user.a', 65_536)]], /an attribute of more than 65535 bytes/],

@@ -124,7 +124,7 @@ describe('an image', () => {
     merge.beginLayer('layer 1');
     const add = () => {
       for (let at = 0; at <= MOST_DEVICES; at += 1)
-        merge.apply({ ...entry, xattrs, name: `dev/n${at}`, type: 'character' });
+        merge.apply({ ...entry, xattrs, name: `dev/n${at}`, type: 'character', minor: 1 });
     };
     throwsWith(add, 'layer-too-large', /device node 4097/);
   });
