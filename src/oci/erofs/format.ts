@@ -22,7 +22,7 @@ const ATTRIBUTE_UNIT = 4;
 /** Of an entry of a directory, without its name. */
 const ENTRY = 12;
 
-const MAGIC = 0xe0f5e1e2;
+export const MAGIC = 0xe0f5e1e2;
 /** Inodes have a time of their own. */
 const HAS_TIMES = 2;
 /** The format of a large inode whose last bytes, those that fill no block, lie behind it or in a block of their own. */

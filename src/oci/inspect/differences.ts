@@ -1,9 +1,9 @@
 /** What differs between images of the store, and what an image's top layer changes. */
 import { imageError, quoted } from '../../oci-names/errors.js';
+import { ErofsError } from '../erofs/reader.js';
 import { parseConfig } from '../image-config.js';
 import type { Difference } from '../layers/compare-names.js';
 import { differencesOf } from '../layers/erofs-differences.js';
-import { ImageDamage } from '../layers/image-bytes.js';
 import { topLayerChanges } from '../layers/top-layer.js';
 import { storedLayer } from '../pull/stored-layer.js';
 import { readDocument } from '../store/blobs.js';
@@ -30,10 +30,10 @@ export async function imageDifferences(
     const [old, now] = leased.map(({ root }) => root.path);
     return await differencesOf(old ?? '', now ?? '', signal);
   } catch (error) {
-    if (!(error instanceof ImageDamage)) throw error;
+    if (!(error instanceof ErofsError)) throw error;
     throw imageError(
       'root-damaged',
-      `the file system of ${quoted(before.name)} or of ${quoted(after.name)} cannot be read`,
+      `the file system of ${quoted(before.name)} or of ${quoted(after.name)} cannot be read: ${error.message}`,
       'find out which with virt-sandbox-image verify',
       error,
     );

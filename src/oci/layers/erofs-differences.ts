@@ -1,15 +1,13 @@
 /** Compares the file systems of two images. Neither is mounted. */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
 import { Turns, throwIfAborted } from '../cancel.js';
+import { ErofsError, type ErofsInode, ErofsReader } from '../erofs/reader.js';
 import { MOST_ENTRIES } from '../limits.js';
 import { compareNames, type Difference, type NameTree } from './compare-names.js';
-import { type ErofsInode, ErofsReader } from './erofs-reader.js';
-import { ImageBytes, ImageDamage } from './image-bytes.js';
 
 /** A path of MOST_PATH_BYTES has fewer directories. */
 const MOST_DEPTH = 2048;
-/** Names, and bytes of content, that are read before others have their turn. Windows that are kept are not waited for. */
+/** Names, and bytes of content, that are read before others have their turn. */
 const NAMES_OF_A_TURN = 1000;
 const BYTES_OF_A_TURN = 8 << 20;
 
@@ -22,42 +20,45 @@ interface Node {
 /**
  * What differs between two EROFS images: kind, permissions, owner, attributes, content, numbers of a device. Times do not
  * count: an image that is built again has others.
- * @throws {ImageDamage} one of both is no image that was made here
+ * @throws {ErofsError} one of both is no image that was made here
  * @throws {SandboxError} `aborted`
  * @throws the error of a system call
  */
 export async function differencesOf(before: string, after: string, signal?: AbortSignal): Promise<Difference[]> {
-  const files: FileHandle[] = [];
+  const old = new ErofsReader(before);
   try {
-    for (const path of [before, after]) files.push(await open(path, 'r'));
-    const [old, now] = await Promise.all(files.map((file) => ErofsReader.open(new ImageBytes(file))));
-    if (old === undefined || now === undefined) throw new Error('two files were opened');
-    const [oldTree, newTree] = [await treeOf(old, signal), await treeOf(now, signal)];
-    const turns = new Turns(BYTES_OF_A_TURN, signal);
-    return await compareNames(oldTree, newTree, (a, b) => isSame(old, a.inode, now, b.inode, turns));
+    const now = new ErofsReader(after);
+    try {
+      const turns = new Turns(BYTES_OF_A_TURN, signal);
+      return await compareNames(treeOf(old, signal), treeOf(now, signal), (a, b) =>
+        isSame(old, a.inode, now, b.inode, turns),
+      );
+    } finally {
+      now.close();
+    }
   } finally {
-    for (const file of files) await file.close();
+    old.close();
   }
 }
 
 /** The names of an image. A damaged one may have a directory by many names, in itself among them: that has no end. */
-async function treeOf(reader: ErofsReader, signal: AbortSignal | undefined): Promise<NameTree<Node>> {
+function treeOf(reader: ErofsReader, signal: AbortSignal | undefined): NameTree<Node> {
   const turns = new Turns(NAMES_OF_A_TURN, signal);
   const directories = new Set<number>();
   let count = 0;
   return {
-    root: { number: reader.root, inode: await reader.inode(reader.root), depth: 0 },
+    root: { number: reader.root, inode: reader.inode(reader.root), depth: 0 },
     async names({ number, inode, depth }) {
       throwIfAborted(signal);
       if (inode.kind !== 'directory') return undefined;
-      if (directories.has(number) || depth >= MOST_DEPTH) throw new ImageDamage();
+      if (directories.has(number) || depth >= MOST_DEPTH) throw new ErofsError('a directory has two names');
       directories.add(number);
       const names = new Map<string, Node>();
-      for await (const [name, child] of reader.entries(inode)) {
+      for (const [name, child] of reader.entries(inode)) {
         count += 1;
-        if (count > MOST_ENTRIES) throw new ImageDamage();
+        if (count > MOST_ENTRIES) throw new ErofsError('it has more names than an image has');
         if (turns.isOver()) await turns.give();
-        names.set(name, { number: child, inode: await reader.inode(child), depth: depth + 1 });
+        names.set(name, { number: child, inode: reader.inode(child), depth: depth + 1 });
       }
       return names;
     },
@@ -71,17 +72,16 @@ async function isSame(
   b: ErofsInode,
   turns: Turns,
 ): Promise<boolean> {
-  if (a.kind !== b.kind || a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
-  const attributes = await Promise.all([old.attributes(a), now.attributes(b)]);
-  if (attributes[0].join('\0') !== attributes[1].join('\0')) return false;
+  if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
+  if (old.attributes(a).join('\0') !== now.attributes(b).join('\0')) return false;
   if (a.kind === 'file' || a.kind === 'symlink')
     return a.size === b.size && (await digest(old, a, turns)) === (await digest(now, b, turns));
-  return a.kind.endsWith('-device') ? a.device === b.device : true;
+  return a.device === b.device;
 }
 
 async function digest(reader: ErofsReader, inode: ErofsInode, turns: Turns): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of reader.data(inode)) {
+  for (const piece of reader.data(inode)) {
     if (turns.isOver(piece.length)) await turns.give();
     hash.update(piece);
   }

@@ -5,7 +5,7 @@
 import { type BigIntStats, opendirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../../config/errors.js';
-import { ErofsError } from '../../disk-image/erofs.js';
+import { ErofsError } from '../../oci/erofs/reader.js';
 import { Places } from '../../oci/store/places.js';
 import { findRoot } from '../../oci/store/roots.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';

@@ -1,7 +1,7 @@
 /** What a running sandbox has changed of its root, where the layers are in its kernel or in a container's memory. */
 import type { GuestConfig } from '../../../init/common/config.js';
 import { quote } from '../../config/errors.js';
-import { ErofsError } from '../../disk-image/erofs.js';
+import { ErofsError } from '../../oci/erofs/reader.js';
 import type { Channel } from '../../protocol/channel.js';
 import { ProtocolError } from '../../protocol/fields.js';
 import { KEPT_FD } from '../../protocol/wire.js';

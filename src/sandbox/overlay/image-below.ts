@@ -1,15 +1,15 @@
 /** The root below an overlay, if it is the file system of an OCI image: a file of the host that nobody writes to. */
-import { ErofsImage } from '../../disk-image/erofs.js';
+import { type ErofsInode, ErofsReader } from '../../oci/erofs/reader.js';
 import type { Entry, LowerLayer, Redirect } from './layer.js';
 
 /** The way down. A guest says which directories are looked into. */
 export class ImageBelow implements LowerLayer {
-  readonly #image: ErofsImage;
+  readonly #image: ErofsReader;
   readonly #isOwner: boolean;
   /** The names of the directories on the way, the topmost first. */
   readonly #way: ReadonlyMap<string, number>[];
 
-  private constructor(image: ErofsImage, isOwner: boolean, way: readonly ReadonlyMap<string, number>[]) {
+  private constructor(image: ErofsReader, isOwner: boolean, way: readonly ReadonlyMap<string, number>[]) {
     this.#image = image;
     this.#isOwner = isOwner;
     this.#way = [...way];
@@ -20,9 +20,9 @@ export class ImageBelow implements LowerLayer {
    * @throws {ErofsError} a system error
    */
   static open(path: string): ImageBelow {
-    const image = new ErofsImage(path);
+    const image = new ErofsReader(path);
     try {
-      return new ImageBelow(image, true, [image.entries(image.root) ?? new Map()]);
+      return new ImageBelow(image, true, [new Map(image.entries(image.inode(image.root)))]);
     } catch (error) {
       image.close();
       throw error;
@@ -30,15 +30,22 @@ export class ImageBelow implements LowerLayer {
   }
 
   stat(name: string): Entry | undefined {
-    const number = this.#find(name);
-    if (number === undefined) return undefined;
-    const { mode, uid, gid, size, mtimeNs, rdev } = this.#image.inode(number);
-    return { mode: BigInt(mode), uid: BigInt(uid), gid: BigInt(gid), size: BigInt(size), mtimeNs, rdev };
+    const inode = this.#find(name);
+    if (inode === undefined) return undefined;
+    const { mode, uid, gid, size, mtimeNs, device } = inode;
+    return {
+      mode: BigInt(mode),
+      uid: BigInt(uid),
+      gid: BigInt(gid),
+      size: BigInt(size),
+      mtimeNs,
+      rdev: BigInt(device),
+    };
   }
 
   target(name: string): string | undefined {
-    const number = this.#find(name);
-    return number === undefined ? undefined : this.#image.target(number);
+    const inode = this.#find(name);
+    return inode?.kind === 'symlink' ? this.#image.target(inode) : undefined;
   }
 
   names(): string[] {
@@ -46,10 +53,9 @@ export class ImageBelow implements LowerLayer {
   }
 
   enter(name: string): boolean {
-    const number = this.#find(name);
-    const entries = number === undefined ? undefined : this.#image.entries(number);
-    if (entries === undefined) return false;
-    this.#way.push(entries);
+    const inode = this.#find(name);
+    if (inode?.kind !== 'directory') return false;
+    this.#way.push(new Map(this.#image.entries(inode)));
     return true;
   }
 
@@ -66,7 +72,8 @@ export class ImageBelow implements LowerLayer {
     if (this.#isOwner) this.#image.close();
   }
 
-  #find(name: string): number | undefined {
-    return this.#way.at(-1)?.get(name);
+  #find(name: string): ErofsInode | undefined {
+    const number = this.#way.at(-1)?.get(name);
+    return number === undefined ? undefined : this.#image.inode(number);
   }
 }
