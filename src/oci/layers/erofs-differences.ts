@@ -7,9 +7,9 @@ import { compareNames, type Difference, type NameTree } from './compare-names.js
 
 /** A path of MOST_PATH_BYTES has fewer directories. */
 const MOST_DEPTH = 2048;
-/** Names, and bytes of content, that are read before others have their turn. */
-const NAMES_OF_A_TURN = 1000;
-const BYTES_OF_A_TURN = 8 << 20;
+/** Names, and bytes of content, that are read before others have their turn. A read lets nobody have it. */
+const NAMES_OF_A_TURN = 250;
+const BYTES_OF_A_TURN = 1 << 20;
 
 interface Node {
   readonly number: number;

@@ -55,7 +55,8 @@ export function tarHeader(entry: TarEntry, size: number): Buffer {
 /** The header with the sum that it must have. */
 export function withChecksum(block: Buffer): Buffer {
   block.fill(' ', 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of block) sum += byte;
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
 }
