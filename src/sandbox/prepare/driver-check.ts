@@ -5,12 +5,13 @@ import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
 import { option, shortOption } from '../../util/option-names.js';
+import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
 import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `loop-missing`, `mac-duplicate`, `host-loopback-needs-user-network`,
+ * @throws {SandboxError} `kvm-required`, `loop-missing`, `store-not-safe`, `mac-duplicate`, `host-loopback-needs-user-network`,
  *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
  *   {@link checkTuningHere} throws
  */
@@ -22,20 +23,31 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
-  if (kind === 'lxc') checkLoop(config);
+  if (kind === 'lxc') checkImage(config);
   checkOverlay(config, kind);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
 }
 
-/** libvirt makes a loop device of the image's file system; without one it names a file that nobody has asked for. */
-function checkLoop({ root }: SandboxConfig): void {
-  if (root.type !== 'image' || existsSync('/dev/loop-control')) return;
-  throw refusal(
-    'loop-missing',
-    'the root of an image is mounted from a loop device, and this host has no /dev/loop-control',
-    `load its module (modprobe loop), or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
-  );
+/** The host's own kernel mounts the file system of a container's image. */
+function checkImage({ root }: SandboxConfig): void {
+  if (root.type !== 'image') return;
+  const machine = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
+  // libvirt makes a loop device of the file; without one it names a file that nobody has asked for.
+  if (!existsSync('/dev/loop-control'))
+    throw refusal(
+      'loop-missing',
+      'the root of an image is mounted from a loop device, and this host has no /dev/loop-control',
+      `load its module (modprobe loop), or ${machine}`,
+    );
+  // Kernels do not promise to bear what somebody else has written there, or writes while it is mounted.
+  const other = root.stored && othersWhoMayReplace(root.stored.path);
+  if (other !== undefined)
+    throw refusal(
+      'store-not-safe',
+      `the host's kernel mounts the file system of the image from a file that is not only root's: ${other}`,
+      `remove the image (virt-sandbox-image rm) and pull it again as root, or ${machine}`,
+    );
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
