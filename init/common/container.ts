@@ -11,6 +11,7 @@ import {
   MS_MOVE,
   MS_NODEV,
   MS_NOSUID,
+  MS_NOSYMFOLLOW,
   mountOf,
   NEW_ROOT,
   type PlannedCall,
@@ -46,15 +47,18 @@ export function mapped(source: string, target: string, isRequired: boolean): Pla
   return call({ op: 'mapMount', source, target, flags: isRequired ? 0 : MapFlag.OPTIONAL });
 }
 
-/** Moves the mounts of libvirt into the new root. */
+/**
+ * Moves the mounts of libvirt into the new root. A link there would lead through the first root, which has to go away
+ * with all that is mounted in it.
+ */
 export function leaveContainerRoot(): PlannedCall[] {
   return [
     // User 0 can write to all of it, even without capabilities, and it is the host's own hierarchy.
     tolerated({ op: 'unmount', path: '/sys/fs/cgroup', flags: MNT_DETACH }),
-    move('/dev', `${NEW_ROOT}/dev`),
+    moveOverNoLink('/dev'),
     // A root without /sys is unusual, and usable.
-    { ...move('/sys', `${NEW_ROOT}/sys`), tolerate: true },
-    move('/proc', `${NEW_ROOT}/proc`),
+    { ...moveOverNoLink('/sys'), tolerate: true },
+    moveOverNoLink('/proc'),
   ];
 }
 
@@ -92,4 +96,8 @@ function lowPorts(): PlannedCall {
 
 export function move(source: string, target: string): PlannedCall {
   return call(mountOf(source, target, '', MS_MOVE, ''));
+}
+
+function moveOverNoLink(path: string): PlannedCall {
+  return call(mountOf(path, `${NEW_ROOT}${path}`, '', MS_MOVE | MS_NOSYMFOLLOW, ''));
 }

@@ -6,7 +6,7 @@ export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 32;
-/** Since Linux 5.10; earlier ones ignore it. */
+/** Since Linux 5.10; earlier ones ignore it. With {@link MS_MOVE} a link at the target is not followed. */
 export const MS_NOSYMFOLLOW = 256;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;

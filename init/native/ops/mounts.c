@@ -11,6 +11,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* For mount(2) they are no combination. */
+#define MOVE_OVER_NO_LINK (MS_MOVE | MS_NOSYMFOLLOW)
+
+/* mount(2) follows a link at the target, move_mount(2) (Linux 5.2) does not. */
+static int mount_or_move(const char *source, const char *target, const char *type, uint32_t flags, const char *data)
+{
+	if (flags == MOVE_OVER_NO_LINK)
+		return (int)syscall(SYS_move_mount, AT_FDCWD, source, AT_FDCWD, target, 0);
+	/* Not every file system takes an empty string for "no options". */
+	return mount(source, target, type, flags, data[0] == '\0' ? NULL : data);
+}
+
 int op_mount(struct call *call)
 {
 	struct reader *from = &call->arguments;
@@ -23,8 +35,7 @@ int op_mount(struct call *call)
 
 	if (error != 0)
 		return error;
-	/* Not every file system takes an empty string for "no options". */
-	if (mount(source, target, type, flags, data[0] == '\0' ? NULL : data) < 0)
+	if (mount_or_move(source, target, type, flags, data) < 0)
 		return call_fail(call, errno, "mount(%s, %s, %s)", source, target, type);
 	return 0;
 }

@@ -15,14 +15,14 @@ export interface MountFailure {
 }
 
 /** Undefined if another step failed. */
-export function mountFailure(
-  error: StepError,
-  { root, mounts, identity, overlay }: GuestConfig,
-): MountFailure | undefined {
+export function mountFailure(error: StepError, config: GuestConfig): MountFailure | undefined {
+  const { root, mounts, identity, overlay } = config;
   if (isUnmapped(error)) return ownersFailure(error);
   if (isOverlay(error)) return overlayFailure(error);
   if (overlay?.type === 'image' && isKept(error)) return keptFailure(error);
   if (error.step === 'root') {
+    const moved = movedOverOther(error);
+    if (moved !== undefined) return rootLinkFailure(moved, config);
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
     return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
   }
@@ -47,6 +47,22 @@ function ownersFailure(error: StepError): MountFailure {
     remedy:
       'bind a directory of another file system (ext4, xfs, btrfs; tmpfs since Linux 6.3), or run as the owner of the ' +
       `files, with ${forCaller({ commandLine: '-S USER', program: 'identity' })}`,
+  };
+}
+
+/** What of libvirt's root could not be moved into the new one, since no directory is there: move_mount(2) */
+function movedOverOther({ operation: { operation, errno, message } }: StepError): string | undefined {
+  if (operation !== 'mount' || errno !== EINVAL) return undefined;
+  return /^mount\(\S+, \/newroot(\/\w+), \)/.exec(message)?.[1];
+}
+
+/** @param path where the root has a symbolic link, or a file */
+export function rootLinkFailure(path: string, { ociRoot = false }: Pick<GuestConfig, 'ociRoot'>): MountFailure {
+  const what = ociRoot ? 'image' : 'root';
+  return {
+    code: 'root-link',
+    message: `the ${what} has a symbolic link or a file at ${path}, where a sandbox needs a directory`,
+    remedy: `see that ${path} is a directory in it, or take another ${what}`,
   };
 }
 

@@ -17,6 +17,7 @@ import { covers, normalizePath } from '../../config/path.js';
 import type { Guest } from '../../protocol/operations.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { realPathIn } from '../../util/real-path.js';
+import { rootLinkFailure } from './mount-errors.js';
 
 /** Mounts that come along from libvirt's root: init/common/container.ts */
 const MOVED = ['dev', 'proc', 'sys'];
@@ -45,12 +46,12 @@ interface Link {
  * The mounts of a config with targets, and sources of binds, that have no link in them.
  * @param config with what can be covered of what is hidden
  * @param root the directory of the host that is the root; undefined: an OCI image is, which is at {@link IMAGE_STAGE}
- * @throws {SandboxError} `overlay-link`: a link is on the way that the root does not have; `root-link`: an image has one
- *   where a directory has to be
+ * @throws {SandboxError} `overlay-link`: a link is on the way that the root does not have; `root-link`: there is one where
+ *   a directory has to be
  */
 export async function withoutLinks(guest: Guest, config: GuestConfig, root: string | undefined): Promise<GuestMount[]> {
   const ways = new Ways(guest, config, root);
-  if (root === undefined) await refuseRootLinks(guest);
+  await refuseRootLinks(guest, config);
   // Nothing is mounted on /tmp and /run of an image, which may be links.
   for (const name of root === undefined ? MOVED : MOUNT_POINTS) await ways.make(`/${name}`, `mounting /${name}`);
   const mounts: GuestMount[] = [];
@@ -62,9 +63,11 @@ export async function withoutLinks(guest: Guest, config: GuestConfig, root: stri
   return mounts;
 }
 
-/** The init mounts these before it switches to the root, where an absolute link means something else. */
-async function refuseRootLinks(guest: Guest): Promise<void> {
-  for (const name of MOVED) if (await isLink(guest, `${NEW_ROOT}/${name}`)) throw rootLinkError(`/${name}`);
+/** What a plan mounts at a link fails. What is below a link, where nothing is mounted, an earlier run may have chosen. */
+async function refuseRootLinks(guest: Guest, config: GuestConfig): Promise<void> {
+  const areLinks = await Promise.all(MOVED.map((name) => isLink(guest, `${NEW_ROOT}/${name}`)));
+  const found = MOVED.find((_, index) => areLinks[index]);
+  if (found !== undefined) throw new SandboxError({ stage: 'init', ...rootLinkFailure(`/${found}`, config) });
 }
 
 async function isLink(guest: Guest, path: string): Promise<boolean> {
@@ -184,15 +187,6 @@ class Ways {
     }
     return attempt(this.#guest, { op: 'readLink', path: posix.join(at, posix.basename(path)) });
   }
-}
-
-function rootLinkError(path: string): SandboxError {
-  return new SandboxError({
-    stage: 'init',
-    code: 'root-link',
-    message: `the image has a symbolic link at ${path}, where a sandbox needs a directory`,
-    remedy: `take another image: ${path} has to be a directory in it, or not there at all`,
-  });
 }
 
 function partsOf(path: string): string[] {
