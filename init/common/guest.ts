@@ -86,7 +86,8 @@ async function configure(
   const driving = drivePlan(channel, plan);
   if (guest.ociRoot) {
     await driving;
-    await inStep('host files', setUpHostFiles(channel, guest));
+    const lacks = await inStep('host files', setUpHostFiles(channel, guest));
+    for (const lack of lacks) process.stderr.write(`warning: ${lack}\n`);
   }
   if (names !== undefined) {
     await driving;

@@ -17,13 +17,15 @@ const CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31];
 
 export const OCI_CAPABILITIES = CAPABILITIES.reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
 
-/** Makes what an image may lack: its working directory, and a place for temporary files. */
-export function ociRootStep({ ociRoot, cwd }: GuestConfig): Step[] {
+/**
+ * Makes the working directory, which an image may lack. It comes before the mounts, so that no link of the image leads
+ * the init into a directory of the host.
+ */
+export function ociRootStep({ ociRoot, madeDirectory }: GuestConfig): Step[] {
   if (!ociRoot) return [];
   // What cannot be made, the start of the application says.
-  return [
-    { name: 'directories', calls: cwd === undefined ? [] : [tolerated({ op: 'mkdir', path: cwd, mode: 0o755 })] },
-  ];
+  const calls = madeDirectory === undefined ? [] : [tolerated({ op: 'mkdir', path: madeDirectory, mode: 0o755 })];
+  return [{ name: 'directories', calls }];
 }
 
 /**

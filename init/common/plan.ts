@@ -31,8 +31,8 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     config.platform === 'container' ? containerSystemStep(config) : systemStep(config, inputs.devices),
     ...hideStep(config),
     ...diskSteps(config, inputs.devices),
-    ...mountSteps(config, inputs.devices),
     ...ociRootStep(config),
+    ...mountSteps(config, inputs.devices),
     {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],

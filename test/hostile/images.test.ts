@@ -181,6 +181,9 @@ describe('names of an image', { skip: embedded.skip || TOOLS }, () => {
     });
     assert.match(found.where, /deep$/);
     assert.match(found.hosts, /^127\.0\.0\.1\tlocalhost$/);
+    const away = imageWith({ WorkingDir: '/out/made' }, [link('out', '/mnt')]);
+    const result = await runSandbox([...on, '--root', away, '-m', `host-bind:/mnt=${share}`, '--', 'true']);
+    assertFailure(result, /the working directory \/out\/made cannot be entered inside/);
     assert.deepEqual(readdirSync(share), []);
   });
 

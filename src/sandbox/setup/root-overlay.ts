@@ -55,9 +55,9 @@ export async function setUpOverlay(
     for (const sentence of await laying) onChoice?.(`overlay: ${sentence}`);
     if (isKept) noteHeld(stateDirectory);
     const covered = { ...config, hidden: await coverable(guest, config.hidden ?? [], isKept) };
-    const mounts = await withoutLinks(guest, covered, isImage ? undefined : root.path);
+    const ways = await withoutLinks(guest, covered, isImage ? undefined : root.path);
     for (const path of pure) await guest.call({ op: 'unmount', path, flags: MNT_DETACH });
-    return { ...covered, mounts };
+    return { ...covered, ...ways };
   } catch (error) {
     if (error instanceof OperationError) throw stepError(new StepError(OVERLAY_STEP, error), console, config);
     if (!(error instanceof RootOverlayError)) throw error;

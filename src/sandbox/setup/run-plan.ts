@@ -78,7 +78,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   ) {
     // What is hidden below the source of a bind is found by the path that has no links.
     const { withoutLinks } = await import('./ways.js');
-    guest = { ...guest, mounts: await withoutLinks(channel, guest, rootDirectoryOf(answering.config)) };
+    guest = { ...guest, ...(await withoutLinks(channel, guest, rootDirectoryOf(answering.config))) };
   }
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // A new plan: time has passed at a breakpoint.

@@ -22,6 +22,8 @@ import { rootLinkFailure } from './mount-errors.js';
 /** Mounts that come along from libvirt's root: init/common/container.ts */
 const MOVED = ['dev', 'proc', 'sys'];
 
+const OVERLAY_LINK = 'overlay-link';
+
 /** The kernel follows no more. */
 const MOST_LINKS = 40;
 
@@ -42,25 +44,29 @@ interface Link {
   readonly leadsTo: string;
 }
 
+/** What the init makes on ways that have no links. */
+type WithoutLinks = Pick<GuestConfig, 'mounts' | 'madeDirectory'>;
+
 /**
- * The mounts of a config with targets, and sources of binds, that have no link in them.
+ * The mounts of a config with targets, and sources of binds, that have no link in them; and its directory without one.
  * @param config with what can be covered of what is hidden
  * @param root the directory of the host that is the root; undefined: an OCI image is, which is at {@link IMAGE_STAGE}
  * @throws {SandboxError} `overlay-link`: a link is on the way that the root does not have; `root-link`: there is one where
  *   a directory has to be
  */
-export async function withoutLinks(guest: Guest, config: GuestConfig, root: string | undefined): Promise<GuestMount[]> {
+export async function withoutLinks(guest: Guest, config: GuestConfig, root: string | undefined): Promise<WithoutLinks> {
   const ways = new Ways(guest, config, root);
   await refuseRootLinks(guest, config);
   // Nothing is mounted on /tmp and /run of an image, which may be links.
   for (const name of root === undefined ? MOVED : MOUNT_POINTS) await ways.make(`/${name}`, `mounting /${name}`);
+  const madeDirectory = await ways.directory(config.madeDirectory);
   const mounts: GuestMount[] = [];
   for (const [index, mount] of config.mounts.entries()) {
     if (index === config.home?.after) await ways.makeHome();
     mounts.push(await ways.makeMount(mount));
   }
   if (config.home !== undefined && config.home.after >= config.mounts.length) await ways.makeHome();
-  return mounts;
+  return { mounts, madeDirectory };
 }
 
 /** What a plan mounts at a link fails. What is below a link, where nothing is mounted, an earlier run may have chosen. */
@@ -91,6 +97,22 @@ class Ways {
 
   async make(path: string, what: string): Promise<void> {
     this.#made.push({ target: await this.#resolve(path, what) });
+  }
+
+  /**
+   * Where the init may make that, before any mount of the config; undefined: nowhere. In what is mounted are the
+   * directories of the host, which have still to go to their places.
+   */
+  async directory(path: string | undefined): Promise<string | undefined> {
+    if (path === undefined) return undefined;
+    try {
+      const found = await this.#resolve(path, 'the working directory');
+      return this.#made.some(({ target }) => covers(target, found)) ? undefined : found;
+    } catch (error) {
+      // That it is not there, the start of the application says.
+      if (error instanceof SandboxError && error.code === OVERLAY_LINK) return undefined;
+      throw error;
+    }
   }
 
   makeHome(): Promise<void> {
@@ -212,5 +234,5 @@ function tooManyError(what: string): SandboxError {
 }
 
 function error(why: string, remedy: string): SandboxError {
-  return new SandboxError({ stage: 'init', code: 'overlay-link', message: `with this overlay ${why}`, remedy });
+  return new SandboxError({ stage: 'init', code: OVERLAY_LINK, message: `with this overlay ${why}`, remedy });
 }

@@ -44,14 +44,23 @@ const mounts = (config: GuestConfig) =>
   operations(config).flatMap((operation) => (operation.op === 'mount' ? [operation] : []));
 
 describe('the plan for an OCI image', () => {
-  it('leaves its /run and /tmp, and makes its working directory', () => {
+  it('leaves its /run and /tmp', () => {
     const targets = mounts(guestConfig()).map(({ target }) => target);
     for (const target of ['/run', '/tmp']) assert.ok(!targets.includes(target), target);
     const made = operations(guestConfig()).flatMap((operation) => (operation.op === 'mkdir' ? [operation] : []));
-    assert.equal(made.find(({ path }) => path === '/work')?.mode, 0o755);
     assert.equal(made.find(({ path }) => path.endsWith('/tmp'))?.mode, 0o1777);
     const others = mounts(guestConfig({ ociRoot: false })).map(({ target }) => target);
     for (const target of ['/run', '/tmp']) assert.ok(others.includes(target), target);
+  });
+
+  it('makes its working directory before anything is mounted that a link in it could lead to', () => {
+    const share = { type: 'virtiofs', tag: 'share', target: '/work', readOnly: false } as const;
+    const done = operations(guestConfig({ madeDirectory: '/work', mounts: [share] }));
+    const [made, mounted] = [
+      done.findIndex((each) => each.op === 'mkdir' && each.path === '/work'),
+      done.findIndex((each) => each.op === 'mount' && each.source === 'share'),
+    ];
+    assert.ok(made > done.findIndex(({ op }) => op === 'switchRoot') && made < mounted, `${made}, ${mounted}`);
   });
 
   it('lets its device nodes open nothing, but for who has all capabilities', () => {
