@@ -27,7 +27,7 @@ import { devicesOfSession } from './devices.js';
 import { rejectsWith } from './errors.js';
 import { makeKernel, packWith } from './kernel-files.js';
 import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
-import { makeModule } from './module-trees.js';
+import { makeModule, NINEP_TREE, writeModuleTree } from './module-trees.js';
 
 /** What differs in a snapshot's record from one that is made on this host. */
 export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
@@ -72,11 +72,11 @@ export class SnapshotHost {
   }
 
   /** Builds the image or finds it, with the init of this package or another. */
-  async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
+  async image(profileName?: string, nativeInit = hostProgram('init'), sets = SETS): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
     const { kernel } = await this.config({});
     for (;;) {
-      const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
+      const image = await resolveImage({ kernel, sets, nativeInit, ...choices });
       // The store does not remember images made from files that were written just now, so try again.
       if (hasAnswer(this.store, image.id)) return image;
     }
@@ -158,6 +158,12 @@ export class SnapshotHost {
 
   changeKernel(): void {
     writeFileSync(this.#machine.kernel, makeKernel(VERSION, 'gzip', { textSize: 128 << 10 }));
+  }
+
+  /** Gives it the module of another set. */
+  addModule(path: string): void {
+    const modules = { ...NINEP_TREE.modules, [path]: [] };
+    writeModuleTree(join(this.directory, 'modules'), { version: VERSION, packer: 'gzip', ...NINEP_TREE, modules });
   }
 
   changeModule(): void {

@@ -27,6 +27,8 @@ export interface KnownImages {
   readonly named: string | undefined;
   /** The one that would be built now with these module sets, if it exists. */
   known(sets: readonly string[]): BootImage | undefined;
+  /** The same, which is built if it does not exist. */
+  find(sets: readonly string[]): Promise<BootImage>;
   /** The snapshots of the named image, or else of all in the store, and why others cannot serve. */
   snapshots(wish: SnapshotWish): Promise<ImportedSnapshots>;
 }
@@ -62,12 +64,6 @@ export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotO
     if (image.id === record.image) return { candidates, reason, image, sets: record.sets };
   }
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
-}
-
-/** The boot image of a snapshot, if it is known to be what would be built now. */
-function currentImageOf({ record }: Snapshot, { images }: SnapshotRequest): BootImage | undefined {
-  const image = images.known(record.sets);
-  return image?.id === record.image ? image : undefined;
 }
 
 function snapshotsFor({ images, config, kind }: SnapshotRequest): Promise<ImportedSnapshots> {
@@ -153,7 +149,7 @@ async function firstValidSnapshot(
 ): Promise<SnapshotChoice | { readonly reason: string }> {
   const host = await snapshotHost(connection);
   return firstValid(candidates, request.devices, async (snapshot) => {
-    const own = imageOf(snapshot, image, request);
+    const own = await imageOf(snapshot, image, request);
     if (own === undefined) return problemText(await imageProblem(snapshot, image.manifest));
     if (!isOwnSnapshot(snapshot)) return 'has files or directories that others may change';
     if (snapshot.record.acceleration !== acceleration) return `was baked under ${snapshot.record.acceleration}`;
@@ -181,10 +177,21 @@ async function firstValid(
   return { reason };
 }
 
-/** The boot image of a snapshot; undefined if it is not current, or not the one that was named. */
-function imageOf(snapshot: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
-  if (snapshot.record.image === image.id) return image;
-  return request.images.named === undefined ? currentImageOf(snapshot, request) : undefined;
+/**
+ * The boot image of a snapshot; undefined if it is not current, or not the one that was named. Which one is current the
+ * store may have forgotten: only where the config demands a snapshot is that found out for each.
+ */
+async function imageOf(
+  { record }: Snapshot,
+  image: BootImage,
+  { images, config }: SnapshotRequest,
+): Promise<BootImage | undefined> {
+  if (record.image === image.id) return image;
+  if (images.named !== undefined) return undefined;
+  const known = images.known(record.sets);
+  // What cannot be built any more is not current.
+  const found = known ?? (config.boot === 'warm' ? await images.find(record.sets).catch(() => undefined) : undefined);
+  return found?.id === record.image ? found : undefined;
 }
 
 /** The error of `--boot warm`. */

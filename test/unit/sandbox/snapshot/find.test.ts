@@ -50,7 +50,7 @@ async function offered(image: string, options: ConfigOptions, known: KnownImages
   const needs = { slots: neededSlots(devices), sets: moduleSets(devices), virtiofsRoot: false, late: 0 };
   const profile = await loadProfile(undefined);
   const snapshots = async () => ({ snapshots: snapshotsOf(image), refused: [] });
-  const images = { named: undefined, known, snapshots };
+  const images = { named: undefined, known, snapshots, find: () => assert.fail('nothing is built') };
   const { candidates, reason, ...chosen } = await findSnapshots({
     config,
     devices,

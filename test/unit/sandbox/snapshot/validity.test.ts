@@ -14,6 +14,7 @@ import { RATE_FACT } from '../../../../src/sandbox/snapshot/host.js';
 import { hostNeeds } from '../../../../src/sandbox/snapshot/host-needs.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
+import { SETS } from '../../../helpers/machines.js';
 import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
 
 const host =
@@ -195,6 +196,19 @@ describe('a snapshot', { skip: unlessDriver }, () => {
     }
     // The one with two mounts is stale.
     assert.deepEqual(found, [1, 3, 4]);
+  });
+
+  it('is found behind a stale one where it is demanded, though the store has forgotten its image', async (context) => {
+    const here = new SnapshotHost(context);
+    here.addModule('fs/overlayfs/overlay.ko');
+    const image = await here.image(undefined, undefined, [...SETS, 'overlay']);
+    await here.save(await here.image(), () => ({ image: '0'.repeat(32) }));
+    const { directory } = await here.save(image);
+    assert.equal((await here.start()).warm, directory);
+    rmSync(join(here.store, '.index'), { recursive: true });
+    assert.equal((await here.start()).warm, undefined);
+    rmSync(join(here.store, '.index'), { recursive: true });
+    assert.equal((await here.start({ boot: 'warm' })).warm, directory);
   });
 
   it('with a damaged record is ignored', async (context) => {
