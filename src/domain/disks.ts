@@ -28,18 +28,23 @@ export interface DiskHandling {
    * labels say.
    */
   readonly owner?: number | undefined;
+  /** Without an owner: libvirt gives the disks to whom its daemon runs QEMU as. Default: false. */
+  readonly areGiven?: boolean | undefined;
   /** The threads that serve the disks in turn; 0: QEMU's main thread does. */
   readonly ioThreads?: number | undefined;
 }
 
 /** The `disk` elements of a machine, without addresses. */
-export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 0 }: DiskHandling = {}): Element[] {
+export function diskElements(
+  disks: readonly DiskDevice[],
+  { owner, areGiven, ioThreads = 0 }: DiskHandling = {},
+): Element[] {
   return disks.map(({ serial, source, isBlock, format, readOnly, keepsOwner = false, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
     '@model': MODERN,
     driver: { '@name': 'qemu', '@type': format, ...service(readOnly), ...ioThread(index, ioThreads) },
-    source: { [isBlock ? '@dev' : '@file']: source, ...ownership(keepsOwner, owner) },
+    source: { [isBlock ? '@dev' : '@file']: source, ...ownership(keepsOwner, owner, areGiven) },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,
@@ -48,10 +53,10 @@ export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 
 }
 
 /** Whom libvirt gives a disk to. */
-function ownership(keepsOwner: boolean, owner: number | undefined): Element {
+function ownership(keepsOwner: boolean, owner: number | undefined, areGiven = owner !== undefined): Element {
   // libvirt refuses a label of a disk where the domain's labels have it give nothing away.
+  if (keepsOwner && areGiven) return { seclabel: { '@model': 'dac', '@relabel': 'no' } };
   if (owner === undefined) return {};
-  if (keepsOwner) return { seclabel: { '@model': 'dac', '@relabel': 'no' } };
   return { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
 }
 

@@ -6,7 +6,7 @@ import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
 import { viewPoint } from './devices/root-view.js';
 import type { PreparedMachine } from './prepare/prepared.js';
-import { type QemuUser, qemuUser } from './state/qemu-user.js';
+import { givesToItsUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { Observers } from './types.js';
 
 export class QemuRights {
@@ -37,7 +37,8 @@ export class QemuRights {
    */
   confine(options: Pick<Observers, 'onChoice' | 'onWarning'>): Confinement {
     this.#emulator = this.#makeWall(options);
-    return { user: this.user, emulator: this.#emulator };
+    const givesDisks = this.user === undefined && givesToItsUser(this.#prepared.connection.kind);
+    return { user: this.user, givesDisks, emulator: this.#emulator };
   }
 
   #makeWall(options: Pick<Observers, 'onChoice' | 'onWarning'>): Emulator | undefined {

@@ -17,9 +17,10 @@ import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { writeBusyboxImage } from '../helpers/oci/busybox-image.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
-import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
 /** The user that had the files. */
 const UID = 65_534;
@@ -153,6 +154,16 @@ describe("an ordinary user's sandbox over qemu:///system", {
   after(async () => {
     await lab?.end();
     await user.end();
+  });
+
+  it("has the root of an image, which stays that user's", async () => {
+    const image = writeBusyboxImage(user.home, 'of an image\n');
+    const options = { ...user.options, through: [...lab.through, ...(user.options.through ?? [])] };
+    const words = ['-c', lab.uri, ...ACCEL, '--boot', 'cold', '--root', image, '--', 'cat', '/data'];
+    assertRun(await runSandbox(words, options), 0, 'of an image\n');
+    const store = join(user.home, '.cache/virt-sandbox');
+    for (const path of readdirSync(store, { recursive: true, encoding: 'utf8' }))
+      assert.equal(statSync(join(store, path)).uid, user.uid, path);
   });
 
   it('leaves the files of the store to that user, whom QEMU is not', async (t) => {

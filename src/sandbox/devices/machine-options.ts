@@ -46,6 +46,8 @@ export interface MachineParts {
 export interface Confinement {
   /** That QEMU runs as; undefined: libvirt decides. */
   readonly user?: QemuUser | undefined;
+  /** Without a user: libvirt gives the disks to its own. */
+  readonly givesDisks?: boolean | undefined;
   /** Undefined: the QEMU that libvirt finds. */
   readonly emulator?: Emulator | undefined;
 }
@@ -59,7 +61,7 @@ export function domainXml(
   parts: MachineParts | ContainerParts,
   options: Pick<LaunchOptions, 'debugInit'>,
   sockets = join(stateBase(), parts.name),
-  { user, emulator }: Confinement = {},
+  { user, givesDisks, emulator }: Confinement = {},
 ): string {
   if (parts.platform === 'container') return containerDomainXml(config, parts, options);
   const { name, image, acceleration, profile, devices, securityLabels, snapshot } = parts;
@@ -85,6 +87,7 @@ export function domainXml(
     shares: withSockets(devices.shares, sockets),
     disks: diskElements(devices.disks, {
       owner: user?.isShared ? user.uid : undefined,
+      areGiven: givesDisks || undefined,
       ioThreads: config.tuning.ioThreads,
     }),
     interfaces: machineInterfaces(devices.interfaces),

@@ -7,7 +7,7 @@ import { chmod, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { createContentFile } from '../../util/selinux.js';
-import type { QemuUser } from '../state/qemu-user.js';
+import { givesToItsUser, type QemuUser } from '../state/qemu-user.js';
 import type { StateDirectory } from '../state/state-directory.js';
 import { copyError } from './boot-errors.js';
 
@@ -23,8 +23,7 @@ export interface BootFiles {
  * @param user from `qemuUser`
  */
 export function isKernelGivenAway(kind: ConnectionKind, user: QemuUser | undefined): boolean {
-  if (user !== undefined) return user.isShared;
-  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0);
+  return user === undefined ? givesToItsUser(kind) : user.isShared;
 }
 
 /**

@@ -45,6 +45,14 @@ export function hasQemuUser(kind: ConnectionKind): boolean {
   return rangeFor(kind) !== undefined;
 }
 
+/**
+ * Whether libvirt makes the user of its choice the owner of disks, kernel and initrd, where {@link qemuUser} gives QEMU
+ * none: a libvirtd of root's does, and so does the embedded driver of root.
+ */
+export function givesToItsUser(kind: ConnectionKind): boolean {
+  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0);
+}
+
 /** The group of those users, which may read root's snapshots; undefined where {@link qemuUser} is. */
 export function qemuGroup(kind: ConnectionKind, acceleration: 'kvm' | 'tcg'): number | undefined {
   const range = rangeFor(kind);

@@ -68,10 +68,12 @@ test('a disk from a file, and a read-only one from a device', () => {
 
 test('a disk of many sandboxes is given to none of their users', () => {
   const common = { serial: 'mount0', source: '/srv/a', format: 'raw', readOnly: true, isBlock: false };
-  const sourceOf = (keepsOwner: boolean, owner?: number) =>
-    diskElements([{ ...common, keepsOwner }], { owner })[0]?.['source'];
+  const sourceOf = (keepsOwner: boolean, owner?: number, areGiven?: boolean) =>
+    diskElements([{ ...common, keepsOwner }], { owner, areGiven })[0]?.['source'];
   const kept = { '@file': '/srv/a', seclabel: { '@model': 'dac', '@relabel': 'no' } };
   assert.deepEqual(sourceOf(true, 7), kept);
+  assert.deepEqual(sourceOf(true, undefined, true), kept);
+  assert.deepEqual(sourceOf(false, undefined, true), { '@file': '/srv/a' });
   for (const keeps of [true, false]) assert.deepEqual(sourceOf(keeps), { '@file': '/srv/a' });
 });
 
