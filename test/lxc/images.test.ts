@@ -5,7 +5,7 @@ import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { enterLxc, lxc } from '../helpers/connections.js';
-import { ctl } from '../helpers/ctl.js';
+import { ctl, endDetached } from '../helpers/ctl.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, leftAtLast, uniqueName } from '../helpers/leftovers.js';
 import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
@@ -184,6 +184,30 @@ describe('an image as the root of a container', { skip, concurrency: 2 }, () => 
     );
     assert.deepEqual([code, out.replace(/ +/g, ' ')], [0, 'of root\n 0 0 4294967295\n0\n']);
     assert.match(stderr, /^virt-sandbox: warning: a privileged container is no barrier.*\n$/);
+  });
+
+  it("gives a user of a privileged one nothing of the host's root", async (t) => {
+    const options = how(t);
+    const name = uniqueName();
+    const words = [
+      '--detach',
+      '-c',
+      lxc.uri,
+      '-n',
+      name,
+      '-p',
+      '--root',
+      scratchImage(t, ENTRIES),
+      '--',
+      'sleep',
+      '1000',
+    ];
+    const started = await runSandbox(words, options);
+    t.after(() => endDetached(name, options));
+    assert.equal(started.code, 0, started.stderr);
+    const status = 'grep -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status | cut -f2';
+    const { out } = await ctl(['exec', '--user', 'web', name, '--', 'sh', '-c', status], options);
+    assert.equal(out, `${'0'.repeat(16)}\n${'0'.repeat(16)}\n1\n`);
   });
 
   it('has mounts whose files have their owners, whoever its user is', async (t) => {

@@ -170,6 +170,8 @@ export async function configOf(
     cwd: cwd ?? (user === undefined ? guest.cwd : undefined),
     identity,
     privileged: guest.privileged && identity.uid === 0,
+    // Capabilities would count on the host, where no user namespace is around them.
+    ociRoot: guest.ociRoot && !(guest.platform === 'container' && guest.privileged),
     environment: [
       ...guest.environment,
       ...(user === undefined ? [] : variables(namesOf(identity))),

@@ -118,9 +118,7 @@ export async function runPlan(answering: Answering): Promise<void> {
  */
 async function followPlan(answering: Answering, driving: Promise<void>, names: NameService | undefined): Promise<void> {
   const { channel, config, guest, console, options, deadline } = answering;
-  // It runs programs of the root as the init, which is root of the host in a container: an earlier run may have put them
-  // there. Nor is the log of the host's kernel a guest's.
-  if (inspectsGuest() && guest.platform === 'machine') {
+  if (inspectsGuest() && hasHostPrograms(answering)) {
     await driving;
     const { inspectGuest } = await import('./inspect-guest.js');
     await inspectGuest(channel);
@@ -146,6 +144,16 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
     await driving;
     await stopAt(SPAWN_STEP, answering);
   }
+}
+
+/**
+ * Whether a machine has the programs of this host, as a look into it needs: it runs them as the init. Those of another
+ * root, or of an overlay that is kept, somebody else may have made. Nor is the log of a container's kernel a guest's.
+ */
+function hasHostPrograms({ guest, config: { root, mounts } }: Answering): boolean {
+  const isKept = guest.overlay !== undefined && guest.overlay.type !== 'ram';
+  const isHosts = root.type === 'directory' && root.path === '/' && !mounts.some(({ target }) => target === '/');
+  return guest.platform === 'machine' && isHosts && !isKept;
 }
 
 /**
