@@ -10,8 +10,15 @@ export const BLOCK = 4096;
 /** Bytes that the numbers of inodes count in. */
 export const UNIT = 32;
 const SUPERBLOCK = { position: 1024, length: 128 } as const;
-/** The number of the first inode, behind the superblock. None is 0, which programs take for no entry. */
-export const FIRST_INODE = (SUPERBLOCK.position + SUPERBLOCK.length) / UNIT;
+/**
+ * Blocks at both ends that have nothing of what an image says: the superblock and zeros. In a container the image is a
+ * disk of the host, whose programs look there for what makes it one of a volume group or of a RAID. They would set up
+ * devices as it says.
+ */
+const FIRST_BLOCKS = 2;
+export const LAST_BLOCKS = 256;
+/** The number of the first inode. None is 0, which programs take for no entry. */
+export const FIRST_INODE = (FIRST_BLOCKS * BLOCK) / UNIT;
 /** Bytes of an inode, without its attributes and its tail. */
 const INODE = 64;
 /** Of what stands before the attributes of an inode, and before the name and the value of one. */

@@ -10,14 +10,10 @@ export const OPEN_BLOCKS = 64;
 const UNITS = BLOCK / UNIT;
 
 export class InodeRoom {
-  /** Blocks that were begun; the superblock has begun the first. */
-  #blocks = 1;
+  /** Blocks that were begun; those before the first inode are full. */
+  #blocks = FIRST_INODE / UNITS;
   /** Units that are free at the ends of the last blocks, by their numbers modulo {@link OPEN_BLOCKS}. */
   readonly #free = new Uint8Array(OPEN_BLOCKS);
-
-  constructor() {
-    this.#free[0] = UNITS - FIRST_INODE;
-  }
 
   get blocks(): number {
     return this.#blocks;

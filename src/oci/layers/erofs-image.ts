@@ -11,6 +11,7 @@ import {
   type Entry,
   extentOf,
   KINDS,
+  LAST_BLOCKS,
   writeInode,
   writeSuperblock,
 } from '../erofs/format.js';
@@ -59,9 +60,10 @@ export async function writeErofs(
   writeSuperblock(output.first(), { root, inodes, blocks, uuid: options.uuid });
   await writeDirectories(output, merge, plan, options.signal);
   await writeOthers(output, merge, plan, layers, options);
-  if (output.block !== blocks) throw new Error(`an image has ${output.block} blocks in the place of ${blocks}`);
+  const written = output.block + LAST_BLOCKS;
+  if (written !== blocks) throw new Error(`an image has ${written} blocks in the place of ${blocks}`);
   await output.end();
-  // A last block of inodes, and of content, may be short of what was planned.
+  // The last blocks are zeros, and a block of inodes may be short of what was planned.
   await file.truncate(blocks * BLOCK);
 }
 

@@ -1,7 +1,7 @@
 /** Where everything of a merged image will lie in its EROFS image. All sizes are known, so it is written in one go. */
 
 import { Turns } from '../cancel.js';
-import { attributeUnits, BLOCK, DirectorySize, extentOf } from '../erofs/format.js';
+import { attributeUnits, BLOCK, DirectorySize, extentOf, LAST_BLOCKS } from '../erofs/format.js';
 import { InodeRoom } from '../erofs/inode-room.js';
 import type { Merge } from './merge.js';
 import type { Node, Tree } from './tree.js';
@@ -55,7 +55,7 @@ export async function planErofs({ tree, inodes }: Merge, signal?: AbortSignal): 
     blocks += extent.blocks;
     count += 1;
   }
-  const shape = { inodes: count, contentAt: room.blocks, blocks: room.blocks + blocks };
+  const shape = { inodes: count, contentAt: room.blocks, blocks: room.blocks + blocks + LAST_BLOCKS };
   return { directories, directorySizes, directoryNumbers, numbers, links, ...shape };
 }
 

@@ -13,7 +13,7 @@ import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
 
 /** How layers become a file system. Another one makes other file systems of the same layers. */
-export const ROOT_FORMAT = 1;
+export const ROOT_FORMAT = 2;
 /** Files of a root. */
 export const EROFS = 'root.erofs';
 export const RECORD = 'root.json';

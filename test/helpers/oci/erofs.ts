@@ -24,6 +24,12 @@ export interface ErofsEntry {
 
 const BLOCK = 4096;
 const UNIT = 32;
+/** Bytes at the beginning and at the end that have the superblock and nothing else. */
+const HEAD = 2 * BLOCK;
+const TAIL = 1 << 20;
+
+/** Of an image with one directory. */
+export const EMPTY_IMAGE_BYTES = HEAD + BLOCK + TAIL;
 /** Inodes have times. */
 const COMPATIBLE = 2;
 /** By the upper four bits of a mode. */
@@ -93,12 +99,13 @@ function checkSuperblock(image: Buffer): void {
   for (const at of others) assert.equal(superblock.readUInt32LE(at), 0, `${at}`);
   assert.equal(superblock.readUInt32LE(8), COMPATIBLE);
   assert.ok(isZero(image.subarray(0, 1024)));
+  // Where the host looks for volume groups and RAIDs.
+  assert.ok(isZero(image.subarray(1024 + 128, HEAD)) && isZero(image.subarray(image.length - TAIL)));
 }
 
 /** Whose each unit and each block is: no two may have one. */
 class UsedRoom {
-  /** The superblock's are taken. */
-  readonly #units = new Set(Array.from({ length: (1024 + 128) / UNIT }, (_, at) => at));
+  readonly #units = new Set<number>();
   #last = 0;
   readonly #blocks = new Set<number>();
 
@@ -130,7 +137,7 @@ class UsedRoom {
   checkContent(): void {
     const first = Math.floor(this.#last / (BLOCK / UNIT)) + 1;
     for (const block of this.#blocks) assert.ok(block >= first, `content among inodes in block ${block}`);
-    assert.equal(this.#blocks.size, this.image.length / BLOCK - first);
+    assert.equal(this.#blocks.size, (this.image.length - TAIL) / BLOCK - first);
   }
 }
 
@@ -148,7 +155,7 @@ function entryOf(name: string, inode: Inode): ErofsEntry {
 
 function inodeAt(image: Buffer, number: number, room: UsedRoom) {
   const at = UNIT * number;
-  assert.ok(number > 0 && at >= 1024 + 128);
+  assert.ok(at >= HEAD);
   const inode = image.subarray(at, at + 64);
   const format = inode.readUInt16LE(0);
   // A large inode, plain or with its tail behind it.

@@ -1,7 +1,7 @@
 /** What differs between images, and what a top layer changes. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { imageDifferences, topChanges } from '../../../../src/oci/inspect/differences.js';
@@ -134,9 +134,10 @@ describe('two images', () => {
     const [store, old, now] = await pulled(context, [[{ name: 'a' }]], [[{ name: 'b' }]]);
     assert.ok(old !== undefined && now !== undefined);
     const path = join(store.places.root(now.root), 'root.erofs');
+    const { size } = statSync(path);
     rmSync(path);
     await rejectsWith(imageDifferences(store.places, old, now), 'root-missing', /pull the image again/);
-    writeFileSync(path, Buffer.alloc(4096));
+    writeFileSync(path, Buffer.alloc(size));
     await rejectsWith(imageDifferences(store.places, old, now), 'root-damaged', /virt-sandbox-image verify/);
   });
 });
