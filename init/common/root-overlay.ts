@@ -7,8 +7,9 @@ import { constants } from 'node:os';
 import { dirname } from 'node:path/posix';
 import { type Guest, type IdRange, type Operation, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig, GuestHidden } from './config.js';
+import { STAGE as BINDS } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
-import { MS_NODEV, MS_NOSUID, MS_RDONLY, mountOf, NEW_ROOT } from './step.js';
+import { MNT_DETACH, MS_NODEV, MS_NOSUID, MS_RDONLY, mountOf, NEW_ROOT } from './step.js';
 
 /** The step of a start in which it happens. */
 export const OVERLAY_STEP = 'overlay';
@@ -78,12 +79,14 @@ export class RootOverlayError extends Error {
 export async function mountImageRoot(guest: Guest, { root }: GuestConfig, devices: Devices, at: readonly string[]) {
   if (root.type !== 'image') return;
   const device = deviceOf(devices, root.serial);
-  await Promise.all(
-    [NEW_ROOT, ...at].flatMap((path) => [
-      guest.call({ op: 'mkdir', path, mode: 0o700 }),
-      guest.call(mountOf(device, path, root.filesystem, MS_RDONLY | MS_NODEV, root.options)),
-    ]),
-  );
+  const mounts = [NEW_ROOT, ...at].flatMap((path) => [
+    guest.call({ op: 'mkdir', path, mode: 0o700 }),
+    guest.call(mountOf(device, path, root.filesystem, MS_RDONLY | MS_NODEV, root.options)),
+  ]);
+  const bound = dirname(device);
+  // A file of a bind, and no disk.
+  const unbinds = bound.startsWith(`${BINDS}/`) ? [guest.call({ op: 'unmount', path: bound, flags: MNT_DETACH })] : [];
+  await Promise.all([...mounts, ...unbinds]);
 }
 
 /**

@@ -68,7 +68,11 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
         assert.deepEqual([uid, capabilities], ['0', OWN], answers);
         assert.equal(refused.length, REFUSED, answers);
         for (const line of refused)
-          assert.match(line, /ermission denied|Operation not permitted|Read-only file system|are you root/, line);
+          assert.match(
+            line,
+            /ermission denied|Operation not permitted|Read-only file system|are you root|loop0: No such/,
+            line,
+          );
       }
       assert.equal(found.big, user === 'web' ? `1234\n${'0'.repeat(16)}` : `0\n${OWN}`);
       assert.match(found.almighty, /Operation not permitted$/);
@@ -214,10 +218,10 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
 
   it('is not changed by who writes to it, with -p neither', async (t) => {
     const image = scratchImage(t, [{ name: 'etc/mark', data: 'of the image\n' }]);
-    const attack = 'echo x > /etc/mark; rm -r /etc; for disk in /dev/sd?; do dd if=/bin/sh of=$disk count=1 2>&1; done';
+    const attack = 'echo x > /etc/mark; rm -r /etc; ls /dev/sd?';
     for (const words of [[], ['-p']]) {
       const found = await inside(image, words, { attack, read: 'ls /etc' }, /^$|no barrier/);
-      assert.match(found.attack, /Operation not permitted|Permission denied/);
+      assert.match(found.attack, /\/dev\/sd.: No such file or directory$/);
       const again = await inside(image, [], { read: 'cat /etc/mark' });
       assert.equal(again.read, 'of the image');
     }

@@ -114,7 +114,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
       home: homeInMemory(config, server),
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
       disks: ofApplication.map(({ guest }) => guest),
-      devices: platform === 'container' ? containerDevices(disks) : undefined,
+      devices: platform === 'container' ? { ...containerDevices(disks), ...filesOf(mounts) } : undefined,
       network: guestNetwork(interfaces, platform),
       shell: shell?.guest,
     },
@@ -130,6 +130,13 @@ function usualRoot(
   if (platform === 'machine') return { type: transport, tag: rootTag(transport), readOnly: true, cache };
   // Root inside is not the host's root, so what only that may read stays closed to it.
   return { type: 'staged', tag: ROOT_TAG, readOnly: true, keepsOwners: false };
+}
+
+/** The paths of images that are no disks, by serial number. */
+function filesOf(mounts: readonly MountDevice[]): Record<string, string> {
+  return Object.fromEntries(
+    mounts.flatMap(({ file, guest }) => (file === undefined || guest.type !== 'image' ? [] : [[guest.serial, file]])),
+  );
 }
 
 function rootOf(mount: MountDevice | undefined): GuestRoot {

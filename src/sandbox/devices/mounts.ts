@@ -9,6 +9,7 @@ import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../../disk-image/superbl
 import type { DiskDevice } from '../../domain/disks.js';
 import type { Share } from '../../domain/shares.js';
 import { type Images, imageSerial } from './disks.js';
+import { fileInContainer, mountsFile } from './erofs-file.js';
 import { type ShareServer, shareTag, transportOf, virtiofsTag } from './shares.js';
 
 /** A mount, for the guest and for the XML. */
@@ -16,8 +17,10 @@ export interface MountDevice {
   readonly guest: GuestMount;
   /** Set for a directory of the host. */
   readonly share?: Share;
-  /** Set for an image. */
+  /** Set for an image, but for one that a container mounts as a file. */
   readonly disk?: DiskDevice;
+  /** The path of that file inside. */
+  readonly file?: string;
 }
 
 interface MountFacts {
@@ -53,7 +56,7 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
         };
       }
       case 'host-image':
-        return imageDevice(mount, index, images, config);
+        return imageDevice(mount, index, images, config, server.kind);
       case 'guest-bind':
         return { guest: { type: 'bind', source: mount.source, target } };
       case 'ram':
@@ -80,6 +83,7 @@ function imageDevice(
   index: number,
   images: Images,
   { identity, root }: SandboxConfig,
+  kind: ShareServer['kind'],
 ): MountDevice {
   const contents = images.get(index);
   if (contents === undefined) throw new Error(`${target}: inspectImages() looks into every image`);
@@ -87,16 +91,21 @@ function imageDevice(
   const serial = imageSerial(index);
   // All sandboxes of an OCI image have one, and QEMU's user may read it.
   const isStored = root.type === 'image' && source === root.stored?.path;
+  const guest = {
+    type: 'image',
+    serial,
+    filesystem,
+    options: optionsOf(filesystem, identity),
+    target,
+    readOnly: readOnly || READ_ONLY_FILESYSTEMS.has(filesystem),
+  } as const;
+  if (isStored && kind === 'lxc' && mountsFile(source)) {
+    const { share, path } = fileInContainer(source);
+    return { share, file: path, guest };
+  }
   return {
     disk: { serial, source, format: driverOf(format), readOnly, isBlock, ...(isStored ? { keepsOwner: true } : {}) },
-    guest: {
-      type: 'image',
-      serial,
-      filesystem,
-      options: optionsOf(filesystem, identity),
-      target,
-      readOnly: readOnly || READ_ONLY_FILESYSTEMS.has(filesystem),
-    },
+    guest,
   };
 }
 

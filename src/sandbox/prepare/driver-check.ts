@@ -7,6 +7,7 @@ import { SandboxError } from '../../util/errors.js';
 import { option, shortOption } from '../../util/option-names.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
+import { mountsFile } from '../devices/erofs-file.js';
 import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
@@ -33,8 +34,8 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 function checkImage({ root }: SandboxConfig): void {
   if (root.type !== 'image') return;
   const machine = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
-  // libvirt makes a loop device of the file; without one it names a file that nobody has asked for.
-  if (!existsSync('/dev/loop-control'))
+  // libvirt makes a loop device of the file, where it needs one; without one it names a file that nobody has asked for.
+  if (root.stored !== undefined && !mountsFile(root.stored.path) && !existsSync('/dev/loop-control'))
     throw refusal(
       'loop-missing',
       'the root of an image is mounted from a loop device, and this host has no /dev/loop-control',

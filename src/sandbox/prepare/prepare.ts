@@ -28,6 +28,7 @@ import { abortError } from '../start/boot-errors.js';
 import { closedToQemu } from '../state/daemon-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
+import { checkLoopImage } from './loop-image.js';
 import { chooseMachine } from './machine.js';
 import { requireOpenFiles } from './open-files.js';
 import type { Prepared, PreparedMachine } from './prepared.js';
@@ -84,6 +85,7 @@ async function devicesWith(
 
 async function prepareContainer(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<Prepared> {
   const { name, connection, securityLabels } = facts;
+  await checkLoopImage(config);
   const devices = await devicesWith('9p', config, facts, options);
   if (stopsBeforeRoot(config, { name, devices }, options)) throw noShellWithoutRoot();
   tellIgnored(config, options);

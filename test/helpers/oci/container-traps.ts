@@ -49,5 +49,5 @@ export const REACH =
   'cat /proc/1/environ; ls /proc/1/root/; cat /proc/1/fd/100; kill -9 1; mount -t tmpfs none /srv; umount /dev/shm; ' +
   'unshare -m true; mknod /n b 8 0; mknod /n c 1 1; echo 1 > /proc/sys/kernel/core_pattern; ' +
   'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 9 > /proc/sys/net/ipv4/ip_unprivileged_port_start; hostname x; ' +
-  'date -s 2020-01-01 >/dev/null; for file in /disk /loop /mem /null /terminal /dev/sda; do head -c 1 $file; done';
+  'date -s 2020-01-01 >/dev/null; for file in /disk /loop /mem /null /terminal /dev/loop0; do head -c 1 $file; done';
 export const REFUSED = 20;
