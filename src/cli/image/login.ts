@@ -1,11 +1,13 @@
 /** virt-sandbox-image login and logout: user and password of a registry. */
 import { isUtf8 } from 'node:buffer';
-import { type Login, logIn, logOut, registryName } from '../../oci/registry/login.js';
+import type { FileWithHost } from '../../oci/registry/auth-files.js';
+import { type Login, logIn, loginTarget, logOut, registryName } from '../../oci/registry/login.js';
+import { listOf } from '../../oci-names/errors.js';
 import { DOCKER_HUB } from '../../oci-names/reference.js';
 import { oneLine } from '../../util/errors.js';
 import { printLines } from '../output.js';
 import { Questions } from '../terminal/ask.js';
-import { type ImageArguments, isSet, registryOf, textOf, usageError } from './arguments.js';
+import { type ImageArguments, isSet, PROGRAM, registryOf, textOf, usageError } from './arguments.js';
 import { untilSignal } from './until-signal.js';
 
 /** Bytes of a password. */
@@ -19,14 +21,25 @@ export async function login(args: ImageArguments): Promise<number> {
   if (fromInput && given === undefined) throw usageError('--password-stdin goes with --username', 'login');
   if (!fromInput && !(process.stdin.isTTY && process.stderr.isTTY))
     throw usageError('there is no terminal to ask for the password at, and no --password-stdin', 'login');
+  const { registry: at } = loginTarget(registry, options);
   const { user, password } =
-    fromInput && given !== undefined ? { user: given, password: await readPassword() } : await askFor(registry, given);
+    fromInput && given !== undefined ? { user: given, password: await readPassword() } : await askFor(at, given);
   return untilSignal(async (signal) => {
-    const { file, isTried } = await logIn(registry, { user, password }, options, signal);
+    const { file, isTried, before } = await logIn(registry, { user, password }, options, signal);
     const done = isTried ? `logged in as ${oneLine(user)}` : 'asked for no password, so it is not known to be right';
-    await printLines([`${registry}: ${done}; ${oneLine(file)} has the password, not encrypted`]);
+    await printLines([`${nameOf(registry, at)}: ${done}; ${oneLine(file)} has the password, not encrypted`]);
+    if (before.length > 0) warn(`pulls use ${listOf(before)} in ${file} before this password`);
     return 0;
   });
+}
+
+/** @param at where registries.conf says that it is */
+function nameOf(registry: string, at: string): string {
+  return at === registry ? registry : `${registry}, which is ${at} by registries.conf`;
+}
+
+function warn(sentence: string): void {
+  process.stderr.write(`${PROGRAM}: warning: ${oneLine(sentence)}\n`);
 }
 
 export async function logout(args: ImageArguments): Promise<number> {
@@ -39,8 +52,9 @@ export async function logout(args: ImageArguments): Promise<number> {
   });
 }
 
-function stillIn(files: readonly string[]): string {
-  return files.length === 0 ? '' : `; ${files.map(oneLine).join(', ')} still has a password, which is used`;
+function stillIn(files: readonly FileWithHost[]): string {
+  const told = { password: 'still has a password, which is used', helper: 'names a credential helper, which is asked' };
+  return files.map(({ path, has }) => `; ${oneLine(path)} ${told[has]}`).join('');
 }
 
 /** @param given the user's name; undefined: it is asked for too */

@@ -71,11 +71,23 @@ const MOST_REASON_BYTES = 64 << 10;
 /**
  * The error of an answer with a status other than 200. Reads the body.
  * @param what was asked for: `docker.io/library/debian:13`
+ * @param isLogin nothing but user and password was tried
  */
-export async function refusal(answer: HttpAnswer, what: string, signal: AbortSignal | undefined): Promise<Error> {
+export async function refusal(
+  answer: HttpAnswer,
+  what: string,
+  signal: AbortSignal | undefined,
+  isLogin = false,
+): Promise<Error> {
   const { status, url } = answer;
   const reason = await readReason(answer, signal);
   const said = `${url.host} answers ${status}${reason === undefined ? '' : ` (${reason})`}`;
+  if (isLogin && (status === 401 || status === 403))
+    return imageError(
+      'registry-denied',
+      `user and password are refused: ${said}`,
+      'see that both are right; some registries want a token in place of the password',
+    );
   if (status === 401 || status === 403)
     return imageError(
       'registry-denied',

@@ -6,7 +6,7 @@ import { imageError } from '../../oci-names/errors.js';
 import { DOCKER_HUB } from '../../oci-names/reference.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
-import { askHelper } from './credential-helper.js';
+import { askHelper, findHelper } from './credential-helper.js';
 import type { Credentials } from './credentials.js';
 
 /** Largest auth file, in bytes. */
@@ -72,7 +72,17 @@ export function loginFile(authFile: string | undefined, environment: NodeJS.Proc
  * @throws {SandboxError} `auth-file-unreadable`
  */
 export function readLoginFile(path: string): Readonly<Record<string, unknown>> {
-  return lstatSync(path, { throwIfNoEntry: false }) === undefined ? {} : (readAuthFile({ path, isNamed: true }) ?? {});
+  return isMissing(path) ? {} : (readAuthFile({ path, isNamed: true }) ?? {});
+}
+
+/** What cannot be looked at for another reason is an error when it is read. */
+function isMissing(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
 }
 
 /** What a file has of registries, by their names. */
@@ -89,19 +99,56 @@ export function keysOfHost(auths: Readonly<Record<string, unknown>>, registry: s
   );
 }
 
-/** The files that have credentials of a registry, or of a part of it; helpers that they name are not asked. */
+/** A file that has credentials of a registry or of a part of it, or that names a helper which may have some. */
+export interface FileWithHost {
+  readonly path: string;
+  readonly has: 'password' | 'helper';
+}
+
+/** Such files, in the order in which they are read. Helpers are not asked. */
 export function filesWithHost(
   registry: string,
   authFile: string | undefined,
   environment: NodeJS.ProcessEnv,
-): string[] {
+): FileWithHost[] {
   const files = authFilePaths(authFile, environment).filter(({ path }) => existsSync(path));
-  return files
-    .filter((file) => {
-      const auths = authsOf(readableOnly(file));
-      return keysOfHost(auths, registry).length > 0 || Object.keys(auths).some((key) => key.startsWith(`${registry}/`));
-    })
-    .map(({ path }) => path);
+  return files.flatMap((file): FileWithHost[] => {
+    const content = readableOnly(file);
+    const auths = authsOf(content);
+    const { path } = file;
+    if (keysOfHost(auths, registry).length > 0 || keysBelow(auths, registry).length > 0)
+      return [{ path, has: 'password' }];
+    const isHelped = helperKeys(content, registry).length > 0 || isHelper(content['credsStore']);
+    return isHelped ? [{ path, has: 'helper' }] : [];
+  });
+}
+
+/**
+ * What a file has that is used before the credentials of a registry as a whole, as people find it there:
+ * `credHelpers["HOST"]`, `auths["HOST/team"]`.
+ */
+export function usedBefore(file: Readonly<Record<string, unknown>>, registry: string): string[] {
+  const named = (record: string) => (key: string) => `${record}[${JSON.stringify(key)}]`;
+  return [
+    ...helperKeys(file, registry).map(named('credHelpers')),
+    ...keysBelow(authsOf(file), registry).map(named('auths')),
+  ];
+}
+
+/** Keys of parts of a registry: `HOST/team`. */
+function keysBelow(record: Readonly<Record<string, unknown>>, registry: string): string[] {
+  return Object.keys(record).filter((key) => key.startsWith(`${registry}/`));
+}
+
+/** Keys of a registry, or of a part of it, with a helper that can be asked. */
+function helperKeys(file: Readonly<Record<string, unknown>>, registry: string): string[] {
+  const helpers = isRecord(file['credHelpers']) ? file['credHelpers'] : {};
+  const keys = [...[registry, ...hubKeys(registry)].filter((key) => Object.hasOwn(helpers, key))];
+  return [...keys, ...keysBelow(helpers, registry)].filter((key) => isHelper(helpers[key]));
+}
+
+function isHelper(name: unknown): boolean {
+  return typeof name === 'string' && findHelper(name) !== undefined;
 }
 
 /** The content of a file; one that cannot be read counts as empty: a pull, which needs it, tells of it. */

@@ -10,6 +10,11 @@ const MOST_OUTPUT = 1 << 20;
 /** The user name that means that the secret is an identity token. */
 const TOKEN_USER = '<token>';
 
+/** The path of a helper; undefined: it is not installed. */
+export function findHelper(name: string): string | undefined {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) ? findInPath(`docker-credential-${name}`) : undefined;
+}
+
 /**
  * The credentials that a helper has for a server; undefined if it has none, fails, or is not installed: then the image
  * may still be one for everybody.
@@ -24,8 +29,7 @@ export async function askHelper(
   signal: AbortSignal | undefined,
 ): Promise<Credentials | undefined> {
   throwIfAborted(signal);
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return undefined;
-  const path = findInPath(`docker-credential-${name}`);
+  const path = findHelper(name);
   if (path === undefined) return undefined;
   const { execa } = await import('execa');
   const result = await execa(path, ['get'], {

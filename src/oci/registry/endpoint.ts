@@ -54,13 +54,13 @@ export class Endpoint {
   }
 
   /**
-   * Whether the registry answers, with the credentials that there are. Errors: those of {@link get}.
+   * Logs in: whether the registry answers, with the credentials that there are. Errors: those of {@link get}.
    */
   async ping(signal: AbortSignal | undefined): Promise<void> {
     await withRetries(this.options.patience, signal, async () => {
       const base = await this.#reach(signal);
       const answer = await this.#authorized(new URL('/v2/', base), {}, signal);
-      if (answer.status !== 200) throw await refusal(answer, this.options.host, signal);
+      if (answer.status !== 200) throw await refusal(answer, this.options.host, signal, true);
       answer.body.destroy();
     });
   }

@@ -22,12 +22,7 @@ export function locationsOf(reference: Reference, environment: NodeJS.ProcessEnv
   const found = settingsFor(referenceText(reference), environment);
   if (found === undefined) return { mirrors: [], registry: itself, rest: repository };
   const { prefix, location, isInsecure } = found;
-  if (found.isBlocked)
-    throw imageError(
-      'registry-blocked',
-      `${quoted(referenceText(reference))} is blocked by registries.conf, for ${quoted(prefix)}`,
-      'use another registry, or take that out of the file',
-    );
+  if (found.isBlocked) throw blocked(referenceText(reference), prefix);
   const unasked = digest === undefined ? 'digest-only' : 'tag-only';
   const mirrors = found.mirrors.filter(({ askedFor }) => askedFor !== unasked);
   // What is said of all hosts of a domain stands for the host alone.
@@ -37,6 +32,34 @@ export function locationsOf(reference: Reference, environment: NodeJS.ProcessEnv
   // A prefix may be longer than the name: it may have a tag.
   const rest = name.slice(prefix.length).replace(/^\//, '');
   return { mirrors, registry: { location: location ?? name.slice(0, prefix.length), isInsecure }, rest };
+}
+
+/** Where a registry as a whole is: itself, or elsewhere as registries.conf says. */
+export interface RegistryHost {
+  /** Its name in auth files, since a pull looks for the credentials of that one. */
+  readonly registry: string;
+  readonly isInsecure: boolean;
+}
+
+/**
+ * Where a registry as a whole is asked, as for a pull of what registries.conf says nothing more exact of.
+ * @param registry `docker.io`, `localhost:5000`
+ * @throws {SandboxError} `registries-conf-invalid`, `registry-blocked`, `location-invalid`
+ */
+export function hostOfRegistry(registry: string, environment: NodeJS.ProcessEnv): RegistryHost {
+  const found = settingsFor(registry, environment);
+  if (found === undefined) return { registry, isInsecure: false };
+  const { prefix, location = registry, isInsecure, isBlocked } = found;
+  if (isBlocked) throw blocked(registry, prefix);
+  return { registry: parseLocation(location, 'any').registry, isInsecure };
+}
+
+function blocked(name: string, prefix: string): SandboxError {
+  return imageError(
+    'registry-blocked',
+    `${quoted(name)} is blocked by registries.conf, for ${quoted(prefix)}`,
+    'use another registry, or take that out of the file',
+  );
 }
 
 /**

@@ -1,17 +1,21 @@
 /** Logging in to registries and out: credentials are tried, and written to an auth file that other tools read too. */
-import { chmodSync, lstatSync, realpathSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
 import { makeReference } from '../../oci-names/reference.js';
-import { makeDirectories } from '../../util/directories.js';
-import { isSystemError } from '../../util/errors.js';
-import { replaceFile } from '../../util/replace-file.js';
-import { withLock } from '../lock.js';
-import { authsOf, filesWithHost, keysOfHost, loginFile, readLoginFile } from './auth-files.js';
+import { SandboxError } from '../../util/errors.js';
+import {
+  authsOf,
+  type FileWithHost,
+  filesWithHost,
+  keysOfHost,
+  loginFile,
+  readLoginFile,
+  usedBefore,
+} from './auth-files.js';
 import { Endpoint } from './endpoint.js';
 import { apiHost } from './hosts.js';
 import { HttpClient } from './http.js';
+import { hostOfRegistry, type RegistryHost } from './location.js';
+import { type Auths, changeLoginFile, refuseUnwritable } from './login-file.js';
 import { PATIENCE, type RegistryOptions } from './options.js';
 import { Authorizer } from './tokens.js';
 
@@ -29,19 +33,39 @@ export function registryName(text: string): string {
   return makeReference({ registry: host, repository: 'name', tag: undefined, digest: undefined }, text).registry;
 }
 
-/** What a login has done. */
-export interface LoggedIn {
-  /** The auth file that has the password now. */
+/** Where a login goes. */
+export interface LoginTarget extends RegistryHost {
+  /** The auth file that will have the password. */
   readonly file: string;
+}
+
+/**
+ * Where a login goes: what can be known before there is a password, of which nobody should be asked in vain.
+ * @param registry as {@link registryName} has it
+ * @throws {SandboxError} `registry-blocked`, `registries-conf-invalid`, `location-invalid`, `auth-file-unreadable`,
+ *   `auth-file-not-writable`
+ */
+export function loginTarget(registry: string, options: RegistryOptions = {}): LoginTarget {
+  const { environment = process.env, authFile } = options;
+  const host = hostOfRegistry(registry, environment);
+  const file = loginFile(authFile, environment);
+  refuseUnwritable(file);
+  return { ...host, file };
+}
+
+/** What a login has done. */
+export interface LoggedIn extends LoginTarget {
   /** False: the registry asked for no password, so nobody knows whether it is right. */
   readonly isTried: boolean;
+  /** What the file has that pulls use before this password: `auths["HOST/team"]`. */
+  readonly before: readonly string[];
 }
 
 /**
  * Tries credentials, and writes them to the auth file. Whoever may read that file has them: they are not encrypted.
  * @param registry as {@link registryName} has it
- * @throws {SandboxError} `registry-denied` and the other errors of registries; `auth-file-unreadable`,
- *   `auth-file-not-writable`, `login-invalid`, `aborted`
+ * @throws {SandboxError} those of {@link loginTarget}; `registry-denied` and the other errors of registries;
+ *   `login-invalid`, `aborted`
  */
 export async function logIn(
   registry: string,
@@ -51,14 +75,28 @@ export async function logIn(
 ): Promise<LoggedIn> {
   if (user === '' || user.includes(':') || password === '')
     throw imageError('login-invalid', 'a user needs a name without colons, and a password', 'give both');
-  const { tlsVerify = true, environment = process.env, authFile } = options;
+  const target = loginTarget(registry, options);
+  const isTried = await tryLogin(target, { user, password }, options, signal);
+  const auth = Buffer.from(`${user}:${password}`).toString('base64');
+  const changed = await changeLoginFile(target.file, signal, (auths) => ({ ...auths, [target.registry]: { auth } }));
+  return { ...target, isTried, before: usedBefore(changed, target.registry) };
+}
+
+/** @returns whether the registry asked for the password */
+async function tryLogin(
+  { registry, isInsecure }: RegistryHost,
+  login: Login,
+  { tlsVerify = true, environment = process.env, ...options }: RegistryOptions,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const isVerified = tlsVerify && !isInsecure;
   const patience = { ...PATIENCE, ...options.patience };
-  const http = new HttpClient({ tlsVerify, patience, environment });
-  const common = { http, host: apiHost(registry), tlsVerify };
+  const http = new HttpClient({ tlsVerify: isVerified, patience, environment });
+  const common = { http, host: apiHost(registry), tlsVerify: isVerified };
   let isTried = false;
   const credentials = async () => {
     isTried = true;
-    return { kind: 'password' as const, user, password };
+    return { kind: 'password' as const, ...login };
   };
   const authorizer = new Authorizer({ ...common, repository: undefined, credentials });
   try {
@@ -66,18 +104,15 @@ export async function logIn(
   } finally {
     await http.close();
   }
-  const auth = Buffer.from(`${user}:${password}`).toString('base64');
-  const file = loginFile(authFile, environment);
-  await change(file, signal, (auths) => ({ ...auths, [registry]: { auth } }));
-  return { file, isTried };
+  return isTried;
 }
 
 /** What a logout has done. */
 export interface LoggedOut {
   /** False: the auth file that `login` writes had no credentials of the registry. */
   readonly had: boolean;
-  /** Other files that have some, which are used from now on. */
-  readonly others: readonly string[];
+  /** Files that have some all the same, or name a helper: they are used from now on. */
+  readonly others: readonly FileWithHost[];
 }
 
 /**
@@ -91,55 +126,27 @@ export async function logOut(
 ): Promise<LoggedOut> {
   const { authFile, environment = process.env } = options;
   const path = loginFile(authFile, environment);
+  const names = namesOf(registry, environment);
+  const keysIn = (auths: Auths) => names.flatMap((name) => keysOfHost(auths, name));
   let had = false;
   const without = (auths: Auths) => {
-    const keys = keysOfHost(auths, registry);
+    const keys = keysIn(auths);
     had = keys.length > 0;
     return had ? Object.fromEntries(Object.entries(auths).filter(([key]) => !keys.includes(key))) : undefined;
   };
   // A file that has none is not touched, and none is made.
-  if (keysOfHost(authsOf(readLoginFile(path)), registry).length > 0) await change(path, signal, without);
-  return { had, others: filesWithHost(registry, authFile, environment) };
+  if (keysIn(authsOf(readLoginFile(path))).length > 0) await changeLoginFile(path, signal, without);
+  const others = names.flatMap((name) => filesWithHost(name, authFile, environment));
+  return { had, others: others.filter(({ path: one }, at) => others.findIndex((other) => other.path === one) === at) };
 }
 
-type Auths = Readonly<Record<string, unknown>>;
-
-/**
- * Changes what a file has of registries; what else is in it stays as it is. Of two who change it at once, one waits.
- * @param edit returns undefined to leave it
- */
-async function change(
-  path: string,
-  signal: AbortSignal | undefined,
-  edit: (auths: Auths) => Auths | undefined,
-): Promise<void> {
+/** What auth files may call a registry: its name, and where registries.conf says that it is. */
+function namesOf(registry: string, environment: NodeJS.ProcessEnv): string[] {
   try {
-    if (makeDirectories(dirname(path), 0o700) !== undefined) chmodSync(dirname(path), 0o700);
-    const lock = `${path}.lock`;
-    await withLock(lock, 'exclusive', { signal }, async () => {
-      try {
-        const file = readLoginFile(path);
-        const auths = edit(authsOf(file));
-        if (auths === undefined) return;
-        const content = `${JSON.stringify({ ...file, auths }, undefined, 2)}\n`;
-        await replaceFile(targetOf(path), content, { mode: 0o600, flush: true });
-      } finally {
-        // Who waits for it sees that, and makes a new one.
-        await rm(lock, { force: true });
-      }
-    });
+    return [...new Set([registry, hostOfRegistry(registry, environment).registry])];
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw imageError(
-      'auth-file-not-writable',
-      `the auth file ${path} cannot be written (${error.code})`,
-      'name another with --authfile',
-      error,
-    );
+    // A password of a registry that is blocked now has to go, too.
+    if (error instanceof SandboxError) return [registry];
+    throw error;
   }
-}
-
-/** The file that a symbolic link leads to: the link stays, and no password stays behind it. */
-function targetOf(path: string): string {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? realpathSync(path) : path;
 }

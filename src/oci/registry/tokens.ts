@@ -107,7 +107,8 @@ export class Authorizer {
             authorization: credentials === undefined ? undefined : basicHeader(credentials),
           };
     const answer = await this.options.http.send({ ...request, signal });
-    if (answer.status !== 200) throw await refusal(answer, `a token for ${this.#what}`, signal);
+    if (answer.status !== 200)
+      throw await refusal(answer, `a token for ${this.#what}`, signal, repository === undefined);
     const { token, life } = parseToken(await readBody(answer, signal), realm.host);
     this.#header = `Bearer ${token}`;
     this.#end = Date.now() + Math.max(0, life - SLACK) * 1000;

@@ -49,6 +49,33 @@ describe('virt-sandbox-image login', () => {
     assert.equal(await program.out('logout', registry.host), `${registry.host}: nobody was logged in; ${still}\n`);
   });
 
+  it('warns of what pulls use before it, and goes where registries.conf says', async (context) => {
+    const [program, registry] = [imageProgram(context), await startRegistry(context)];
+    answer(registry);
+    const file = join(program.directory, 'containers', 'auth.json');
+    mkdirSync(join(program.directory, 'containers'));
+    writeFileSync(file, JSON.stringify({ auths: { [`${registry.host}/team`]: { auth: 'bWU6eA==' } } }));
+    mkdirSync(join(program.directory, '.config', 'containers'), { recursive: true });
+    writeFileSync(
+      join(program.directory, '.config', 'containers', 'registries.conf'),
+      `[[registry]]\nprefix = "moved.example"\nlocation = "${registry.host}"\n`,
+    );
+    const words = ['login', '-u', 'me', '--password-stdin', 'moved.example'];
+    const { code, out, stderr } = await program.run(words, { input: 'secret\n' });
+    const name = `moved.example, which is ${registry.host} by registries.conf`;
+    assert.deepEqual([code, out], [0, `${name}: logged in as me; ${file} has the password, not encrypted\n`]);
+    const used = `auths["${registry.host}/team"] in ${file}`;
+    assert.equal(stderr, `virt-sandbox-image: warning: pulls use ${used} before this password\n`);
+  });
+
+  it('asks for no password that could not be kept', async (context) => {
+    const program = imageProgram(context);
+    const terminal = program.atTerminal(['login', '--authfile=/dev/null/auth.json', 'localhost:1']);
+    await terminal.until(/auth file \/dev\/null\/auth\.json cannot be read \(ENOTDIR\); mend it, or name another/);
+    assert.deepEqual(await terminal.exited(), { code: 125, signal: null });
+    assert.doesNotMatch(terminal.text, /User name/);
+  });
+
   it('asks at a terminal, and does not show the password', async (context) => {
     const [program, registry] = [imageProgram(context), await startRegistry(context)];
     answer(registry);

@@ -29,17 +29,18 @@ describe('a login', () => {
       return true;
     });
     const home = scratchDirectory(context);
-    const environment = { HOME: home, XDG_RUNTIME_DIR: join(home, 'run') };
+    const environment = { HOME: home, XDG_RUNTIME_DIR: join(home, 'run'), CONTAINERS_REGISTRIES_CONF: '/dev/null' };
     const path = join(home, 'run', 'containers', 'auth.json');
     return { registry, environment, path, options: { environment, patience: IMPATIENT } };
   }
 
   it('is tried, kept for this user alone, and used', async (context) => {
     const { registry, environment, path, options } = await withLogin(context);
-    await rejectsWith(logIn(registry.host, { user: 'me', password: 'wrong' }, options), 'registry-denied');
-    assert.ok(!existsSync(path));
-    const login = await logIn(registry.host, { user: 'me', password: 'secret' }, options);
-    assert.deepEqual(login, { file: path, isTried: true });
+    const wrong = logIn(registry.host, { user: 'me', password: 'wrong' }, options);
+    await rejectsWith(wrong, 'registry-denied', /user and password are refused: .* answers 401 .*; see that both are/);
+    assert.ok(!existsSync(dirname(path)));
+    const { file, isTried, before } = await logIn(registry.host, { user: 'me', password: 'secret' }, options);
+    assert.deepEqual([file, isTried, before], [path, true, []]);
     assert.deepEqual([statSync(path).mode & 0o777, statSync(join(path, '..')).mode & 0o777], [0o600, 0o700]);
     await openImage(context, registry, 'v1', { environment }).document(undefined);
     assert.deepEqual(await logOut(registry.host, options), { had: true, others: [] });
@@ -64,8 +65,8 @@ describe('a login', () => {
   it('to a registry that asks nobody is kept, and not said to be right', async (context) => {
     const { path, options } = await withLogin(context);
     const open = await registryWithImage(context);
-    const login = await logIn(open.host, { user: 'me', password: 'wrong' }, options);
-    assert.deepEqual(login, { file: path, isTried: false });
+    const { file, isTried } = await logIn(open.host, { user: 'me', password: 'wrong' }, options);
+    assert.deepEqual([file, isTried], [path, false]);
   });
 
   it('beside others loses none of them', async (context) => {
@@ -102,9 +103,9 @@ describe('a login', () => {
     write(path, 'docker.io', 'https://index.docker.io/v1/', 'https://other.example/v1/', 'quay.io');
     const docker = join(environment.HOME, '.docker', 'config.json');
     write(docker, 'https://index.docker.io/v1/', 'quay.io/team');
-    assert.deepEqual(await logOut('docker.io', options), { had: true, others: [docker] });
+    assert.deepEqual(await logOut('docker.io', options), { had: true, others: [{ path: docker, has: 'password' }] });
     writeFileSync(join(environment.HOME, '.dockercfg'), '{');
-    assert.deepEqual(await logOut('quay.io', options), { had: true, others: [docker] });
+    assert.deepEqual(await logOut('quay.io', options), { had: true, others: [{ path: docker, has: 'password' }] });
     assert.deepEqual(await logOut('other.example', options), { had: true, others: [] });
     assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), { auths: {} });
   });
@@ -130,6 +131,70 @@ describe('a login', () => {
     const authFile = '/proc/no-such-directory/auth.json';
     const logging = logIn(registry.host, { user: 'me', password: 'secret' }, { ...options, authFile });
     await rejectsWith(logging, 'auth-file-not-writable', /auth\.json cannot be written \(E\w+\); name another/);
+  });
+
+  it('that could not be kept sends no password', async (context) => {
+    const { registry, environment, options } = await withLogin(context);
+    const file = join(environment.HOME, 'file');
+    writeFileSync(file, '');
+    const link = join(environment.HOME, 'link.json');
+    writeFileSync(join(environment.HOME, 'bad.json'), '{');
+    symlinkSync('bad.json', link);
+    const login = { user: 'me', password: 'secret' };
+    for (const [authFile, code] of [
+      [join(file, 'auth.json'), 'auth-file-unreadable'],
+      [join(file, 'containers', 'auth.json'), 'auth-file-unreadable'],
+      [link, 'auth-file-unreadable'],
+    ] as const)
+      await rejectsWith(logIn(registry.host, login, { ...options, authFile }), code);
+    assert.deepEqual(registry.paths(), []);
+  });
+
+  it('goes where registries.conf says that the registry is, as pulls do', async (context) => {
+    const { registry, environment, path, options } = await withLogin(context);
+    const conf = join(environment.HOME, 'registries.conf');
+    writeFileSync(
+      conf,
+      `[[registry]]\nprefix = "moved.example"\nlocation = "${registry.host}/hub"\n` +
+        `[[registry]]\nlocation = "blocked.example"\nblocked = true\n`,
+    );
+    const own = { ...options, environment: { ...environment, CONTAINERS_REGISTRIES_CONF: conf } };
+    const login = { user: 'me', password: 'secret' };
+    assert.equal((await logIn('moved.example', login, own)).registry, registry.host);
+    const { auths } = JSON.parse(readFileSync(path, 'utf8')) as { auths: object };
+    assert.deepEqual(Object.keys(auths), [registry.host]);
+    assert.deepEqual(await logOut('moved.example', own), { had: true, others: [] });
+    await rejectsWith(logIn('blocked.example', login, own), 'registry-blocked', /'blocked\.example' is blocked by/);
+    // Its password has to go all the same.
+    writeFileSync(path, JSON.stringify({ auths: { 'blocked.example': ME } }));
+    assert.deepEqual(await logOut('blocked.example', own), { had: true, others: [] });
+  });
+
+  it('says what pulls use before it, and what logout leaves', async (context) => {
+    const { registry, environment, path, options } = await withLogin(context);
+    const { host } = registry;
+    const before = process.env['PATH'];
+    context.after(() => {
+      process.env['PATH'] = before;
+    });
+    process.env['PATH'] = `${environment.HOME}:${before}`;
+    writeFileSync(join(environment.HOME, 'docker-credential-one'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    mkdirSync(dirname(path), { recursive: true });
+    const credHelpers = { [host]: 'one', [`${host}/team`]: 'one', [`${host}/gone`]: 'not-installed', other: 'one' };
+    writeFileSync(path, JSON.stringify({ credHelpers, auths: { [`${host}/team/x`]: ME, [`${host}0/x`]: ME } }));
+    const login = await logIn(host, { user: 'me', password: 'secret' }, options);
+    assert.deepEqual(login.before, [
+      `credHelpers["${host}"]`,
+      `credHelpers["${host}/team"]`,
+      `auths["${host}/team/x"]`,
+    ]);
+    assert.deepEqual(await logOut(host, options), { had: true, others: [{ path, has: 'password' }] });
+    writeFileSync(path, JSON.stringify({ credHelpers }));
+    assert.deepEqual(await logOut(host, options), { had: false, others: [{ path, has: 'helper' }] });
+    writeFileSync(path, JSON.stringify({ credsStore: 'one' }));
+    assert.deepEqual(await logOut(host, options), { had: false, others: [{ path, has: 'helper' }] });
+    writeFileSync(path, JSON.stringify({ credsStore: 'not-installed' }));
+    assert.deepEqual(await logOut(host, options), { had: false, others: [] });
   });
 
   it('is to a registry, by a user with a name and a password', async (context) => {

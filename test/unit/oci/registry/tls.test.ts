@@ -1,12 +1,13 @@
 /** Registries with TLS, and without where it is wanted. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { mayCarrySecrets, schemesFor } from '../../../../src/oci/registry/hosts.js';
+import { logIn } from '../../../../src/oci/registry/login.js';
 import { openRegistry } from '../../../../src/oci/registry/registry.js';
 import { parseReference } from '../../../../src/oci-names/reference.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -54,6 +55,18 @@ describe('a registry with TLS', () => {
   it('is taken as it is with tlsVerify false', async (context) => {
     const { ask } = await withTls(context);
     assert.equal((await ask({ tlsVerify: false })).digest, image.manifest.digest);
+  });
+
+  it('is logged in to as registries.conf says', async (context) => {
+    const { registry, cert } = await withTls(context);
+    const directory = join(cert, '..');
+    const conf = join(directory, 'registries.conf');
+    const environment = { HOME: directory, XDG_RUNTIME_DIR: directory, CONTAINERS_REGISTRIES_CONF: conf };
+    const login = () => logIn(registry.host, { user: 'me', password: 'x' }, { patience: IMPATIENT, environment });
+    writeFileSync(conf, '');
+    await rejectsWith(login(), 'registry-certificate');
+    writeFileSync(conf, `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`);
+    assert.equal((await login()).isTried, false);
   });
 
   it('may have a certificate that the host trusts', async (context) => {
