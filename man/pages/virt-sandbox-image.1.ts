@@ -47,7 +47,10 @@ const page: Program = {
             ['`1`', '`verify` found damage, or `diff` of two images a difference.'],
             ['of the command', '`run`: as virt-sandbox(1) has it.'],
             ['`125`', 'A failure. One line on standard error says what happened and what to do.'],
-            ['`129`, `130`, `143`', '`SIGHUP`, `SIGINT` or `SIGTERM` interrupted it.'],
+            [
+              '`129`, `130`, `143`',
+              '`SIGHUP`, `SIGINT` or `SIGTERM` interrupted it. What `rm`, `prune` or `verify --remove` has removed until then it prints.',
+            ],
           ],
         },
       ],

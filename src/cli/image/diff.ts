@@ -23,16 +23,19 @@ export async function diff(args: ImageArguments): Promise<number> {
   const places = new Places();
   const [image, other] = args.words.map((word) => findImage(places, word, platformName(args)));
   if (image === undefined) throw new Error('the parser requires an image');
-  return untilSignal(async (signal) => {
-    const progress = progressLine(PROGRAM);
-    progress.show(other === undefined ? 'reading the layers' : 'reading the file systems');
-    const found = await (other === undefined
-      ? topChanges(places, image, signal)
-      : imageDifferences(places, image, other, signal)
-    ).finally(progress.clear);
-    await printPieces(isSet(args, 'json') ? json(found) : lines(found));
-    return other !== undefined && found.length > 0 ? FOUND : 0;
-  });
+  return untilSignal(
+    async (signal) => {
+      const progress = progressLine(PROGRAM);
+      progress.show(other === undefined ? 'reading the layers' : 'reading the file systems');
+      const differences =
+        other === undefined ? topChanges(places, image, signal) : imageDifferences(places, image, other, signal);
+      return differences.finally(progress.clear);
+    },
+    async (found) => {
+      await printPieces(isSet(args, 'json') ? json(found) : lines(found));
+      return other !== undefined && found.length > 0 ? FOUND : 0;
+    },
+  );
 }
 
 function* lines(found: readonly Difference[]): Generator<string> {

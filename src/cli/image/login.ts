@@ -24,13 +24,15 @@ export async function login(args: ImageArguments): Promise<number> {
   const { registry: at } = loginTarget(registry, options);
   const { user, password } =
     fromInput && given !== undefined ? { user: given, password: await readPassword() } : await askFor(at, given);
-  return untilSignal(async (signal) => {
-    const { file, isTried, before } = await logIn(registry, { user, password }, options, signal);
-    const done = isTried ? `logged in as ${oneLine(user)}` : 'asked for no password, so it is not known to be right';
-    await printLines([`${nameOf(registry, at)}: ${done}; ${oneLine(file)} has the password, not encrypted`]);
-    if (before.length > 0) warn(`pulls use ${listOf(before)} in ${file} before this password`);
-    return 0;
-  });
+  return untilSignal(
+    (signal) => logIn(registry, { user, password }, options, signal),
+    async ({ file, isTried, before }) => {
+      const done = isTried ? `logged in as ${oneLine(user)}` : 'asked for no password, so it is not known to be right';
+      await printLines([`${nameOf(registry, at)}: ${done}; ${oneLine(file)} has the password, not encrypted`]);
+      if (before.length > 0) warn(`pulls use ${listOf(before)} in ${file} before this password`);
+      return 0;
+    },
+  );
 }
 
 /** @param at where registries.conf says that it is */
@@ -45,11 +47,13 @@ function warn(sentence: string): void {
 export async function logout(args: ImageArguments): Promise<number> {
   const registry = registryName(args.words[0] ?? DOCKER_HUB);
   const options = registryOf(args, 'logout');
-  return untilSignal(async (signal) => {
-    const { had, others } = await logOut(registry, options, signal);
-    await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}${stillIn(others)}`]);
-    return 0;
-  });
+  return untilSignal(
+    (signal) => logOut(registry, options, signal),
+    async ({ had, others }) => {
+      await printLines([`${registry}: ${had ? 'logged out' : 'nobody was logged in'}${stillIn(others)}`]);
+      return 0;
+    },
+  );
 }
 
 function stillIn(files: readonly FileWithHost[]): string {

@@ -27,15 +27,16 @@ export async function pull(args: ImageArguments): Promise<number> {
   const places = new Places();
   const platform = platformOf(args) ?? hostPlatform();
   const options: PullOptions = { places, platform, registry: registryOf(args, 'pull') };
-  return untilSignal(async (signal) => {
-    const before = findTag(places, storeName(image), platformText(platform));
-    const pulled = await withProgress(isSet(args, 'quiet'), (onProgress) =>
-      pullImage(image, { ...options, signal, onProgress }),
-    );
-    const isNew = before?.manifest !== pulled.tag.manifest || before.root !== pulled.root.id;
-    await report(args, pulled, isNew);
-    return 0;
-  });
+  const before = findTag(places, storeName(image), platformText(platform));
+  return untilSignal(
+    (signal) =>
+      withProgress(isSet(args, 'quiet'), (onProgress) => pullImage(image, { ...options, signal, onProgress })),
+    async (pulled) => {
+      const isNew = before?.manifest !== pulled.tag.manifest || before.root !== pulled.root.id;
+      await report(args, pulled, isNew);
+      return 0;
+    },
+  );
 }
 
 /** Shows how far a pull is. */

@@ -5,64 +5,98 @@ import { pruneStore, type RemovedImages, removeTags } from '../../oci/store/remo
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
-import { tellFailure } from '../program.js';
+import { failureOf, tellFailure } from '../program.js';
 import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
 import { counted, nameText } from './shown.js';
+import { untilSignal } from './until-signal.js';
+
+/** What became of one word. */
+interface Outcome {
+  readonly word: string;
+  readonly removed?: RemovedImages;
+  readonly error?: unknown;
+}
 
 /** Removes each image by itself: one that cannot be removed does not keep the others. */
 export async function remove(args: ImageArguments): Promise<number> {
-  const places = new Places();
-  const results: object[] = [];
-  // Print when all is removed: otherwise a reader that goes away would end the removing.
-  const lines: string[] = [];
-  let status: number | undefined;
-  try {
-    for (const word of args.words) {
-      try {
-        const removed = await removeOne(places, word, platformName(args));
-        results.push({ image: word, removed: true, ...removedJson(removed) });
-        lines.push(`${oneLine(word)}: removed, ${size(removed.bytes)}`);
-      } catch (error) {
-        if (!(error instanceof SandboxError)) throw error;
-        const { code, message, remedy } = error;
-        results.push({ image: word, removed: false, error: { code, message, remedy } });
-        const failed = tellFailure(PROGRAM, error);
-        status ??= failed;
-      }
+  return untilSignal(
+    (signal) => removeAll(new Places(), args.words, platformName(args), signal),
+    // Print when all is removed: otherwise a reader that goes away would end the removing.
+    async (outcomes) => {
+      const unknown = outcomes.find(({ error }) => error !== undefined && !(error instanceof SandboxError));
+      const known = outcomes.filter((one) => one !== unknown);
+      const lines = known.flatMap(({ word, removed }) =>
+        removed === undefined ? [] : `${oneLine(word)}: removed, ${size(removed.bytes)}`,
+      );
+      await (isSet(args, 'json') ? printJson(known.map(outcomeJson)) : printLines(lines));
+      if (unknown !== undefined) throw unknown.error;
+      const failed = known.find(({ error }) => error !== undefined);
+      return failed === undefined ? 0 : failureOf(PROGRAM, failed.error).status;
+    },
+  );
+}
+
+async function removeAll(
+  places: Places,
+  words: readonly string[],
+  platform: string | undefined,
+  signal: AbortSignal,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const word of words) {
+    if (signal.aborted) break;
+    try {
+      outcomes.push({ word, removed: await removeOne(places, word, platform, signal) });
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'aborted') break;
+      outcomes.push({ word, error });
+      if (!(error instanceof SandboxError)) break;
+      tellFailure(PROGRAM, error);
     }
-  } finally {
-    await (isSet(args, 'json') ? printJson(results) : printLines(lines));
   }
-  return status ?? 0;
+  return outcomes;
+}
+
+function outcomeJson({ word, removed, error }: Outcome): object {
+  if (removed !== undefined) return { image: word, removed: true, ...removedJson(removed) };
+  if (!(error instanceof SandboxError)) throw new Error('what is not known is not told');
+  const { code, message, remedy } = error;
+  return { image: word, removed: false, error: { code, message, remedy } };
 }
 
 /** @throws {SandboxError} `image-ambiguous` for an id with several names, and those of {@link removeTags} */
-async function removeOne(places: Places, word: string, platform: string | undefined): Promise<RemovedImages> {
+async function removeOne(
+  places: Places,
+  word: string,
+  platform: string | undefined,
+  signal: AbortSignal,
+): Promise<RemovedImages> {
   const tags = findTags(places, word, platform);
   const [name, ...others] = new Set(tags.map((tag) => tag.name));
   if (name === undefined || others.length > 0) {
     const names = listOf([...new Set(tags.map(nameText))]);
     throw imageError('image-ambiguous', `${quoted(word)} has the names ${names}`, 'remove each by its name');
   }
-  return removeTags(places, name, tags);
+  return removeTags(places, name, tags, signal);
 }
 
 export async function prune(args: ImageArguments): Promise<number> {
   const dryRun = isSet(args, 'dry-run');
-  const removed = await pruneStore(new Places(), { all: isSet(args, 'all'), dryRun });
-  if (isSet(args, 'json')) {
-    await printJson({ dryRun, ...removedJson(removed) });
-    return 0;
-  }
+  return untilSignal(
+    (signal) => pruneStore(new Places(), { all: isSet(args, 'all'), dryRun, signal }),
+    async (removed) => {
+      if (isSet(args, 'json')) await printJson({ dryRun, ...removedJson(removed) });
+      else await printLines(pruneLines(removed, dryRun));
+      return 0;
+    },
+  );
+}
+
+function pruneLines({ tags, blobs, roots, leftovers, bytes }: RemovedImages, dryRun: boolean): string[] {
   const done = dryRun ? 'would be removed' : 'removed';
-  const { tags, blobs, roots, leftovers, bytes } = removed;
   const parts = `${counted(blobs.length, 'blob')} and ${counted(roots.length, 'file system')} ${done}`;
   const left = leftovers.length === 0 ? '' : `, and ${counted(leftovers.length, 'file')} of pulls that did not end`;
-  await printLines([
-    ...tags.map((tag) => `${nameText(tag)} (${tag.platform}): ${done}`),
-    `${parts}${left}, ${size(bytes)}`,
-  ]);
-  return 0;
+  return [...tags.map((tag) => `${nameText(tag)} (${tag.platform}): ${done}`), `${parts}${left}, ${size(bytes)}`];
 }
 
 function removedJson({ tags, blobs, roots, leftovers, bytes }: RemovedImages): object {

@@ -2,10 +2,13 @@
 import { findImage } from '../../oci/inspect/find-image.js';
 import { tagImage } from '../../oci/store/list.js';
 import { Places } from '../../oci/store/places.js';
+import { findRoot, usersOf } from '../../oci/store/roots.js';
+import type { Tag } from '../../oci/store/tags.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { parseTypedImage, rootImageText } from '../../oci-names/root-image.js';
-import { printLines } from '../output.js';
-import { type ImageArguments, platformName } from './arguments.js';
+import { printJson, printLines } from '../output.js';
+import { type ImageArguments, isSet, platformName } from './arguments.js';
+import { imageJson } from './list.js';
 import { nameText } from './shown.js';
 import { untilSignal } from './until-signal.js';
 
@@ -14,11 +17,21 @@ export async function tag(args: ImageArguments): Promise<number> {
   const [word = '', given = ''] = args.words;
   const found = findImage(places, word, platformName(args));
   const name = newName(given);
-  return untilSignal(async (signal) => {
-    const named = await tagImage(places, found, name, signal);
-    await printLines([`${nameText(named)}: ${named.manifest}`]);
-    return 0;
-  });
+  return untilSignal(
+    (signal) => tagImage(places, found, name, signal),
+    async (named) => {
+      await (isSet(args, 'json')
+        ? printJson(tagJson(places, named))
+        : printLines([`${nameText(named)}: ${named.manifest}`]));
+      return 0;
+    },
+  );
+}
+
+/** As `list` has it. */
+function tagJson(places: Places, named: Tag): object {
+  const root = findRoot(places, named.root);
+  return imageJson({ tag: named, root, lastUsed: undefined, usedBy: usersOf(places, named.root) });
 }
 
 /** @throws {SandboxError} `reference-invalid`; `name-not-free`: it says already what it means */

@@ -2,8 +2,8 @@
 import { findTags } from '../../oci/inspect/find-image.js';
 import { Places } from '../../oci/store/places.js';
 import { findTag, listTags, type Tag } from '../../oci/store/tags.js';
-import { type Damage, verifyImage } from '../../oci/store/verify.js';
-import { oneLine } from '../../util/errors.js';
+import { type Damage, type VerifyOptions, verifyImage } from '../../oci/store/verify.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines } from '../output.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
@@ -20,24 +20,43 @@ export async function verify(args: ImageArguments): Promise<number> {
     args.words.length > 0
       ? onceEach(args.words.flatMap((word) => findTags(places, word, platform)))
       : listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
-  return untilSignal(async (signal) => {
-    const results: { readonly tag: Tag; readonly damage: readonly Damage[] }[] = [];
-    const progress = progressLine(PROGRAM);
-    try {
-      for (const tag of tags) {
-        progress.show(`reading ${nameText(tag)}`);
-        const damage = await verifyImage(places, tag, { signal, remove: isSet(args, 'remove') });
-        // One that was removed meanwhile lacks all.
-        if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
-        results.push({ tag, damage });
-      }
-    } finally {
-      progress.clear();
+  return untilSignal(
+    (signal) => verifyAll(places, tags, { signal, remove: isSet(args, 'remove') }),
+    async (results) => {
+      if (isSet(args, 'json')) await printJson(results.map(resultJson));
+      else await printLines(results.flatMap(resultLines));
+      return results.some(isDamaged) ? FOUND : 0;
+    },
+  );
+}
+
+interface Verified {
+  readonly tag: Tag;
+  readonly damage: readonly Damage[];
+}
+
+async function verifyAll(places: Places, tags: readonly Tag[], options: VerifyOptions): Promise<readonly Verified[]> {
+  const results: Verified[] = [];
+  const progress = progressLine(PROGRAM);
+  try {
+    for (const tag of tags) {
+      progress.show(`reading ${nameText(tag)}`);
+      const damage = await verifyImage(places, tag, options);
+      // One that was removed meanwhile lacks all.
+      if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
+      results.push({ tag, damage });
     }
-    if (isSet(args, 'json')) await printJson(results.map(resultJson));
-    else await printLines(results.flatMap(resultLines));
-    return results.some(({ damage }) => damage.length > 0) ? FOUND : 0;
-  });
+  } catch (error) {
+    // What --remove has removed so far is told.
+    if (!(error instanceof SandboxError) || error.code !== 'aborted' || !results.some(isDamaged)) throw error;
+  } finally {
+    progress.clear();
+  }
+  return results;
+}
+
+function isDamaged({ damage }: Verified): boolean {
+  return damage.length > 0;
 }
 
 /** Several words may mean one image. */
@@ -45,11 +64,11 @@ function onceEach(tags: readonly Tag[]): readonly Tag[] {
   return [...new Map(tags.map((tag) => [JSON.stringify([tag.name, tag.platform]), tag])).values()];
 }
 
-function resultJson({ tag, damage }: { readonly tag: Tag; readonly damage: readonly Damage[] }): object {
+function resultJson({ tag, damage }: Verified): object {
   return { name: tag.name, platform: tag.platform, id: tag.manifest, whole: damage.length === 0, damage };
 }
 
-function resultLines({ tag, damage }: { readonly tag: Tag; readonly damage: readonly Damage[] }): string[] {
+function resultLines({ tag, damage }: Verified): string[] {
   const name = `${nameText(tag)} (${tag.platform})`;
   if (damage.length === 0) return [`${name}: whole`];
   return damage.map(({ path, problem }) => `${name}: ${oneLine(path)} ${problem}`);

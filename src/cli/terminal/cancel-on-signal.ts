@@ -1,5 +1,6 @@
 /** Cancels work of this process when a signal asks it to end. */
 import { ENDING } from './forward.js';
+import { eraseStatusLines } from './status-lines.js';
 
 /** Aborts `abort` at SIGTERM, SIGHUP or SIGINT, until `release` is called. A second signal kills this process. */
 export function cancelOnSignal(): {
@@ -12,8 +13,12 @@ export function cancelOnSignal(): {
   let received: NodeJS.Signals | undefined;
   const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
   const handler = (signal: NodeJS.Signals) => {
-    // A second signal: do not wait for a daemon that may never answer. The supervisor cleans up.
-    if (received) process.kill(process.pid, 'SIGKILL');
+    // A second signal: do not wait for a daemon that may never answer. The supervisor cleans up, and who builds in the
+    // same store next removes a workspace that is left there.
+    if (received) {
+      eraseStatusLines();
+      process.kill(process.pid, 'SIGKILL');
+    }
     received ??= signal;
     controller.abort(signal);
   };

@@ -43,10 +43,17 @@ export async function removeImage(places: Places, name: string, platform?: strin
 /**
  * Removes names that were found, and all that only they need. One that means another image by now stays.
  * @param called what people call them, for messages
- * @throws {SandboxError} `image-not-found`, `image-in-use`, `store-busy`, `store-not-writable`
+ * @param signal ends it before the next blob. What they need that is still there is left to the next who removes.
+ * @throws {SandboxError} `image-not-found`, `image-in-use`, `store-busy`, `store-not-writable`; `aborted`: nothing was
+ *   removed
  */
-export async function removeTags(places: Places, called: string, found: readonly Tag[]): Promise<RemovedImages> {
-  return withExclusiveLock(places, {}, async () => {
+export async function removeTags(
+  places: Places,
+  called: string,
+  found: readonly Tag[],
+  signal?: AbortSignal,
+): Promise<RemovedImages> {
+  return withExclusiveLock(places, { signal }, async () => {
     const tags = listTags(places);
     const gone = tags.filter((tag) => found.some((one) => isSameTag(one, tag)));
     if (gone.length === 0)
@@ -61,7 +68,7 @@ export async function removeTags(places: Places, called: string, found: readonly
       if (users.length > 0) throw inUse(tag.name, users);
     }
     for (const tag of gone) await removeTag(places, tag);
-    return { ...(await sweep(places, false)), tags: gone, leftovers: [] };
+    return { ...(await sweep(places, { signal })), tags: gone, leftovers: [] };
   });
 }
 
@@ -74,36 +81,47 @@ export interface PruneOptions {
   readonly all?: boolean | undefined;
   /** Remove nothing; only say what would be removed. */
   readonly dryRun?: boolean | undefined;
+  /** Ends it before the next thing is removed. What was removed by then is returned. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Removes what no name needs: blobs, file systems that nobody uses, and what pulls have left that did not end.
- * @throws {SandboxError} `store-busy`, `store-not-writable`
+ * @throws {SandboxError} `store-busy`, `store-not-writable`; `aborted`: nothing was removed
  */
 export async function pruneStore(
   places: Places,
-  { all = false, dryRun = false }: PruneOptions = {},
+  { all = false, dryRun = false, signal }: PruneOptions = {},
 ): Promise<RemovedImages> {
-  return withExclusiveLock(places, {}, async () => {
+  return withExclusiveLock(places, { signal }, async () => {
     const idle = all ? listTags(places).filter((tag) => usersOf(places, tag.root).length === 0) : [];
-    const left = await sweepLeftovers(places, dryRun);
-    if (!dryRun) {
-      for (const tag of idle) await removeTag(places, tag);
+    const left = await sweepLeftovers(places, { dryRun, signal });
+    const tags: Tag[] = [];
+    for (const tag of idle) {
+      if (signal?.aborted) break;
+      if (!dryRun) await removeTag(places, tag);
+      tags.push(tag);
+    }
+    if (!dryRun && !signal?.aborted) {
       await sweepTags(places);
       for (const name of readdirSync(places.locks)) await rm(join(places.locks, name), { force: true });
     }
-    const { blobs, roots, bytes } = await sweep(places, dryRun, idle);
-    return { tags: idle, blobs, roots, leftovers: left.names, bytes: bytes + left.bytes };
+    const { blobs, roots, bytes } = await sweep(places, { dryRun, without: tags, signal });
+    return { tags, blobs, roots, leftovers: left.names, bytes: bytes + left.bytes };
   });
 }
 
-async function sweepLeftovers(places: Places, dryRun: boolean): Promise<{ names: string[]; bytes: number }> {
+async function sweepLeftovers(
+  places: Places,
+  { dryRun, signal }: Pick<SweepOptions, 'dryRun' | 'signal'>,
+): Promise<{ names: string[]; bytes: number }> {
   // Their sizes first: then they are gone.
   const sizes = new Map((await sweepWorkspaces(places.roots, true)).map((path) => [path, sizeOfTree(path)]));
   const swept = await sweepWorkspaces(places.roots, dryRun);
   const names = swept.map((path) => basename(path));
   let bytes = swept.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
   for (const name of readdirSync(places.partials)) {
+    if (signal?.aborted) break;
     const path = join(places.partials, name);
     const size = sizeOf(path);
     if (!dryRun) await rm(path, { force: true });
@@ -142,11 +160,16 @@ export async function dropBlobs(places: Places, digests: Iterable<Digest>): Prom
   }
 }
 
-/** @param without names that count as removed */
+interface SweepOptions {
+  readonly dryRun?: boolean;
+  /** Names that count as removed. */
+  readonly without?: readonly Tag[];
+  readonly signal?: AbortSignal | undefined;
+}
+
 async function sweep(
   places: Places,
-  dryRun: boolean,
-  without: readonly Tag[] = [],
+  { dryRun = false, without = [], signal }: SweepOptions,
 ): Promise<Pick<RemovedImages, 'blobs' | 'roots' | 'bytes'>> {
   const tags = listTags(places).filter(
     (tag) => !without.some(({ name, platform }) => name === tag.name && platform === tag.platform),
@@ -156,15 +179,19 @@ async function sweep(
   let bytes = 0;
   const roots: string[] = [];
   for (const id of (await rootIds(places)).filter((id) => !neededRoots.has(id))) {
+    if (signal?.aborted) break;
     const size = sizeOf(join(places.root(id), 'root.erofs'));
     if (dryRun ? usersOf(places, id).length > 0 : !(await removeRoot(places, id))) continue;
     roots.push(id);
     bytes += size;
   }
-  const blobs = needed === undefined ? [] : storedDigests(places).filter((digest) => !needed.has(digest));
-  for (const digest of blobs) {
+  const unneeded = needed === undefined ? [] : storedDigests(places).filter((digest) => !needed.has(digest));
+  const blobs: Digest[] = [];
+  for (const digest of unneeded) {
+    if (signal?.aborted) break;
     bytes += sizeOf(places.blob(digest));
     if (!dryRun) await rm(places.blob(digest), { force: true });
+    blobs.push(digest);
   }
   return { blobs, roots, bytes };
 }

@@ -5,6 +5,10 @@ import { describe, it } from 'node:test';
 import { untilSignal } from '../../../../src/cli/image/until-signal.js';
 import { throwIfAborted } from '../../../../src/oci/cancel.js';
 
+const notReported = async (): Promise<never> => {
+  throw new Error('there is nothing to report');
+};
+
 describe('work that a signal ends', () => {
   for (const [name, status] of [
     ['SIGINT', 130],
@@ -26,24 +30,43 @@ describe('work that a signal ends', () => {
         throwIfAborted(signal);
         return 0;
       };
-      assert.equal(await untilSignal(work), status);
+      assert.equal(await untilSignal(work, notReported), status);
     });
 
-    it(`exits with ${status} when ${name} comes too late`, async () => {
+    it(`exits with ${status} when ${name} comes too late, and says what was done`, async () => {
       const work = async () => {
         await arrives();
-        return 0;
+        return 'done';
       };
-      assert.equal(await untilSignal(work), status);
+      const reported: string[] = [];
+      const report = async (result: string) => reported.push(result) - 1;
+      assert.equal(await untilSignal(work, report), status);
+      assert.deepEqual(reported, ['done']);
+    });
+
+    it(`exits with ${status} when ${name} comes while its reader is slow`, async () => {
+      const report = async () => {
+        await arrives();
+        return new Promise<number>(() => {});
+      };
+      assert.equal(await untilSignal(async () => 'done', report), status);
     });
   }
 
   it('exits as it ends without one', async () => {
-    assert.equal(await untilSignal(async () => 1), 1);
+    const fails = async () => {
+      throw new RangeError('x');
+    };
+    assert.equal(
+      await untilSignal(
+        async () => 1,
+        async (result) => result + 1,
+      ),
+      2,
+    );
+    await assert.rejects(untilSignal(fails, notReported), RangeError);
     await assert.rejects(
-      untilSignal(async () => {
-        throw new RangeError('x');
-      }),
+      untilSignal(async () => 1, fails),
       RangeError,
     );
   });

@@ -102,6 +102,16 @@ describe('an image', () => {
     assert.equal(counts(store).tags, 2);
   });
 
+  it('whose removal is called off is gone, and what it needed goes with the next', async (context) => {
+    const [registry, store] = await withImages(context);
+    const name = nameOf(registry, 'one');
+    const removed = await removeTags(store.places, name, listTags(store.places).slice(0, 1), abortedAfter(1));
+    assert.deepEqual([removed.tags.length, removed.roots.length, removed.blobs.length], [1, 1, 0]);
+    assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 7 });
+    await pruneStore(store.places);
+    assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
+  });
+
   it('is removed beside others', async (context) => {
     const [registry, store] = await withImages(context);
     await Promise.all(['one', 'two'].map((tag) => removeImage(store.places, nameOf(registry, tag))));
@@ -125,7 +135,37 @@ describe('an image', () => {
   });
 });
 
+/** A signal that is aborted once it was looked at so many times. */
+function abortedAfter(looks: number): AbortSignal {
+  let left = looks;
+  const { signal } = new AbortController();
+  return Object.defineProperty(signal, 'aborted', {
+    get: () => {
+      left -= 1;
+      return left < 0;
+    },
+  });
+}
+
 describe('pruning', () => {
+  it('that is called off says what it has removed, and leaves the rest to the next', async (context) => {
+    const [, store] = await withImages(context);
+    writeFileSync(store.places.partial(`sha256:${'0'.repeat(64)}`), 'half');
+    const told = { tags: 0, roots: 0, blobs: 0 };
+    for (let runs = 0; store.files().length > 0; runs += 1) {
+      assert.ok(runs < 20, store.files().join(' '));
+      const before = counts(store);
+      const { tags, roots, blobs } = await pruneStore(store.places, { all: true, signal: abortedAfter(2) });
+      const after = counts(store);
+      const gone = { tags: tags.length, roots: roots.length, blobs: blobs.length };
+      for (const kind of ['tags', 'roots', 'blobs'] as const) {
+        assert.equal(before[kind] - after[kind], gone[kind], kind);
+        told[kind] += gone[kind];
+      }
+    }
+    assert.deepEqual(told, { tags: 2, roots: 2, blobs: 7 });
+  });
+
   it('removes what no name needs, and nothing else', async (context) => {
     const [registry, store] = await withImages(context);
     const { places } = store;
