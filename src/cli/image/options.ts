@@ -37,7 +37,7 @@ export const imageCommands = {
   tag: {
     command: 'tag <image> <name>',
     describe: 'Give an image one more name',
-    options: { platform },
+    options: { platform, json },
   },
   rm: {
     command: 'rm <image..>',

@@ -151,6 +151,8 @@ describe('an image that is there', () => {
   it('has further names, and is removed with the last one', async (context) => {
     const [program, , name] = await pulled(context);
     assert.equal(await program.out('tag', SHORT, 'mine:1'), `docker.io/library/mine:1: ${ID}\n`);
+    const named = (await program.json('tag', SHORT, 'mine:1')) as Record<string, unknown>;
+    assert.deepEqual([named['name'], named['id'], named['local']], ['docker://docker.io/library/mine:1', ID, true]);
     assert.match(
       await program.out('inspect', 'mine:1'),
       new RegExp(`^name: docker.io/library/mine:1\nalso: ${name}\n`),
