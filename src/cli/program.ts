@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { escapeLines, isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { nameProgram } from './program-name.js';
 import { exitWith } from './terminal/hang-up.js';
 import { ReaderGone } from './terminal/output.js';
 
@@ -10,6 +11,7 @@ const OWN_FAILURE = 125;
 
 /** Runs `main` and exits with the status that it returns. A failure is told in one line and decides the status. */
 export function runProgram(name: string, main: () => Promise<number>): void {
+  nameProgram(name);
   // A reader of stderr that goes away is no reason to end.
   process.stderr.on('error', () => {});
   void main()

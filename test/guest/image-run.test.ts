@@ -1,6 +1,7 @@
 /** virt-sandbox-image run: an image of a registry as the root of a machine, and what comes back of its command. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { testImage } from '../helpers/oci/image.js';
@@ -40,6 +41,18 @@ describe('virt-sandbox-image run', { skip: existsSync(BUSYBOX) ? false : 'busybo
     await assertNothingLeft(sandbox);
   });
 
+  it('tells of itself by its own name, and when it reaches which point', async (context) => {
+    const [program, name] = await imageOfBusybox(context);
+    const trace = join(program.directory, 'trace');
+    const words = ['run', ...EMBEDDED, '-v', name, 'true'];
+    const { code, stderr } = await program.run(words, { env: { VIRT_SANDBOX_TRACE: trace } });
+    assert.equal(code, 0, stderr);
+    for (const line of stderr.trimEnd().split('\n')) assert.match(line, /^virt-sandbox-image: /);
+    const marks = readFileSync(trace, 'utf8').trimEnd().split('\n');
+    const names = marks.map((line) => (JSON.parse(line) as { name: string }).name);
+    for (const one of ['process', 'cli.start', 'config.done', 'cli.end']) assert.ok(names.includes(one), one);
+  });
+
   it('runs one that is there by its id, and asks nobody', async (context) => {
     const [program, name] = await imageOfBusybox(context);
     const id = (await program.out('pull', '-q', name)).trim();
@@ -50,6 +63,9 @@ describe('virt-sandbox-image run', { skip: existsSync(BUSYBOX) ? false : 'busybo
   it('leaves one running in the background, whose image cannot be removed', async (context) => {
     const [program, name] = await imageOfBusybox(context);
     const sandbox = uniqueName();
+    const failed = await program.run(['run', '--detach', '--user=nobody-there', ...EMBEDDED, name]);
+    assert.deepEqual([failed.code, failed.out], [125, '']);
+    assert.match(failed.stderr, /^virt-sandbox-image: [^\n]*nobody-there[^\n]*\n$/);
     const detached = await program.run(['run', ...EMBEDDED, '--detach', '-n', sandbox, name, 'busybox sleep 1000']);
     assert.deepEqual([detached.code, detached.out], [0, `${sandbox}\n`]);
     try {

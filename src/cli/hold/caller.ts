@@ -2,9 +2,11 @@
  * How the process that holds a detached sandbox, or a pool, talks with the one that has started it, meanwhile: over a
  * socket at descriptor 3, with one line of JSON for each message. The end of the socket before `taken` cancels the start.
  */
+
 import type { Socket } from 'node:net';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import type { Failure } from '../program.js';
+import { programName } from '../program-name.js';
 import { reporter, type Verbosity } from './report.js';
 
 /** The first word of the command line of one that holds a sandbox. */
@@ -17,8 +19,12 @@ export const CALLER_FD = 3;
 
 /** To the holder. */
 export type FromCaller =
-  /** The words of the command line, and variables that the holder has its own values of. */
-  | { readonly words: readonly string[]; readonly allocator: readonly (readonly [string, string | undefined])[] }
+  /** The words of the command line, the name of the program, and variables that the holder has its own values of. */
+  | {
+      readonly words: readonly string[];
+      readonly program: string;
+      readonly allocator: readonly (readonly [string, string | undefined])[];
+    }
   /** The name is printed: from now on the holder is on its own. */
   | { readonly taken: true };
 
@@ -54,7 +60,9 @@ export class Teller {
       return;
     }
     if (this.#leftOut > 0)
-      sendMessage(this.#socket, { note: `virt-sandbox: ${this.#leftOut} messages were left out: nobody read them\n` });
+      sendMessage(this.#socket, {
+        note: `${programName()}: ${this.#leftOut} messages were left out: nobody read them\n`,
+      });
     this.#leftOut = 0;
     sendMessage(this.#socket, message);
   }

@@ -1,8 +1,10 @@
 /** What each holder has: the process that waits for it, its log, and no garbage. */
+
 import { Socket } from 'node:net';
 import type { LogWriter } from '../../control/log-writer.js';
 import { oneLine } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
+import { nameProgram } from '../program-name.js';
 import { usageError } from '../usage-error.js';
 import { CALLER_FD, type FromCaller, type FromHolder, messagesOf, Teller } from './caller.js';
 
@@ -88,6 +90,7 @@ export class Caller {
     try {
       for await (const message of messagesOf<FromCaller>(this.#socket)) {
         if ('words' in message) {
+          nameProgram(message.program);
           for (const [name, value] of message.allocator) setVariable(name, value);
           this.#words.resolve(message.words);
         } else isTaken = true;

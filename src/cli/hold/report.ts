@@ -1,7 +1,9 @@
 /** What virt-sandbox writes to stderr while a sandbox starts and runs. */
+
 import type { PullProgress } from '../../oci/progress.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { oneLine } from '../../util/errors.js';
+import { programName } from '../program-name.js';
 import { type ImageProgress, imageProgress } from '../terminal/image-progress.js';
 import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
 
@@ -21,7 +23,7 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   readonly done: () => void;
 } {
   const start = performance.now();
-  const say = (text: string) => process.stderr.write(`virt-sandbox: ${oneLine(text)}\n`);
+  const say = (text: string) => process.stderr.write(`${programName()}: ${oneLine(text)}\n`);
   const stamp = () => `[${((performance.now() - start) / 1000).toFixed(3)}]`;
   const progress = progressLine();
   const pull = pullReporter(progress);
@@ -79,7 +81,7 @@ function pullReporter(line: ProgressLine) {
       // Lines in between are for those who asked for a pull.
       ...(process.stderr.isTTY ? { onPull } : {}),
     },
-    note: (text: string) => (bars === undefined ? line.note(text) : bars.note(`virt-sandbox: ${oneLine(text)}`)),
+    note: (text: string) => (bars === undefined ? line.note(text) : bars.note(`${programName()}: ${oneLine(text)}`)),
     end: () => {
       isOver = true;
       hide();

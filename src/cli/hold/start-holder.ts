@@ -1,9 +1,11 @@
 /** Has another process start something and hold it, and waits until it runs: a detached sandbox, or a pool. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import type { Failure } from '../program.js';
+import { programName } from '../program-name.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { print } from '../terminal/output.js';
 import { CALLER_FD, type FromHolder, messagesOf, observe, sendMessage } from './caller.js';
@@ -79,7 +81,8 @@ class Holder {
     });
     this.#socket = this.#child.stdio[CALLER_FD] as Socket;
     this.#socket.on('error', () => {});
-    sendMessage(this.#socket, { words, allocator: Object.keys(ALLOCATOR).map((name) => [name, process.env[name]]) });
+    const allocator = Object.keys(ALLOCATOR).map((name) => [name, process.env[name]] as const);
+    sendMessage(this.#socket, { words, program: programName(), allocator });
   }
 
   /**

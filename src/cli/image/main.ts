@@ -2,6 +2,7 @@
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
 import { runProgram } from '../program.js';
+import { traceStart } from '../sandbox/trace-start.js';
 import { print } from '../terminal/output.js';
 import { version } from '../version.js';
 import { type ImageArguments, PROGRAM, parseImageArguments } from './arguments.js';
@@ -47,6 +48,7 @@ async function dispatch(command: ImageCommandName, args: ImageArguments): Promis
     case 'logout':
       return (await import('./login.js')).logout(args);
     case 'run':
+      await traceStart();
       return (await import('./run.js')).run(args);
   }
 }

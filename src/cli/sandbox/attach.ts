@@ -1,15 +1,17 @@
 /** A root shell in a running sandbox, at this terminal: `--attach` and breakpoints. */
+
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { type Attached, attachIn, attachTo } from '../../sandbox/attach.js';
 import { awaitVerdict } from '../../sandbox/setup/breakpoint.js';
 import type { Breakpoint, Stop } from '../../sandbox/types.js';
 import { shellWord } from '../../util/shell-word.js';
+import { programName } from '../program-name.js';
 import { connectStreams } from '../terminal/connect.js';
 import { ENDING, localTerminal } from '../terminal/forward.js';
 import { HUNG_UP } from '../terminal/hang-up.js';
 
-const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
+const say = (text: string) => process.stderr.write(`${programName()}: ${text}\n`);
 
 /** Says how to get into the sandbox from another terminal. */
 export function sayHowToAttach(name: string): void {

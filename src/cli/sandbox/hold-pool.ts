@@ -1,4 +1,5 @@
 /** Holds a pool: starts the sandboxes that wait, and gives them away until it is removed. virt-sandbox-ctl starts it. */
+
 import { LogWriter } from '../../control/log-writer.js';
 import { PoolServer } from '../../control/pool/pool-server.js';
 import { SandboxPool } from '../../sandbox/pool/pool.js';
@@ -8,6 +9,7 @@ import { describeSandbox } from '../describe-sandbox.js';
 import { HOLD_POOL, observersFor } from '../hold/caller.js';
 import { Caller, Warnings } from '../hold/held.js';
 import { failureOf } from '../program.js';
+import { programName } from '../program-name.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { untilRemoved } from './until-removed.js';
 import { debugWish } from './wishes.js';
@@ -22,7 +24,7 @@ export async function holdPool(): Promise<number> {
     await new PoolHolder(caller, name, words).hold(Number(size));
     return 0;
   } catch (error) {
-    const failed = failureOf('virt-sandbox-ctl', error);
+    const failed = failureOf(programName(), error);
     caller.tell({ failed });
     await caller.end();
     return failed.status;

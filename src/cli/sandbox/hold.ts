@@ -2,6 +2,7 @@
  * Holds a detached sandbox: starts it, logs what its application writes, and serves it until it has ended. Another
  * process, which has started this one, waits until it runs (start-holder.ts).
  */
+
 import { LogWriter } from '../../control/log-writer.js';
 import { serveControl } from '../../control/server.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
@@ -13,6 +14,7 @@ import { describeSandbox } from '../describe-sandbox.js';
 import { HOLD, observersFor } from '../hold/caller.js';
 import { Caller, collectGarbage, Warnings } from '../hold/held.js';
 import { failureOf } from '../program.js';
+import { programName } from '../program-name.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { usageError } from '../usage-error.js';
 import { sayPorts } from './say-ports.js';
@@ -29,7 +31,7 @@ export async function hold(): Promise<number> {
   try {
     return await holdFor(caller);
   } catch (error) {
-    const failed = failureOf('virt-sandbox', error);
+    const failed = failureOf(programName(), error);
     caller.tell({ failed });
     await caller.end();
     return failed.status;

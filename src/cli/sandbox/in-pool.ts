@@ -1,4 +1,5 @@
 /** `--pool`: runs the command in a sandbox that waits in a pool. It imports no more than that needs. */
+
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { checkName } from '../../config/name.js';
@@ -12,6 +13,7 @@ import type { ProcessExit, SpawnOptions } from '../../sandbox/process/types.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { refuseRaw } from '../argv.js';
 import { checkVariablesWithPool } from '../pool-variables.js';
+import { programName } from '../program-name.js';
 import { type Arguments, checkWithPool } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
@@ -95,7 +97,7 @@ function spawnOptions(args: Arguments, tty: boolean): SpawnOptions {
 }
 
 function say(sentence: string): void {
-  process.stderr.write(`virt-sandbox: ${oneLine(sentence)}\n`);
+  process.stderr.write(`${programName()}: ${oneLine(sentence)}\n`);
 }
 
 /** The command as the application of its sandbox, which ends with it. */

@@ -1,16 +1,14 @@
 /** The program virt-sandbox. What only a run needs is loaded after the command line is read. */
-import { mark } from '../../util/marks.js';
 import { givenWords } from '../argv.js';
 import { HOLD, HOLD_POOL } from '../hold/caller.js';
 import { runProgram } from '../program.js';
 import { runWords } from './run-words.js';
+import { traceStart } from './trace-start.js';
 
 runProgram('virt-sandbox', main);
 
 async function main(): Promise<number> {
-  const traced = process.env['VIRT_SANDBOX_TRACE'];
-  if (traced) (await import('./write-marks.js')).writeMarks(traced);
-  mark('cli.start');
+  await traceStart();
   const words = givenWords();
   if (words[0] === HOLD) {
     const { hold } = await import('./hold.js');

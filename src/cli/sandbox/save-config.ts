@@ -1,9 +1,11 @@
 /** --save-config: writes a sandbox to a sandbox.cfg. */
+
 import { release } from 'node:os';
 import { formatSandboxCfg, parseSandboxCfg, saveSandboxCfg } from '../../config/sandbox-cfg/sandbox-cfg.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Described } from '../describe-sandbox.js';
+import { programName } from '../program-name.js';
 import { print } from '../terminal/output.js';
 
 /**
@@ -18,7 +20,7 @@ export async function saveConfig({ config, savedTty }: Described, path: string):
   else await saveSandboxCfg(path, saved, options);
   if (await gainsCapabilities(saved)) {
     process.stderr.write(
-      'virt-sandbox: root keeps every capability when it is run from this file, as in libvirt-sandbox; ' +
+      `${programName()}: root keeps every capability when it is run from this file, as in libvirt-sandbox; ` +
         'to take them from it add privileged=false to [identity]\n',
     );
   }

@@ -1,4 +1,5 @@
 /** Serves a running sandbox to its end: streams, terminal, signals, exit status. */
+
 import { createWriteStream } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
@@ -8,6 +9,7 @@ import { isatty } from 'node:tty';
 import { TIMED_OUT_STATUS } from '../../sandbox/exit-status.js';
 import type { ProcessExit } from '../../sandbox/process/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { programName } from '../program-name.js';
 import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
 import { ENDING, type Program } from '../terminal/forward.js';
 import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
@@ -101,7 +103,7 @@ class Supervisor {
       await Promise.race([Promise.all(copies), this.#givenUp]);
       if (this.#forced !== undefined) return this.#forced;
       if (!timedOut) return exitCode;
-      process.stderr.write(`virt-sandbox: ${TIME_OVER}\n`);
+      process.stderr.write(`${programName()}: ${TIME_OVER}\n`);
       return TIMED_OUT_STATUS;
     } catch (error) {
       await Promise.race([Promise.allSettled(copies), delay(GRACE_MS, undefined, { ref: false })]);
@@ -161,7 +163,7 @@ class Supervisor {
 /** Writes the trace to a file in the working directory and says which. */
 function keepTrace(sandbox: Supervised): Promise<void> {
   const path = `${sandbox.name}.strace`;
-  process.stderr.write(`virt-sandbox: the trace goes to ./${path}\r\n`);
+  process.stderr.write(`${programName()}: the trace goes to ./${path}\r\n`);
   return pipeline(sandbox.stderr, createWriteStream(path, { mode: 0o600 })).catch((error: unknown) => {
     throw new SandboxError({
       stage: 'application',

@@ -2,8 +2,10 @@
  * How far the pull of an OCI image is. At a terminal: a bar for each layer that comes, and a line of what is there of
  * all. Elsewhere: a plain line for each part of the work that takes long.
  */
+
 import type { LayerProgress, PullProgress } from '../../oci/progress.js';
 import { size } from '../output.js';
+import { programName } from '../program-name.js';
 import { PROGRESS_AFTER } from './progress-line.js';
 import { StatusLines } from './status-lines.js';
 
@@ -25,7 +27,7 @@ export interface ImageProgress {
 }
 
 export interface ImageProgressOptions {
-  /** Its name, before plain lines. Default: `virt-sandbox`. */
+  /** Its name, before plain lines. Default: that of this process. */
   readonly program?: string;
   /** How long nothing is shown, in milliseconds. Default: {@link PROGRESS_AFTER}. */
   readonly after?: number;
@@ -34,7 +36,7 @@ export interface ImageProgressOptions {
 /** Tells on a stream, such as stderr, how far a pull is. */
 export function imageProgress(
   stream: Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>,
-  { program = 'virt-sandbox', after = PROGRESS_AFTER }: ImageProgressOptions = {},
+  { program = programName(), after = PROGRESS_AFTER }: ImageProgressOptions = {},
 ): ImageProgress {
   return stream.isTTY ? new Bars(stream, program, after) : new PlainLines(stream, program, after);
 }

@@ -1,5 +1,7 @@
 /** A line on the terminal that says what takes so long. */
+
 import { oneLine } from '../../util/errors.js';
+import { programName } from '../program-name.js';
 import { StatusLines } from './status-lines.js';
 
 /** How long a person waits without wondering, in milliseconds. */
@@ -20,7 +22,7 @@ export interface ProgressLine {
  * A line on stderr that each message replaces. It appears once the work has taken {@link PROGRESS_AFTER}, and only on a
  * terminal.
  */
-export function progressLine(program = 'virt-sandbox'): ProgressLine {
+export function progressLine(program = programName()): ProgressLine {
   const note = (text: string) => void process.stderr.write(`${program}: ${oneLine(text)}\n`);
   if (!process.stderr.isTTY) return { show: () => {}, hide: () => {}, note, clear: () => {} };
   const line = new StatusLines(process.stderr);

@@ -143,7 +143,7 @@ describe('how far a pull is', () => {
   it('is a bar of virt-sandbox, too', async (context) => {
     const [program, { registry, goOn }] = [imageProgram(context), await slowly(context)];
     const terminal = program.atTerminal(['run', imageIn(registry, 'v1')]);
-    await terminal.until(/layer 1 of 2 \[=+> +\] {2}33% [^\n]*\nvirt-sandbox: 1 of 2 layers, [^\n]*$/);
+    await terminal.until(/layer 1 of 2 \[=+> +\] {2}33% [^\n]*\nvirt-sandbox-image: 1 of 2 layers, [^\n]*$/);
     terminal.type('\u0003');
     assert.deepEqual(await terminal.exited(), { code: 130, signal: null });
     assert.match(terminal.text, CLEARED);
