@@ -27,14 +27,14 @@ export const rootDetails = {
     value: 'KIND',
     complete: { words: ['auto', '9p', 'virtiofs'] },
     text: [
-      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a server beside it). `auto`, the default, takes virtiofs where kernel and host have it, since programs start and read faster, else 9p; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option.',
+      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a server beside it). `auto`, the default, takes virtiofs where kernel and host have it, since programs start and read faster, else 9p; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option. The root of an OCI image is refused with it.',
     ],
   },
   'root-cache': {
     value: 'MODE',
     complete: { words: ['auto', 'never', 'always'] },
     text: [
-      'Says what a machine keeps of the root that it has read. With `auto`, the default, it sees what changes on the host: over 9p at the next look, over virtiofs within a second. `never` keeps nothing. `always` keeps all, so that what changes on the host may not be seen, or in parts: it is for a root that does not change meanwhile, and the quickest there. A container, and a mount that replaces the root, ignore this option.',
+      'Says what a machine keeps of the root that it has read. With `auto`, the default, it sees what changes on the host: over 9p at the next look, over virtiofs within a second. `never` keeps nothing. `always` keeps all, so that what changes on the host may not be seen, or in parts: it is for a root that does not change meanwhile, and the quickest there. A container, and a mount that replaces the root, ignore this option. The root of an OCI image is refused with it.',
     ],
   },
   overlay,

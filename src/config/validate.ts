@@ -1,4 +1,5 @@
 /** Checks of a whole sandbox: those that need more than one option's value. */
+import type { SandboxError } from '../util/errors.js';
 import { forCaller, option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
 import { checkHome, remedyInHome } from './home.js';
@@ -36,7 +37,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `home-is-root`, `home-of-system`, `home-mounted`, `home-source-not-absolute`,
  *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `hide-with-image`, `privileged-with-user`, `root-image-mounted`, `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
+ *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`, `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
  *   `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
  *   {@link checkTuning} throws
  */
@@ -119,7 +120,7 @@ function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig
 }
 
 /** What replaces a directory of the host cannot be hidden in, nor replaced by another mount. */
-function checkRoot({ root, mounts, hidden, privileged }: SandboxConfig): void {
+function checkRoot({ root, mounts, hidden, privileged, rootFs, rootCache }: SandboxConfig): void {
   if (root.type === 'directory') {
     checkAbsolute(root.path, 'root-not-absolute', 'the root directory');
     return;
@@ -130,6 +131,8 @@ function checkRoot({ root, mounts, hidden, privileged }: SandboxConfig): void {
       `nothing of this host is in the root of an image, and ${option('hidden')} is for that`,
       `leave out ${option('hidden')}`,
     );
+  if (rootFs !== 'auto') throw notServed('root-fs-with-image', option('rootFs', rootFs));
+  if (rootCache !== 'auto') throw notServed('root-cache-with-image', option('rootCache', rootCache));
   if (privileged === true && root.user !== undefined)
     throw configError(
       'privileged-with-user',
@@ -142,6 +145,15 @@ function checkRoot({ root, mounts, hidden, privileged }: SandboxConfig): void {
       'a mount has the target "/", where the file system of the image belongs',
       `leave out the mount, or the image of ${option('root')}`,
     );
+}
+
+/** @param given an option with its value */
+function notServed(code: string, given: string): SandboxError {
+  return configError(
+    code,
+    `nothing serves the root of an image, which is a disk of its own, and ${given} is for a directory of this host`,
+    `leave out ${given}`,
+  );
 }
 
 function checkOverlay({ root, mounts, overlay }: SandboxConfig): void {

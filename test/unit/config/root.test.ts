@@ -92,6 +92,9 @@ describe('a root', () => {
 
   for (const [options, code] of [
     [{ root: 'docker://x', hide: ['/etc'] }, 'hide-with-image'],
+    [{ root: 'docker://x', rootFs: '9p' }, 'root-fs-with-image'],
+    [{ root: 'tar:/x', rootFs: 'virtiofs' }, 'root-fs-with-image'],
+    [{ root: 'docker://x', rootCache: 'never' }, 'root-cache-with-image'],
     [{ root: 'docker://x', mount: ['ram:/=5M'] }, 'root-image-mounted'],
     [{ root: 'docker://x', privileged: true, user: 'web' }, 'privileged-with-user'],
   ] as const)

@@ -253,8 +253,8 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       guestPort: 1 + random.below(65_535),
     })),
     boot: random.pick(['auto', 'cold', 'warm']),
-    rootFs: random.pick(['auto', '9p', 'virtiofs']),
-    rootCache: random.pick(['auto', 'never', 'always']),
+    rootFs: root.type === 'image' ? 'auto' : random.pick(['auto', '9p', 'virtiofs']),
+    rootCache: root.type === 'image' ? 'auto' : random.pick(['auto', 'never', 'always']),
     bootTimeout: 1 + random.below(86_400_000),
     tuning: tuning(random, { tags, interfaces: networks.length, ...size }),
   };
