@@ -60,6 +60,20 @@ describe('virt-sandbox-image run', { skip: existsSync(BUSYBOX) ? false : 'busybo
     assert.deepEqual([code, out], [143, '']);
   });
 
+  it('has its image from when it has found it, whoever removes it then', async (context) => {
+    const [program, name] = await imageOfBusybox(context);
+    await program.out('pull', name);
+    // It ends when its input does.
+    const starting = program.start(['run', ...EMBEDDED, '-v', name, 'busybox cat'], { input: 'open' });
+    await starting.untilError(/^virt-sandbox-image: root: [^\n]*\n/m);
+    await program.fails(['rm', name], /is in use by the process \d+; end that sandbox first/);
+    assert.match(await program.out('prune', '--all'), /^0 blobs and 0 file systems removed, 0 B\n$/);
+    starting.child.stdin?.end('kept');
+    const { code, out } = await starting.result;
+    assert.deepEqual([code, out], [0, 'kept']);
+    await program.out('rm', name);
+  });
+
   it('leaves one running in the background, whose image cannot be removed', async (context) => {
     const [program, name] = await imageOfBusybox(context);
     const sandbox = uniqueName();

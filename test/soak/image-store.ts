@@ -27,6 +27,7 @@ const WORKS = [
   'prune',
   'prune --all',
   'verify',
+  'verify --remove',
   'list',
   'inspect',
   'diff',
@@ -38,9 +39,9 @@ const FULL_WORKS = 40;
 /** In milliseconds: a pull of these images takes about this long. */
 const LATEST_KILL = 900;
 
-/** What is said of an image that is not there, of a store in which somebody pulls, and of one that was pulled anew. */
+/** What is said of an image that is not there, of a store in which somebody is busy, and of one that was pulled anew. */
 const EXPECTED =
-  /^virt-sandbox-image: image: (?:there is no image |an image is being pulled |the file system of |the blob )[^\n]*; [^\n]+\n$/;
+  /^virt-sandbox-image: image: (?:there is no image |\S+ is in use by |the file system of |the blob )[^\n]*; [^\n]+\n$/;
 
 interface Work {
   readonly words: readonly string[];
