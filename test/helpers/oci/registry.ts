@@ -39,6 +39,14 @@ export function imageIn(registry: TestRegistry, tag: string): string {
   return `${registry.host}/${NAME}:${tag}`;
 }
 
+/** How often each blob was asked for. */
+export function blobRequests(registry: TestRegistry): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const path of registry.paths().filter((path) => path.includes('/blobs/')))
+    counts[path] = (counts[path] ?? 0) + 1;
+  return counts;
+}
+
 export async function startRegistry(
   context: Pick<TestContext, 'after'>,
   tls?: { readonly cert: string; readonly key: string },

@@ -1,23 +1,20 @@
 /** Pulling images into a store: what is fetched, what is found again, and what two pulls share. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { findPulled } from '../../../../src/oci/pull/find.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { pullImage } from '../../../../src/oci/pull/pull.js';
-import { tagImage } from '../../../../src/oci/store/list.js';
 import { readKept } from '../../../../src/oci/store/roots.js';
-import { listTags } from '../../../../src/oci/store/tags.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
 import { parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { startDebianRegistry, unlessDebianRegistry } from '../../../helpers/oci/debian-registry.js';
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
-import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
-import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
+import { blobRequests, imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { imageOf, pull, testStore } from '../../../helpers/oci/store.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -31,14 +28,6 @@ async function withImage(context: TestContext): Promise<TestRegistry> {
   const registry = await startRegistry(context);
   registry.add(image, 'v1');
   return registry;
-}
-
-/** How often each blob was asked for. */
-function blobRequests(registry: TestRegistry): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const path of registry.paths().filter((path) => path.includes('/blobs/')))
-    counts[path] = (counts[path] ?? 0) + 1;
-  return counts;
 }
 
 describe('an image', () => {
@@ -136,114 +125,6 @@ describe('an image', () => {
     assert.deepEqual([amd64.tag.top, arm64.tag.top], [index.digest, index.digest]);
     registry.add(arm, 'arm');
     await rejectsWith(pull(registry, store, 'arm'), 'platform-missing', /for linux\/amd64, only for linux\/arm64/);
-  });
-
-  it('whose file system is gone or damaged is made again of its layers', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { root } = await pull(registry, store);
-    const { length } = registry.requests;
-    const before = readFileSync(root.path);
-    rmSync(join(root.path, '..'), { recursive: true });
-    assert.equal((await findPulled(imageOf(registry), store.options))?.root.path, root.path);
-    assert.ok(readFileSync(root.path).equals(before));
-    truncateSync(root.path, 100);
-    await obtainImage(imageOf(registry), 'never', store.options);
-    assert.ok(readFileSync(root.path).equals(before));
-    assert.equal(registry.requests.length, length);
-  });
-
-  it('whose config is damaged is pulled again', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { tag } = await pull(registry, store);
-    const path = store.places.blob(tag.config);
-    const text = readFileSync(path, 'utf8');
-    rmSync(path);
-    writeFileSync(path, text.replace('/bin/x', '/bin/y'));
-    await rejectsWith(obtainImage(imageOf(registry), 'never', store.options), 'store-damaged', /pull the image again/);
-    const { config } = await obtainImage(imageOf(registry), 'missing', store.options);
-    assert.deepEqual(config.command, ['/bin/x']);
-    assert.equal(readFileSync(path, 'utf8'), text);
-  });
-
-  it('whose documents are damaged is fetched again as it was, whatever its name means by now', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { tag } = await pull(registry, store);
-    rmSync(store.places.blob(tag.manifest));
-    registry.add(testImage([UPPER]), 'v1');
-    const again = await obtainImage(imageOf(registry), 'missing', store.options);
-    const { pulled: _before, ...same } = tag;
-    const { pulled: _after, ...found } = again.tag;
-    assert.deepEqual(found, same);
-    assert.equal(listTags(store.places).length, 1);
-  });
-
-  it('whose name was given here is asked of no registry', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { tag, root } = await pull(registry, store);
-    // The registry has another image that is called so.
-    registry.add(testImage([UPPER]), 'mine');
-    const mine = imageOf(registry, 'mine');
-    await tagImage(store.places, tag, `docker://${imageIn(registry, 'mine')}`);
-    const { length } = registry.requests;
-    assert.equal((await obtainImage(mine, 'missing', store.options)).root.id, root.id);
-    await rejectsWith(obtainImage(mine, 'always', store.options), 'image-local', /given here/);
-    const rest = [
-      () => rmSync(join(root.path, '..'), { recursive: true }),
-      () => rmSync(store.places.blob(tag.manifest)),
-    ];
-    for (const { digest } of image.layers) rmSync(store.places.blob(digest));
-    for (const remove of rest) {
-      remove();
-      for (const policy of ['missing', 'never'] as const)
-        await rejectsWith(obtainImage(mine, policy, store.options), 'store-damaged', new RegExp(tag.manifest));
-    }
-    assert.equal(registry.requests.length, length);
-    // Asked for by itself it is pulled, and is the registry's from then on.
-    assert.notEqual((await pull(registry, store, 'mine')).root.id, root.id);
-    await obtainImage(mine, 'always', store.options);
-  });
-
-  for (const compression of ['none', 'gzip'] as const)
-    for (const policy of ['missing', 'always'] as const)
-      it(`whose layer (${compression}) is damaged gets it again with ${policy}`, async (context) => {
-        const [registry, store] = [await startRegistry(context), testStore(context)];
-        const packed = testImage([LOWER, UPPER], { compression });
-        registry.add(packed, 'v1');
-        const { root } = await pull(registry, store);
-        const before = readFileSync(root.path);
-        rmSync(join(root.path, '..'), { recursive: true });
-        for (const { digest } of packed.layers) damage(store.places.blob(digest));
-        const again = await obtainImage(imageOf(registry), policy, store.options);
-        assert.ok(readFileSync(again.root.path).equals(before));
-        for (const { digest, bytes } of packed.layers) {
-          assert.equal(blobRequests(registry)[`/v2/test/image/blobs/${digest}`], 2);
-          assert.ok(readFileSync(store.places.blob(digest)).equals(bytes));
-        }
-        assert.deepEqual(readdirSync(store.places.partials), []);
-      });
-
-  it('whose layer is gone gets it with the next pull, and keeps its file system', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { root } = await pull(registry, store);
-    const { ino } = statSync(root.path);
-    const [lower] = image.layers;
-    assert.ok(lower !== undefined);
-    rmSync(store.places.blob(lower.digest));
-    await pull(registry, store);
-    assert.ok(readFileSync(store.places.blob(lower.digest)).equals(lower.bytes));
-    assert.equal(statSync(root.path).ino, ino);
-  });
-
-  it('whose layer is damaged says so with never', async (context) => {
-    const [registry, store] = [await withImage(context), testStore(context)];
-    const { root } = await pull(registry, store);
-    rmSync(join(root.path, '..'), { recursive: true });
-    const [lower] = image.layers;
-    assert.ok(lower !== undefined);
-    damage(store.places.blob(lower.digest));
-    const pattern = new RegExp(`blob ${lower.digest} .* is missing or damaged; pull the image again`);
-    await rejectsWith(obtainImage(imageOf(registry), 'never', store.options), 'store-damaged', pattern);
-    assert.deepEqual(readdirSync(store.places.partials), []);
   });
 
   it('that is not there is not pulled with never', async (context) => {
