@@ -2,8 +2,8 @@
 import { hostPath } from '../../config/path.js';
 import type { RegistryOptions } from '../../oci/registry/options.js';
 import { type Platform, parsePlatform, platformText } from '../../oci-names/platform.js';
-import { readCommandLine } from '../command-line.js';
-import { type CommandArguments, type CommandEntry, textOf, wordsProblem } from '../command-table.js';
+import { type CommandArguments, textOf } from '../command-table.js';
+import { type CommandProgram, type CommandRequest, commandCalled, parseCommand } from '../parse-command.js';
 import { options as sandboxOptions } from '../sandbox-options.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
 import { type ImageCommandName, imageCommands, OTHER_NAMES } from './options.js';
@@ -13,38 +13,21 @@ export { isSet, textOf } from '../command-table.js';
 export const PROGRAM = 'virt-sandbox-image';
 
 export type ImageArguments = CommandArguments;
-
-export type ImageRequest =
-  | { readonly command: ImageCommandName; readonly args: ImageArguments }
-  /** `of`: a command; undefined: the program. */
-  | { readonly asks: 'help' | 'version'; readonly of: ImageCommandName | undefined };
+export type ImageRequest = CommandRequest<ImageCommandName>;
 
 /** @throws {SandboxError} `usage` */
 export function parseImageArguments(argv: readonly string[]): ImageRequest {
-  const { asks, rest } = readCommandLine(argv, {}, PROGRAM);
-  if (asks !== undefined) return { asks, of: undefined };
-  const [word, ...own] = rest;
-  if (word === undefined) throw usageError('no command was given');
-  const name = commandCalled(word);
-  const entry: CommandEntry = imageCommands[name];
-  // Those of virt-sandbox first: what both have is meant for the image.
-  const table = entry.runs ? { ...sandboxOptions, ...entry.options } : entry.options;
-  const read = readCommandLine(own, table, `${PROGRAM} ${name}`, { anywhere: !entry.runs });
-  if (read.asks !== undefined) return { asks: read.asks, of: name };
-  const problem = wordsProblem(name, entry, read.rest);
-  if (problem !== undefined) throw usageError(problem, name);
-  return { command: name, args: { values: read.values, words: read.rest } };
+  return parseCommand(argv, IMAGE, {
+    find: ([word = '', ...own]) => ({ name: imageCommandCalled(word), own }),
+    // Those of virt-sandbox first: what both have is meant for the image.
+    optionsOf: ({ options, runs }) => (runs ? { ...sandboxOptions, ...options } : options),
+  });
 }
 
-function commandCalled(word: string): ImageCommandName {
-  if (isCommand(word)) return word;
-  const other = Object.hasOwn(OTHER_NAMES, word) ? OTHER_NAMES[word] : undefined;
-  if (other !== undefined) return other;
-  throw usageError(`there is no command ${JSON.stringify(word)}`);
-}
+const IMAGE: CommandProgram<ImageCommandName> = { program: PROGRAM, commands: imageCommands };
 
-function isCommand(word: string): word is ImageCommandName {
-  return Object.hasOwn(imageCommands, word);
+function imageCommandCalled(word: string): ImageCommandName {
+  return (Object.hasOwn(OTHER_NAMES, word) ? OTHER_NAMES[word] : undefined) ?? commandCalled(word, IMAGE);
 }
 
 /** @param command whose help is to be read */
