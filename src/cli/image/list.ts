@@ -12,7 +12,7 @@ const HEADINGS = ['NAME', 'PLATFORM', 'ID', 'SIZE', 'PULLED', 'USED'];
 export async function list(args: ImageArguments): Promise<number> {
   const places = new Places();
   const source = textOf(args, 'source');
-  const images = listImages(places);
+  const images = listImages(places).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   if (source !== undefined) {
     const uris = sourceUris(images, source);
     await (isSet(args, 'json') ? printJson(uris) : printLines(uris));
@@ -21,6 +21,11 @@ export async function list(args: ImageArguments): Promise<number> {
   else if (images.length > 0) await printLines(listTable(images));
   else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${places.directory}`)}\n`);
   return 0;
+}
+
+/** As names are shown: those of registries have no `docker://` there. */
+function sortKey({ tag }: ListedImage): string {
+  return `${nameText(tag)} ${tag.platform}`;
 }
 
 /** The lines of the table. */

@@ -1,5 +1,5 @@
 /** Logging in to registries and out: credentials are tried, and written to an auth file that other tools read too. */
-import { imageError } from '../../oci-names/errors.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { makeReference } from '../../oci-names/reference.js';
 import { SandboxError } from '../../util/errors.js';
 import {
@@ -30,7 +30,13 @@ export interface Login {
  */
 export function registryName(text: string): string {
   const host = text.replace(/^https:\/\//, '').replace(/\/+$/, '');
-  return makeReference({ registry: host, repository: 'name', tag: undefined, digest: undefined }, text).registry;
+  try {
+    return makeReference({ registry: host, repository: 'name', tag: undefined, digest: undefined }, text).registry;
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    const remedy = 'write HOST[:PORT], such as quay.io or localhost:5000';
+    throw imageError('reference-invalid', `${quoted(text)} is no name of a registry`, remedy, error);
+  }
 }
 
 /** Where a login goes. */

@@ -70,6 +70,10 @@ describe('virt-sandbox-image pull', () => {
     await program.out('pull', `tar:${tar}`);
     assert.equal(await program.out('list', '-q'), `oci:${layout}:one\ntar:${tar}\n`);
     assert.equal(await program.out('list', '-s', 'docker'), '');
+    // As it is shown, and not as the store has it, with docker:// before.
+    await program.out('tag', `tar:${tar}`, 'zoo.example/x:1');
+    assert.equal(await program.out('list', '-q'), `oci:${layout}:one\ntar:${tar}\nzoo.example/x:1\n`);
+    await program.out('rm', 'zoo.example/x:1');
     assert.match(await program.out('rm', `oci:${layout}:one`, `tar:${tar}`), /^oci:.*: removed, .*\ntar:.*: removed/);
   });
 

@@ -143,6 +143,10 @@ describe('virt-sandbox-image login', () => {
       /there is no terminal to ask for the password at, and no --password-stdin; /,
     );
     await program.fails(['login', '--password-stdin'], /--password-stdin goes with --username/);
-    await program.fails(['login', 'no host/'], /names no image|no name of a registry/);
+    for (const name of ['no host/', 'http://localhost:5000', 'quay.io/team'])
+      await program.fails(
+        ['logout', name],
+        /: '[^']+' is no name of a registry; write HOST\[:PORT\], such as quay\.io/,
+      );
   });
 });
