@@ -37,11 +37,15 @@ interface Verified {
 
 async function verifyAll(places: Places, tags: readonly Tag[], options: VerifyOptions): Promise<readonly Verified[]> {
   const results: Verified[] = [];
+  /** What was found of images: one with several names is read once. */
+  const known = new Map<string, readonly Damage[]>();
   const progress = progressLine(PROGRAM);
   try {
     for (const tag of tags) {
       progress.show(`reading ${nameText(tag)}`);
-      const damage = await verifyImage(places, tag, options);
+      const key = JSON.stringify([tag.top, tag.manifest, tag.config, tag.root]);
+      const damage = known.get(key) ?? (await verifyImage(places, tag, options));
+      known.set(key, damage);
       // One that was removed meanwhile lacks all.
       if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
       results.push({ tag, damage });
