@@ -37,7 +37,7 @@ export function storeName(image: RootImage): string {
 export function identityOfSource(image: RootImage): string | undefined {
   if (image.transport === 'docker') return undefined;
   const path = image.transport === 'oci' ? join(image.path, 'index.json') : image.path;
-  // Why it cannot be looked at, the one who reads it says.
+  // If it cannot be looked at, reading it fails, and that error says why.
   return valueOr(() => settledIdentity(path), undefined);
 }
 

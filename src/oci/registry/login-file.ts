@@ -60,7 +60,7 @@ export async function changeLoginFile(
         await replaceFile(targetOf(path), content, { mode: 0o600, flush: true });
         return changed;
       } finally {
-        // Who waits for it sees that, and makes a new one.
+        // A process that waits for the lock sees that it is gone, and makes a new one.
         await rm(lock, { force: true });
       }
     });

@@ -68,7 +68,7 @@ export interface LoggedIn extends LoginTarget {
 }
 
 /**
- * Tries credentials, and writes them to the auth file. Whoever may read that file has them: they are not encrypted.
+ * Tries credentials, and writes them to the auth file, not encrypted: all who may read that file have them.
  * @param registry as {@link registryName} has it
  * @throws {SandboxError} those of {@link loginTarget}; `registry-denied` and the other errors of registries;
  *   `login-invalid`, `aborted`

@@ -153,7 +153,7 @@ export async function fetchBlob(
   try {
     while (!hasBlob(places, descriptor)) {
       const file = await lockFile(path, 'exclusive', options);
-      // Whoever had the lock has fetched it, or has given up.
+      // The process that had the lock has fetched it, or has given up.
       if (file === undefined) continue;
       try {
         await new Fetch(source, descriptor, file, path, options).run();

@@ -127,7 +127,7 @@ export async function removeRoot(places: Places, id: string): Promise<boolean> {
       if (isSystemError(error, 'ENOENT')) return true;
       throw error;
     }
-    // Whoever comes from now on finds none; who came before has a lease.
+    // From now on nobody finds it. A process that found it before has a lease by now.
     if (usersOf(places, id).length === 0) return true;
     await rename(moved, places.root(id));
     return false;
