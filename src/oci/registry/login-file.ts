@@ -1,7 +1,7 @@
 /** The auth file that logins are written to: it is changed as a whole, by one at a time, and stays where it is. */
 import { accessSync, chmodSync, constants, lstatSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
@@ -23,7 +23,7 @@ export function refuseUnwritable(path: string): void {
   try {
     // In both a file is made: a lock beside the name, and the new content beside the target of a link.
     for (const one of [path, targetOf(path)])
-      accessSync(join(existing(dirname(absolutePath(one))), '.'), constants.W_OK | constants.X_OK);
+      accessSync(existing(dirname(absolutePath(one))), constants.W_OK | constants.X_OK);
   } catch (error) {
     throw notWritable(path, error);
   }

@@ -1,5 +1,6 @@
 /** Logging in to registries and out: what is tried, what is written, and what is told. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -17,7 +18,7 @@ import { logIn, logOut, registryName } from '../../../../src/oci/registry/login.
 import { rejectsWith } from '../../../helpers/errors.js';
 import { ME, openImage, registryWithImage } from '../../../helpers/oci/asking.js';
 import { IMPATIENT, sendError } from '../../../helpers/oci/registry.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 describe('a login', () => {
   async function withLogin(context: TestContext) {
@@ -148,6 +149,33 @@ describe('a login', () => {
     ] as const)
       await rejectsWith(logIn(registry.host, login, { ...options, authFile }), code);
     assert.deepEqual(registry.paths(), []);
+  });
+
+  it('that could not be written sends no password', {
+    skip: unlessRoot('it mounts a file system that nobody can write to'),
+  }, async (context) => {
+    const { registry, environment, options } = await withLogin(context);
+    const readOnly = join(environment.HOME, 'read-only');
+    mkdirSync(readOnly);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', readOnly], { stdio: 'pipe' });
+    } catch (error) {
+      context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
+      return;
+    }
+    try {
+      // The link could be replaced, and what it leads to could not.
+      const link = join(environment.HOME, 'link.json');
+      writeFileSync(join(readOnly, 'target.json'), '{}');
+      execFileSync('mount', ['-o', 'remount,ro', readOnly]);
+      symlinkSync(join(readOnly, 'target.json'), link);
+      const login = { user: 'me', password: 'secret' };
+      for (const authFile of [join(readOnly, 'auth.json'), join(readOnly, 'new', 'auth.json'), link])
+        await rejectsWith(logIn(registry.host, login, { ...options, authFile }), 'auth-file-not-writable', /EROFS/);
+      assert.deepEqual(registry.paths(), []);
+    } finally {
+      execFileSync('umount', [readOnly]);
+    }
   });
 
   it('goes where registries.conf says that the registry is, as pulls do', async (context) => {
