@@ -11,7 +11,7 @@ import { sphere } from '../../util/sphere.js';
 /**
  * Files of another boot or container are left alone for a day, since their owners cannot be looked up. Milliseconds.
  */
-const FOREIGN_AGE = 24 * 60 * 60 * 1000;
+export const FOREIGN_AGE = 24 * 60 * 60 * 1000;
 
 /** Start time of a process, in clock ticks after the boot (field 22 of proc_pid_stat(5)); undefined if it is gone. */
 function startOf(pid: number | 'self'): string | undefined {

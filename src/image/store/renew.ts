@@ -10,11 +10,9 @@ import { UnreadableFile } from '../../util/regular-files.js';
 import type { Manifest } from '../manifest.js';
 import { isChecked, isOwnDirectory, noteChecked, ownIdentity } from './checked.js';
 import { copyChecked, digestFile } from './copy.js';
+import { isNotOurs } from './lease.js';
 import { syncToDisk } from './sync.js';
 import { withWorkspace } from './workspace.js';
-
-/** Errors of a store that belongs to somebody else, which only its owner can repair. */
-const NOT_OURS = ['EACCES', 'EPERM', 'EROFS'];
 
 /**
  * True if the image `manifest.id` of the store is whole. It costs two calls for each file where they were checked
@@ -29,7 +27,8 @@ export async function makeWhole(store: string, manifest: Manifest): Promise<bool
   try {
     return await renewFiles(store, manifest);
   } catch (error) {
-    if (!NOT_OURS.some((code) => isSystemError(error, code))) throw error;
+    // Only its owner can repair it.
+    if (!isNotOurs(error)) throw error;
     return isWhole(store, manifest);
   }
 }
