@@ -31,10 +31,7 @@ export async function lockFile(
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
   const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   try {
-    while (!(await tryToLock(file, kind))) {
-      options.onWait?.();
-      await pause(INTERVAL, options.signal);
-    }
+    await lockOpenFile(file, kind, options);
     if (await isStillAt(file, path)) return file;
   } catch (error) {
     await file.close();
@@ -42,6 +39,18 @@ export async function lockFile(
   }
   await file.close();
   return undefined;
+}
+
+/** Locks an open file. Arguments and errors: those of {@link lockFile}. */
+export async function lockOpenFile(
+  file: FileHandle,
+  kind: LockKind,
+  { signal, onWait }: NonNullable<Parameters<typeof lockFile>[2]>,
+): Promise<void> {
+  while (!(await tryToLock(file, kind))) {
+    onWait?.();
+    await pause(INTERVAL, signal);
+  }
 }
 
 async function tryToLock(file: FileHandle, kind: LockKind): Promise<boolean> {

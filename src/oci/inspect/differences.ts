@@ -26,7 +26,7 @@ export async function imageDifferences(
   if (before.root === after.root) return [];
   const leased: LeasedRoot[] = [];
   try {
-    for (const tag of [before, after]) leased.push(rootOf(places, tag));
+    for (const tag of [before, after]) leased.push(await rootOf(places, tag, signal));
     const [old, now] = leased.map(({ root }) => root.path);
     return await differencesOf(old ?? '', now ?? '', signal);
   } catch (error) {
@@ -42,8 +42,8 @@ export async function imageDifferences(
   }
 }
 
-function rootOf(places: Places, tag: Tag): LeasedRoot {
-  const leased = useRoot(places, tag.root);
+async function rootOf(places: Places, tag: Tag, signal: AbortSignal | undefined): Promise<LeasedRoot> {
+  const leased = await useRoot(places, tag.root, signal);
   if (leased !== undefined) return leased;
   throw imageError('root-missing', `the file system of ${quoted(tag.name)} is missing`, 'pull the image again');
 }

@@ -26,7 +26,7 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
   if (tag === undefined || !isOfSource(tag, image)) return undefined;
   const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
   const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
-  const leased = useRoot(places, tag.root);
+  const leased = await useRoot(places, tag.root, options.signal);
   if (leased !== undefined) return { tag, config, ...leased };
   if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
   return { tag, config, ...(await makeAgain(places, { tag, config, manifest }, options)) };

@@ -80,7 +80,7 @@ async function pullFrom(
     await refuseWithoutRoom(places.directory, missingBytes(places, manifest.layers));
     return makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress });
   };
-  const found = useRoot(places, rootId(config.diffIds));
+  const found = await useRoot(places, rootId(config.diffIds), signal);
   const leased = found ?? (await untilWhole(make, manifest.layers.length));
   try {
     if (found !== undefined) await fetchMissing(places, manifest, layers);

@@ -19,7 +19,17 @@ import { withLock } from '../lock.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import { type Places, storeError } from './places.js';
-import { EROFS, KEPT_FILES, type LeasedRoot, MOST_KEPT, RECORD, ROOT_FORMAT, rootId, useRoot } from './roots.js';
+import {
+  EROFS,
+  KEPT_FILES,
+  type KeptFile,
+  type LeasedRoot,
+  MOST_KEPT,
+  RECORD,
+  ROOT_FORMAT,
+  rootId,
+  useRoot,
+} from './roots.js';
 
 export interface MakeRootOptions {
   /** The digests of the unpacked layers. */
@@ -39,14 +49,14 @@ export async function makeRoot(places: Places, options: MakeRootOptions): Promis
   const id = rootId(diffIds);
   try {
     return await withLock(join(places.locks, id), 'exclusive', { signal }, async () => {
-      const found = useRoot(places, id);
+      const found = await useRoot(places, id, signal);
       if (found !== undefined) return found;
       await sweepWorkspaces(places.roots);
       await withWorkspace(places.roots, async (workspace) => {
         await build(workspace, id, options);
         await publish(places, workspace, id);
       });
-      const made = useRoot(places, id);
+      const made = await useRoot(places, id, signal);
       if (made === undefined) throw new Error(`the file system ${id} is gone as soon as it is made`);
       return made;
     });
@@ -92,7 +102,8 @@ async function build(workspace: string, id: string, options: MakeRootOptions): P
   const { size } = lstatSync(path);
   const { mode, uid, gid } = merge.tree.attributes(merge.tree.root);
   const top = { mode, uid, gid };
-  const record = { format: ROOT_FORMAT, id, size, sha256: await digestOfFile(path, signal), top, diffIds };
+  const sha256 = await digestOfFile(path, signal);
+  const record = { format: ROOT_FORMAT, id, size, sha256, top, diffIds, kept: kept.names };
   await replaceFile(join(workspace, RECORD), `${JSON.stringify(record)}\n`, { mode: 0o444, flush: true });
 }
 
@@ -123,7 +134,7 @@ async function publish(places: Places, workspace: string, id: string): Promise<v
 
 /** Files of the image that are read on the host: who its users are. They are taken on their way into the image. */
 class KeptFiles {
-  readonly #pieces = new Map<string, Buffer[]>();
+  readonly #pieces = new Map<KeptFile, Buffer[]>();
   readonly taps = new Map<number, (piece: Buffer) => void>();
 
   constructor(merge: Merge) {
@@ -143,6 +154,10 @@ class KeptFiles {
         else pieces.length = 0;
       });
     }
+  }
+
+  get names(): readonly KeptFile[] {
+    return [...this.#pieces.keys()];
   }
 
   *files(): Generator<readonly [string, Buffer]> {

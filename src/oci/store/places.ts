@@ -6,7 +6,7 @@
  *     partial/HEX           a layer of which some bytes are missing; a lock while somebody fetches it
  *     roots/ID/root.erofs   what layers are merged to; root.json beside it
  *     tags/HEX.json         which image a name means, pinned when it was pulled
- *     lock, locks/          who pulls, who removes
+ *     lock, locks/          who pulls, who removes, which file systems are being removed
  */
 import { chmodSync, lstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -46,6 +46,11 @@ export class Places {
   /** Taken by all who pull, and by one who removes. */
   get lock(): string {
     return join(this.directory, 'lock');
+  }
+
+  /** Is there, and locked, while somebody removes a file system: removal-mark.ts. @param id 64 hexadecimal digits */
+  removalMark(id: string): string {
+    return join(this.locks, `${id}.going`);
   }
 
   blob(digest: Digest): string {

@@ -7,10 +7,12 @@ import * as v from 'valibot';
 import { leaseImage, leasesOf } from '../../image/store/lease.js';
 import { withWorkspace } from '../../image/store/workspace.js';
 import type { Digest } from '../../oci-names/digest.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
-import { readRegular } from '../../util/regular-files.js';
+import { readRegular, UnreadableFile } from '../../util/regular-files.js';
 import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
+import { untilDecided, withRemovalMark } from './removal-mark.js';
 
 /** How layers become a file system. Another one makes other file systems of the same layers. */
 export const ROOT_FORMAT = 2;
@@ -19,6 +21,7 @@ export const EROFS = 'root.erofs';
 export const RECORD = 'root.json';
 /** Copies of files of the image, from its /etc. */
 export const KEPT_FILES = ['passwd', 'group'] as const;
+export type KeptFile = (typeof KEPT_FILES)[number];
 /** Bytes of such a copy. */
 export const MOST_KEPT = 1 << 20;
 /** Bytes of a record. */
@@ -34,6 +37,8 @@ export interface StoredRoot {
   readonly size: number;
   /** What its topmost directory has. */
   readonly top: Top;
+  /** The copies beside it. */
+  readonly kept: readonly KeptFile[];
 }
 
 /** One that nobody removes before it is given back. */
@@ -55,6 +60,7 @@ const RecordSchema = v.object({
   size: v.number(),
   sha256: v.string(),
   top: v.object({ mode: v.number(), uid: v.number(), gid: v.number() }),
+  kept: v.array(v.picklist(KEPT_FILES)),
 });
 
 /**
@@ -72,14 +78,20 @@ export function isRootId(name: string): boolean {
 }
 
 /**
- * The file system of this name, and a lease on it; undefined if there is none. The lease comes first, and one who removes
- * looks for leases last: lease.ts.
+ * The file system of this name, and a lease on it; undefined if there is none. As long as the lease lasts nobody moves
+ * it: removal-mark.ts.
+ * @throws {SandboxError} `aborted`; `disk-full`, `store-not-writable`: there can be no lease
  */
-export function useRoot(places: Places, id: string): LeasedRoot | undefined {
+export async function useRoot(places: Places, id: string, signal?: AbortSignal): Promise<LeasedRoot | undefined> {
   const release = leaseImage(places.roots, id);
-  const root = findRoot(places, id);
-  if (root === undefined) release();
-  return root && { root, release };
+  let root: StoredRoot | undefined;
+  try {
+    await untilDecided(places, id, signal);
+    root = findRoot(places, id);
+    return root && { root, release };
+  } finally {
+    if (root === undefined) release();
+  }
 }
 
 /** The same without a lease: it may be gone at any moment. */
@@ -88,7 +100,7 @@ export function findRoot(places: Places, id: string): StoredRoot | undefined {
   const record = recordOf(places, id);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (record === undefined || found?.isFile() !== true || record.size !== found.size) return undefined;
-  return { id, path, size: found.size, top: record.top };
+  return { id, path, size: found.size, top: record.top, kept: record.kept };
 }
 
 function recordOf(places: Places, id: string): v.InferOutput<typeof RecordSchema> | undefined {
@@ -101,10 +113,24 @@ export function recordedDigest(places: Places, { id }: StoredRoot): string | und
   return recordOf(places, id)?.sha256;
 }
 
-/** The text of a file of a root's /etc; empty if the image has none, or a larger one. */
-export function readKept(places: Places, { id }: StoredRoot, name: (typeof KEPT_FILES)[number]): string {
-  const path = join(places.root(id), name);
-  return lstatSync(path, { throwIfNoEntry: false }) === undefined ? '' : readRegular(path, MOST_KEPT);
+/**
+ * The text of a file of a root's /etc; empty if the image has none, or a larger one.
+ * @throws {SandboxError} `store-damaged`: it has one, and that is gone
+ */
+export function readKept(places: Places, { id, kept }: StoredRoot, name: KeptFile): string {
+  if (!kept.includes(name)) return '';
+  try {
+    return readRegular(join(places.root(id), name), MOST_KEPT);
+  } catch (error) {
+    if (!isSystemError(error) && !(error instanceof UnreadableFile)) throw error;
+    // Without it a user of the image would get other groups, in silence.
+    throw imageError(
+      'store-damaged',
+      `the file ${quoted(join(places.root(id), name))} cannot be read`,
+      'remove the image, and pull it again',
+      error,
+    );
+  }
 }
 
 /** The processes that use a file system. */
@@ -113,25 +139,21 @@ export function usersOf(places: Places, id: string): readonly number[] {
 }
 
 /**
- * Removes a file system that nobody uses.
+ * Removes a file system that nobody uses. The caller has the store alone.
  * @returns false: somebody uses it, and it stays
  * @throws the error of a system call
  */
 export async function removeRoot(places: Places, id: string): Promise<boolean> {
   if (usersOf(places, id).length > 0) return false;
-  return withWorkspace(places.roots, async (workspace) => {
-    const moved = join(workspace, id);
-    try {
-      await rename(places.root(id), moved);
-    } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return true;
-      throw error;
-    }
-    // From now on nobody finds it. A process that found it before has a lease by now.
-    if (usersOf(places, id).length === 0) return true;
-    await rename(moved, places.root(id));
-    return false;
-  });
+  return withWorkspace(places.roots, (workspace) =>
+    withRemovalMark(places, id, async () => {
+      if (usersOf(places, id).length > 0) return false;
+      await rename(places.root(id), join(workspace, id)).catch((error: unknown) => {
+        if (!isSystemError(error, 'ENOENT')) throw error;
+      });
+      return true;
+    }),
+  );
 }
 
 /** The names of all file systems. */

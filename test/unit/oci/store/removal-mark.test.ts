@@ -1,0 +1,238 @@
+/** A file system is removed beside starts that take it: in every order, by processes, and by one that is killed. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { lockFile } from '../../../../src/oci/lock.js';
+import { pullImage } from '../../../../src/oci/pull/pull.js';
+import { pruneStore } from '../../../../src/oci/store/remove.js';
+import { type LeasedRoot, readKept, useRoot, usersOf } from '../../../../src/oci/store/roots.js';
+import { removeTag } from '../../../../src/oci/store/tags.js';
+import { parseRootImage } from '../../../../src/oci-names/root-image.js';
+import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
+import { testImage, writeLayout } from '../../../helpers/oci/image.js';
+import { beforeEachStep } from '../../../helpers/oci/steps.js';
+import { type TestStore, testStore } from '../../../helpers/oci/store.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+import { programOf } from '../../../helpers/programs.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+const PASSWD = 'user:x:1000:1000::/home/user:/bin/sh\n';
+
+interface Store extends TestStore {
+  readonly id: string;
+  /** Puts the file system there, which nobody has removed. */
+  put(): void;
+  isThere(): boolean;
+  /** What a start does with it; undefined: there is none. */
+  start(): Promise<LeasedRoot | undefined>;
+}
+
+/** A store with a file system that no name needs. */
+async function withRoot(context: TestContext): Promise<Store> {
+  const store = testStore(context);
+  const { places } = store;
+  const layout = join(scratchDirectory(context), 'layout');
+  const image = testImage([tarOf({ name: 'etc/passwd', data: PASSWD })]);
+  writeLayout(layout, image.blobs, [{ blob: image.manifest }]);
+  const { root, tag, release } = await pullImage(parseRootImage(`oci:${layout}`), store.options);
+  release();
+  await removeTag(places, tag);
+  const copy = join(scratchDirectory(context), 'copy');
+  cpSync(places.root(root.id), copy, { recursive: true });
+  return {
+    ...store,
+    id: root.id,
+    put: () => cpSync(copy, places.root(root.id), { recursive: true }),
+    isThere: () => existsSync(join(places.root(root.id), 'root.erofs')),
+    start: async () => {
+      const leased = await useRoot(places, root.id);
+      if (leased !== undefined) assert.equal(readKept(places, leased.root, 'passwd'), PASSWD);
+      return leased;
+    },
+  };
+}
+
+/** What has to be so when both have ended. */
+function check(store: Store, leased: LeasedRoot | undefined, isGone: boolean, when: string): void {
+  assert.equal(store.isThere(), !isGone, when);
+  if (leased === undefined) {
+    assert.ok(isGone, when);
+    assert.deepEqual(usersOf(store.places, store.id), []);
+    return;
+  }
+  assert.ok(!isGone, when);
+  assert.equal(readKept(store.places, leased.root, 'passwd'), PASSWD, when);
+  assert.ok(readFileSync(leased.root.path).length === leased.root.size, when);
+  leased.release();
+}
+
+interface Remover {
+  readonly child: ChildProcess;
+  /** Removes the file system, and says whether it is gone. Rejects if it is killed meanwhile. */
+  remove(): Promise<boolean>;
+}
+
+/** @param stopAt the step before which it stops itself */
+function startRemover(context: TestContext, { places, id }: Store, stopAt?: number): Remover {
+  const words = [programOf('oci/remove-program'), places.directory, id, ...(stopAt === undefined ? [] : [`${stopAt}`])];
+  const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  context.after(() => child.kill('SIGKILL'));
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const remove = async () => {
+    child.stdin.write('\n');
+    const { value } = await lines.next();
+    assert.ok(value === 'true' || value === 'false', 'it was killed');
+    return value === 'true';
+  };
+  return { child, remove };
+}
+
+/** Resolves when a process has stopped itself, or `work` has ended. @returns whether it has stopped */
+async function untilStopped({ pid }: ChildProcess, work: Promise<unknown>): Promise<boolean> {
+  let isOver = false;
+  const ended = () => {
+    isOver = true;
+  };
+  work.then(ended, ended);
+  while (!isOver) {
+    // The program's name has no blanks.
+    if (readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ')[2] === 'T') return true;
+    await delay(5);
+  }
+  return false;
+}
+
+/**
+ * Starts before each step of a removal by another process, which goes on step by step when the start is as far as it
+ * gets. A file system that was found stays where it is at each step.
+ * @param steps that it goes on before it is killed; undefined: it is not killed
+ * @param end looks at what is there
+ */
+async function atEachStep(
+  context: TestContext,
+  store: Store,
+  steps: number | undefined,
+  end: (leased: LeasedRoot | undefined, removal: Promise<boolean>, when: string) => Promise<void>,
+): Promise<void> {
+  const counts = { gone: 0, kept: 0 };
+  for (let step = 1, isOver = false; !isOver; step += 1) {
+    const { child, remove } = startRemover(context, store, step);
+    const removal = remove();
+    isOver = !(await untilStopped(child, removal));
+    let found: LeasedRoot | undefined;
+    let isFound = false;
+    const starting = store.start().then((leased) => {
+      found = leased;
+      isFound = true;
+    });
+    for (let turn = 0; turn < 500 && !isFound; turn += 1) await nextTurn();
+    for (let more = 0; more !== steps && (await untilStopped(child, removal)); more += 1) {
+      if (found !== undefined) assert.ok(store.isThere(), `step ${step} and ${more} more`);
+      child.kill('SIGCONT');
+    }
+    if (steps !== undefined) await killed(child);
+    await starting;
+    await end(found, removal, `step ${step}`);
+    counts[found === undefined ? 'gone' : 'kept'] += 1;
+    await killed(child);
+    if (found === undefined) store.put();
+  }
+  assert.ok(counts.gone > 2 && counts.kept > 3, JSON.stringify(counts));
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+describe('a file system that is removed', () => {
+  it('is whole or gone for one who starts at any step of the removal', async (context) => {
+    const store = await withRoot(context);
+    await atEachStep(context, store, undefined, async (leased, removal, when) =>
+      check(store, leased, await removal, when),
+    );
+  });
+
+  for (const steps of [0, 2, 4])
+    it(`is whole or gone, also if the removal is killed at any step and ${steps} more`, async (context) => {
+      const store = await withRoot(context);
+      const { places, id } = store;
+      let marks = 0;
+      await atEachStep(context, store, steps, async (leased, removal, when) => {
+        removal.catch(() => {});
+        if (existsSync(places.removalMark(id))) marks += 1;
+        // Nothing that was half removed comes back, and nothing that is in use goes.
+        await pruneStore(places);
+        const roots = readdirSync(places.roots).filter((name) => name !== '.leases');
+        assert.deepEqual(roots, leased === undefined ? [] : [id], when);
+        assert.deepEqual(readdirSync(places.locks), [], when);
+        check(store, leased, leased === undefined, when);
+      });
+      assert.ok(marks > 2, `${marks}`);
+    });
+
+  it('is whole or gone for one who starts when it is removed at any step of the start', async (context) => {
+    const store = await withRoot(context);
+    const words = [programOf('oci/remove-program'), store.places.directory, store.id];
+    const counts = { gone: 0, kept: 0 };
+    for (let at = 1, isOver = false; !isOver; at += 1) {
+      let step = 0;
+      let answer: string | undefined;
+      const end = beforeEachStep(() => {
+        step += 1;
+        if (step !== at) return;
+        answer = spawnSync(process.execPath, words, { input: '\n', encoding: 'utf8' }).stdout;
+      });
+      const leased = await store.start().finally(end);
+      isOver = answer === undefined;
+      const isGone = isOver ? false : answer === 'true\n';
+      check(store, leased, isGone, `step ${at}`);
+      counts[isGone ? 'gone' : 'kept'] += 1;
+      if (isGone) store.put();
+    }
+    assert.ok(counts.gone >= 1 && counts.kept > 3, JSON.stringify(counts));
+  });
+
+  it('is whole or gone for one who starts beside another process that removes it', async (context) => {
+    const store = await withRoot(context);
+    const { remove } = startRemover(context, store);
+    for (let round = 0; round < 300; round += 1) {
+      const removal = remove();
+      // From before it to behind it.
+      for (let turn = 0; turn < (round % 60) * 5; turn += 1) await nextTurn();
+      const leased = await store.start();
+      const isGone = await removal;
+      check(store, leased, isGone, `round ${round}`);
+      if (isGone) store.put();
+    }
+  });
+
+  it('is waited for until that is decided, or the start is called off', async (context) => {
+    const store = await withRoot(context);
+    const { places, id } = store;
+    const mark = await lockFile(places.removalMark(id), 'exclusive');
+    await rejectsWith(useRoot(places, id, AbortSignal.abort()), 'aborted');
+    assert.deepEqual(usersOf(places, id), []);
+    const starting = store.start();
+    rmSync(places.root(id), { recursive: true });
+    rmSync(places.removalMark(id));
+    await mark?.close();
+    assert.equal(await starting, undefined);
+    assert.deepEqual(usersOf(places, id), []);
+  });
+});
+
+it('a file of users that is gone is said to be', async (context) => {
+  const store = await withRoot(context);
+  const leased = await store.start();
+  assert.ok(leased !== undefined);
+  assert.equal(readKept(store.places, leased.root, 'group'), '');
+  rmSync(join(store.places.root(store.id), 'passwd'));
+  throwsWith(() => readKept(store.places, leased.root, 'passwd'), 'store-damaged', /passwd' cannot be read/);
+});
