@@ -44,6 +44,13 @@ export function findStored(places: Places, image: RootImage, platform = hostPlat
   return same.find(({ local }) => local !== true) ?? same[0];
 }
 
+/** As {@link findStored}, for any platform. */
+export function storedForAny(places: Places, image: RootImage): readonly Tag[] {
+  const tags = listTags(places);
+  if (image.transport === 'docker' && image.reference.digest !== undefined) return ofDigest(tags, image.reference);
+  return tags.filter(({ name }) => name === storeName(image));
+}
+
 /** Whether what an image was read from is still as it was then. That of a registry does not count. */
 export function isOfSource({ identity }: Tag, image: RootImage): boolean {
   return image.transport === 'docker' || (identity !== undefined && identity === identityOfSource(anywhere(image)));

@@ -1,13 +1,13 @@
 /** The image that a name means, by the policy of --pull. */
 
-import { imageError, quoted } from '../../oci-names/errors.js';
+import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { hostPlatform, platformText } from '../../oci-names/platform.js';
 import type { PullPolicy } from '../../oci-names/pull-policy.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { Places } from '../store/places.js';
 import type { Tag } from '../store/tags.js';
-import { findPulled, findStored } from './find.js';
+import { findPulled, findStored, storedForAny } from './find.js';
 import { storeName } from './names.js';
 import type { PulledImage, PullOptions } from './types.js';
 
@@ -23,8 +23,7 @@ export async function obtainImage(
 ): Promise<PulledImage> {
   const stored = () => findStored(options.places ?? new Places(), image, options.platform);
   if (policy === 'always') {
-    const there = stored();
-    if (there?.local === true) throw isLocal(there);
+    refuseLocal(image, options);
     return pull(image, options);
   }
   let damage: SandboxError | undefined;
@@ -37,7 +36,11 @@ export async function obtainImage(
   const tag = stored();
   if (tag?.local === true) throw damagedLocal(tag, damage);
   if (policy === 'never' && damage !== undefined) throw damage;
-  if (policy === 'missing') return tag === undefined ? pull(image, options) : pullAgain(image, tag, options);
+  if (policy === 'missing') {
+    if (tag !== undefined) return pullAgain(image, tag, options);
+    refuseLocal(image, options);
+    return pull(image, options);
+  }
   throw imageError(
     'image-not-pulled',
     `${quoted(storeName(image))} is not in the store for ${platformText(options.platform ?? hostPlatform())}`,
@@ -55,12 +58,26 @@ async function pullAgain(image: RootImage, { name, top }: Tag, options: PullOpti
   return pull({ ...image, reference: { ...image.reference, digest: top } }, { ...options, storedAs: name });
 }
 
-function isLocal({ name }: Tag): SandboxError {
-  return imageError(
-    'image-local',
-    `${quoted(name)} is a name that was given here, and no registry is asked for it`,
-    'leave out --pull always, or pull that name first if a registry has it',
-  );
+/**
+ * Refuses to ask a registry for a name that was given here, for this platform or for all that are there: it would be
+ * somebody else's image.
+ * @throws {SandboxError} `image-local`
+ */
+function refuseLocal(image: RootImage, { places = new Places(), platform }: PullOptions): void {
+  const name = `${quoted(storeName(image))} is a name that was given here`;
+  if (findStored(places, image, platform)?.local === true)
+    throw imageError(
+      'image-local',
+      `${name}, and no registry is asked for it`,
+      'leave out --pull always, or pull that name first if a registry has it',
+    );
+  const tags = storedForAny(places, image);
+  if (tags.length > 0 && tags.every(({ local }) => local === true))
+    throw imageError(
+      'image-local',
+      `${name} for ${listOf(tags.map((tag) => tag.platform))} only, and no registry is asked for it`,
+      'choose that with --platform, or pull that name first if a registry has it',
+    );
 }
 
 function damagedLocal({ name, manifest }: Tag, cause?: unknown): SandboxError {
