@@ -1,7 +1,9 @@
 /** virt-sandbox-image rm and prune: removes images, and what no image needs. */
 import { findTags } from '../../oci/inspect/find-image.js';
+import type { Unreadable } from '../../oci/store/needed.js';
 import { Places } from '../../oci/store/places.js';
 import { pruneStore, type RemovedImages, removeTags } from '../../oci/store/remove.js';
+import type { Tag } from '../../oci/store/tags.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
@@ -29,6 +31,7 @@ export async function remove(args: ImageArguments): Promise<number> {
         removed === undefined ? [] : `${oneLine(word)}: removed, ${size(removed.bytes)}`,
       );
       await (isSet(args, 'json') ? printJson(known.map(outcomeJson)) : printLines(lines));
+      tellUnreadable(known.findLast(({ removed }) => removed !== undefined)?.removed?.unreadable ?? []);
       if (unknown !== undefined) throw unknown.error;
       const failed = known.find(({ error }) => error !== undefined);
       return failed === undefined ? 0 : failureOf(PROGRAM, failed.error).status;
@@ -87,18 +90,46 @@ export async function prune(args: ImageArguments): Promise<number> {
     async (removed) => {
       if (isSet(args, 'json')) await printJson({ dryRun, ...removedJson(removed) });
       else await printLines(pruneLines(removed, dryRun));
+      tellUnreadable(removed.unreadable);
       return 0;
     },
   );
 }
 
-function pruneLines({ tags, blobs, roots, leftovers, bytes }: RemovedImages, dryRun: boolean): string[] {
+function pruneLines({ tags, blobs, roots, leftovers, records, bytes }: RemovedImages, dryRun: boolean): string[] {
   const done = dryRun ? 'would be removed' : 'removed';
   const parts = `${counted(blobs.length, 'blob')} and ${counted(roots.length, 'file system')} ${done}`;
   const left = leftovers.length === 0 ? '' : `, and ${counted(leftovers.length, 'file')} of pulls that did not end`;
-  return [...tags.map((tag) => `${nameText(tag)} (${tag.platform}): ${done}`), `${parts}${left}, ${size(bytes)}`];
+  return [
+    ...tags.map((tag) => `${nameText(tag)} (${tag.platform}): ${done}`),
+    ...records.map((path) => `${oneLine(path)}, which cannot be read: ${done}`),
+    `${parts}${left}, ${size(bytes)}`,
+  ];
 }
 
-function removedJson({ tags, blobs, roots, leftovers, bytes }: RemovedImages): object {
-  return { names: tags.map(({ name, platform }) => ({ name, platform })), blobs, roots, leftovers, bytes };
+function removedJson({ tags, blobs, roots, leftovers, records, unreadable, bytes }: RemovedImages): object {
+  const names = tags.map(nameJson);
+  const why = unreadable.map(({ path, tag }) => ({ path, ...(tag === undefined ? {} : nameJson(tag)) }));
+  return { names, blobs, roots, leftovers, records, unreadable: why, bytes };
+}
+
+function nameJson({ name, platform }: Tag): object {
+  return { name, platform };
+}
+
+/** Says on stderr why layers stay. */
+function tellUnreadable(unreadable: readonly Unreadable[]): void {
+  for (const one of unreadable) process.stderr.write(`${PROGRAM}: ${oneLine(unreadableText(one))}\n`);
+}
+
+function unreadableText({ path, tag }: Unreadable): string {
+  if (tag === undefined)
+    return (
+      `layers and file systems stay that perhaps no image needs: ${path} cannot be read, and may be a name ` +
+      'of another version; prune --all removes it when no sandbox uses that image'
+    );
+  return (
+    `layers stay that perhaps no image needs: the manifest ${path} of ${nameText(tag)} (${tag.platform}) is missing ` +
+    'or damaged; pull that image again, or remove it'
+  );
 }

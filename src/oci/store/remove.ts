@@ -5,16 +5,16 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { leasesOf } from '../../image/store/lease.js';
 import { sweepWorkspaces } from '../../image/store/workspace.js';
 import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
-import { parseStoredManifest } from '../manifest.js';
-import { readDocument } from './blobs.js';
+import { neededIn, type Unreadable } from './needed.js';
 import type { Places } from './places.js';
 import { withExclusiveLock } from './pulling.js';
 import { removeRoot, rootIds, usersOf } from './roots.js';
-import { listTags, removeTag, sweepTags, type Tag } from './tags.js';
+import { listTags, readTags, removeRecord, removeTag, sweepTags, type Tag } from './tags.js';
 
 /** What was removed, or would be. */
 export interface RemovedImages {
@@ -24,6 +24,10 @@ export interface RemovedImages {
   readonly roots: readonly string[];
   /** What pulls have left that did not end: the names of parts of blobs, and of directories of half a file system. */
   readonly leftovers: readonly string[];
+  /** Paths of records of names that could not be read. */
+  readonly records: readonly string[];
+  /** Why blobs or file systems stay that perhaps no name needs. */
+  readonly unreadable: readonly Unreadable[];
   /** Bytes of all these. */
   readonly bytes: number;
 }
@@ -68,7 +72,7 @@ export async function removeTags(
       if (users.length > 0) throw inUse(tag.name, users);
     }
     for (const tag of gone) await removeTag(places, tag);
-    return { ...(await sweep(places, { signal })), tags: gone, leftovers: [] };
+    return { ...(await sweep(places, { signal })), tags: gone, leftovers: [], records: [] };
   });
 }
 
@@ -94,7 +98,8 @@ export async function pruneStore(
   { all = false, dryRun = false, signal }: PruneOptions = {},
 ): Promise<RemovedImages> {
   return withExclusiveLock(places, { signal }, async () => {
-    const idle = all ? listTags(places).filter((tag) => usersOf(places, tag.root).length === 0) : [];
+    const { tags: known, unreadable } = readTags(places);
+    const idle = all ? known.filter((tag) => usersOf(places, tag.root).length === 0) : [];
     const left = await sweepLeftovers(places, { dryRun, signal });
     const tags: Tag[] = [];
     for (const tag of idle) {
@@ -102,13 +107,26 @@ export async function pruneStore(
       if (!dryRun) await removeTag(places, tag);
       tags.push(tag);
     }
-    if (!dryRun && !signal?.aborted) {
-      await sweepTags(places);
-      for (const name of readdirSync(places.locks)) await rm(join(places.locks, name), { force: true });
+    let records: readonly string[] = [];
+    if (!signal?.aborted) {
+      // A sandbox may use the image of one of them.
+      if (all && !hasOtherUsers(places, known)) records = unreadable;
+      if (!dryRun) await sweepRecords(places, records);
     }
-    const { blobs, roots, bytes } = await sweep(places, { dryRun, without: tags, signal });
-    return { tags, blobs, roots, leftovers: left.names, bytes: bytes + left.bytes };
+    const swept = await sweep(places, { dryRun, without: tags, withoutRecords: records.length > 0, signal });
+    return { ...swept, tags, records, leftovers: left.names, bytes: swept.bytes + left.bytes };
   });
+}
+
+async function sweepRecords(places: Places, unreadable: readonly string[]): Promise<void> {
+  for (const path of unreadable) await removeRecord(path);
+  await sweepTags(places);
+  for (const name of readdirSync(places.locks)) await rm(join(places.locks, name), { force: true });
+}
+
+/** Whether somebody uses a file system that none of these names means. */
+function hasOtherUsers(places: Places, tags: readonly Tag[]): boolean {
+  return [...leasesOf(places.roots).keys()].some((id) => !tags.some(({ root }) => root === id));
 }
 
 async function sweepLeftovers(
@@ -149,7 +167,7 @@ function sizeOfTree(directory: string): number {
 export async function dropBlobs(places: Places, digests: Iterable<Digest>): Promise<void> {
   try {
     await withExclusiveLock(places, { patience: 0 }, async () => {
-      const needed = neededBlobs(places, listTags(places));
+      const needed = neededIn(places).blobs;
       for (const digest of digests) {
         await rm(places.partial(digest), { force: true });
         if (needed?.has(digest) === false) await rm(places.blob(digest), { force: true });
@@ -164,28 +182,27 @@ interface SweepOptions {
   readonly dryRun?: boolean;
   /** Names that count as removed. */
   readonly without?: readonly Tag[];
+  /** Records that cannot be read count as removed too. */
+  readonly withoutRecords?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 async function sweep(
   places: Places,
-  { dryRun = false, without = [], signal }: SweepOptions,
-): Promise<Pick<RemovedImages, 'blobs' | 'roots' | 'bytes'>> {
-  const tags = listTags(places).filter(
-    (tag) => !without.some(({ name, platform }) => name === tag.name && platform === tag.platform),
-  );
-  const needed = neededBlobs(places, tags);
-  const neededRoots = new Set(tags.map(({ root }) => root));
+  { dryRun = false, without = [], withoutRecords = false, signal }: SweepOptions,
+): Promise<Pick<RemovedImages, 'blobs' | 'roots' | 'bytes' | 'unreadable'>> {
+  const isGone = (tag: Tag) => without.some(({ name, platform }) => name === tag.name && platform === tag.platform);
+  const needed = neededIn(places, isGone, withoutRecords);
   let bytes = 0;
   const roots: string[] = [];
-  for (const id of (await rootIds(places)).filter((id) => !neededRoots.has(id))) {
+  for (const id of (await rootIds(places)).filter((id) => needed.roots?.has(id) === false)) {
     if (signal?.aborted) break;
     const size = sizeOf(join(places.root(id), 'root.erofs'));
     if (dryRun ? usersOf(places, id).length > 0 : !(await removeRoot(places, id))) continue;
     roots.push(id);
     bytes += size;
   }
-  const unneeded = needed === undefined ? [] : storedDigests(places).filter((digest) => !needed.has(digest));
+  const unneeded = storedDigests(places).filter((digest) => needed.blobs?.has(digest) === false);
   const blobs: Digest[] = [];
   for (const digest of unneeded) {
     if (signal?.aborted) break;
@@ -193,7 +210,7 @@ async function sweep(
     if (!dryRun) await rm(places.blob(digest), { force: true });
     blobs.push(digest);
   }
-  return { blobs, roots, bytes };
+  return { blobs, roots, bytes, unreadable: needed.unreadable };
 }
 
 function storedDigests(places: Places): Digest[] {
@@ -202,22 +219,6 @@ function storedDigests(places: Places): Digest[] {
       .map((digits) => `${algorithm}:${digits}`)
       .filter(isDigest),
   );
-}
-
-/** The blobs that images need; undefined: nobody knows, since a manifest is missing or damaged that names some. */
-function neededBlobs(places: Places, tags: readonly Tag[]): ReadonlySet<Digest> | undefined {
-  const needed = tags.map((tag) => blobsOf(places, tag));
-  return needed.includes(undefined) ? undefined : new Set(needed.flatMap((digests) => digests ?? []));
-}
-
-function blobsOf(places: Places, { top, manifest, config }: Tag): Digest[] | undefined {
-  try {
-    const { layers } = parseStoredManifest(readDocument(places, manifest), manifest);
-    return [top, manifest, config, ...layers.map(({ digest }) => digest)];
-  } catch (error) {
-    if (error instanceof SandboxError) return undefined;
-    throw error;
-  }
 }
 
 function inUse(name: string, users: readonly number[]): SandboxError {

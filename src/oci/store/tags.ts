@@ -1,6 +1,6 @@
 /** Names of images: which manifest a name means for a platform, since it was pulled. */
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -12,7 +12,8 @@ import { readRecord } from './read-record.js';
 import { isRootId } from './roots.js';
 
 const digest = v.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
-const TagSchema = v.strictObject({
+/** Another version may have written more fields. */
+const TagSchema = v.object({
   format: v.literal(1),
   /** `docker://docker.io/library/debian:13`, or a place of this host. */
   name: v.string(),
@@ -50,12 +51,31 @@ export function findTag(places: Places, name: string, platform: string): Tag | u
   return tag?.name === name && tag.platform === platform ? tag : undefined;
 }
 
-/** All names, sorted. */
+/** All names that can be read, sorted. */
 export function listTags(places: Places): Tag[] {
-  const files = valueOr(() => readdirSync(places.tags), []).filter((file) => file.endsWith('.json'));
-  return files
-    .flatMap((file) => readTag(join(places.tags, file)) ?? [])
-    .sort((a, b) => (`${a.name} ${a.platform}` < `${b.name} ${b.platform}` ? -1 : 1));
+  return valueOr(() => readTags(places).tags, []);
+}
+
+/**
+ * All names, sorted, and the paths of records that cannot be read.
+ * @throws the error of a system call
+ */
+export function readTags(places: Places): { readonly tags: Tag[]; readonly unreadable: string[] } {
+  const tags: Tag[] = [];
+  const unreadable: string[] = [];
+  for (const file of readdirSync(places.tags).sort()) {
+    if (!isRecord(file)) continue;
+    const path = join(places.tags, file);
+    const tag = readTag(path);
+    if (tag !== undefined) tags.push(tag);
+    else if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unreadable.push(path);
+  }
+  tags.sort((a, b) => (`${a.name} ${a.platform}` < `${b.name} ${b.platform}` ? -1 : 1));
+  return { tags, unreadable };
+}
+
+function isRecord(file: string): boolean {
+  return file.endsWith('.json');
 }
 
 function readTag(path: string): Tag | undefined {
@@ -83,14 +103,19 @@ export async function removeTag(places: Places, { name, platform }: Tag): Promis
   await rm(tagPath(places, name, platform), { force: true });
 }
 
-/** Removes names that were not written to their end, or that cannot be read. */
+/** As replaceFile writes it. */
+function isHalf(file: string): boolean {
+  return /^\..+\.[0-9a-f]{16}\.tmp$/.test(file);
+}
+
+/** Removes names that were not written to their end. */
 export async function sweepTags(places: Places): Promise<void> {
-  for (const file of valueOr(() => readdirSync(places.tags), [])) {
-    const path = join(places.tags, file);
-    const isHalf = !file.endsWith('.json') || readTag(path) === undefined;
-    if (!isHalf) continue;
-    await rm(path, { force: true }).catch((error: unknown) => {
-      if (!isSystemError(error)) throw error;
-    });
-  }
+  for (const file of readdirSync(places.tags)) if (isHalf(file)) await removeRecord(join(places.tags, file));
+}
+
+/** Removes the record of a name that cannot be read. One that cannot be removed stays. */
+export async function removeRecord(path: string): Promise<void> {
+  await rm(path, { force: true, recursive: true }).catch((error: unknown) => {
+    if (!isSystemError(error)) throw error;
+  });
 }

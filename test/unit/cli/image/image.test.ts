@@ -197,6 +197,35 @@ describe('an image that is there', () => {
     await program.fails(['verify', 'other'], /there is no image/);
   });
 
+  it('that cannot be read keeps layers, and rm and prune say so', async (context) => {
+    const [program, registry, name] = await pulled(context);
+    registry.add(testImage([LOWER]), 'v2');
+    await program.out('pull', imageIn(registry, 'v2'));
+    const manifest = join(program.store, 'blobs', ...ID.split(':'));
+    damage(manifest);
+    const says = async (words: string[], stderr: RegExp) => {
+      const result = await program.run(words);
+      assert.equal(result.code, 0);
+      assert.match(result.stderr, stderr);
+      return result.out;
+    };
+    const why = new RegExp(
+      `^virt-sandbox-image: layers stay [^\n]*: the manifest ${manifest} of ${name} \\(linux/amd64\\) is missing or ` +
+        'damaged; pull that image again, or remove it\n$',
+    );
+    assert.match(await says(['prune'], why), /^0 blobs and 0 file systems removed, 0 B\n$/);
+    const rm = JSON.parse(await says(['rm', '--json', imageIn(registry, 'v2')], why)) as { unreadable: object[] }[];
+    assert.deepEqual(rm[0]?.unreadable, [{ path: manifest, name: `docker://${name}`, platform: 'linux/amd64' }]);
+    const tags = join(program.store, 'tags');
+    const record = join(tags, readdirSync(tags)[0] ?? '');
+    writeFileSync(record, '');
+    const which = new RegExp(`^virt-sandbox-image: layers and file systems stay [^\n]*: ${record} cannot be read`);
+    await says(['prune', '--dry-run'], which);
+    const all = await program.out('prune', '--all');
+    assert.ok(all.startsWith(`${record}, which cannot be read: removed\n`), all);
+    assert.deepEqual(readdirSync(tags), []);
+  });
+
   it('is what prune keeps, and what prune --all removes', async (context) => {
     const [program, , name] = await pulled(context);
     assert.equal(await program.out('prune'), '0 blobs and 0 file systems removed, 0 B\n');
