@@ -40,11 +40,12 @@ async function verifyAll(places: Places, tags: readonly Tag[], options: VerifyOp
   /** What was found of images: one with several names is read once. */
   const known = new Map<string, readonly Damage[]>();
   const progress = progressLine(PROGRAM);
+  const onWait = () => progress.show('waiting for the pulls of others to end');
   try {
     for (const tag of tags) {
       progress.show(`reading ${nameText(tag)}`);
       const key = JSON.stringify([tag.top, tag.manifest, tag.config, tag.root]);
-      const damage = known.get(key) ?? (await verifyImage(places, tag, options));
+      const damage = known.get(key) ?? (await verifyImage(places, tag, { ...options, onWait }));
       known.set(key, damage);
       // One that was removed meanwhile lacks all.
       if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;

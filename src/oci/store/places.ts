@@ -6,7 +6,7 @@
  *     partial/HEX           a layer of which some bytes are missing; a lock while somebody fetches it
  *     roots/ID/root.erofs   what layers are merged to; root.json beside it
  *     tags/HEX.json         which image a name means, pinned when it was pulled
- *     lock, locks/          who pulls, who removes, which file systems are being removed
+ *     lock, turn, locks/    who pulls, who removes, which file systems are being removed
  */
 import { chmodSync, lstatSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -46,6 +46,11 @@ export class Places {
   /** Taken by all who pull, and by one who removes. */
   get lock(): string {
     return join(this.directory, 'lock');
+  }
+
+  /** Taken by one who waits for {@link lock} to remove, so that no further pull begins meanwhile. */
+  get turn(): string {
+    return join(this.directory, 'turn');
   }
 
   /** Is there, and locked, while somebody removes a file system: removal-mark.ts. @param id 64 hexadecimal digits */

@@ -1,4 +1,7 @@
-/** The lock of the store: those who pull have it shared, many at once, and one who removes has it alone. */
+/**
+ * The lock of the store: those who pull have it shared, many at once, and one who removes has it alone. One who waits to
+ * have it alone has the turn, for which all others wait first: otherwise it would wait as long as pulls overlap.
+ */
 import { imageError } from '../../oci-names/errors.js';
 import { withLock } from '../lock.js';
 import { type Places, storeError } from './places.js';
@@ -6,31 +9,41 @@ import { type Places, storeError } from './places.js';
 /** Milliseconds that one who removes waits for others: most have the lock for a moment only. */
 const BUSY_AFTER = 5000;
 
-/** Runs `work` while nobody removes anything. */
+/** Runs `work` while nobody removes anything. It must not lie within other such work, which would wait for itself. */
 export async function whilePulling<T>(
   places: Places,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
+    await withLock(places.turn, 'shared', { signal }, async () => {});
     return await withLock(places.lock, 'shared', { signal }, work);
   } catch (error) {
     throw storeError(error, places.directory);
   }
 }
 
+export interface ExclusiveOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly patience?: number;
+  readonly onWait?: (() => void) | undefined;
+}
+
 /**
  * Runs `work` while nobody pulls, verifies or removes anything.
- * @param options `patience`: milliseconds to wait for others
+ * @param options `patience`: milliseconds to wait for others; `onWait` is called once, if it has to wait
  * @throws {SandboxError} `store-busy`, `aborted`, `store-not-safe`, `store-not-writable`
  */
 export async function withExclusiveLock<T>(
   places: Places,
-  { signal, patience = BUSY_AFTER }: { readonly signal?: AbortSignal | undefined; readonly patience?: number },
+  { signal, patience = BUSY_AFTER, onWait }: ExclusiveOptions,
   work: () => Promise<T>,
 ): Promise<T> {
   const end = performance.now() + patience;
-  const onWait = () => {
+  let isWaiting = false;
+  const wait = () => {
+    if (!isWaiting) onWait?.();
+    isWaiting = true;
     if (performance.now() < end) return;
     throw imageError(
       'store-busy',
@@ -40,7 +53,9 @@ export async function withExclusiveLock<T>(
   };
   places.make();
   try {
-    return await withLock(places.lock, 'exclusive', { signal, onWait }, work);
+    return await withLock(places.turn, 'exclusive', { signal, onWait: wait }, () =>
+      withLock(places.lock, 'exclusive', { signal, onWait: wait }, work),
+    );
   } catch (error) {
     throw storeError(error, places.directory);
   }

@@ -22,6 +22,8 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined;
   /** Remove what is damaged and not in use, so that the next pull fetches it, or makes it again. */
   readonly remove?: boolean | undefined;
+  /** Called if what is damaged cannot be removed before others have ended their pulls. */
+  readonly onWait?: (() => void) | undefined;
 }
 
 /** A file of an image, or a directory. */
@@ -39,10 +41,10 @@ interface Part {
  * @throws {SandboxError} `aborted`, `store-not-writable`
  */
 export async function verifyImage(places: Places, tag: Tag, options: VerifyOptions = {}): Promise<Damage[]> {
-  const { signal, remove = false } = options;
+  const { signal, remove = false, onWait } = options;
   const damaged = await whilePulling(places, signal, () => problemsOf(partsOf(places, tag), signal));
   if (!remove || damaged.length === 0) return damaged.map(({ damage }) => damage);
-  return withExclusiveLock(places, { signal, patience: Number.POSITIVE_INFINITY }, async () => {
+  return withExclusiveLock(places, { signal, patience: Number.POSITIVE_INFINITY, onWait }, async () => {
     const still = await problemsOf(
       damaged.map(({ part }) => part),
       signal,

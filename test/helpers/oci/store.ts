@@ -31,7 +31,7 @@ export function testStore(context: TestContext, directory = join(scratchDirector
       readdirSync(directory, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
         .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
-        .filter((path) => !/^(lock|locks\/.*|roots\/\.leases\/.*)$/.test(path))
+        .filter((path) => !/^(lock|turn|locks\/.*|roots\/\.leases\/.*)$/.test(path))
         .map((path) => path.replace(/[0-9a-f]{64}/g, (digits) => digits.slice(0, 6)))
         .sort(),
   };

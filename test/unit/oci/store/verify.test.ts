@@ -7,6 +7,7 @@ import { findImage } from '../../../../src/oci/inspect/find-image.js';
 import { lockFile } from '../../../../src/oci/lock.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { listImages, manifestOfTag, tagImage } from '../../../../src/oci/store/list.js';
+import { whilePulling } from '../../../../src/oci/store/pulling.js';
 import { removeImage } from '../../../../src/oci/store/remove.js';
 import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
@@ -114,6 +115,25 @@ describe('an image', () => {
     await pulling?.close();
     assert.deepEqual(await verifying, []);
     assert.ok(readFileSync(places.blob(layer.digest)).equals(layer.bytes));
+  });
+
+  it('that is damaged is removed before pulls that began later', async (context) => {
+    const { store, tag } = await withImage(context);
+    const { places } = store;
+    damage(places.blob(tag.manifest));
+    const order: string[] = [];
+    const pulling = await lockFile(places.lock, 'shared');
+    let later: Promise<unknown> | undefined;
+    const onWait = () => {
+      order.push('waits');
+      later = whilePulling(places, undefined, async () => order.push('pulled'));
+      // The one before it ends.
+      void pulling?.close();
+    };
+    await verifyImage(places, tag, { remove: true, onWait }).then(() => order.push('removed'));
+    await later;
+    assert.deepEqual(order, ['waits', 'removed', 'pulled']);
+    assert.ok(!existsSync(places.blob(tag.manifest)));
   });
 
   it('whose file system is being read is left when the work is called off', async (context) => {
