@@ -17,6 +17,10 @@ export const rootDetails = {
           ['`oci-archive:`*FILE*[`:`*TAG*]', 'One of such a directory in a tar archive.'],
           ['`docker-archive:`*FILE*[`:`*NAME*]', 'One of an archive of `docker save`.'],
           ['`tar:`*FILE*', 'The root as a tar archive, which may be packed. It has no config.'],
+          [
+            '`virt-builder:///`*NAME*[`?arch=`*ARCHITECTURE*]',
+            'A template of virt-builder(1), which has to be installed. It has no config.',
+          ],
         ],
       },
       'The image is pulled once, and then kept. Its config says what runs, as which user, in which directory and with which variables, but for what options say: *COMMAND* replaces its command, and is the arguments of its entrypoint. Without *COMMAND* its own is run. What is written to the root goes into memory, unless `--overlay` says where. Root has the capabilities that other engines give it, and all with `-p`.',

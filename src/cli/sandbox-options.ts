@@ -20,7 +20,7 @@ export const options = {
     type: 'string',
     requiresArg: true,
     describe:
-      'the root: a host directory, read-only, or an image: docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, tar:FILE [/]',
+      'the root: a host directory, read-only, or an image: docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE, tar:FILE, virt-builder:///NAME [/]',
   },
   ...imageRootOptions,
   'root-fs': {

@@ -1,7 +1,7 @@
 /** What the root of a sandbox is: a directory of the host, or the file system of an OCI image. */
 import { parsePlatform, platformText } from '../oci-names/platform.js';
 import { isPullPolicy, PULL_POLICIES } from '../oci-names/pull-policy.js';
-import { isRootImage, parseRootImage, type RootImage, rootImageText } from '../oci-names/root-image.js';
+import { isLocalImage, isRootImage, parseRootImage, type RootImage, rootImageText } from '../oci-names/root-image.js';
 import { option as optionName } from '../util/option-names.js';
 import { argumentError, quote } from './errors.js';
 import { hostPath } from './path.js';
@@ -45,7 +45,7 @@ export function imageRoot(image: RootImage): ImageRoot {
 export function parseRoot(text: string, what: string): Root {
   if (!isRootImage(text)) return { type: 'directory', path: hostPath(text, what) };
   const image = parseRootImage(text);
-  if (image.transport === 'docker') return imageRoot(image);
+  if (!isLocalImage(image)) return imageRoot(image);
   const path = hostPath(image.path, what);
   if (image.transport !== 'tar' && path.includes(':')) throw colonIn(path);
   return imageRoot({ ...image, path });

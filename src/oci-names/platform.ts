@@ -20,14 +20,25 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 };
 
 /** Other names of architectures, as people and kernels say them. */
-const ALIASES: Readonly<Record<string, string>> = {
-  x86_64: 'amd64',
-  'x86-64': 'amd64',
-  i386: '386',
-  i686: '386',
-  aarch64: 'arm64',
-  armhf: 'arm',
-};
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['x86-64', 'amd64'],
+  ['i386', '386'],
+  ['i686', '386'],
+  ['aarch64', 'arm64'],
+  ['armhf', 'arm'],
+  ['armv7l', 'arm'],
+  ['loongarch64', 'loong64'],
+]);
+
+/** What `uname -m` says, where that is not Go's name. */
+const MACHINES: ReadonlyMap<string, string> = new Map([
+  ['amd64', 'x86_64'],
+  ['386', 'i686'],
+  ['arm64', 'aarch64'],
+  ['arm', 'armv7l'],
+  ['loong64', 'loongarch64'],
+]);
 
 /** The variant of an architecture that means the same as none: containerd's `platforms.Normalize`. */
 const DEFAULT_VARIANT: Readonly<Record<string, string>> = { amd64: 'v1', arm64: 'v8', arm: 'v7' };
@@ -52,7 +63,17 @@ export function parsePlatform(text: string): Platform {
       `an image for ${quoted(os)} does not run in a sandbox`,
       'choose a platform of linux',
     );
-  return { os, architecture: ALIASES[name] ?? name, variant };
+  return { os, architecture: parseArchitecture(name), variant };
+}
+
+/** Go's name of an architecture, from any that people have for it. */
+export function parseArchitecture(name: string): string {
+  return ALIASES.get(name) ?? name;
+}
+
+/** What `uname -m` says of an architecture that has Go's name, as libguestfs and libosinfo call it. */
+export function machineName(architecture: string): string {
+  return MACHINES.get(architecture) ?? architecture;
 }
 
 export function platformText({ os, architecture, variant }: Platform): string {

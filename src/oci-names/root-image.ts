@@ -1,7 +1,7 @@
 /**
  * Where the image of a root comes from: `docker://debian:13`, `oci:DIR[:TAG]`, `docker-archive:FILE[:NAME]`,
- * `oci-archive:FILE[:TAG]`, `tar:FILE`. The form of libvirt-sandbox's virt-sandbox-image is understood too:
- * `docker:///ubuntu?tag=15.04`.
+ * `oci-archive:FILE[:TAG]`, `tar:FILE`, `virt-builder:///NAME`. The form of libvirt-sandbox's virt-sandbox-image is
+ * understood too: `docker:///ubuntu?tag=15.04`.
  */
 import { parseDigest } from './digest.js';
 import { imageError, quoted } from './errors.js';
@@ -14,6 +14,7 @@ import {
   type Reference,
   referenceText,
 } from './reference.js';
+import { parseTemplate, type Template, templateText } from './template.js';
 
 /** A place on this host that an image is read from. */
 export const LOCAL_TRANSPORTS = ['oci', 'oci-archive', 'docker-archive'] as const;
@@ -27,26 +28,28 @@ export type RootImage =
       /** Which image, where there are several: a tag, or what Docker calls it. */
       readonly name: string | undefined;
     }
-  | { readonly transport: 'tar'; readonly path: string };
+  | { readonly transport: 'tar'; readonly path: string }
+  | ({ readonly transport: 'virt-builder' } & Template);
+
+/** One that is read from a file or a directory of this host. */
+export type LocalImage = Extract<RootImage, { readonly path: string }>;
+
+export function isLocalImage(image: RootImage): image is LocalImage {
+  return 'path' in image;
+}
 
 /** True for a value of `--root` that names an image, and not a directory or a disk. */
 export function isRootImage(text: string): boolean {
-  return /^(docker(\+\w+)?|oci|oci-archive|docker-archive|tar):/.test(text);
+  return /^(docker(\+\w+)?|oci|oci-archive|docker-archive|tar|virt-builder):/.test(text);
 }
 
 /**
  * An image as people type it where nothing else than an image can be meant: without `docker://` it is one of a registry.
  * So is `docker:27`, a repository of Docker Hub with its tag.
- * @throws {SandboxError} as {@link parseRootImage}; `source-unknown` for libvirt-sandbox's other source
+ * @throws {SandboxError} as {@link parseRootImage}
  */
 export function parseTypedImage(text: string): RootImage {
-  if (text.startsWith('virt-builder:/'))
-    throw imageError(
-      'source-unknown',
-      `${quoted(text)} is a disk image that virt-builder makes, and those are not fetched here`,
-      'run virt-builder yourself, and show its image to a sandbox with -m host-image:/mnt=FILE',
-    );
-  const isName = !isRootImage(text) || /^docker:[^/]/.test(text);
+  const isName = !isRootImage(text) || /^(docker|virt-builder):[^/]/.test(text);
   return parseRootImage(isName ? `docker://${text}` : text);
 }
 
@@ -58,12 +61,13 @@ export function parseRootImage(text: string): RootImage {
   if (kind === 'docker' || kind.startsWith('docker+'))
     return { transport: 'docker', reference: parseDocker(kind, rest, text) };
   if (kind === 'tar') return { transport: 'tar', path: nonEmpty(rest, text) };
+  if (kind === 'virt-builder') return { transport: 'virt-builder', ...parseTemplate(rest, text) };
   const transport = LOCAL_TRANSPORTS.find((known) => known === kind);
   if (transport === undefined)
     throw imageError(
       'reference-invalid',
       `${quoted(text)} is no kind of image that is known here`,
-      'begin it with docker://, oci:, docker-archive:, oci-archive: or tar:',
+      'begin it with docker://, oci:, docker-archive:, oci-archive:, tar: or virt-builder:///',
     );
   const end = rest.indexOf(':');
   const path = nonEmpty(end < 0 ? rest : rest.slice(0, end), text);
@@ -136,5 +140,6 @@ function withoutPassword(authority: string): string {
 export function rootImageText(image: RootImage): string {
   if (image.transport === 'docker') return `docker://${referenceText(image.reference)}`;
   if (image.transport === 'tar') return `tar:${image.path}`;
+  if (image.transport === 'virt-builder') return templateText(image);
   return `${image.transport}:${image.path}${image.name === undefined ? '' : `:${image.name}`}`;
 }

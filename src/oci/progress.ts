@@ -14,6 +14,10 @@ export interface LayerProgress {
 export type PullProgress =
   /** Asks what the name means, or reads it from this host. */
   | { readonly phase: 'asking' }
+  /** virt-builder makes a disk. */
+  | { readonly phase: 'building' }
+  /** The files of that disk are read. */
+  | { readonly phase: 'reading' }
   | ({ readonly phase: 'fetching' } & LayerProgress)
   | { readonly phase: 'merging' }
   /** Makes the file system of what was merged. */

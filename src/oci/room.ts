@@ -14,7 +14,7 @@ interface Room {
 }
 
 /** @throws the error of a system call */
-async function roomIn(directory: string): Promise<Room> {
+export async function roomIn(directory: string): Promise<Room> {
   // Of what is kept for root (`bfree`) root's images take nothing either.
   const { bavail, blocks, bsize } = await statfs(directory);
   // Some file systems do not say.

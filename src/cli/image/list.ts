@@ -1,26 +1,31 @@
 /** virt-sandbox-image list: the images that are there. */
+import { withWorkspace } from '../../image/store/workspace.js';
 import { type ListedImage, listImages } from '../../oci/store/list.js';
 import { Places } from '../../oci/store/places.js';
+import { templateText } from '../../oci-names/template.js';
 import { upstreamText } from '../../oci-names/upstream.js';
 import { oneLine } from '../../util/errors.js';
 import { ago, columns, printJson, printLines, size } from '../output.js';
 import { type ImageArguments, isSet, PROGRAM, textOf, usageError } from './arguments.js';
 import { nameText, shortId } from './shown.js';
+import { untilSignal } from './until-signal.js';
 
 const HEADINGS = ['NAME', 'PLATFORM', 'ID', 'SIZE', 'PULLED', 'USED'];
 
 export async function list(args: ImageArguments): Promise<number> {
   const places = new Places();
   const source = textOf(args, 'source');
-  const images = listImages(places).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
-  if (source !== undefined) {
-    const uris = sourceUris(images, source);
-    await (isSet(args, 'json') ? printJson(uris) : printLines(uris));
-  } else if (isSet(args, 'json')) await printJson(images.map(imageJson));
+  if (source !== undefined) return listSource(args, places, source);
+  const images = sorted(listImages(places));
+  if (isSet(args, 'json')) await printJson(images.map(imageJson));
   else if (isSet(args, 'quiet')) await printLines([...new Set(images.map(({ tag }) => nameText(tag)))]);
   else if (images.length > 0) await printLines(listTable(images));
   else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${places.directory}`)}\n`);
   return 0;
+}
+
+function sorted(images: readonly ListedImage[]): ListedImage[] {
+  return [...images].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 
 /** As names are shown: those of registries have no `docker://` there. */
@@ -53,11 +58,21 @@ export function imageJson({ tag, root, lastUsed, usedBy }: ListedImage): object 
   };
 }
 
-/** In libvirt-sandbox's form. It listed what could be fetched; here that is what is there. */
-function sourceUris(images: readonly ListedImage[], source: string): string[] {
-  if (source === 'virt-builder') return [];
+/** URIs, as libvirt-sandbox had it: of the images of registries that are there, or of virt-builder's templates. */
+async function listSource(args: ImageArguments, places: Places, source: string): Promise<number> {
+  const report = async (uris: readonly string[]) => {
+    await (isSet(args, 'json') ? printJson(uris) : printLines(uris));
+    return 0;
+  };
+  if (source === 'virt-builder')
+    return untilSignal(async (signal) => (await templates(places, signal)).map(templateText), report);
   if (source !== 'docker')
     throw usageError(`--source ${JSON.stringify(source)} is neither docker nor virt-builder`, 'list');
-  const uris = images.flatMap(({ tag }) => upstreamText(tag.name) ?? []);
-  return [...new Set(uris)];
+  return report([...new Set(sorted(listImages(places)).flatMap(({ tag }) => upstreamText(tag.name) ?? []))]);
+}
+
+async function templates(places: Places, signal: AbortSignal) {
+  const { listTemplates } = await import('../../oci/virt-builder/templates.js');
+  places.make();
+  return withWorkspace(places.roots, (directory) => listTemplates({ directory, store: places.directory, signal }));
 }

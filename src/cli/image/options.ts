@@ -21,7 +21,11 @@ export const imageCommands = {
   list: {
     command: 'list',
     describe: 'List the images that are there',
-    options: { source: text('print URIs of libvirt-sandbox: of docker, or of virt-builder', 's'), quiet, json },
+    options: {
+      source: text('print URIs: of docker, of images that are there; of virt-builder, all that it offers', 's'),
+      quiet,
+      json,
+    },
   },
   inspect: { command: 'inspect <image>', describe: 'Show what is known of an image', options: { platform, json } },
   history: {
@@ -98,8 +102,9 @@ export const imageUsage = `Usage: virt-sandbox-image COMMAND [OPTIONS]
 
 Fetches OCI images from registries and archives, keeps them as file systems, and runs sandboxes of them.`;
 
-export const imageEpilogue = `IMAGE is a name as debian:13 or localhost:5000/x, oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE or
-tar:FILE; of an image that is there also eight digits or more of its id. ls is list, show is inspect; of
+export const imageEpilogue = `IMAGE is a name as debian:13 or localhost:5000/x, oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE,
+tar:FILE or virt-builder:///NAME; of an image that is there also eight digits or more of its id. ls is list, show is
+inspect; of
 libvirt-sandbox's words prepare is pull, purge is rm, and docker:///debian?tag=13 is debian:13.
 virt-sandbox-image COMMAND --help shows the options of a command.
 

@@ -1,13 +1,13 @@
 /** virt-sandbox-image pull: fetches an image, and makes a file system of it. */
 
 import { isSurelyId } from '../../oci/inspect/find-image.js';
-import { storeName } from '../../oci/pull/names.js';
+import { storeName, wantedPlatform } from '../../oci/pull/names.js';
 import { pullImage } from '../../oci/pull/pull.js';
 import type { PulledImage, PullOptions } from '../../oci/pull/types.js';
 import { Places } from '../../oci/store/places.js';
 import { findTag } from '../../oci/store/tags.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
-import { hostPlatform, platformText } from '../../oci-names/platform.js';
+import { platformText } from '../../oci-names/platform.js';
 import { parseTypedImage } from '../../oci-names/root-image.js';
 import { printJson, printLines, size } from '../output.js';
 import { imageProgress } from '../terminal/image-progress.js';
@@ -25,7 +25,7 @@ export async function pull(args: ImageArguments): Promise<number> {
     );
   const image = parseTypedImage(word);
   const places = new Places();
-  const platform = platformOf(args) ?? hostPlatform();
+  const platform = wantedPlatform(image, platformOf(args));
   const options: PullOptions = { places, platform, registry: registryOf(args, 'pull') };
   const before = findTag(places, storeName(image), platformText(platform));
   return untilSignal(

@@ -72,6 +72,10 @@ class PullState {
     switch (this.phase) {
       case 'asking':
         return 'looking for the image';
+      case 'building':
+        return 'making a disk with virt-builder';
+      case 'reading':
+        return 'reading the files of that disk';
       case 'fetching':
         return `${this.done} of ${this.layers} ${this.layers === 1 ? 'layer' : 'layers'}, ${size(this.bytes)}`;
       case 'merging':

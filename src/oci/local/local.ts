@@ -1,6 +1,6 @@
 /** Images of this host, by where they are. */
 import type { Platform } from '../../oci-names/platform.js';
-import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
+import { type LocalImage, rootImageText } from '../../oci-names/root-image.js';
 import type { ImageSource } from '../source.js';
 import { Archive } from './archive.js';
 import { Directory } from './directory.js';
@@ -13,11 +13,7 @@ import { openTarRoot } from './tar-root.js';
  * @param platform of `tar:` archives, which do not say theirs
  * @throws {SandboxError} `image-not-found`, `image-unreadable`, `image-ambiguous`, `archive-invalid`, `aborted`
  */
-export async function openLocal(
-  image: Exclude<RootImage, { readonly transport: 'docker' }>,
-  platform: Platform,
-  signal?: AbortSignal,
-): Promise<ImageSource> {
+export async function openLocal(image: LocalImage, platform: Platform, signal?: AbortSignal): Promise<ImageSource> {
   switch (image.transport) {
     case 'tar':
       return openTarRoot(image.path, platform, signal);

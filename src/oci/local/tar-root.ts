@@ -11,9 +11,15 @@ import { openFile, readRange } from './open-file.js';
 /**
  * Opens such an archive, plain or packed with gzip or zstd. It is read once for its digests.
  * @param platform what the image is for: the archive does not say
+ * @param name what errors call the image
  * @throws {SandboxError} `image-not-found`, `image-unreadable`, `archive-invalid`, `aborted`
  */
-export async function openTarRoot(path: string, platform: Platform, signal?: AbortSignal): Promise<ImageSource> {
+export async function openTarRoot(
+  path: string,
+  platform: Platform,
+  signal?: AbortSignal,
+  name = `tar:${path}`,
+): Promise<ImageSource> {
   const file = await openFile(path);
   try {
     const { size } = await file.stat();
@@ -28,7 +34,7 @@ export async function openTarRoot(path: string, platform: Platform, signal?: Abo
     const config = Buffer.from(
       JSON.stringify({ architecture, os, variant, config: {}, rootfs: { type: 'layers', diff_ids: [diffId] } }),
     );
-    return new TarRoot(file, path, config, { digest, size, compression });
+    return new TarRoot(file, { path, name }, config, { digest, size, compression });
   } catch (error) {
     await file.close();
     throw error;
@@ -36,19 +42,21 @@ export async function openTarRoot(path: string, platform: Platform, signal?: Abo
 }
 
 class TarRoot implements ImageSource {
-  readonly name: string;
   readonly #manifest: DocumentBytes;
   readonly #configDigest: Digest;
 
   constructor(
     private readonly file: FileHandle,
-    private readonly path: string,
+    private readonly called: { readonly path: string; readonly name: string },
     private readonly config: Buffer,
     private readonly layer: LocalLayer,
   ) {
-    this.name = `tar:${path}`;
     this.#manifest = manifestOf(config, [layer]);
     this.#configDigest = digestOf(config);
+  }
+
+  get name(): string {
+    return this.called.name;
   }
 
   async document(listed: Descriptor | undefined): Promise<DocumentBytes> {
@@ -58,7 +66,8 @@ class TarRoot implements ImageSource {
   async *blob({ digest }: Descriptor, from: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const { size } = this.layer;
     if (digest === this.#configDigest) yield this.config.subarray(from);
-    else if (digest === this.layer.digest) yield* readRange(this.file, { from, to: size, path: this.path }, signal);
+    else if (digest === this.layer.digest)
+      yield* readRange(this.file, { from, to: size, path: this.called.path }, signal);
     else throw blobMissing(digest, this.name);
   }
 

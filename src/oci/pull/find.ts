@@ -1,7 +1,7 @@
 /** Finds images in the store. A start does this each time, so nothing is loaded for it that only a pull needs. */
 
-import { hostPlatform, platformText } from '../../oci-names/platform.js';
-import type { RootImage } from '../../oci-names/root-image.js';
+import { type Platform, platformText } from '../../oci-names/platform.js';
+import { isLocalImage, type RootImage } from '../../oci-names/root-image.js';
 import { type ImageConfig, parseConfig } from '../image-config.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { hasBlob, readDocument } from '../store/blobs.js';
@@ -9,7 +9,7 @@ import { Places } from '../store/places.js';
 import { whilePulling } from '../store/pulling.js';
 import { type LeasedRoot, useRoot } from '../store/roots.js';
 import { findTag, listTags, type Tag } from '../store/tags.js';
-import { anywhere, identityOfSource, storeName } from './names.js';
+import { anywhere, identityOfSource, storeName, wantedPlatform } from './names.js';
 import { ofDigest } from './of-digest.js';
 import { storedLayer } from './stored-layer.js';
 import type { PulledImage, PullOptions } from './types.js';
@@ -34,10 +34,10 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
 
 /**
  * What a name means in the store; with a digest any name of that repository does which means that image.
- * @param platform default: that of this host
+ * @param platform default: {@link wantedPlatform}
  */
-export function findStored(places: Places, image: RootImage, platform = hostPlatform()): Tag | undefined {
-  const text = platformText(platform);
+export function findStored(places: Places, image: RootImage, platform?: Platform): Tag | undefined {
+  const text = platformText(wantedPlatform(image, platform));
   const exact = findTag(places, storeName(image), text);
   if (exact !== undefined || image.transport !== 'docker' || image.reference.digest === undefined) return exact;
   const same = ofDigest(listTags(places), image.reference).filter((tag) => tag.platform === text);
@@ -51,9 +51,9 @@ export function storedForAny(places: Places, image: RootImage): readonly Tag[] {
   return tags.filter(({ name }) => name === storeName(image));
 }
 
-/** Whether what an image was read from is still as it was then. That of a registry does not count. */
+/** Whether the file that an image was read from is still as it was then. A name of another kind is pinned. */
 export function isOfSource({ identity }: Tag, image: RootImage): boolean {
-  return image.transport === 'docker' || (identity !== undefined && identity === identityOfSource(anywhere(image)));
+  return !isLocalImage(image) || (identity !== undefined && identity === identityOfSource(anywhere(image)));
 }
 
 async function makeAgain(

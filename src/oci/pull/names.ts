@@ -2,7 +2,8 @@
 import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageError, quoted } from '../../oci-names/errors.js';
-import { type RootImage, rootImageText } from '../../oci-names/root-image.js';
+import { fitness, hostPlatform, type Platform, parseArchitecture, platformMissing } from '../../oci-names/platform.js';
+import { isLocalImage, type RootImage, rootImageText } from '../../oci-names/root-image.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { absolutePath } from '../../util/working-directory.js';
@@ -15,7 +16,7 @@ const SETTLED = 2000;
  * @throws {SandboxError} `working-directory-gone`; `image-path-invalid`: what stands behind a colon would be a name
  */
 export function anywhere(image: RootImage): RootImage {
-  if (image.transport === 'docker') return image;
+  if (!isLocalImage(image)) return image;
   const path = absolutePath(image.path);
   if (image.transport === 'tar' || !path.includes(':')) return { ...image, path };
   throw imageError(
@@ -31,11 +32,22 @@ export function storeName(image: RootImage): string {
 }
 
 /**
- * Tells states of what an image of this host is read from; undefined for a registry's image, and for what was changed
- * just now: the next change might not show.
+ * The platform that is wanted of an image: what is asked for, else what its name says, else that of this host.
+ * @throws {SandboxError} `platform-missing`: it is asked for one, and its name says another
+ */
+export function wantedPlatform(image: RootImage, asked: Platform | undefined): Platform {
+  if (image.transport !== 'virt-builder' || image.architecture === undefined) return asked ?? hostPlatform();
+  const own = { os: 'linux', architecture: parseArchitecture(image.architecture), variant: undefined };
+  if (asked === undefined || fitness(own, asked) > 0) return asked ?? own;
+  throw platformMissing([own], asked, rootImageText(image));
+}
+
+/**
+ * Tells states of what an image of this host is read from; undefined for one that is read from no file, and for what
+ * was changed just now: the next change might not show.
  */
 export function identityOfSource(image: RootImage): string | undefined {
-  if (image.transport === 'docker') return undefined;
+  if (!isLocalImage(image)) return undefined;
   const path = image.transport === 'oci' ? join(image.path, 'index.json') : image.path;
   // If it cannot be looked at, reading it fails, and that error says why.
   return valueOr(() => settledIdentity(path), undefined);

@@ -1,14 +1,14 @@
 /** The image that a name means, by the policy of --pull. */
 
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
-import { hostPlatform, platformText } from '../../oci-names/platform.js';
+import { platformText } from '../../oci-names/platform.js';
 import type { PullPolicy } from '../../oci-names/pull-policy.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { Places } from '../store/places.js';
 import type { Tag } from '../store/tags.js';
 import { findPulled, findStored, storedForAny } from './find.js';
-import { storeName } from './names.js';
+import { storeName, wantedPlatform } from './names.js';
 import type { PulledImage, PullOptions } from './types.js';
 
 /**
@@ -43,7 +43,7 @@ export async function obtainImage(
   }
   throw imageError(
     'image-not-pulled',
-    `${quoted(storeName(image))} is not in the store for ${platformText(options.platform ?? hostPlatform())}`,
+    `${quoted(storeName(image))} is not in the store for ${platformText(wantedPlatform(image, options.platform))}`,
     'pull it, or let it be pulled with --pull missing',
   );
 }

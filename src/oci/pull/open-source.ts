@@ -3,19 +3,33 @@
 import type { Platform } from '../../oci-names/platform.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { openLocal } from '../local/local.js';
-import type { RegistryOptions } from '../registry/options.js';
 import { openRegistry } from '../registry/registry.js';
 import type { ImageSource } from '../source.js';
+import type { Places } from '../store/places.js';
+import type { PullOptions } from './types.js';
 
 /**
- * Opens an image. Errors: those of registries, directories and archives.
- * @param platform of `tar:` archives, which do not say theirs
+ * Opens an image, and runs `use` with it. Errors: those of registries, directories, archives, virt-builder and `use`.
+ * @param platform of what does not say its own: `tar:` and `virt-builder:`
  */
-export async function openSource(
+export async function withSource<T>(
   image: RootImage,
+  places: Places,
   platform: Platform,
-  options: RegistryOptions,
-  signal: AbortSignal | undefined,
-): Promise<ImageSource> {
-  return image.transport === 'docker' ? openRegistry(image.reference, options) : openLocal(image, platform, signal);
+  { registry = {}, signal, onProgress }: PullOptions,
+  use: (source: ImageSource) => Promise<T>,
+): Promise<T> {
+  if (image.transport === 'virt-builder') {
+    const { withBuiltRoot } = await import('../virt-builder/built-root.js');
+    return withBuiltRoot(places, image, { platform, environment: registry.environment, signal, onProgress }, use);
+  }
+  const source =
+    image.transport === 'docker'
+      ? await openRegistry(image.reference, registry)
+      : await openLocal(image, platform, signal);
+  try {
+    return await use(source);
+  } finally {
+    await source.close();
+  }
 }

@@ -2,7 +2,7 @@
 
 import { type Digest, DigestCheck } from '../../oci-names/digest.js';
 import { digestWrong, sizeWrong } from '../../oci-names/errors.js';
-import { hostPlatform, type Platform, platformText } from '../../oci-names/platform.js';
+import { type Platform, platformText } from '../../oci-names/platform.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
 import { chooseManifest, refuseOtherPlatform } from '../choose-manifest.js';
@@ -18,8 +18,8 @@ import { dropBlobs } from '../store/remove.js';
 import { type LeasedRoot, rootId, useRoot } from '../store/roots.js';
 import { type Tag, writeTag } from '../store/tags.js';
 import { fetchLayers } from './fetch-layers.js';
-import { anywhere, identityOfSource, storeName } from './names.js';
-import { openSource } from './open-source.js';
+import { anywhere, identityOfSource, storeName, wantedPlatform } from './names.js';
+import { withSource } from './open-source.js';
 import type { PulledImage, PullOptions } from './types.js';
 
 /** An image that is refused for what it is: another attempt would fetch the same. */
@@ -33,7 +33,8 @@ const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large
  *   `aborted`, and the others of sources, documents, layers and the store
  */
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {
-  const { platform = hostPlatform(), registry = {}, signal, places = new Places(), onProgress } = options;
+  const { signal, places = new Places(), onProgress } = options;
+  const platform = wantedPlatform(image, options.platform);
   places.make();
   const fetched = new Set<Digest>();
   const pull = async () => {
@@ -41,12 +42,9 @@ export async function pullImage(image: RootImage, options: PullOptions = {}): Pr
     const there = anywhere(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
-    const source = await openSource(there, platform, registry, signal);
-    try {
-      return await pullFrom(places, source, { image, platform, identity, fetched }, options);
-    } finally {
-      await source.close();
-    }
+    return withSource(there, places, platform, options, (source) =>
+      pullFrom(places, source, { image, platform, identity, fetched }, options),
+    );
   };
   try {
     return await whilePulling(places, signal, pull);

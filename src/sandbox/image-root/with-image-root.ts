@@ -75,6 +75,8 @@ export async function leaseRoot({ root }: SandboxConfig): Promise<() => void> {
 
 const WORK: Readonly<Record<PullProgress['phase'], string>> = {
   asking: 'looking for it',
+  building: 'making a disk with virt-builder',
+  reading: 'reading the files of that disk',
   fetching: 'fetching its layers',
   merging: 'merging its layers',
   making: 'making its file system',

@@ -13,6 +13,7 @@ import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { PULL_POLICIES } from '../../oci-names/pull-policy.js';
 import { LOCAL_TRANSPORTS } from '../../oci-names/root-image.js';
+import { isTemplateName } from '../../oci-names/template.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { ipAddress, portNumber, protocol } from '../publish/publish-schema.js';
 import type { LaunchOptions, PartialConfig } from '../types.js';
@@ -56,6 +57,11 @@ const rootImage = v.variant(
     }),
     record({ transport: oneOf(LOCAL_TRANSPORTS), path: text, name: v.optional(text) }),
     record({ transport: v.literal('tar'), path: text }),
+    record({
+      transport: v.literal('virt-builder'),
+      template: v.pipe(text, v.check(isTemplateName, 'a name that virt-builder can have')),
+      architecture: v.optional(text),
+    }),
   ],
   'a text: docker://NAME, oci:DIR',
 );

@@ -10,7 +10,7 @@ const PROGRAM = `${REPOSITORY}bin/virt-sandbox-image`;
 
 /** What a pull says of itself when it takes long, as on a busy host. */
 const PROGRESS =
-  /^virt-sandbox-image: (?:looking for the image|fetching: [^\n]*|merging the layers|making the file system)\n/gm;
+  /^virt-sandbox-image: (?:looking for the image|making a disk with virt-builder|reading the files of that disk|fetching: [^\n]*|merging the layers|making the file system)\n/gm;
 
 export interface ImageProgram {
   /** XDG_CACHE_HOME, HOME and where it keeps passwords. */

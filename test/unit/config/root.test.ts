@@ -33,6 +33,8 @@ describe('a root', () => {
       'oci-archive:/a.tar',
       'docker-archive:/a.tar:name:13',
       'tar:/a.tar.gz',
+      'virt-builder:///fedora-39',
+      'virt-builder:///fedora-39?arch=aarch64',
     ]) {
       const root = parseRoot(text, '--root');
       assert.deepEqual(root, imageRoot(parseRootImage(text)));
@@ -54,6 +56,7 @@ describe('a root', () => {
     ['docker+http://host/name', 'reference-invalid'],
     ['docker://me:secret@host/name', 'password-in-reference'],
     ['docker://debian@sha256:1', 'digest-invalid'],
+    ['virt-builder:///--x', 'reference-invalid'],
   ] as const)
     it(`is refused: ${JSON.stringify(text)}`, async () => {
       const stage = text === '' ? 'arguments' : 'image';
@@ -120,6 +123,7 @@ describe('a root', () => {
     { type: 'image', image: 'docker://x', tlsVerify: 'no' },
     { type: 'image', image: 'docker://x', stored: { path: '/etc/shadow' } },
     { type: 'image', image: 'docker://x', other: 1 },
+    { ...imageRoot(parseRootImage('virt-builder:///a')), image: { transport: 'virt-builder', template: '--list' } },
     { type: 'directory' },
     { type: 'disk', path: '/x' },
   ])

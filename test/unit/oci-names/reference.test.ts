@@ -82,6 +82,13 @@ describe('a value of --root', () => {
     ['oci-archive:a.tar:v1', 'oci-archive:a.tar:v1'],
     ['docker-archive:a.tar:name:v1', 'docker-archive:a.tar:name:v1'],
     ['tar:a:b.tar', 'tar:a:b.tar'],
+    ['virt-builder:///fedora-24', 'virt-builder:///fedora-24'],
+    ['virt-builder:/cirros-0.3.5', 'virt-builder:///cirros-0.3.5'],
+    ['virt-builder:///debian-12?arch=amd64', 'virt-builder:///debian-12?arch=x86_64'],
+    ['virt-builder:///debian-12?arch=aarch64', 'virt-builder:///debian-12?arch=aarch64'],
+    ['virt-builder:///debian-12?arch=armv7l', 'virt-builder:///debian-12?arch=armv7l'],
+    ['virt-builder:///debian-12?arch=constructor', 'virt-builder:///debian-12?arch=constructor'],
+    ['virt-builder:///debian-12?', 'virt-builder:///debian-12'],
   ] as const) {
     it(`${text} is ${whole}`, () => {
       assert.ok(isRootImage(text));
@@ -106,7 +113,24 @@ describe('a value of --root', () => {
     'oci:',
     'oci:dir:',
     'tar:',
-    'virt-builder:///fedora-24',
+    'virt-builder:',
+    'virt-builder:fedora-24',
+    'virt-builder://fedora-24',
+    'virt-builder://host.example/fedora-24',
+    'virt-builder:///',
+    'virt-builder:///-l',
+    'virt-builder:///--delete-cache',
+    'virt-builder:///a/b',
+    'virt-builder:///../a',
+    'virt-builder:///a b',
+    'virt-builder:///a\nb',
+    'virt-builder:///a\0',
+    `virt-builder:///${'a'.repeat(200)}`,
+    'virt-builder:///a?arch=',
+    'virt-builder:///a?arch=a b',
+    'virt-builder:///a?arch=--x=/y',
+    'virt-builder:///a?size=1',
+    'virt-builder:///a?arch=arm64&arch=amd64',
   ]) {
     it(`${text} is refused`, () => void throwsWith(() => parseRootImage(text), 'reference-invalid'));
   }

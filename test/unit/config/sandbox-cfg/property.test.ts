@@ -160,7 +160,14 @@ function tuning(random: Random, { tags, interfaces, ...size }: TunedSandbox): Tu
 
 function imageRootOf(random: Random): Root {
   const image = parseRootImage(
-    random.pick(['docker://debian:13', 'docker://localhost:5000/a/b', 'oci:/a dir:v1', 'tar:/a']),
+    random.pick([
+      'docker://debian:13',
+      'docker://localhost:5000/a/b',
+      'oci:/a dir:v1',
+      'tar:/a',
+      'virt-builder:///debian-12',
+      'virt-builder:///debian-12?arch=aarch64',
+    ]),
   );
   return {
     ...imageRoot(image),

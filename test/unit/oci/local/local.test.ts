@@ -12,7 +12,7 @@ import { measureLayer } from '../../../../src/oci/local/measure.js';
 import type { ImageSource } from '../../../../src/oci/source.js';
 import { digestOf } from '../../../../src/oci-names/digest.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
-import { parseRootImage } from '../../../../src/oci-names/root-image.js';
+import { isLocalImage, parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { type TestImage, testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
@@ -24,7 +24,7 @@ const image = testImage(LAYERS);
 
 async function open(context: TestContext, text: string, signal?: AbortSignal): Promise<ImageSource> {
   const parsed = parseRootImage(text);
-  assert.ok(parsed.transport !== 'docker');
+  assert.ok(isLocalImage(parsed));
   const source = await openLocal(parsed, AMD64, signal);
   context.after(() => source.close());
   return source;

@@ -1,0 +1,83 @@
+/** A root that virt-builder makes of a template: a disk, whose files become one tar archive, which is one layer. */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
+import { machineName, type Platform } from '../../oci-names/platform.js';
+import { isTemplateName, type Template, templateText } from '../../oci-names/template.js';
+import { openTarRoot } from '../local/tar-root.js';
+import type { OnPullProgress } from '../progress.js';
+import { refuseWithoutRoom } from '../room.js';
+import type { ImageSource } from '../source.js';
+import type { Places } from '../store/places.js';
+import { runGuestfs } from './guestfs-program.js';
+
+/** Bytes for a small template and the machine that libguestfs makes of the host's files, which takes half of it. */
+const LEAST_ROOM = 512 << 20;
+
+export interface BuildOptions {
+  readonly platform: Platform;
+  /** Default: that of this process. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  readonly onProgress?: OnPullProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes the root of a template, and runs `use` with it as an image. All files are in a workspace of the store, which is
+ * removed then.
+ * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`, and those of `use`
+ */
+export async function withBuiltRoot<T>(
+  places: Places,
+  image: Template,
+  options: BuildOptions,
+  use: (source: ImageSource) => Promise<T>,
+): Promise<T> {
+  await sweepWorkspaces(places.roots);
+  return withWorkspace(places.roots, async (workspace) => {
+    // The template may be for this user only.
+    await chmod(workspace, 0o700);
+    const source = await build(workspace, image, { ...options, store: places.directory });
+    try {
+      return await use(source);
+    } finally {
+      await source.close();
+    }
+  });
+}
+
+async function build(
+  workspace: string,
+  image: Template,
+  options: BuildOptions & { readonly store: string },
+): Promise<ImageSource> {
+  const { platform, environment = process.env, onProgress, signal, store } = options;
+  // Those who write a config by a program can write anything.
+  if (!isTemplateName(image.template)) throw new Error(`${image.template} is no name of a template`);
+  // Of what it lacks for that libguestfs says nothing.
+  if (environment['LIBGUESTFS_CACHEDIR'] === undefined) await refuseWithoutRoom(store, LEAST_ROOM);
+  const what = templateText(image);
+  const directory = join(workspace, 'tmp');
+  await mkdir(directory);
+  const run = { what, directory, store, environment, signal };
+  const [disk, tar] = [join(workspace, 'disk.qcow2'), join(workspace, 'root.tar')];
+  onProgress?.({ phase: 'building' });
+  await runGuestfs({
+    ...run,
+    program: 'virt-builder',
+    args: [
+      ...[image.template, '--arch', machineName(platform.architecture), '--output', disk, '--format', 'qcow2'],
+      // Nobody logs in, and a random one would be printed. Nothing is run inside, so nothing has to reach a network.
+      ...['--root-password', 'disabled', '--no-network', '--no-sync'],
+    ],
+  });
+  onProgress?.({ phase: 'reading' });
+  await runGuestfs({
+    ...run,
+    program: 'virt-tar-out',
+    // The last two are arguments of guestfish's tar-out: without them capabilities of programs get lost.
+    args: ['--format=qcow2', '-a', disk, '/', tar, 'numericowner:true', 'xattrs:true'],
+  });
+  await Promise.all([rm(disk), rm(directory, { recursive: true, force: true })]);
+  return openTarRoot(tar, platform, signal, what);
+}

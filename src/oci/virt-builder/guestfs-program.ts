@@ -1,0 +1,188 @@
+/**
+ * Runs a program of libguestfs. Such a program starts QEMU, has files in TMPDIR and sockets in /tmp, and leaves all that
+ * behind if a signal ends it. If QEMU ends it removes them and fails, so it is called off by killing what it has started.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { imageError } from '../../oci-names/errors.js';
+import { isSystemError } from '../../util/errors.js';
+import { groupMembers, signalAll } from '../../util/process-group.js';
+import { findInPath, searchPath } from '../../util/programs.js';
+import { abortedError, throwIfAborted } from '../cancel.js';
+import { diskFull, roomIn } from '../room.js';
+import { lastWords, StderrTail } from './last-words.js';
+
+/** Bytes of room below which a disk counts as full. QEMU would stop its machine there, and wait for ever. */
+const LEAST_ROOM = 4 << 20;
+/** Milliseconds between two looks at the room. */
+const LOOK_EVERY = 500;
+/** Milliseconds that a program has to end by itself, each: once all that it has started is killed, and once asked. */
+const PATIENCE = 2000;
+
+export interface GuestfsRun {
+  readonly program: 'virt-builder' | 'virt-tar-out';
+  readonly args: readonly string[];
+  /** What it is at work on, for messages. */
+  readonly what: string;
+  /** Where its temporary files go. */
+  readonly directory: string;
+  /** The directory above, which is the user's, for messages. */
+  readonly store: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Gets what a program prints, while it does; what it throws ends the program, and is thrown. */
+export type OnOutput = (piece: Buffer) => void;
+
+/**
+ * Runs it to its end.
+ * @param onOutput default: nobody reads what it prints
+ * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`
+ */
+export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<void> {
+  const { program, args, directory, environment, signal } = run;
+  const path = findInPath(program);
+  if (path === undefined) throw missing(program);
+  throwIfAborted(signal);
+  const { execa } = await import('execa');
+  const child = execa(path, args, {
+    // A group of its own: a terminal's Ctrl+C is for this process only.
+    detached: true,
+    cleanup: false,
+    cwd: directory,
+    env: environmentFor(directory, environment),
+    extendEnv: false,
+    stdin: 'ignore',
+    // Nobody's, so that a program which outlives this process goes on to its end, and cleans up.
+    stdout: onOutput === undefined ? 'ignore' : 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+  });
+  const { pid } = child;
+  const ending = new Ending(pid);
+  const onAbort = () => ending.callOff(abortedError(signal?.reason));
+  const tail = new StderrTail(() => ending.callOff(failed(run, 'it wrote too much to stderr')));
+  child.stderr?.on('data', (piece: Buffer) => tail.add(piece));
+  child.stdout?.on('data', (piece: Buffer) => {
+    try {
+      if (ending.reason === undefined) onOutput?.(piece);
+    } catch (error) {
+      ending.callOff(error);
+    }
+  });
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted === true) onAbort();
+  const looking = setInterval(() => void refuseFull(run, ending), LOOK_EVERY);
+  // What it has started may still have its stderr, and `child` waits for the end of that.
+  child.once('exit', () => ending.sweep());
+  try {
+    const result = await child;
+    await ending.settled;
+    if (ending.reason !== undefined) throw ending.reason;
+    if (!result.failed) return;
+    const words = lastWords(tail.text, program) || (result.shortMessage ?? 'it failed');
+    if (/No space left on device|Disk quota exceeded/.test(tail.text)) throw diskFull(run.store, new Error(words));
+    throw failed(run, words);
+  } finally {
+    clearInterval(looking);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function refuseFull({ directory, store }: GuestfsRun, ending: Ending): Promise<void> {
+  try {
+    if ((await roomIn(directory)).free < LEAST_ROOM) ending.callOff(diskFull(store, undefined));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
+}
+
+/** The end of a program, before it is done or then. */
+class Ending {
+  /** Why it was called off; undefined: it was not. */
+  reason: unknown;
+  #isOver = false;
+  #calledOff: Promise<void> | undefined;
+  #swept: Promise<void> | undefined;
+
+  constructor(private readonly leader: number | undefined) {}
+
+  callOff(reason: unknown): void {
+    this.reason ??= reason;
+    this.#calledOff ??= this.#end();
+  }
+
+  /** The program has ended: so does what it has started. */
+  sweep(): void {
+    this.#isOver = true;
+    this.#swept ??= this.#killRest();
+  }
+
+  /** Resolves when nothing of it is left. */
+  get settled(): Promise<unknown> {
+    return Promise.all([this.#calledOff, this.#swept]);
+  }
+
+  async #end(): Promise<void> {
+    // What removes its files is started by it too, so that is left alone for a while.
+    signalAll(this.#started(), 'SIGKILL');
+    await this.#wait();
+    signalAll(this.#started(), 'SIGKILL');
+    this.#signal('SIGTERM');
+    await this.#wait();
+    this.#signal('SIGKILL');
+  }
+
+  /** One that is killed may just have started another. */
+  async #killRest(): Promise<void> {
+    const end = performance.now() + PATIENCE;
+    for (let left = this.#started(); left.length > 0 && performance.now() < end; left = this.#started()) {
+      signalAll(left, 'SIGKILL');
+      await delay(5);
+    }
+  }
+
+  #started(): number[] {
+    return this.leader === undefined ? [] : groupMembers(this.leader).filter((id) => id !== this.leader);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    if (!this.#isOver && this.leader !== undefined) signalAll([this.leader], signal);
+  }
+
+  async #wait(): Promise<void> {
+    const end = performance.now() + PATIENCE;
+    while (!this.#isOver && performance.now() < end) await delay(20);
+  }
+}
+
+/** Nothing of libguestfs stays: also the machine that it makes of the host's files is made anew. */
+function environmentFor(directory: string, environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    // libvirt would start QEMU as another user, who may not look into the directory.
+    LIBGUESTFS_BACKEND: 'direct',
+    ...environment,
+    PATH: searchPath(),
+    TMPDIR: directory,
+    LC_ALL: 'C',
+  };
+}
+
+const PACKAGES = { 'virt-builder': 'guestfs-tools', 'virt-tar-out': 'guestfish' } as const;
+
+function missing(program: GuestfsRun['program']) {
+  return imageError(
+    'virt-builder-missing',
+    `there is no ${program} in PATH, which images of virt-builder need`,
+    `install it (Debian: ${PACKAGES[program]}), or use an image of a registry`,
+  );
+}
+
+function failed({ program, what }: GuestfsRun, words: string) {
+  return imageError(
+    'virt-builder-failed',
+    `${program} failed for ${what}: ${words}`,
+    'see virt-sandbox-image list -s virt-builder for its templates, and libguestfs-test-tool for what it needs',
+  );
+}

@@ -1,0 +1,149 @@
+/**
+ * virt-sandbox-image where virt-builder is missing, hangs, writes without end, or gives what nobody should take. Scripts
+ * are in its place: the real one cannot be made to do that. test/guest/images-virt-builder.test.ts has the real one.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { hidden, programPaths } from '../../../helpers/hide.js';
+import { processesWith } from '../../../helpers/leftovers.js';
+import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
+import { tarOf } from '../../../helpers/oci/tar.js';
+import type { RunOptions } from '../../../helpers/run.js';
+import { unlessRoot } from '../../../helpers/scratch.js';
+
+const NAME = 'virt-builder:///test-1';
+const BUILD = 'for word; do case $word in *.qcow2) echo disk >"$word" ;; esac; done';
+
+/** The program, and an environment with these scripts in place of virt-builder and virt-tar-out. */
+function withScripts(context: TestContext, builder: string, reader = 'exit 1'): [ImageProgram, RunOptions] {
+  const program = imageProgram(context);
+  const bin = join(program.directory, 'bin');
+  mkdirSync(bin);
+  for (const [name, script] of [
+    ['virt-builder', builder],
+    ['virt-tar-out', reader],
+  ])
+    writeFileSync(join(bin, name ?? ''), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return [program, { env: { PATH: `${bin}:${process.env['PATH']}` } }];
+}
+
+/** Nothing of a pull is in the store, and no process. */
+async function assertNothing(program: ImageProgram): Promise<void> {
+  assert.deepEqual(readdirSync(join(program.store, 'roots')), ['.leases']);
+  for (const name of ['partial', 'tags', 'blobs/sha256']) assert.deepEqual(readdirSync(join(program.store, name)), []);
+  assert.deepEqual(processesWith(program.directory), []);
+}
+
+describe('virt-builder', () => {
+  it('is named, with its package, where it is missing', {
+    skip: unlessRoot('hides programs behind mounts'),
+  }, async (context) => {
+    const program = imageProgram(context);
+    const paths = programPaths('virt-builder');
+    const options = paths.length === 0 ? {} : { through: hidden(...paths) };
+    const missing = /: image: there is no virt-builder in PATH, .*; install it \(Debian: guestfs-tools/;
+    for (const words of [
+      ['pull', NAME],
+      ['list', '-s', 'virt-builder'],
+      ['run', NAME, '--', 'true'],
+    ])
+      await program.fails(words, missing, options);
+    await assertNothing(program);
+  });
+
+  it('gets words of ours only, and a directory in the store for its files', async (context) => {
+    const script = `echo "$TMPDIR $LIBGUESTFS_BACKEND" >"$HOME/said"; echo "$@" >>"$HOME/said"; ${BUILD}; echo x >"$TMPDIR/left"`;
+    const [program, options] = withScripts(context, script, 'echo "$@" >>"$HOME/said"; exit 1');
+    await program.fails(
+      ['pull', NAME, '--platform', 'arm64'],
+      /virt-tar-out failed for virt-builder:\/\/\/test-1: /,
+      options,
+    );
+    const said = readFileSync(join(program.directory, 'said'), 'utf8').replaceAll(/\/\S*\/\.build-[^/]*/g, 'SPACE');
+    assert.equal(
+      said,
+      [
+        'SPACE/tmp direct',
+        'test-1 --arch aarch64 --output SPACE/disk.qcow2 --format qcow2 --root-password disabled --no-network --no-sync',
+        '--format=qcow2 -a SPACE/disk.qcow2 / SPACE/root.tar numericowner:true xattrs:true',
+        '',
+      ].join('\n'),
+    );
+    await assertNothing(program);
+  });
+
+  it('is told of by its last words, which are escaped', async (context) => {
+    const words = 'printf "x\\nvirt-builder: error: \\033[2Jno such thing.\\n\\nIf reporting bugs, run\\n" >&2; exit 1';
+    const [program, options] = withScripts(context, words);
+    const pattern =
+      /: image: virt-builder failed for virt-builder:\/\/\/test-1: \S*\[2Jno such thing; see virt-sandbox-image list/;
+    const { stderr } = await program.run(['pull', NAME], options);
+    assert.match(stderr, pattern);
+    assert.ok(!stderr.includes('\u001b'), JSON.stringify(stderr));
+    await assertNothing(program);
+  });
+
+  it('is told of if it says nothing, or a signal ends it', async (context) => {
+    const [silent, options] = withScripts(context, 'exit 3');
+    await silent.fails(['pull', NAME], /virt-builder failed for virt-builder:\/\/\/test-1: .*exit code 3/, options);
+    const [killed, others] = withScripts(context, 'kill -9 $$');
+    await killed.fails(['list', '-s', 'virt-builder'], /failed for the list of its templates: .*SIGKILL/, others);
+    await assertNothing(killed);
+  });
+
+  it('is ended if it writes to stderr without end', async (context) => {
+    const [program, options] = withScripts(context, 'while :; do yes "virt-builder: warning: more" >&2; done');
+    await program.fails(['pull', NAME], /virt-builder failed for .*: it wrote too much to stderr; /, options);
+    await assertNothing(program);
+  });
+
+  it('is ended if its list has no end, and refused if it is none', async (context) => {
+    const [endless, options] = withScripts(context, 'while :; do yes; done');
+    await endless.fails(
+      ['list', '-s', 'virt-builder'],
+      /what virt-builder lists has more than 4194304 bytes; /,
+      options,
+    );
+    await assertNothing(endless);
+    const [other, others] = withScripts(context, 'echo "[]"');
+    await other.fails(['list', '-s', 'virt-builder'], /lists is not what it prints with --list-format json; /, others);
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    it(`ends at ${signal}, also if it ignores all that it can`, async (context) => {
+      // What it starts is killed, and it goes on; it has no QEMU whose end it would notice.
+      const script = `trap "" INT TERM HUP; ${BUILD}; echo begun >"$HOME/begun"; while :; do sleep 1000; done`;
+      const [program, options] = withScripts(context, script);
+      const running = program.start(['pull', NAME], options);
+      await running.untilError(/making a disk with virt-builder/);
+      assert.equal(readFileSync(join(program.directory, 'begun'), 'utf8'), 'begun\n');
+      running.child.kill(signal);
+      const { code, stderr } = await running.result;
+      assert.equal(code, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal]);
+      assert.equal(stderr, 'virt-sandbox-image: making a disk with virt-builder\n');
+      await assertNothing(program);
+    });
+
+  it('leaves nothing that runs on when it ends', async (context) => {
+    const [program, options] = withScripts(context, 'sh -c "sleep 1000; :" "$TMPDIR" & exit 1');
+    await program.fails(['pull', NAME], /virt-builder failed for /, options);
+    await assertNothing(program);
+  });
+
+  it('is taken for hostile: an archive that leads out of its root is refused, and not kept', async (context) => {
+    const [program, options] = withScripts(context, BUILD, 'cat "$HOME/tar" >"$5"');
+    for (const [bytes, pattern] of [
+      [tarOf({ name: '../out', data: 'x' }), /layer 1 of virt-builder:\/\/\/test-1 .*\.\./],
+      [
+        Buffer.from('no archive\n'.repeat(100)),
+        /layer 1 of virt-builder:\/\/\/test-1 is no tar archive, or is damaged; /,
+      ],
+    ] as const) {
+      writeFileSync(join(program.directory, 'tar'), bytes);
+      await program.fails(['pull', NAME], pattern, options);
+      await assertNothing(program);
+    }
+  });
+});
