@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { assertStartIsClean } from '../helpers/container-start.js';
@@ -36,13 +36,16 @@ function victims(): string {
   return fingerprint(shared);
 }
 
+/** In a directory of its own, so that it goes with the test. */
+const diskOf = (root: string) => ext4Of(root, join(ground, `${basename(root)}.img`));
+
 /** The ways to give a container a root, as words, but images (container-image.test.ts). */
 const ROOTS: Readonly<Record<string, (root: string) => readonly string[]>> = {
   'a directory': (root) => ['-r', root],
   'a directory under an overlay': (root) => ['-r', root, '--overlay'],
   'a directory that can be written to': (root) => ['-m', `host-bind:/=${root}`],
-  'a disk': (root) => ['-m', `host-image:/=${ext4Of(root, `${root}.img`)}`],
-  'a disk that is only read': (root) => ['-m', `host-image:/=${ext4Of(root, `${root}.img`)},ro`],
+  'a disk': (root) => ['-m', `host-image:/=${diskOf(root)}`],
+  'a disk that is only read': (root) => ['-m', `host-image:/=${diskOf(root)},ro`],
 };
 
 describe('a root of a container', {

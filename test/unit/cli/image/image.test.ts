@@ -109,10 +109,7 @@ describe('an image that is there', () => {
     const [program, , name] = await pulled(context);
     const [headings = '', row = ''] = (await program.out('ls')).split('\n');
     assert.match(headings, /^NAME +PLATFORM +ID +SIZE +PULLED +USED$/);
-    assert.match(
-      row,
-      new RegExp(`^${name} +linux/amd64 +${SHORT} +\\d+\\.\\d kB +\\d+ (?:s|min) ago +\\d+ (?:s|min) ago$`),
-    );
+    assert.match(row, new RegExp(`^${name} +linux/amd64 +${SHORT} +1\\.1 MB +\\d+ (?:s|min) ago +\\d+ (?:s|min) ago$`));
     const [found] = (await program.json('list')) as Record<string, unknown>[];
     assert.deepEqual([found?.['name'], found?.['id'], found?.['usedBy']], [`docker://${name}`, ID, []]);
   });
@@ -169,7 +166,7 @@ describe('an image that is there', () => {
     assert.equal(await program.out('rm', 'mine:1'), 'mine:1: removed, 0 B\n');
     const { code, out, stderr } = await program.run(['rm', 'mine:1', SHORT]);
     assert.equal(code, 125);
-    assert.match(out, new RegExp(`^${SHORT}: removed, \\d+\\.\\d kB\n$`));
+    assert.match(out, new RegExp(`^${SHORT}: removed, 1\\.1 MB\n$`));
     assert.match(stderr, /^virt-sandbox-image: image: there is no image 'mine:1' in .*\n$/);
     assert.deepEqual(readdirSync(join(program.store, 'blobs', 'sha256')), []);
     assert.deepEqual(await program.json('list'), []);
