@@ -14,6 +14,7 @@ import { loadProfile } from '../../src/profile/load.js';
 import { neededSlots } from '../../src/sandbox/devices/slots.js';
 import { imageChoices } from '../../src/sandbox/image-choices.js';
 import { BootImages } from '../../src/sandbox/prepare/boot-images.js';
+import { firstImage } from '../../src/sandbox/prepare/machine.js';
 import {
   findSnapshots,
   type SnapshotChoice,
@@ -72,7 +73,11 @@ export class SnapshotHost {
   }
 
   /** Builds the image or finds it, with the init of this package or another. */
-  async image(profileName?: string, nativeInit = hostProgram('init'), sets = SETS): Promise<BootImage> {
+  async image(
+    profileName?: string,
+    nativeInit = hostProgram('init'),
+    sets: readonly string[] = SETS,
+  ): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
     const { kernel } = await this.config({});
     for (;;) {
@@ -138,7 +143,7 @@ export class SnapshotHost {
       kind: 'session',
     };
     const offer = await findSnapshots(request);
-    const image = offer.image ?? (await this.image(profileName));
+    const image = await firstImage(offer, SETS, (sets) => this.image(profileName, undefined, sets));
     return selectSnapshot(offer, request, image, 'tcg', this.#connection);
   }
 

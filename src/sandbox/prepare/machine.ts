@@ -59,23 +59,33 @@ export async function chooseMachine(
     return { image: snapshot.image, acceleration, fallback, snapshot };
   }
   // A machine that boots gets an image with no more modules than it needs.
-  return { image: offer?.sets ? await find(sets) : image, acceleration, fallback, snapshot: undefined };
+  return {
+    image: offer === undefined || offer.sets.length === 0 ? image : await find(sets),
+    acceleration,
+    fallback,
+    snapshot: undefined,
+  };
 }
 
 const noBoundary = () =>
   `security: the machine is emulated, which QEMU does not call a security boundary; ${option('requireKvm')} refuses that`;
 
-/** The image of the offered snapshot, or the one that the sandbox would boot. */
-async function firstImage(
+/** The image of an offered snapshot, or the one that the sandbox would boot. */
+export async function firstImage(
   offer: SnapshotOffer | undefined,
   sets: readonly string[],
   find: (sets: readonly string[]) => Promise<BootImage>,
 ): Promise<BootImage> {
   if (offer?.image) return offer.image;
-  if (!offer?.sets) return find(sets);
-  // The snapshot may have module sets that this sandbox does not need and that cannot be had any more. Then it is
-  // stale.
-  return find(offer.sets).catch(() => find(sets));
+  for (const wanted of offer?.sets ?? []) {
+    try {
+      return await find(wanted);
+    } catch {
+      // The snapshot may have module sets that this sandbox does not need and that cannot be had any more. Then it is
+      // stale, and the next may be valid.
+    }
+  }
+  return find(sets);
 }
 
 async function accelerationFor(

@@ -47,23 +47,32 @@ export interface SnapshotRequest {
 export interface SnapshotOffer {
   readonly candidates: readonly Snapshot[];
   readonly reason: string;
-  /** The boot image of a candidate, if it is known to be what would be built now. */
+  /** The boot image of the first candidate that may be valid, if it is known to be what would be built now. */
   readonly image: BootImage | undefined;
-  /** Module sets of the first candidate that may be valid, else of the first: the image with them shows whether it is. */
-  readonly sets: readonly string[] | undefined;
+  /**
+   * Module sets of the candidates that may be valid, up to one that is; else of the first candidate. The image with them
+   * shows whether it is. What cannot be built any more makes room for the next. Empty: no image has to be looked into.
+   */
+  readonly sets: readonly (readonly string[])[];
 }
 
 /** Looks for snapshots with enough slots. It runs at every start, and most stores have no snapshots, so it is quick. */
 export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
   const { candidates, reason } = rankSnapshots(request, await snapshotsFor(request));
-  if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
+  if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: [] };
+  const sets: (readonly string[])[] = [];
   for (const { record } of candidates) {
     const image = request.images.known(record.sets);
+    const isCurrent = image?.id === record.image;
     // It has to be looked into, or a worse one would be taken from now on, since nothing asks for the image of this one.
-    if (image === undefined) return { candidates, reason, image, sets: record.sets };
-    if (image.id === record.image) return { candidates, reason, image, sets: record.sets };
+    if (image === undefined || isCurrent) sets.push(record.sets);
+    if (isCurrent) return { candidates, reason, image: sets.length === 1 ? image : undefined, sets };
   }
-  return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
+  return { candidates, reason, image: undefined, sets: sets.length > 0 ? sets : candidates.slice(0, 1).map(setsOf) };
+}
+
+function setsOf({ record }: Snapshot): readonly string[] {
+  return record.sets;
 }
 
 function snapshotsFor({ images, config, kind }: SnapshotRequest): Promise<ImportedSnapshots> {

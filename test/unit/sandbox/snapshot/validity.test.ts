@@ -202,13 +202,28 @@ describe('a snapshot', { skip: unlessDriver }, () => {
     const here = new SnapshotHost(context);
     here.addModule('fs/overlayfs/overlay.ko');
     const image = await here.image(undefined, undefined, [...SETS, 'overlay']);
-    await here.save(await here.image(), () => ({ image: '0'.repeat(32) }));
+    await here.save(await here.image(), host('QEMU'));
     const { directory } = await here.save(image);
     assert.equal((await here.start()).warm, directory);
     rmSync(join(here.store, '.index'), { recursive: true });
     assert.equal((await here.start()).warm, undefined);
     rmSync(join(here.store, '.index'), { recursive: true });
     assert.equal((await here.start({ boot: 'warm' })).warm, directory);
+  });
+
+  it('is found behind one whose boot image cannot be built any more', async (context) => {
+    const here = new SnapshotHost(context);
+    here.addModule('fs/erofs/erofs.ko');
+    // It comes first, since it has fewer slots.
+    const slots = { ...shape.slots, mounts: 1 };
+    const old = await here.image(undefined, undefined, [...SETS, 'filesystem-erofs']);
+    const first = await here.save(old, () => ({ slots, machine: machineSignature({ ...shape, slots }) }));
+    assert.equal((await here.start()).warm, first.directory);
+    // The next kernel has no EROFS.
+    here.addModule('fs/overlayfs/overlay.ko');
+    const { directory } = await here.save(await here.image(undefined, undefined, [...SETS, 'overlay']));
+    rmSync(join(here.store, '.index'), { recursive: true });
+    assert.equal((await here.start()).warm, directory);
   });
 
   it('with a damaged record is ignored', async (context) => {
