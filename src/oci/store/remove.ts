@@ -154,10 +154,15 @@ function sizeOf(path: string): number {
   return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** Bytes of the files below a directory. */
+/** Bytes that the files below a directory take: the machine of libguestfs is mostly a hole. */
 function sizeOfTree(directory: string): number {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return files.reduce((sum, { parentPath, name }) => sum + sizeOf(join(parentPath, name)), 0);
+  return files.reduce((sum, { parentPath, name }) => sum + bytesOnDisk(join(parentPath, name)), 0);
+}
+
+function bytesOnDisk(path: string): number {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined ? 0 : Math.min(found.size, found.blocks * 512);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Removing images: what goes, what stays, and what is in use. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -176,6 +176,8 @@ describe('pruning', () => {
     const dead = `.build-${sphere()}-999999999-1-abcdef01`;
     mkdirSync(join(places.roots, dead));
     writeFileSync(join(places.roots, dead, 'root.erofs'), 'more');
+    writeFileSync(join(places.roots, dead, 'hole'), '');
+    truncateSync(join(places.roots, dead, 'hole'), 2 ** 40);
     writeFileSync(join(places.tags, `.x.${'0'.repeat(16)}.tmp`), '{');
     const before = store.files();
     const would = await pruneStore(places, { dryRun: true });
@@ -185,6 +187,7 @@ describe('pruning', () => {
     assert.deepEqual([did.tags.length, did.blobs.length, did.roots.length], [0, 3, 1]);
     assert.deepEqual(did.leftovers, [dead, '0'.repeat(64)]);
     assert.ok(did.bytes > 4096 + 'half'.length + 'more'.length);
+    assert.ok(did.bytes < 2 ** 30, `${did.bytes}`);
     assert.deepEqual(counts(store), { tags: 2, roots: 1, blobs: 4 });
     assert.equal(readdirSync(places.tags).length, 2);
     assert.equal(readdirSync(places.partials).length, 0);
