@@ -26,6 +26,7 @@ import { signals } from './signals.js';
 import { starts } from './starts.js';
 import { suspend } from './suspend.js';
 import { talking } from './talking.js';
+import { templates } from './templates.js';
 import { versions } from './versions.js';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -43,6 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
   kept,
   versions,
   imageStore,
+  templates,
   talking,
   pools,
   poolShell,
