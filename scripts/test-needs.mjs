@@ -29,6 +29,8 @@ const NEEDS = [
   { path: 'guest/home', user: true },
   { path: 'guest/images.', user: true },
   { path: 'guest/images-kept', user: true },
+  // Machines of libguestfs, one after the other.
+  { path: 'guest/images-virt-builder', order: 3 },
   // Sandboxes in a sandbox, one after the other.
   { path: 'guest/kvm.', order: 3 },
   { path: 'guest/lost-supervisor', user: true },

@@ -1,8 +1,9 @@
 /** Finds images of the store by what people write: a name in any of its spellings, or the beginning of an id. */
 import { digestParts } from '../../oci-names/digest.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
+import { fitness, parsePlatform } from '../../oci-names/platform.js';
 import { parseTypedImage } from '../../oci-names/root-image.js';
-import { storeName } from '../pull/names.js';
+import { namedPlatform, storeName } from '../pull/names.js';
 import { ofDigest } from '../pull/of-digest.js';
 import type { Places } from '../store/places.js';
 import { listTags, type Tag } from '../store/tags.js';
@@ -69,7 +70,9 @@ export function findImage(places: Places, text: string, platform?: string): Tag 
 function byName(tags: readonly Tag[], text: string): readonly Tag[] {
   const image = parseTypedImage(text);
   const name = storeName(image);
-  const same = tags.filter((tag) => tag.name === name);
+  const named = namedPlatform(image);
+  const isNamed = ({ platform }: Tag) => named === undefined || fitness(parsePlatform(platform), named) > 0;
+  const same = tags.filter((tag) => tag.name === name && isNamed(tag));
   if (same.length > 0 || image.transport !== 'docker') return same;
   return ofDigest(tags, image.reference);
 }

@@ -12,10 +12,12 @@ import { absolutePath } from '../../util/working-directory.js';
 const SETTLED = 2000;
 
 /**
- * The image with an absolute path, if it has one.
+ * The image with an absolute path, if it has one. What its name says of its platform is left out, since the store keeps
+ * that beside the name.
  * @throws {SandboxError} `working-directory-gone`; `image-path-invalid`: what stands behind a colon would be a name
  */
 export function anywhere(image: RootImage): RootImage {
+  if (image.transport === 'virt-builder') return { ...image, architecture: undefined };
   if (!isLocalImage(image)) return image;
   const path = absolutePath(image.path);
   if (image.transport === 'tar' || !path.includes(':')) return { ...image, path };
@@ -31,15 +33,20 @@ export function storeName(image: RootImage): string {
   return rootImageText(anywhere(image));
 }
 
+/** The platform that the name of an image says; undefined: none. */
+export function namedPlatform(image: RootImage): Platform | undefined {
+  if (image.transport !== 'virt-builder' || image.architecture === undefined) return undefined;
+  return { os: 'linux', architecture: parseArchitecture(image.architecture), variant: undefined };
+}
+
 /**
  * The platform that is wanted of an image: what is asked for, else what its name says, else that of this host.
  * @throws {SandboxError} `platform-missing`: it is asked for one, and its name says another
  */
 export function wantedPlatform(image: RootImage, asked: Platform | undefined): Platform {
-  if (image.transport !== 'virt-builder' || image.architecture === undefined) return asked ?? hostPlatform();
-  const own = { os: 'linux', architecture: parseArchitecture(image.architecture), variant: undefined };
-  if (asked === undefined || fitness(own, asked) > 0) return asked ?? own;
-  throw platformMissing([own], asked, rootImageText(image));
+  const named = namedPlatform(image);
+  if (named === undefined || asked === undefined || fitness(named, asked) > 0) return asked ?? named ?? hostPlatform();
+  throw platformMissing([named], asked, rootImageText(image));
 }
 
 /**

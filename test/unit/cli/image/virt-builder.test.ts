@@ -111,17 +111,20 @@ describe('virt-builder', () => {
     await other.fails(['list', '-s', 'virt-builder'], /lists is not what it prints with --list-format json; /, others);
   });
 
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    it(`ends at ${signal}, also if it ignores all that it can`, async (context) => {
-      // What it starts is killed, and it goes on; it has no QEMU whose end it would notice.
-      const script = `trap "" INT TERM HUP; ${BUILD}; echo begun >"$HOME/begun"; while :; do sleep 1000; done`;
-      const [program, options] = withScripts(context, script);
+  for (const [signal, status, how, rest] of [
+    // What it starts is killed, and it goes on: it has no QEMU whose end it would notice.
+    ['SIGINT', 130, ', also if it ignores all that it can', 'trap "" INT TERM HUP; while :; do sleep 1000; done'],
+    ['SIGTERM', 143, '', 'sleep 1000; exit 1'],
+    ['SIGHUP', 129, '', 'sleep 1000; exit 1'],
+  ] as const)
+    it(`ends at ${signal}${how}`, async (context) => {
+      const [program, options] = withScripts(context, `${BUILD}; echo begun >"$HOME/begun"; ${rest}`);
       const running = program.start(['pull', NAME], options);
       await running.untilError(/making a disk with virt-builder/);
       assert.equal(readFileSync(join(program.directory, 'begun'), 'utf8'), 'begun\n');
       running.child.kill(signal);
       const { code, stderr } = await running.result;
-      assert.equal(code, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal]);
+      assert.equal(code, status);
       assert.equal(stderr, 'virt-sandbox-image: making a disk with virt-builder\n');
       await assertNothing(program);
     });
@@ -130,6 +133,26 @@ describe('virt-builder', () => {
     const [program, options] = withScripts(context, 'sh -c "sleep 1000; :" "$TMPDIR" & exit 1');
     await program.fails(['pull', NAME], /virt-builder failed for /, options);
     await assertNothing(program);
+  });
+
+  it('has one name for each template, with a platform', async (context) => {
+    const [program, options] = withScripts(context, BUILD, 'cat "$HOME/tar" >"$5"');
+    writeFileSync(join(program.directory, 'tar'), tarOf({ name: 'file', data: 'x' }));
+    const far = `${NAME}?arch=aarch64`;
+    for (const words of [[NAME], [far], [NAME, '--platform', 'arm64'], [far, '--platform', 'linux/arm64']]) {
+      const { code, stderr } = await program.run(['pull', ...words], options);
+      assert.equal(code, 0, stderr);
+    }
+    const listed = (await program.json('list')) as { readonly name: string; readonly platform: string }[];
+    assert.deepEqual(
+      listed.map(({ name, platform }) => `${name} ${platform}`),
+      [`${NAME} linux/amd64`, `${NAME} linux/arm64`],
+    );
+    await program.fails(['inspect', NAME], /is there for linux\/amd64, linux\/arm64; choose one with --platform/);
+    assert.match(await program.out('inspect', 'virt-builder:/test-1?arch=arm64'), /^platform: linux\/arm64$/m);
+    assert.match(await program.out('rm', far), /^virt-builder:\/\/\/test-1.*: removed, /);
+    assert.match(await program.out('inspect', NAME), /^platform: linux\/amd64$/m);
+    await program.fails(['pull', far, '--platform', 'amd64'], /only for linux\/arm64; .* --platform/, options);
   });
 
   it('is taken for hostile: an archive that leads out of its root is refused, and not kept', async (context) => {
