@@ -1,5 +1,6 @@
 /** As whom a machine's QEMU runs, how it gets its disks, and what confines it. */
 import type { Emulator } from '../domain/machine.js';
+import { letRead, type RootReaders } from '../oci/store/readers.js';
 import { GivenDisks } from './devices/given-disks.js';
 import type { Confinement } from './devices/machine-options.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
@@ -32,13 +33,23 @@ export class QemuRights {
   }
 
   /**
-   * Writes the rules of QEMU. Says where it has none, or less.
-   * @throws {SandboxError} `not-built`, `state-not-writable`, `qemu-not-confined`
+   * Writes the rules of QEMU, and lets it read the root of an image. Says where it has no rules, or less.
+   * @throws {SandboxError} `not-built`, `state-not-writable`, `qemu-not-confined`, `store-not-writable`
    */
   confine(options: Pick<Observers, 'onChoice' | 'onWarning'>): Confinement {
     this.#emulator = this.#makeWall(options);
     const givesDisks = this.user === undefined && givesToItsUser(this.#prepared.connection.kind);
+    const readers = this.#readers(givesDisks);
+    if (readers !== undefined)
+      for (const { source, keepsOwner } of this.#prepared.devices.disks) if (keepsOwner) letRead(source, readers);
     return { user: this.user, givesDisks, emulator: this.#emulator };
+  }
+
+  /** Whom disks have to be open to that keep their owner; undefined: QEMU is the owner, or finds them as its own. */
+  #readers(givesDisks: boolean): RootReaders | undefined {
+    // Nobody here knows whom libvirt runs QEMU as.
+    if (givesDisks) return 'all';
+    return this.user?.isShared ? this.user.gid : undefined;
   }
 
   #makeWall(options: Pick<Observers, 'onChoice' | 'onWarning'>): Emulator | undefined {

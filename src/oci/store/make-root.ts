@@ -67,7 +67,7 @@ export async function makeRoot(places: Places, options: MakeRootOptions): Promis
 
 async function build(workspace: string, id: string, options: MakeRootOptions): Promise<void> {
   const { diffIds, layers, signal, onProgress } = options;
-  // Until it is whole it is nobody's.
+  // Nobody else's, also when it is whole: readers.ts.
   await chmod(workspace, 0o700);
   const seen: StoredLayer[] = [];
   const watched = async function* () {
@@ -119,8 +119,6 @@ async function digestOfFile(path: string, signal: AbortSignal | undefined): Prom
 
 async function publish(places: Places, workspace: string, id: string): Promise<void> {
   const target = places.root(id);
-  // Who finds it has to be able to open it, also if this process ends right behind the rename.
-  await chmod(workspace, 0o711);
   await syncToDisk(workspace);
   // What is there is damaged, or it would have been found.
   await withWorkspace(places.roots, async (aside) => {

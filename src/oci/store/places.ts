@@ -73,8 +73,8 @@ export class Places {
   }
 
   /**
-   * Makes the store. What is pulled may be for this user only, so nobody else reads the blobs; a machine of root's, which
-   * has a user of its own, reads a file system whose digest it knows.
+   * Makes the store. What is pulled may be for this user only, so nobody else reads anything in it, unless a QEMU of
+   * another user has to: readers.ts.
    * @throws {SandboxError} `store-not-safe`, `store-not-writable`
    */
   make(): void {
@@ -85,7 +85,6 @@ export class Places {
         [join(this.blobs, 'sha256'), 0o700],
         [join(this.blobs, 'sha512'), 0o700],
         [this.partials, 0o700],
-        [this.roots, 0o711],
         // Its names are those of the roots that are in use.
         [leaseDirectory(this.roots), 0o700],
         [this.tags, 0o700],
@@ -95,6 +94,8 @@ export class Places {
         chmodSync(path, mode);
       }
       chmodSync(this.blobs, 0o700);
+      // A QEMU may be about to open one of them.
+      chmodSync(this.roots, 0o700 | (lstatSync(this.roots).mode & 0o011));
       for (const path of [this.directory, dirname(this.directory)]) openToAll(path);
     } catch (error) {
       throw storeError(error, this.directory);
