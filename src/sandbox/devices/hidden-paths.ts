@@ -1,13 +1,14 @@
 /** What a sandbox does not see of its root. */
 import { realpathSync, statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { isAbsolute, join, relative } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
 import { hasOwnHome, isOfTheSystem } from '../../config/home.js';
 import { covers, normalizePath } from '../../config/path.js';
 import { rootDirectoryOf } from '../../config/root.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
+import { defaultStoreDirectory } from '../../image/resolve.js';
 import { valueOr } from '../../util/errors.js';
 import { realPathIn } from '../../util/real-path.js';
 import { stateBase } from '../state/state-directory.js';
@@ -15,6 +16,10 @@ import { type Origin, originOf, otherPathsOf, placesOf } from './host-mounts.js'
 
 /** What the common init mounts before it covers anything: what the root has below is not seen. */
 const OVER_ROOT = ['/dev', '/proc', '/run', '/sys', '/tmp'];
+
+/** Root's own store and a user's, also where another one is used. */
+const ROOT_STORE = '/var/cache/virt-sandbox';
+const USERS_STORE = '.cache/virt-sandbox';
 
 /** What to hide in a container, by the mounts that it has got: src/sandbox/setup/hidden-now.ts */
 export interface Hiding {
@@ -27,7 +32,7 @@ export interface Hiding {
 /** What a container hides, by the mounts that the host has now. */
 export function hidingOf(config: SandboxConfig): Hiding {
   return {
-    paths: hiddenPaths(config).filter((path) => !isMountedOver(config, path)),
+    paths: hiddenInContainer(config).filter((path) => !isMountedOver(config, path)),
     homes: ownHomes(config).flatMap((home) => originOf(realHome(home)) ?? []),
   };
 }
@@ -63,6 +68,27 @@ export function hiddenPaths(config: SandboxConfig, homes: readonly string[] = pl
     : [];
   const all = [...ownHomes(config), ...secrets, ...hidden.paths];
   return outermost([...all.map((path) => realPathIn(root, path) ?? normalizePath(path)), ...homes]);
+}
+
+/** The same of a container, with the stores, which a machine's view hides itself. */
+export function hiddenInContainer(config: SandboxConfig): string[] {
+  const source = valueOr(() => realpathSync(rootDirectoryOf(config)), '/');
+  return outermost([...hiddenPaths(config), ...storesBelow(source, config).map((path) => `/${path}`)]);
+}
+
+/** Where boot images, OCI images and state directories are, relative to a directory that they are in. */
+export function storesBelow(source: string, { identity }: Pick<SandboxConfig, 'identity'>): string[] {
+  const ofUsers = [...homesOf(identity.home)].map((home) => join(home, USERS_STORE));
+  // One that is refused is not used either.
+  const own = valueOr(() => dirname(defaultStoreDirectory()), ROOT_STORE);
+  const all = [ROOT_STORE, own, stateBase(), ...ofUsers];
+  return all.flatMap((path) => pathBelow(source, path)).filter((path) => path !== '');
+}
+
+/** The path relative to a directory that it is in, without links on its way; none if it is not there or elsewhere. */
+export function pathBelow(source: string, path: string): string[] {
+  const real = valueOr(() => realpathSync(path), '');
+  return real !== '' && covers(source, real) ? [relative(source, real)] : [];
 }
 
 /** Each once, without those below another one: what is in something that is hidden is not there any more. */

@@ -19,7 +19,7 @@ import { SandboxError, valueOr } from '../../util/errors.js';
 import { type OptionKey, option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
-import { hiddenPaths, homesOf, placesOfHomes } from './hidden-paths.js';
+import { hiddenInContainer, hiddenPaths, homesOf, pathBelow, placesOfHomes, storesBelow } from './hidden-paths.js';
 import { mountPointsBelow } from './host-mounts.js';
 
 /** Directories of the host that show the kernel, or what is for a moment: sockets, temporary files. */
@@ -30,10 +30,6 @@ const POINT = '.view';
 
 /** A directory that every host has. Nothing else needs it in the mount namespace of a user's view. */
 const USERS_POINT = '/dev';
-
-/** Root's own store and a user's, also where another one is used. */
-const ROOT_STORE = '/var/cache/virt-sandbox';
-const USERS_STORE = '.cache/virt-sandbox';
 
 /** A warning. docs/security.md says why it may be so. */
 export const ALL_IS_SEEN =
@@ -128,7 +124,7 @@ export function unseenPaths(config: SandboxConfig, platform: 'machine' | 'contai
   const { path } = config.root;
   const source = valueOr(() => realpathSync(path), path);
   if (platform === 'machine') return [...new Set(hiddenBelow(source, config))].map((path) => `/${path}`);
-  return [...HOSTS_OWN, ...hiddenPaths(config)];
+  return [...HOSTS_OWN, ...hiddenInContainer(config)];
 }
 
 /**
@@ -136,16 +132,15 @@ export function unseenPaths(config: SandboxConfig, platform: 'machine' | 'contai
  * @param homes as {@link hiddenPaths} has them
  */
 function hiddenBelow(source: string, config: SandboxConfig, homes?: readonly string[]): string[] {
-  const stores = [ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()];
-  const callers = [...homesOf(config.identity.home)];
-  const ofCaller = callers.flatMap((home) => [
-    join(home, USERS_STORE),
-    // Also where the root is another directory of the host.
-    ...(config.hidden.secrets && source !== '/' ? SECRETS.map((name) => join(home, name)) : []),
-  ]);
+  // Also where the root is another directory of the host.
+  const secrets =
+    config.hidden.secrets && source !== '/'
+      ? [...homesOf(config.identity.home)].flatMap((home) => SECRETS.map((name) => join(home, name)))
+      : [];
   return [
     ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
-    ...[...stores, ...ofCaller].flatMap((path) => below(source, path)),
+    ...storesBelow(source, config),
+    ...secrets.flatMap((path) => pathBelow(source, path)),
     ...imageBelow(source, config),
     ...hiddenPaths(config, homes).map((path) => path.replace(/^\/+/, '')),
   ].filter((path) => path !== '');
@@ -170,18 +165,12 @@ function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | un
   }
 }
 
-/** The path relative to a directory that it is in, without links on its way; none if it is not there or elsewhere. */
-function below(source: string, path: string): string[] {
-  const real = valueOr(() => realpathSync(path), '');
-  return real !== '' && covers(source, real) ? [relative(source, real)] : [];
-}
-
 /**
  * The image that keeps the overlay: QEMU may read it, so a guest without any capability could, with what is in it of
  * other users.
  */
 function imageBelow(source: string, { overlay }: SandboxConfig): string[] {
-  return overlay?.type === 'image' ? below(source, overlay.path) : [];
+  return overlay?.type === 'image' ? pathBelow(source, overlay.path) : [];
 }
 
 /** Whether a sandbox must not start without a view. */
