@@ -144,7 +144,7 @@ it('a fresh directory is removed when the launcher is killed', {
   const script = 'echo full > /mnt/file; echo up; sleep 600';
   const running = startSandbox(['-c', embedded.uri, '-n', name, '-m', 'host-bind:/mnt=', '--', 'sh', '-c', script]);
   await running.until(/up/);
-  assert.equal(readFileSync(join(ROOT_STATE, name, 'mount0/file'), 'utf8'), 'full\n');
+  assert.equal(readFileSync(join(ROOT_STATE, name, 'closed/mount0/file'), 'utf8'), 'full\n');
   running.child.kill('SIGKILL');
   await running.result;
   await assertNothingLeft(name);

@@ -1,6 +1,6 @@
 /** The devices behind the mounts of a sandbox. */
 import { chownSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { GuestMount } from '../../../init/common/config.js';
 import { driverOf } from '../../config/parsers/disk-image.js';
 import { normalizePath } from '../../config/path.js';
@@ -8,6 +8,7 @@ import type { HostBindMount, HostImageMount, SandboxConfig } from '../../config/
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../../disk-image/superblock.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import type { Share } from '../../domain/shares.js';
+import { closedDirectory } from '../state/alias.js';
 import { type Images, imageSerial } from './disks.js';
 import { fileInContainer, mountsFile } from './erofs-file.js';
 import { type ShareServer, shareTag, transportOf, virtiofsTag } from './shares.js';
@@ -120,9 +121,12 @@ export function rootMount(config: SandboxConfig): number | undefined {
   return index < 0 ? undefined : index;
 }
 
-/** The directory of the host; a fresh one is in the state directory. */
+/**
+ * The directory of the host; a fresh one is in the state directory, where no other user can enter: one of the host may
+ * have the number of the user inside.
+ */
 function mountSource({ source }: HostBindMount, index: number, stateDirectory: string): string {
-  return source ?? join(stateDirectory, `mount${index}`);
+  return source ?? join(closedDirectory(stateDirectory), `mount${index}`);
 }
 
 /** Creates the fresh directories. They are removed with the state directory, however the launcher ends. */
@@ -130,6 +134,7 @@ export function makeFreshDirectories({ mounts, identity }: SandboxConfig, device
   for (const [index, mount] of mounts.entries()) {
     const { share } = devices[index] ?? {};
     if (share === undefined || mount.type !== 'host-bind' || mount.source !== undefined) continue;
+    mkdirSync(dirname(share.directory), { recursive: true, mode: 0o700 });
     mkdirSync(share.directory, { mode: 0o700 });
     if (process.getuid?.() === 0) chownSync(share.directory, identity.uid, identity.gid);
   }

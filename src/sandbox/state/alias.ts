@@ -14,9 +14,14 @@ import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 /** Where root's state directories are. */
 export const ROOT_STATE = '/run/libvirt-sandbox';
 
+/** What of a state directory is for nobody but its owner and root. Others may enter the state directory itself. */
+export function closedDirectory(directory: string): string {
+  return join(directory, 'closed');
+}
+
 /** The path of a disk of a container, in a state directory or by its alias. */
 export function loopLink(directory: string, index: number): string {
-  return join(directory, `disk${index}`);
+  return join(closedDirectory(directory), `disk${index}`);
 }
 
 /** The link in the state directory that points to the alias. */
