@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import type { GuestConfig } from './config.js';
-import { isWithin, mountOver, provideFile } from './provided-file.js';
+import { isWithin, mountOver, provideFile, rewriteFile } from './provided-file.js';
 import { type Step, tolerated } from './step.js';
 
 /**
@@ -34,27 +34,46 @@ export function ociRootStep({ ociRoot, madeDirectory }: GuestConfig): Step[] {
  * @returns sentences on what could not be set: an image may have anything there
  */
 export async function setUpHostFiles(guest: Guest, config: GuestConfig): Promise<string[]> {
-  const { hostname, mounts } = config;
+  const lacks = await Promise.all(hostFiles(config).map((file) => setUpOrSay(guest, config, file)));
+  return lacks.flat();
+}
+
+/**
+ * The same for a guest that has them by another name. What could not be set then cannot be set now.
+ * @param config with the new name
+ */
+export async function renewHostFiles(guest: Guest, config: GuestConfig): Promise<void> {
+  const renewing = hostFiles(config).map(async (file) => {
+    if (!(await rewriteFile(guest, file.path, file.text))) await setUpOrSay(guest, config, file);
+  });
+  await Promise.all(renewing);
+}
+
+interface HostFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Those that no mount of the config has. */
+function hostFiles({ hostname, mounts }: GuestConfig): HostFile[] {
   const hosts = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', `127.0.1.1\t${hostname}`, ''];
   const files = [
-    ['/etc/hosts', hosts.join('\n')],
-    ['/etc/hostname', `${hostname}\n`],
-  ] as const;
-  const own = files.filter(([path]) => !mounts.some(({ target }) => isWithin(path, posix.resolve('/', target))));
+    { path: '/etc/hosts', text: hosts.join('\n') },
+    { path: '/etc/hostname', text: `${hostname}\n` },
+  ];
+  return files.filter(({ path }) => !mounts.some(({ target }) => isWithin(path, posix.resolve('/', target))));
+}
+
+async function setUpOrSay(guest: Guest, config: GuestConfig, { path, text }: HostFile): Promise<string[]> {
   // A call that fails must not keep the guest from those behind it.
   const tolerant: Guest = { call: (operation, options) => guest.call(operation, { ...options, tolerate: true }) };
-  const lacks = await Promise.all(
-    own.map(async ([path, text]) => {
-      try {
-        const missing = await setUpHostFile(tolerant, config, path, text);
-        return missing === undefined ? [] : [`${path} is that of the image, which leads to ${missing}`];
-      } catch (error) {
-        if (!(error instanceof OperationError)) throw error;
-        return [`${path} is that of the image: ${error.message}`];
-      }
-    }),
-  );
-  return lacks.flat();
+  try {
+    const missing = await setUpHostFile(tolerant, config, path, text);
+    return missing === undefined ? [] : [`${path} is that of the image, which leads to ${missing}`];
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    return [`${path} is that of the image: ${error.message}`];
+  }
 }
 
 /**

@@ -70,6 +70,19 @@ export async function mountOver(guest: Guest, path: string, text: string): Promi
   return isMounted;
 }
 
+/**
+ * Gives a file that is mounted over another text. Nobody sees a mount more.
+ * @returns whether the path has it now
+ */
+export async function rewriteFile(guest: Guest, path: string, text: string): Promise<boolean> {
+  const data = new TextEncoder().encode(text);
+  const [, found] = await Promise.all([
+    attempt(guest, { op: 'writeFile', path: ownFile(path), mode: 0o644, flags: WriteFlag.PARENTS, data }),
+    attempt(guest, { op: 'readFile', path, limit: data.length }),
+  ]);
+  return found !== undefined && new TextDecoder().decode(found) === text;
+}
+
 function ownFile(path: string): string {
   return posix.join(OWN, posix.basename(path));
 }

@@ -115,9 +115,14 @@ describe('a snapshot for images', { skip: embedded.skip || unlessProgram('busybo
     const image = writeBusyboxImage(parent, old);
     await using pool = await SandboxPool.create({ ...BOOT, root: image, size: 1 });
     assert.equal(writeBusyboxImage(parent, changed), image);
-    const first = await pool.take();
+    const name = uniqueName();
+    const first = await pool.take({ name });
     await using second = await pool.take();
     const read = async (sandbox: Sandbox) => (await sandbox.run(['cat', '/data'])).stdout;
+    const named = 'cat /proc/sys/kernel/hostname /etc/hostname /etc/hosts; cat /proc/mounts';
+    const [host, inFile, , , own, ...rest] = (await first.run(['sh', '-c', named])).stdout.split('\n');
+    assert.deepEqual([host, inFile, own], [name, name, `127.0.1.1\t${name}`]);
+    assert.equal(rest.filter((line) => line.includes(' /etc/hosts ')).length, 1);
     assert.deepEqual([await read(first), await read(second)], [old, old]);
     assert.deepEqual([first.launched.boot, second.launched.boot], ['warm', 'warm']);
     await first.stop();

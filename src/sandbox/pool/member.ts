@@ -113,8 +113,8 @@ export class Member {
    * @throws {Error} if it does not answer in time, or wrongly: discard it
    */
   async wake(hostname: string | undefined, onWarning: LaunchOptions['onWarning']): Promise<Sandbox> {
-    const { channel } = this.#sandbox.launched;
-    const waking = Promise.all([this.#paused.resume(), wakeGuest(channel, hostname)]);
+    const { channel, guest } = this.#sandbox.launched;
+    const waking = Promise.all([this.#paused.resume(), wakeGuest(channel, guest, hostname)]);
     if (!(await settlesWithin(waking, ANSWER_MS))) throw silentError(ANSWER_MS);
     const [, clock] = await waking;
     const correcting = clock.correct();
