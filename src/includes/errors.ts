@@ -9,7 +9,7 @@ import type { Entry } from './entry.js';
  * @param code Name of the errno, if known: `ENOSPC`.
  */
 export function includeError(
-  { source, target }: Entry,
+  { source, target }: Pick<Entry, 'source' | 'target'>,
   why: string,
   code: string | undefined,
   cause?: unknown,

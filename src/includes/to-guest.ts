@@ -1,19 +1,15 @@
-/**
- * Copies includes through the channel. The guest follows links on the way: they cannot lead out of a machine, and nobody
- * has left any in a container, except in an overlay that is kept.
- */
+/** Copies includes through the channel. The guest follows links on the way, unless there are rules for them. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import { posix } from 'node:path';
-import { attempt } from '../../init/common/attempt.js';
 import type { PlacedInclude } from '../config/include-mount.js';
-import { covers, normalizePath } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
 import { WriteFlag } from '../protocol/wire.js';
 import type { CopyObserver, Entry } from './entry.js';
-import { includeError, throughLinkError } from './errors.js';
+import { includeError } from './errors.js';
+import { InsideMount, type LinkRules } from './inside-mount.js';
 import { entriesOf, reading } from './walk.js';
 
 /** File content per packet, in bytes. */
@@ -25,7 +21,7 @@ const WINDOW = 16;
  * Copies `includes` into the guest.
  *
  * @param owner Becomes the owner of everything that is copied.
- * @param refusesLinks Nothing is copied over a link that is there already, below the mount that covers the include.
+ * @param rules undefined: no link leads anywhere that matters
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`
  */
 export async function copyToGuest(
@@ -33,36 +29,25 @@ export async function copyToGuest(
   includes: readonly PlacedInclude[],
   owner: Identity,
   { onLeftOut, onPiece }: CopyObserver,
-  refusesLinks = false,
+  rules?: LinkRules,
 ): Promise<void> {
+  const ways = rules && new InsideMount(guest, rules);
   const copier = new Copier(guest, owner, onPiece);
-  for (const { include, mount } of includes) {
-    if (refusesLinks) await refuseLinks(guest, include, mount.target);
-    await copier.makeParent(include);
+  for (const { include } of includes) {
+    if ((await ways?.isMount(include.target)) !== true) await copier.makeParent(include, ways);
     for await (const entry of entriesOf(include)) {
       if (entry.kind === 'socket') onLeftOut(`${entry.source} is a socket, and is not copied`);
-      else {
-        // What the last calls have made counts too: the guest takes one after the other.
-        if (refusesLinks && entry.kind !== 'link') await refuseLink(guest, entry, entry.target);
-        await copier.copy(entry);
-      }
+      else await copier.copy(entry, (await ways?.pathOf(entry)) ?? entry.target);
     }
   }
   await copier.finish();
 }
 
-/** On the way from the mount to the include. */
-async function refuseLinks(guest: Guest, { source, target }: Include, mount: string): Promise<void> {
-  const above = normalizePath(mount);
-  let path = posix.dirname(normalizePath(target));
-  for (; path !== above && covers(above, path); path = posix.dirname(path))
-    await refuseLink(guest, { source, target }, path);
-}
-
-async function refuseLink(guest: Guest, entry: Pick<Entry, 'source' | 'target'>, path: string): Promise<void> {
-  const found = await attempt(guest, { op: 'stat', path, follow: false });
-  if (found !== undefined && (found.mode & constants.S_IFMT) === constants.S_IFLNK)
-    throw throughLinkError(entry, path, 'inside');
+/** As mknod(2) has it. */
+interface NodeKind {
+  readonly type: number;
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
 }
 
 class Copier {
@@ -77,15 +62,16 @@ class Copier {
     this.#onPiece = onPiece;
   }
 
-  async makeParent({ source, target }: Include): Promise<void> {
-    const path = posix.dirname(target);
+  async makeParent({ source, target }: Include, ways: InsideMount | undefined): Promise<void> {
+    const above = posix.dirname(target);
+    const path = (await ways?.pathOf({ kind: 'directory', source, target: above })) ?? above;
     await this.#send({ kind: 'directory', source, target, mode: 0o755 }, { op: 'mkdir', path, mode: 0o755 });
   }
 
-  async copy(entry: Entry): Promise<void> {
-    const { target: path } = entry;
+  /** @param path where the guest has it; errors name the target */
+  async copy(entry: Entry, path: string): Promise<void> {
     const { uid, gid } = this.#owner;
-    await this.#make(entry);
+    await this.#make(entry, path);
     await this.#send(entry, { op: 'chown', path, uid, gid });
     // After chown, which clears the set-user-ID and set-group-ID bits.
     if (entry.kind !== 'link') await this.#send(entry, { op: 'chmod', path, mode: entry.mode });
@@ -95,32 +81,36 @@ class Copier {
     while (this.#inFlight.length > 0) await this.#inFlight.shift();
   }
 
-  async #make(entry: Entry): Promise<void> {
-    const { target: path, mode } = entry;
+  async #make(entry: Entry, path: string): Promise<void> {
+    const { mode } = entry;
     switch (entry.kind) {
       case 'directory':
         return this.#send(entry, { op: 'mkdir', path, mode });
       case 'file':
-        return this.#write(entry);
+        return this.#write(entry, path);
       case 'link':
         return this.#send(entry, { op: 'symlink', target: entry.leadsTo, path });
       case 'pipe':
-        return this.#makeNode(entry, constants.S_IFIFO, 0, 0);
+        return this.#makeNode(entry, path, { type: constants.S_IFIFO, deviceMajor: 0, deviceMinor: 0 });
       case 'device':
-        return this.#makeNode(entry, entry.isBlock ? constants.S_IFBLK : constants.S_IFCHR, entry.major, entry.minor);
+        return this.#makeNode(entry, path, {
+          type: entry.isBlock ? constants.S_IFBLK : constants.S_IFCHR,
+          deviceMajor: entry.major,
+          deviceMinor: entry.minor,
+        });
       case 'socket':
         return;
     }
   }
 
-  async #write(entry: Entry): Promise<void> {
+  async #write(entry: Entry, path: string): Promise<void> {
     await using file = await reading(entry.source, open(entry.source, constants.O_RDONLY | constants.O_NOFOLLOW));
     for (let at = 0; ; ) {
       const { bytesRead, buffer } = await reading(entry.source, file.read(Buffer.allocUnsafe(PIECE), 0, PIECE, at));
       if (bytesRead === 0 && at > 0) return;
       await this.#send(entry, {
         op: 'writeFile',
-        path: entry.target,
+        path,
         // No other user may read it until it is complete.
         mode: 0o600,
         flags: at === 0 ? 0 : WriteFlag.APPEND,
@@ -132,9 +122,8 @@ class Copier {
   }
 
   /** Makes a device or a pipe. The same one from an earlier run is kept. */
-  async #makeNode(entry: Entry, type: number, deviceMajor: number, deviceMinor: number): Promise<void> {
-    const path = entry.target;
-    const operation = { op: 'mknod', path, mode: type | entry.mode, deviceMajor, deviceMinor } as const;
+  async #makeNode(entry: Entry, path: string, { type, ...device }: NodeKind): Promise<void> {
+    const operation = { op: 'mknod', path, mode: type | entry.mode, ...device } as const;
     try {
       await this.#guest.call(operation, { tolerate: true });
     } catch (error) {

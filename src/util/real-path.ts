@@ -35,6 +35,17 @@ export function realPathIn(root: string, path: string): string | undefined {
   }
 }
 
+/**
+ * Where the link at a path leads; undefined: there is none, or one is above it.
+ * @param root a directory of the host
+ * @param path absolute, in `root`
+ */
+export function linkIn(root: string, path: string): string | undefined {
+  const above = dirname(path);
+  if (realPathIn(root, above) !== above) return undefined;
+  return valueOr(() => linkAt(join(root, path)), undefined);
+}
+
 function linkAt(path: string): string | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined;
 }

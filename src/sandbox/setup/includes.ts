@@ -4,6 +4,7 @@ import { mountsWithHome } from '../../config/home.js';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/include-mount.js';
 import { covers, normalizePath } from '../../config/path.js';
 import type { Mount, SandboxConfig } from '../../config/types.js';
+import type { LinkRules } from '../../includes/inside-mount.js';
 import type { Guest } from '../../protocol/operations.js';
 import type { MountDevice } from '../devices/mounts.js';
 import type { Observers } from '../types.js';
@@ -64,7 +65,7 @@ export function guestIncludes(config: SandboxConfig): PlacedInclude[] {
 /**
  * Copies them.
  * @param onPiece called whenever some bytes are copied
- * @param refusesLinks an earlier run may have left links that lead to directories of the host
+ * @param rules for links; undefined: none leads anywhere that matters
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`
  */
 export async function copyInside(
@@ -72,14 +73,14 @@ export async function copyInside(
   config: SandboxConfig,
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
-  refusesLinks = false,
+  rules?: LinkRules,
 ): Promise<void> {
   const includes = guestIncludes(config);
   if (includes.length === 0) return;
   onProgress?.('Copying includes');
   const { copyToGuest } = await import('../../includes/to-guest.js');
   const observer = { onLeftOut: (sentence: string) => onChoice?.(sentence), onPiece };
-  await copyToGuest(guest, includes, config.identity, observer, refusesLinks);
+  await copyToGuest(guest, includes, config.identity, observer, rules);
 }
 
 /**

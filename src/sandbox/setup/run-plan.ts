@@ -92,7 +92,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   await setClock(plan, clock, driving, options);
   mark('clock.done');
   await tellLacks(naming, driving, options);
-  await followPlan(answering, driving, names);
+  await followPlan(answering, guest, driving, names);
   if (!hasApplication(guest)) {
     await driving;
     return;
@@ -114,9 +114,15 @@ export async function runPlan(answering: Answering): Promise<void> {
 
 /**
  * What only some sandboxes have between the plan and the application. Whatever there is waits for the end of the plan.
+ * @param made the config of the guest, with mounts that go over no links where those were looked for
  * @param names name servers; undefined: no network
  */
-async function followPlan(answering: Answering, driving: Promise<void>, names: NameService | undefined): Promise<void> {
+async function followPlan(
+  answering: Answering,
+  made: GuestConfig,
+  driving: Promise<void>,
+  names: NameService | undefined,
+): Promise<void> {
   const { channel, config, guest, console, options, deadline } = answering;
   if (inspectsGuest() && hasHostPrograms(answering)) {
     await driving;
@@ -132,8 +138,8 @@ async function followPlan(answering: Answering, driving: Promise<void>, names: N
   if (guestIncludes(config).length > 0) {
     await driving;
     await stopAt(INCLUDES_STEP, answering);
-    const isKept = guest.rootOverlay?.kept !== undefined;
-    await copyInside(channel, config, options, () => deadline.renew(), isKept);
+    const { linkRules } = await import('./include-links.js');
+    await copyInside(channel, config, options, () => deadline.renew(), linkRules(config, guest, made));
   }
   if (guest.trace) {
     await driving;

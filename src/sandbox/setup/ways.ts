@@ -5,8 +5,7 @@
  *
  * Nothing runs in the container meanwhile, so what is found stays.
  */
-import { lstatSync, readlinkSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { attempt } from '../../../init/common/attempt.js';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import { IMAGE_STAGE, STAGE } from '../../../init/common/container.js';
@@ -15,8 +14,8 @@ import { NEW_ROOT } from '../../../init/common/step.js';
 import { quote } from '../../config/errors.js';
 import { covers, normalizePath } from '../../config/path.js';
 import type { Guest } from '../../protocol/operations.js';
-import { SandboxError, valueOr } from '../../util/errors.js';
-import { realPathIn } from '../../util/real-path.js';
+import { SandboxError } from '../../util/errors.js';
+import { linkIn } from '../../util/real-path.js';
 import { rootLinkFailure } from './mount-errors.js';
 
 /** Mounts that come along from libvirt's root: init/common/container.ts */
@@ -191,13 +190,7 @@ class Ways {
   /** Where the root's own link leads; undefined: it has none there. */
   #ofRoot(path: string): string | undefined | Promise<string | undefined> {
     if (this.#root === undefined) return this.#ofImage(path);
-    const above = posix.dirname(path);
-    if (realPathIn(this.#root, above) !== above) return undefined;
-    const here = join(this.#root, path);
-    return valueOr(
-      () => (lstatSync(here, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(here) : undefined),
-      undefined,
-    );
+    return linkIn(this.#root, path);
   }
 
   /** The same of an image. It is on another mount, where no earlier run has left anything. */
