@@ -15,6 +15,7 @@ import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
 import { spawnError } from '../setup/step-errors.js';
+import { refuseUnmappedUser } from '../state/container-ids.js';
 import { argvOf, type Command, nameOf } from './command.js';
 import { linesOf } from './lines.js';
 import { USUAL_BYTES } from './max-buffer.js';
@@ -125,7 +126,7 @@ export class SandboxProcess implements AsyncIterable<string> {
  * Starts a process as the application of `guest` was, but for the options.
  * @param command a string goes to `sh -c`
  * @throws {SandboxError} `command-not-found`, `command-not-executable`, `cwd-unusable`, `spawn-failed`, `user-unknown`,
- *   `users-unreadable`, `process-lost`
+ *   `user-not-mapped`, `users-unreadable`, `process-lost`
  */
 export async function startProcess(
   channel: Channel,
@@ -164,6 +165,7 @@ export async function configOf(
   { cwd, env = {}, user, tty, timeout }: SpawnOptions,
 ): Promise<GuestConfig> {
   const identity = user === undefined ? guest.identity : await userInside(channel, user);
+  if (user !== undefined) refuseUnmappedUser(guest, identity);
   return {
     ...guest,
     command,

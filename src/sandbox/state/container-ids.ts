@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { GuestConfig } from '../../../init/common/config.js';
 import type { Identity } from '../../config/types.js';
 import type { IdMap, IdRange } from '../../protocol/operations.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
@@ -40,21 +41,36 @@ export function containerIds(
   isOfImage = false,
 ): IdMap {
   if (!isMapped({ first: FIRST, count: RANGE * RANGES })) throw idsMissing();
-  if (isOfImage) refuseUnmapped([uid, gid, ...groups]);
+  if (isOfImage) refuseUnmapped([uid, gid, ...groups], 'the user of the image');
   const first = FIRST + RANGE * claimRange(stateDirectory);
   if (uid === 0 || isOfImage) return { uids: mapOf(first, []), gids: mapOf(first, []) };
   return { uids: mapOf(first, [uid]), gids: mapOf(first, [gid, ...groups.slice(0, MOST_GROUPS)]) };
 }
 
+/**
+ * Refuses a user whom a running container cannot have. With `-p` it has all of the host's ids.
+ * @param guest the container; of a machine, nothing is refused
+ * @throws {SandboxError} `user-not-mapped`
+ */
+export function refuseUnmappedUser(
+  { platform, privileged, identity: own }: Pick<GuestConfig, 'platform' | 'privileged' | 'identity'>,
+  { uid, gid, groups }: Pick<Identity, 'uid' | 'gid' | 'groups'>,
+): void {
+  if (platform !== 'container' || privileged) return;
+  const ownGroups = [own.gid, ...own.groups];
+  const others = [...(uid === own.uid ? [] : [uid]), ...[gid, ...groups].filter((id) => !ownGroups.includes(id))];
+  refuseUnmapped(others, 'the user');
+}
+
 /** The kernel would say only that the argument is invalid. */
-function refuseUnmapped(ids: readonly number[]): void {
+function refuseUnmapped(ids: readonly number[], who: string): void {
   const above = ids.find((id) => id >= RANGE);
   if (above === undefined) return;
   throw new SandboxError({
     stage: 'domain',
     code: 'user-not-mapped',
-    message: `the user of the image has the id ${above}, and a container has ids up to ${RANGE - 1}`,
-    remedy: `name another user of it (${option('root.user')}), or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+    message: `${who} has the id ${above}, and a container has ids up to ${RANGE - 1}`,
+    remedy: `name another user (${option('root.user')}), or run a machine: ${shortOption('connect', 'qemu:///embed')}`,
   });
 }
 
