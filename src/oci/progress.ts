@@ -31,7 +31,7 @@ export type OnPullProgress = (progress: PullProgress) => void;
 const INTERVAL = 100;
 
 /** Passes on what people can follow: each phase, the beginning and the end of each layer, and ten reports a second. */
-export function fewer(onProgress: OnPullProgress): OnPullProgress {
+export function throttleProgress(onProgress: OnPullProgress): OnPullProgress {
   const begun = new Set<number>();
   /** The last that is known of layers, and was not told yet. */
   const held = new Map<number, PullProgress>();

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run as runOnce, Sandbox, SandboxPool } from '../../src/index.js';
-import { Places } from '../../src/oci/store/places.js';
 import { removeImage } from '../../src/oci/store/remove.js';
+import { StorePaths } from '../../src/oci/store/store-paths.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { ctl, endDetached } from '../helpers/ctl.js';
@@ -26,7 +26,7 @@ function imageFor(t: TestContext, content = uniqueName()): string {
   return writeBusyboxImage(scratchDirectory(t), content);
 }
 
-const remove = (name: string) => removeImage(new Places(), name);
+const remove = (name: string) => removeImage(new StorePaths(), name);
 const assertInUse = (name: string, pattern = new RegExp(`in use by the process ${process.pid}`)) =>
   rejectsWith(remove(name), 'image-in-use', pattern);
 

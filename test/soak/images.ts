@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Places } from '../../src/oci/store/places.js';
 import { pruneStore, removeImage } from '../../src/oci/store/remove.js';
+import { StorePaths } from '../../src/oci/store/store-paths.js';
 import { SandboxError } from '../../src/util/errors.js';
 import { copyFacts } from '../helpers/cache.js';
 import { busyboxLayer } from '../helpers/oci/busybox.js';
@@ -201,15 +201,15 @@ class Pulls {
 
   async #remove(): Promise<void> {
     try {
-      await removeImage(this.#places, `docker://${imageIn(this.registry, 'v1')}`);
+      await removeImage(this.#paths, `docker://${imageIn(this.registry, 'v1')}`);
     } catch (error) {
       // It is not there yet, is being pulled, or in use.
       if (!(error instanceof SandboxError)) throw error;
     }
   }
 
-  get #places(): Places {
-    return new Places(join(this.#cache, 'virt-sandbox/oci'));
+  get #paths(): StorePaths {
+    return new StorePaths(join(this.#cache, 'virt-sandbox/oci'));
   }
 
   /** The image is pulled and run, and then the store has it, and nothing else; pruned, it has nothing. */
@@ -223,15 +223,15 @@ class Pulls {
     const wanted = ['partial 0', `blobs ${image.blobs.length}`, 'roots 1', 'tags 1'];
     const found = this.#counts();
     if (found.join() !== wanted.join()) this.#findings.push(`the store has ${found.join(', ')}`);
-    await pruneStore(this.#places, { all: true });
-    const left = filesBelow(this.#places.directory).filter(
+    await pruneStore(this.#paths, { all: true });
+    const left = filesBelow(this.#paths.directory).filter(
       (path) => !path.includes('/.leases/') && !/\/lock$/.test(path),
     );
     if (left.length > 0) this.#findings.push(`prune leaves ${left.join(', ')}`);
   }
 
   #counts(): string[] {
-    const { partials, blobs, roots, tags } = this.#places;
+    const { partials, blobs, roots, tags } = this.#paths;
     const count = (directory: string) => readdirSync(directory).filter((name) => name !== '.leases').length;
     return [
       `partial ${count(partials)}`,

@@ -6,7 +6,7 @@ import { type CommandArguments, textOf } from '../command-table.js';
 import { type CommandProgram, type CommandRequest, commandCalled, parseCommand } from '../parse-command.js';
 import { options as sandboxOptions } from '../sandbox-options.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
-import { type ImageCommandName, imageCommands, OTHER_NAMES } from './options.js';
+import { commandAliases, type ImageCommandName, imageCommands } from './options.js';
 
 export { isSet, textOf } from '../command-table.js';
 
@@ -27,7 +27,7 @@ export function parseImageArguments(argv: readonly string[]): ImageRequest {
 const IMAGE: CommandProgram<ImageCommandName> = { program: PROGRAM, commands: imageCommands };
 
 function imageCommandCalled(word: string): ImageCommandName {
-  return (Object.hasOwn(OTHER_NAMES, word) ? OTHER_NAMES[word] : undefined) ?? commandCalled(word, IMAGE);
+  return (Object.hasOwn(commandAliases, word) ? commandAliases[word] : undefined) ?? commandCalled(word, IMAGE);
 }
 
 /** @param command whose help is to be read */

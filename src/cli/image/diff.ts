@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { imageDifferences, topChanges } from '../../oci/inspect/differences.js';
 import { findImage } from '../../oci/inspect/find-image.js';
 import type { Difference, DifferenceKind } from '../../oci/layers/compare-names.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { oneLine } from '../../util/errors.js';
 import { jsonOfLists, printPieces } from '../output.js';
 import { progressLine } from '../terminal/progress-line.js';
@@ -20,15 +20,15 @@ const KINDS: readonly (readonly [key: string, kind: DifferenceKind])[] = [
 ];
 
 export async function diff(args: ImageArguments): Promise<number> {
-  const places = new Places();
-  const [image, other] = args.words.map((word) => findImage(places, word, platformName(args)));
+  const paths = new StorePaths();
+  const [image, other] = args.words.map((word) => findImage(paths, word, platformName(args)));
   if (image === undefined) throw new Error('the parser requires an image');
   return untilSignal(
     async (signal) => {
       const progress = progressLine(PROGRAM);
       progress.show(other === undefined ? 'reading the layers' : 'reading the file systems');
       const differences =
-        other === undefined ? topChanges(places, image, signal) : imageDifferences(places, image, other, signal);
+        other === undefined ? topChanges(paths, image, signal) : imageDifferences(paths, image, other, signal);
       return differences.finally(progress.clear);
     },
     async (found) => {

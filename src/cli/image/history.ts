@@ -4,7 +4,7 @@ import { findImage } from '../../oci/inspect/find-image.js';
 import { historyOf, type Step } from '../../oci/inspect/history.js';
 import { readDocument } from '../../oci/store/blobs.js';
 import { manifestOfTag } from '../../oci/store/list.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { oneLine } from '../../util/errors.js';
 import { ago, columns, printJson, printLines, shortened, size } from '../output.js';
 import { type ImageArguments, isSet, platformName } from './arguments.js';
@@ -14,11 +14,11 @@ const HEADINGS = ['CREATED', 'SIZE', 'CREATED BY'];
 const STEP_COLUMNS = 60;
 
 export async function history(args: ImageArguments): Promise<number> {
-  const places = new Places();
+  const paths = new StorePaths();
   const [word = ''] = args.words;
-  const tag = findImage(places, word, platformName(args));
-  const manifest = manifestOfTag(places, tag);
-  const steps = historyOf(manifest, parseConfig(readDocument(places, tag.config), manifest, tag.name)).reverse();
+  const tag = findImage(paths, word, platformName(args));
+  const manifest = manifestOfTag(paths, tag);
+  const steps = historyOf(manifest, parseConfig(readDocument(paths, tag.config), manifest, tag.name)).reverse();
   if (isSet(args, 'json')) await printJson(steps.map(stepJson));
   else await printLines(historyTable(steps, isSet(args, 'no-trunc')));
   return 0;

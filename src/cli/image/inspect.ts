@@ -5,7 +5,7 @@ import { findImage } from '../../oci/inspect/find-image.js';
 import type { Manifest } from '../../oci/manifest.js';
 import { readDocument } from '../../oci/store/blobs.js';
 import { type ListedImage, listImages, manifestOfTag } from '../../oci/store/list.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import type { Tag } from '../../oci/store/tags.js';
 import { platformText } from '../../oci-names/platform.js';
 import { oneLine } from '../../util/errors.js';
@@ -24,20 +24,20 @@ interface Inspected {
 }
 
 export async function inspect(args: ImageArguments): Promise<number> {
-  const places = new Places();
+  const paths = new StorePaths();
   const [word = ''] = args.words;
-  const inspected = read(places, findImage(places, word, platformName(args)));
+  const inspected = read(paths, findImage(paths, word, platformName(args)));
   if (isSet(args, 'json')) await printJson(json(inspected));
   else await printLines(lines(inspected));
   return 0;
 }
 
 /** @throws {SandboxError} `store-damaged`, and those of documents */
-function read(places: Places, tag: Tag): Inspected {
-  const all = listImages(places);
+function read(paths: StorePaths, tag: Tag): Inspected {
+  const all = listImages(paths);
   const listed = all.find((one) => one.tag.name === tag.name && one.tag.platform === tag.platform);
-  const manifest = manifestOfTag(places, tag);
-  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
+  const manifest = manifestOfTag(paths, tag);
+  const config = parseConfig(readDocument(paths, tag.config), manifest, tag.name);
   const otherNames = all.map((one) => one.tag).filter((one) => one.manifest === tag.manifest && one.name !== tag.name);
   return {
     listed: listed ?? { tag, root: undefined, lastUsed: undefined, usedBy: [] },

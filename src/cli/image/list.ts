@@ -1,7 +1,7 @@
 /** virt-sandbox-image list: the images that are there. */
 import { withWorkspace } from '../../image/store/workspace.js';
 import { type ListedImage, listImages } from '../../oci/store/list.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { templateText } from '../../oci-names/template.js';
 import { upstreamText } from '../../oci-names/upstream.js';
 import { oneLine } from '../../util/errors.js';
@@ -13,14 +13,14 @@ import { untilSignal } from './until-signal.js';
 const HEADINGS = ['NAME', 'PLATFORM', 'ID', 'SIZE', 'PULLED', 'USED'];
 
 export async function list(args: ImageArguments): Promise<number> {
-  const places = new Places();
+  const paths = new StorePaths();
   const source = textOf(args, 'source');
-  if (source !== undefined) return listSource(args, places, source);
-  const images = sorted(listImages(places));
+  if (source !== undefined) return listSource(args, paths, source);
+  const images = sorted(listImages(paths));
   if (isSet(args, 'json')) await printJson(images.map(imageJson));
   else if (isSet(args, 'quiet')) await printLines([...new Set(images.map(({ tag }) => nameText(tag)))]);
   else if (images.length > 0) await printLines(listTable(images));
-  else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${places.directory}`)}\n`);
+  else process.stderr.write(`${PROGRAM}: ${oneLine(`there is no image in ${paths.directory}`)}\n`);
   return 0;
 }
 
@@ -59,20 +59,20 @@ export function imageJson({ tag, root, lastUsed, usedBy }: ListedImage): object 
 }
 
 /** URIs, as libvirt-sandbox had it: of the images of registries that are there, or of virt-builder's templates. */
-async function listSource(args: ImageArguments, places: Places, source: string): Promise<number> {
+async function listSource(args: ImageArguments, paths: StorePaths, source: string): Promise<number> {
   const report = async (uris: readonly string[]) => {
     await (isSet(args, 'json') ? printJson(uris) : printLines(uris));
     return 0;
   };
   if (source === 'virt-builder')
-    return untilSignal(async (signal) => (await templates(places, signal)).map(templateText), report);
+    return untilSignal(async (signal) => (await templates(paths, signal)).map(templateText), report);
   if (source !== 'docker')
     throw usageError(`--source ${JSON.stringify(source)} is neither docker nor virt-builder`, 'list');
-  return report([...new Set(sorted(listImages(places)).flatMap(({ tag }) => upstreamText(tag.name) ?? []))]);
+  return report([...new Set(sorted(listImages(paths)).flatMap(({ tag }) => upstreamText(tag.name) ?? []))]);
 }
 
-async function templates(places: Places, signal: AbortSignal) {
+async function templates(paths: StorePaths, signal: AbortSignal) {
   const { listTemplates } = await import('../../oci/virt-builder/templates.js');
-  places.make();
-  return withWorkspace(places.roots, (directory) => listTemplates({ directory, store: places.directory, signal }));
+  paths.make();
+  return withWorkspace(paths.roots, (directory) => listTemplates({ directory, store: paths.directory, signal }));
 }

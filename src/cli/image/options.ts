@@ -91,7 +91,7 @@ export const imageCommands = {
 export type ImageCommandName = keyof typeof imageCommands;
 
 /** Further names of commands: as in virt-sandbox-bake and virt-sandbox-ctl, and as in libvirt-sandbox. */
-export const OTHER_NAMES: Readonly<Record<string, ImageCommandName>> = {
+export const commandAliases: Readonly<Record<string, ImageCommandName>> = {
   ls: 'list',
   show: 'inspect',
   prepare: 'pull',

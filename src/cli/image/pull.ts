@@ -4,7 +4,7 @@ import { isSurelyId } from '../../oci/inspect/find-image.js';
 import { storeName, wantedPlatform } from '../../oci/pull/names.js';
 import { pullImage } from '../../oci/pull/pull.js';
 import type { PulledImage, PullOptions } from '../../oci/pull/types.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { findTag } from '../../oci/store/tags.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { platformText } from '../../oci-names/platform.js';
@@ -24,10 +24,10 @@ export async function pull(args: ImageArguments): Promise<number> {
       'pull it by its name',
     );
   const image = parseTypedImage(word);
-  const places = new Places();
+  const paths = new StorePaths();
   const platform = wantedPlatform(image, platformOf(args));
-  const options: PullOptions = { places, platform, registry: registryOf(args, 'pull') };
-  const before = findTag(places, storeName(image), platformText(platform));
+  const options: PullOptions = { paths, platform, registry: registryOf(args, 'pull') };
+  const before = findTag(paths, storeName(image), platformText(platform));
   return untilSignal(
     (signal) =>
       withProgress(isSet(args, 'quiet'), (onProgress) => pullImage(image, { ...options, signal, onProgress })),

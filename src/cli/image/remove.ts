@@ -1,8 +1,8 @@
 /** virt-sandbox-image rm and prune: removes images, and what no image needs. */
 import { findTags } from '../../oci/inspect/find-image.js';
 import type { Unreadable } from '../../oci/store/needed.js';
-import { Places } from '../../oci/store/places.js';
 import { pruneStore, type RemovedImages, removeTags } from '../../oci/store/remove.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import type { Tag } from '../../oci/store/tags.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
@@ -22,7 +22,7 @@ interface Outcome {
 /** Removes each image by itself: one that cannot be removed does not keep the others. */
 export async function remove(args: ImageArguments): Promise<number> {
   return untilSignal(
-    (signal) => removeAll(new Places(), args.words, platformName(args), signal),
+    (signal) => removeAll(new StorePaths(), args.words, platformName(args), signal),
     // Print when all is removed: otherwise a reader that goes away would end the removing.
     async (outcomes) => {
       const unknown = outcomes.find(({ error }) => error !== undefined && !(error instanceof SandboxError));
@@ -40,7 +40,7 @@ export async function remove(args: ImageArguments): Promise<number> {
 }
 
 async function removeAll(
-  places: Places,
+  paths: StorePaths,
   words: readonly string[],
   platform: string | undefined,
   signal: AbortSignal,
@@ -49,7 +49,7 @@ async function removeAll(
   for (const word of words) {
     if (signal.aborted) break;
     try {
-      outcomes.push({ word, removed: await removeOne(places, word, platform, signal) });
+      outcomes.push({ word, removed: await removeOne(paths, word, platform, signal) });
     } catch (error) {
       if (error instanceof SandboxError && error.code === 'aborted') break;
       outcomes.push({ word, error });
@@ -69,24 +69,24 @@ function outcomeJson({ word, removed, error }: Outcome): object {
 
 /** @throws {SandboxError} `image-ambiguous` for an id with several names, and those of {@link removeTags} */
 async function removeOne(
-  places: Places,
+  paths: StorePaths,
   word: string,
   platform: string | undefined,
   signal: AbortSignal,
 ): Promise<RemovedImages> {
-  const tags = findTags(places, word, platform);
+  const tags = findTags(paths, word, platform);
   const [name, ...others] = new Set(tags.map((tag) => tag.name));
   if (name === undefined || others.length > 0) {
     const names = listOf([...new Set(tags.map(nameText))]);
     throw imageError('image-ambiguous', `${quoted(word)} has the names ${names}`, 'remove each by its name');
   }
-  return removeTags(places, name, tags, signal);
+  return removeTags(paths, name, tags, signal);
 }
 
 export async function prune(args: ImageArguments): Promise<number> {
   const dryRun = isSet(args, 'dry-run');
   return untilSignal(
-    (signal) => pruneStore(new Places(), { all: isSet(args, 'all'), dryRun, signal }),
+    (signal) => pruneStore(new StorePaths(), { all: isSet(args, 'all'), dryRun, signal }),
     async (removed) => {
       if (isSet(args, 'json')) await printJson({ dryRun, ...removedJson(removed) });
       else await printLines(pruneLines(removed, dryRun));

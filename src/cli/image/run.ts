@@ -1,17 +1,17 @@
 /** virt-sandbox-image run: virt-sandbox with an image as the root. */
 import { findById } from '../../oci/inspect/find-image.js';
 import { isOfSource } from '../../oci/pull/find.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import type { Tag } from '../../oci/store/tags.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { parseRootImage, parseTypedImage, rootImageText } from '../../oci-names/root-image.js';
 import { type ImageArguments, platformName, textOf, usageError } from './arguments.js';
 
 /** Options of virt-sandbox that choose what the image chooses here, or that start nothing. */
-const NOT_HERE = ['root', 'attach', 'pool'];
+const UNFIT_OPTIONS = ['root', 'attach', 'pool'];
 
 export async function run(args: ImageArguments): Promise<number> {
-  const unfit = NOT_HERE.find((name) => args.values.has(name));
+  const unfit = UNFIT_OPTIONS.find((name) => args.values.has(name));
   if (unfit !== undefined) throw usageError(`--${unfit} is no option of run: the image is the root`, 'run');
   const { root, more } = rootOf(args);
   const { runWords } = await import('../sandbox/run-words.js');
@@ -28,9 +28,9 @@ interface RunRoot {
  * What a word means: an image of the store by its id, or a name.
  * @throws {SandboxError} `usage`, `image-not-found`, `image-ambiguous`, `image-changed`, and those of names
  */
-export function rootOf(args: ImageArguments, places = new Places()): RunRoot {
+export function rootOf(args: ImageArguments, paths = new StorePaths()): RunRoot {
   const [word = ''] = args.words;
-  const tags = findById(places, word, platformName(args));
+  const tags = findById(paths, word, platformName(args));
   if (tags.length === 0) return { root: rootImageText(parseTypedImage(word)), more: [] };
   if (textOf(args, 'pull') === 'always')
     throw usageError(`--pull always has nothing to ask: ${quoted(word)} says which image it is`, 'run');

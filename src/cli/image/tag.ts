@@ -1,8 +1,8 @@
 /** virt-sandbox-image tag: gives an image one more name. */
 import { findImage } from '../../oci/inspect/find-image.js';
 import { tagImage } from '../../oci/store/list.js';
-import { Places } from '../../oci/store/places.js';
 import { findRoot, usersOf } from '../../oci/store/roots.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import type { Tag } from '../../oci/store/tags.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { parseTypedImage, rootImageText } from '../../oci-names/root-image.js';
@@ -13,15 +13,15 @@ import { nameText } from './shown.js';
 import { untilSignal } from './until-signal.js';
 
 export async function tag(args: ImageArguments): Promise<number> {
-  const places = new Places();
+  const paths = new StorePaths();
   const [word = '', given = ''] = args.words;
-  const found = findImage(places, word, platformName(args));
+  const found = findImage(paths, word, platformName(args));
   const name = newName(given);
   return untilSignal(
-    (signal) => tagImage(places, found, name, signal),
+    (signal) => tagImage(paths, found, name, signal),
     async (named) => {
       await (isSet(args, 'json')
-        ? printJson(tagJson(places, named))
+        ? printJson(tagJson(paths, named))
         : printLines([`${nameText(named)}: ${named.manifest}`]));
       return 0;
     },
@@ -29,9 +29,9 @@ export async function tag(args: ImageArguments): Promise<number> {
 }
 
 /** As `list` has it. */
-function tagJson(places: Places, named: Tag): object {
-  const root = findRoot(places, named.root);
-  return imageJson({ tag: named, root, lastUsed: undefined, usedBy: usersOf(places, named.root) });
+function tagJson(paths: StorePaths, named: Tag): object {
+  const root = findRoot(paths, named.root);
+  return imageJson({ tag: named, root, lastUsed: undefined, usedBy: usersOf(paths, named.root) });
 }
 
 /** @throws {SandboxError} `reference-invalid`; `name-not-free`: it says already what it means */

@@ -1,6 +1,6 @@
 /** virt-sandbox-image verify: reads images, and reports what is damaged. */
 import { findTags } from '../../oci/inspect/find-image.js';
-import { Places } from '../../oci/store/places.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { findTag, listTags, type Tag } from '../../oci/store/tags.js';
 import { type Damage, type VerifyOptions, verifyImage } from '../../oci/store/verify.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
@@ -14,14 +14,14 @@ import { untilSignal } from './until-signal.js';
 const FOUND = 1;
 
 export async function verify(args: ImageArguments): Promise<number> {
-  const places = new Places();
+  const paths = new StorePaths();
   const platform = platformName(args);
   const tags =
     args.words.length > 0
-      ? onceEach(args.words.flatMap((word) => findTags(places, word, platform)))
-      : listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
+      ? onceEach(args.words.flatMap((word) => findTags(paths, word, platform)))
+      : listTags(paths).filter((tag) => platform === undefined || tag.platform === platform);
   return untilSignal(
-    (signal) => verifyAll(places, tags, { signal, remove: isSet(args, 'remove') }),
+    (signal) => verifyAll(paths, tags, { signal, remove: isSet(args, 'remove') }),
     async (results) => {
       if (isSet(args, 'json')) await printJson(results.map(resultJson));
       else await printLines(results.flatMap(resultLines));
@@ -35,7 +35,11 @@ interface Verified {
   readonly damage: readonly Damage[];
 }
 
-async function verifyAll(places: Places, tags: readonly Tag[], options: VerifyOptions): Promise<readonly Verified[]> {
+async function verifyAll(
+  paths: StorePaths,
+  tags: readonly Tag[],
+  options: VerifyOptions,
+): Promise<readonly Verified[]> {
   const results: Verified[] = [];
   /** What was found of images: one with several names is read once. */
   const known = new Map<string, readonly Damage[]>();
@@ -45,10 +49,10 @@ async function verifyAll(places: Places, tags: readonly Tag[], options: VerifyOp
     for (const tag of tags) {
       progress.show(`reading ${nameText(tag)}`);
       const key = JSON.stringify([tag.top, tag.manifest, tag.config, tag.root]);
-      const damage = known.get(key) ?? (await verifyImage(places, tag, { ...options, onWait }));
+      const damage = known.get(key) ?? (await verifyImage(paths, tag, { ...options, onWait }));
       known.set(key, damage);
       // One that was removed meanwhile lacks all.
-      if (damage.length > 0 && findTag(places, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
+      if (damage.length > 0 && findTag(paths, tag.name, tag.platform)?.manifest !== tag.manifest) continue;
       results.push({ tag, damage });
     }
   } catch (error) {

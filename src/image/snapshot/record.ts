@@ -92,7 +92,7 @@ export interface Snapshot {
 }
 
 /** The devices that it has for a sandbox, for people: `mounts=4, root over virtiofs`. */
-export function placesText({ slots, root }: Pick<SnapshotRecord, 'slots' | 'root'>): string {
+export function slotsAndRootText({ slots, root }: Pick<SnapshotRecord, 'slots' | 'root'>): string {
   return `${slotsText(slots)}${root === undefined ? '' : `, root over ${root}`}`;
 }
 

@@ -8,9 +8,9 @@ import { topLayerChanges } from '../layers/top-layer.js';
 import { storedLayer } from '../pull/stored-layer.js';
 import { readDocument } from '../store/blobs.js';
 import { manifestOfTag } from '../store/list.js';
-import type { Places } from '../store/places.js';
-import { whilePulling } from '../store/pulling.js';
 import { type LeasedRoot, useRoot } from '../store/roots.js';
+import { withSharedLock } from '../store/store-lock.js';
+import type { StorePaths } from '../store/store-paths.js';
 import type { Tag } from '../store/tags.js';
 
 /**
@@ -18,7 +18,7 @@ import type { Tag } from '../store/tags.js';
  * @throws {SandboxError} `root-missing`, `root-damaged`, `store-not-writable`, `aborted`
  */
 export async function imageDifferences(
-  places: Places,
+  paths: StorePaths,
   before: Tag,
   after: Tag,
   signal?: AbortSignal,
@@ -26,7 +26,7 @@ export async function imageDifferences(
   if (before.root === after.root) return [];
   const leased: LeasedRoot[] = [];
   try {
-    for (const tag of [before, after]) leased.push(await rootOf(places, tag, signal));
+    for (const tag of [before, after]) leased.push(await rootOf(paths, tag, signal));
     const [old, now] = leased.map(({ root }) => root.path);
     return await differencesOf(old ?? '', now ?? '', signal);
   } catch (error) {
@@ -42,8 +42,8 @@ export async function imageDifferences(
   }
 }
 
-async function rootOf(places: Places, tag: Tag, signal: AbortSignal | undefined): Promise<LeasedRoot> {
-  const leased = await useRoot(places, tag.root, signal);
+async function rootOf(paths: StorePaths, tag: Tag, signal: AbortSignal | undefined): Promise<LeasedRoot> {
+  const leased = await useRoot(paths, tag.root, signal);
   if (leased !== undefined) return leased;
   throw imageError('root-missing', `the file system of ${quoted(tag.name)} is missing`, 'pull the image again');
 }
@@ -52,9 +52,9 @@ async function rootOf(places: Places, tag: Tag, signal: AbortSignal | undefined)
  * What the top layer of an image changes of those below it.
  * @throws {SandboxError} `store-damaged`, `store-not-writable`, `aborted`, and those of layers
  */
-export async function topChanges(places: Places, tag: Tag, signal?: AbortSignal): Promise<Difference[]> {
-  const manifest = manifestOfTag(places, tag);
-  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
-  const layers = manifest.layers.map((layer, at) => storedLayer(places, layer, at, config, tag.name));
-  return layers.length === 0 ? [] : whilePulling(places, signal, () => topLayerChanges(layers, signal));
+export async function topChanges(paths: StorePaths, tag: Tag, signal?: AbortSignal): Promise<Difference[]> {
+  const manifest = manifestOfTag(paths, tag);
+  const config = parseConfig(readDocument(paths, tag.config), manifest, tag.name);
+  const layers = manifest.layers.map((layer, at) => storedLayer(paths, layer, at, config, tag.name));
+  return layers.length === 0 ? [] : withSharedLock(paths, signal, () => topLayerChanges(layers, signal));
 }

@@ -5,7 +5,7 @@ import { fitness, parsePlatform } from '../../oci-names/platform.js';
 import { parseTypedImage } from '../../oci-names/root-image.js';
 import { namedPlatform, storeName } from '../pull/names.js';
 import { ofDigest } from '../pull/of-digest.js';
-import type { Places } from '../store/places.js';
+import type { StorePaths } from '../store/store-paths.js';
 import { listTags, type Tag } from '../store/tags.js';
 
 /** The beginning of the digest of a manifest. With fewer digits it would be a name that people give. */
@@ -18,23 +18,23 @@ const SURELY_ID = /^(?:sha\d+:[0-9a-f]{8,}|[0-9a-f]{64})$/;
  * @param platform undefined: any
  * @throws {SandboxError} `image-not-found`, `image-ambiguous` for a beginning of several ids, `reference-invalid`
  */
-export function findTags(places: Places, text: string, platform?: string): readonly Tag[] {
-  const tags = tagsFor(places, platform);
+export function findTags(paths: StorePaths, text: string, platform?: string): readonly Tag[] {
+  const tags = tagsFor(paths, platform);
   const named = isSurelyId(text) ? [] : byName(tags, text);
   const found = named.length > 0 ? named : byId(tags, text);
   if (found.length > 0) return found;
-  throw notFound(places, text, platform);
+  throw notFound(paths, text, platform);
 }
 
 /**
  * The names of the image that a text means as an id; empty if it is a name.
  * @throws {SandboxError} as {@link findTags}; `image-not-found` for an id that cannot be a name
  */
-export function findById(places: Places, text: string, platform?: string): readonly Tag[] {
-  const tags = tagsFor(places, platform);
+export function findById(paths: StorePaths, text: string, platform?: string): readonly Tag[] {
+  const tags = tagsFor(paths, platform);
   if (!isSurelyId(text) && (!ID.test(text) || byName(tags, text).length > 0)) return [];
   const found = byId(tags, text);
-  if (found.length === 0 && isSurelyId(text)) throw notFound(places, text, platform);
+  if (found.length === 0 && isSurelyId(text)) throw notFound(paths, text, platform);
   return found;
 }
 
@@ -43,14 +43,14 @@ export function isSurelyId(text: string): boolean {
   return SURELY_ID.test(text);
 }
 
-function tagsFor(places: Places, platform: string | undefined): readonly Tag[] {
-  return listTags(places).filter((tag) => platform === undefined || tag.platform === platform);
+function tagsFor(paths: StorePaths, platform: string | undefined): readonly Tag[] {
+  return listTags(paths).filter((tag) => platform === undefined || tag.platform === platform);
 }
 
-function notFound(places: Places, text: string, platform: string | undefined) {
+function notFound(paths: StorePaths, text: string, platform: string | undefined) {
   return imageError(
     'image-not-found',
-    `there is no image ${quoted(text)}${platform === undefined ? '' : ` for ${platform}`} in ${places.directory}`,
+    `there is no image ${quoted(text)}${platform === undefined ? '' : ` for ${platform}`} in ${paths.directory}`,
     'pull it, or see what is there with virt-sandbox-image list',
   );
 }
@@ -59,8 +59,8 @@ function notFound(places: Places, text: string, platform: string | undefined) {
  * The image that a text means.
  * @throws {SandboxError} as {@link findTags}; `image-ambiguous`: it is there for several platforms
  */
-export function findImage(places: Places, text: string, platform?: string): Tag {
-  const [first, ...others] = findTags(places, text, platform);
+export function findImage(paths: StorePaths, text: string, platform?: string): Tag {
+  const [first, ...others] = findTags(paths, text, platform);
   if (first === undefined) throw new Error('nothing that is found is an error');
   if (others.every(({ manifest }) => manifest === first.manifest)) return first;
   const there = listOf([first, ...others].map((tag) => tag.platform));

@@ -6,7 +6,7 @@ import type { Manifest } from '../manifest.js';
 import type { OnPullProgress } from '../progress.js';
 import type { ImageSource } from '../source.js';
 import { fetchBlob, hasBlob } from '../store/blobs.js';
-import type { Places } from '../store/places.js';
+import type { StorePaths } from '../store/store-paths.js';
 import { storedLayer } from './stored-layer.js';
 
 /** Layers that are fetched at the same time. */
@@ -24,7 +24,7 @@ export interface FetchLayersOptions {
  * kept. Errors: those of {@link fetchBlob}.
  */
 export async function* fetchLayers(
-  places: Places,
+  paths: StorePaths,
   source: ImageSource,
   { manifest, config }: { readonly manifest: Manifest; readonly config: ImageConfig },
   { signal, onProgress, fetched }: FetchLayersOptions,
@@ -35,13 +35,13 @@ export async function* fetchLayers(
   const jobs = inOrder(layers, async (descriptor, layer) => {
     const { size } = descriptor;
     const onBytes = (bytes: number) => onProgress?.({ phase: 'fetching', layer, layers: layers.length, bytes, size });
-    if (!hasBlob(places, descriptor)) fetched?.add(descriptor.digest);
-    await fetchBlob(places, source, descriptor, { signal: both, onBytes });
+    if (!hasBlob(paths, descriptor)) fetched?.add(descriptor.digest);
+    await fetchBlob(paths, source, descriptor, { signal: both, onBytes });
   });
   try {
     for (const [at, descriptor] of layers.entries()) {
       await Promise.race([jobs.done[at], jobs.failure]);
-      yield storedLayer(places, descriptor, at, config, source.name);
+      yield storedLayer(paths, descriptor, at, config, source.name);
     }
   } finally {
     over.abort();

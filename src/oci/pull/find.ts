@@ -5,11 +5,11 @@ import { isLocalImage, type RootImage } from '../../oci-names/root-image.js';
 import { type ImageConfig, parseConfig } from '../image-config.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { hasBlob, readDocument } from '../store/blobs.js';
-import { Places } from '../store/places.js';
-import { whilePulling } from '../store/pulling.js';
 import { type LeasedRoot, useRoot } from '../store/roots.js';
+import { withSharedLock } from '../store/store-lock.js';
+import { StorePaths } from '../store/store-paths.js';
 import { findTag, listTags, type Tag } from '../store/tags.js';
-import { anywhere, identityOfSource, storeName, wantedPlatform } from './names.js';
+import { identityOfSource, storeName, wantedPlatform, withAbsolutePath } from './names.js';
 import { ofDigest } from './of-digest.js';
 import { storedLayer } from './stored-layer.js';
 import type { PulledImage, PullOptions } from './types.js';
@@ -20,53 +20,53 @@ import type { PulledImage, PullOptions } from './types.js';
  * @throws {SandboxError} `store-not-safe`, and those of makeRoot
  */
 export async function findPulled(image: RootImage, options: PullOptions = {}): Promise<PulledImage | undefined> {
-  const places = options.places ?? new Places();
-  places.refuseUnsafe();
-  const tag = findStored(places, image, options.platform);
+  const paths = options.paths ?? new StorePaths();
+  paths.refuseUnsafe();
+  const tag = findStored(paths, image, options.platform);
   if (tag === undefined || !isOfSource(tag, image)) return undefined;
-  const manifest = parseStoredManifest(readDocument(places, tag.manifest), tag.name);
-  const config = parseConfig(readDocument(places, tag.config), manifest, tag.name);
-  const leased = await useRoot(places, tag.root, options.signal);
+  const manifest = parseStoredManifest(readDocument(paths, tag.manifest), tag.name);
+  const config = parseConfig(readDocument(paths, tag.config), manifest, tag.name);
+  const leased = await useRoot(paths, tag.root, options.signal);
   if (leased !== undefined) return { tag, config, ...leased };
-  if (!manifest.layers.every((layer) => hasBlob(places, layer))) return undefined;
-  return { tag, config, ...(await makeAgain(places, { tag, config, manifest }, options)) };
+  if (!manifest.layers.every((layer) => hasBlob(paths, layer))) return undefined;
+  return { tag, config, ...(await makeAgain(paths, { tag, config, manifest }, options)) };
 }
 
 /**
  * What a name means in the store; with a digest any name of that repository does which means that image.
  * @param platform default: {@link wantedPlatform}
  */
-export function findStored(places: Places, image: RootImage, platform?: Platform): Tag | undefined {
+export function findStored(paths: StorePaths, image: RootImage, platform?: Platform): Tag | undefined {
   const text = platformText(wantedPlatform(image, platform));
-  const exact = findTag(places, storeName(image), text);
+  const exact = findTag(paths, storeName(image), text);
   if (exact !== undefined || image.transport !== 'docker' || image.reference.digest === undefined) return exact;
-  const same = ofDigest(listTags(places), image.reference).filter((tag) => tag.platform === text);
+  const same = ofDigest(listTags(paths), image.reference).filter((tag) => tag.platform === text);
   return same.find(({ local }) => local !== true) ?? same[0];
 }
 
 /** As {@link findStored}, for any platform. */
-export function storedForAny(places: Places, image: RootImage): readonly Tag[] {
-  const tags = listTags(places);
+export function storedForAny(paths: StorePaths, image: RootImage): readonly Tag[] {
+  const tags = listTags(paths);
   if (image.transport === 'docker' && image.reference.digest !== undefined) return ofDigest(tags, image.reference);
   return tags.filter(({ name }) => name === storeName(image));
 }
 
 /** Whether the file that an image was read from is still as it was then. A name of another kind is pinned. */
 export function isOfSource({ identity }: Tag, image: RootImage): boolean {
-  return !isLocalImage(image) || (identity !== undefined && identity === identityOfSource(anywhere(image)));
+  return !isLocalImage(image) || (identity !== undefined && identity === identityOfSource(withAbsolutePath(image)));
 }
 
 async function makeAgain(
-  places: Places,
+  paths: StorePaths,
   { tag, config, manifest }: { readonly tag: Tag; readonly config: ImageConfig; readonly manifest: Manifest },
   { signal, onProgress }: PullOptions,
 ): Promise<LeasedRoot> {
   const { makeRoot } = await import('../store/make-root.js');
   const layers = async function* () {
-    for (const [at, layer] of manifest.layers.entries()) yield storedLayer(places, layer, at, config, tag.name);
+    for (const [at, layer] of manifest.layers.entries()) yield storedLayer(paths, layer, at, config, tag.name);
   };
-  const root = await whilePulling(places, signal, () =>
-    makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress }),
+  const root = await withSharedLock(paths, signal, () =>
+    makeRoot(paths, { diffIds: config.diffIds, layers, signal, onProgress }),
   );
   onProgress?.({ phase: 'done' });
   return root;

@@ -16,7 +16,7 @@ const SETTLED = 2000;
  * that beside the name.
  * @throws {SandboxError} `working-directory-gone`; `image-path-invalid`: what stands behind a colon would be a name
  */
-export function anywhere(image: RootImage): RootImage {
+export function withAbsolutePath(image: RootImage): RootImage {
   if (image.transport === 'virt-builder') return { ...image, architecture: undefined };
   if (!isLocalImage(image)) return image;
   const path = absolutePath(image.path);
@@ -30,7 +30,7 @@ export function anywhere(image: RootImage): RootImage {
 
 /** What the store calls an image. */
 export function storeName(image: RootImage): string {
-  return rootImageText(anywhere(image));
+  return rootImageText(withAbsolutePath(image));
 }
 
 /** The platform that the name of an image says; undefined: none. */

@@ -5,7 +5,7 @@ import { platformText } from '../../oci-names/platform.js';
 import type { PullPolicy } from '../../oci-names/pull-policy.js';
 import type { RootImage } from '../../oci-names/root-image.js';
 import { SandboxError } from '../../util/errors.js';
-import { Places } from '../store/places.js';
+import { StorePaths } from '../store/store-paths.js';
 import type { Tag } from '../store/tags.js';
 import { findPulled, findStored, storedForAny } from './find.js';
 import { storeName, wantedPlatform } from './names.js';
@@ -21,7 +21,7 @@ export async function obtainImage(
   policy: PullPolicy,
   options: PullOptions = {},
 ): Promise<PulledImage> {
-  const stored = () => findStored(options.places ?? new Places(), image, options.platform);
+  const stored = () => findStored(options.paths ?? new StorePaths(), image, options.platform);
   if (policy === 'always') {
     refuseLocal(image, options);
     return pull(image, options);
@@ -63,15 +63,15 @@ async function pullAgain(image: RootImage, { name, top }: Tag, options: PullOpti
  * somebody else's image.
  * @throws {SandboxError} `image-local`
  */
-function refuseLocal(image: RootImage, { places = new Places(), platform }: PullOptions): void {
+function refuseLocal(image: RootImage, { paths = new StorePaths(), platform }: PullOptions): void {
   const name = `${quoted(storeName(image))} is a name that was given here`;
-  if (findStored(places, image, platform)?.local === true)
+  if (findStored(paths, image, platform)?.local === true)
     throw imageError(
       'image-local',
       `${name}, and no registry is asked for it`,
       'leave out --pull always, or pull that name first if a registry has it',
     );
-  const tags = storedForAny(places, image);
+  const tags = storedForAny(paths, image);
   if (tags.length > 0 && tags.every(({ local }) => local === true))
     throw imageError(
       'image-local',

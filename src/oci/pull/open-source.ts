@@ -5,7 +5,7 @@ import type { RootImage } from '../../oci-names/root-image.js';
 import { openLocal } from '../local/local.js';
 import { openRegistry } from '../registry/registry.js';
 import type { ImageSource } from '../source.js';
-import type { Places } from '../store/places.js';
+import type { StorePaths } from '../store/store-paths.js';
 import type { PullOptions } from './types.js';
 
 /**
@@ -14,14 +14,14 @@ import type { PullOptions } from './types.js';
  */
 export async function withSource<T>(
   image: RootImage,
-  places: Places,
+  paths: StorePaths,
   platform: Platform,
   { registry = {}, signal, onProgress }: PullOptions,
   use: (source: ImageSource) => Promise<T>,
 ): Promise<T> {
   if (image.transport === 'virt-builder') {
     const { withBuiltRoot } = await import('../virt-builder/built-root.js');
-    return withBuiltRoot(places, image, { platform, environment: registry.environment, signal, onProgress }, use);
+    return withBuiltRoot(paths, image, { platform, environment: registry.environment, signal, onProgress }, use);
   }
   const source =
     image.transport === 'docker'

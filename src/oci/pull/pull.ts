@@ -12,13 +12,13 @@ import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
 import { hasBlob, missingBytes, putDocument } from '../store/blobs.js';
 import { makeRoot } from '../store/make-root.js';
-import { Places } from '../store/places.js';
-import { whilePulling } from '../store/pulling.js';
 import { dropBlobs } from '../store/remove.js';
 import { type LeasedRoot, rootId, useRoot } from '../store/roots.js';
+import { withSharedLock } from '../store/store-lock.js';
+import { StorePaths } from '../store/store-paths.js';
 import { type Tag, writeTag } from '../store/tags.js';
 import { fetchLayers } from './fetch-layers.js';
-import { anywhere, identityOfSource, storeName, wantedPlatform } from './names.js';
+import { identityOfSource, storeName, wantedPlatform, withAbsolutePath } from './names.js';
 import { withSource } from './open-source.js';
 import type { PulledImage, PullOptions } from './types.js';
 
@@ -33,24 +33,24 @@ const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large
  *   `aborted`, and the others of sources, documents, layers and the store
  */
 export async function pullImage(image: RootImage, options: PullOptions = {}): Promise<PulledImage> {
-  const { signal, places = new Places(), onProgress } = options;
+  const { signal, paths = new StorePaths(), onProgress } = options;
   const platform = wantedPlatform(image, options.platform);
-  places.make();
+  paths.make();
   const fetched = new Set<Digest>();
   const pull = async () => {
     onProgress?.({ phase: 'asking' });
-    const there = anywhere(image);
+    const there = withAbsolutePath(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
-    return withSource(there, places, platform, options, (source) =>
-      pullFrom(places, source, { image, platform, identity, fetched }, options),
+    return withSource(there, paths, platform, options, (source) =>
+      pullFrom(paths, source, { image, platform, identity, fetched }, options),
     );
   };
   try {
-    return await whilePulling(places, signal, pull);
+    return await withSharedLock(paths, signal, pull);
   } catch (error) {
     const isRefused = error instanceof SandboxError && REFUSALS.has(error.code);
-    if (isRefused && fetched.size > 0) await dropBlobs(places, fetched);
+    if (isRefused && fetched.size > 0) await dropBlobs(paths, fetched);
     throw error;
   }
 }
@@ -64,7 +64,7 @@ interface Pull {
 }
 
 async function pullFrom(
-  places: Places,
+  paths: StorePaths,
   source: ImageSource,
   { image, platform, identity, fetched }: Pull,
   { signal, onProgress, storedAs = storeName(image) }: PullOptions,
@@ -73,17 +73,17 @@ async function pullFrom(
   const configBytes = await readConfig(source, manifest.config, signal);
   const config = parseConfig(configBytes, manifest, source.name);
   refuseOtherPlatform(config, platform, source.name);
-  const layers = () => fetchLayers(places, source, { manifest, config }, { signal, onProgress, fetched });
+  const layers = () => fetchLayers(paths, source, { manifest, config }, { signal, onProgress, fetched });
   const make = async () => {
-    await refuseWithoutRoom(places.directory, missingBytes(places, manifest.layers));
-    return makeRoot(places, { diffIds: config.diffIds, layers, signal, onProgress });
+    await refuseWithoutRoom(paths.directory, missingBytes(paths, manifest.layers));
+    return makeRoot(paths, { diffIds: config.diffIds, layers, signal, onProgress });
   };
-  const found = await useRoot(places, rootId(config.diffIds), signal);
+  const found = await useRoot(paths, rootId(config.diffIds), signal);
   const leased = found ?? (await untilWhole(make, manifest.layers.length));
   try {
-    if (found !== undefined) await fetchMissing(places, manifest, layers);
-    await putDocument(places, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
-    for (const one of [top, document]) await putDocument(places, one);
+    if (found !== undefined) await fetchMissing(paths, manifest, layers);
+    await putDocument(paths, { bytes: configBytes, digest: manifest.config.digest, mediaType: undefined });
+    for (const one of [top, document]) await putDocument(paths, one);
     const tag: Tag = {
       format: 1,
       name: storedAs,
@@ -96,7 +96,7 @@ async function pullFrom(
       ...(identity === undefined ? {} : { identity }),
       pulled: new Date().toISOString(),
     };
-    await writeTag(places, tag);
+    await writeTag(paths, tag);
     onProgress?.({ phase: 'done' });
     return { tag, config, ...leased };
   } catch (error) {
@@ -110,12 +110,12 @@ async function pullFrom(
  * that were packed otherwise. It could not be made again without them.
  */
 async function fetchMissing(
-  places: Places,
+  paths: StorePaths,
   { layers: wanted }: Manifest,
   layers: () => AsyncIterable<unknown>,
 ): Promise<void> {
-  if (wanted.every((layer) => hasBlob(places, layer))) return;
-  await refuseWithoutRoom(places.directory, missingBytes(places, wanted));
+  if (wanted.every((layer) => hasBlob(paths, layer))) return;
+  await refuseWithoutRoom(paths.directory, missingBytes(paths, wanted));
   for await (const _layer of layers());
 }
 

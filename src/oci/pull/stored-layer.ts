@@ -3,11 +3,11 @@ import type { ImageConfig } from '../image-config.js';
 import type { StoredLayer } from '../layers/layer-stream.js';
 import type { LayerDescriptor } from '../manifest.js';
 import { removeIfDamaged, storedBlob } from '../store/blobs.js';
-import type { Places } from '../store/places.js';
+import type { StorePaths } from '../store/store-paths.js';
 
 /** A layer of the store, as what merges layers wants it. One that turns out to be damaged is removed. */
 export function storedLayer(
-  places: Places,
+  paths: StorePaths,
   descriptor: LayerDescriptor,
   at: number,
   { diffIds }: ImageConfig,
@@ -19,7 +19,7 @@ export function storedLayer(
     which: `layer ${at + 1} of ${name}`,
     compression: descriptor.compression,
     diffId,
-    open: (signal) => storedBlob(places, descriptor, signal),
-    damage: (signal) => removeIfDamaged(places, descriptor, signal),
+    open: (signal) => storedBlob(paths, descriptor, signal),
+    damage: (signal) => removeIfDamaged(paths, descriptor, signal),
   };
 }

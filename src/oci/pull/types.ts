@@ -4,12 +4,12 @@ import type { Platform } from '../../oci-names/platform.js';
 import type { ImageConfig } from '../image-config.js';
 import type { OnPullProgress } from '../progress.js';
 import type { RegistryOptions } from '../registry/options.js';
-import type { Places } from '../store/places.js';
 import type { LeasedRoot } from '../store/roots.js';
+import type { StorePaths } from '../store/store-paths.js';
 import type { Tag } from '../store/tags.js';
 
 export interface PullOptions {
-  readonly places?: Places | undefined;
+  readonly paths?: StorePaths | undefined;
   /** Default: that of this host. */
   readonly platform?: Platform | undefined;
   /** What the store calls the image, in place of its name. */

@@ -15,11 +15,11 @@ import { readRange } from '../local/open-file.js';
 import { lockFile, withLock } from '../lock.js';
 import type { Descriptor } from '../manifest.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
-import { isFull, type Places, storeError } from './places.js';
+import { isFull, type StorePaths, storeError } from './store-paths.js';
 
 /** True if the store has a blob, of the size that it should have. */
-export function hasBlob(places: Places, { digest, size }: Descriptor): boolean {
-  const found = lstatSync(places.blob(digest), { throwIfNoEntry: false });
+export function hasBlob(paths: StorePaths, { digest, size }: Descriptor): boolean {
+  const found = lstatSync(paths.blob(digest), { throwIfNoEntry: false });
   return found?.isFile() === true && found.size === size;
 }
 
@@ -27,10 +27,10 @@ export function hasBlob(places: Places, { digest, size }: Descriptor): boolean {
  * Puts a small document into the store. Its digest is known to be right.
  * @throws {SandboxError} `disk-full`, `store-not-writable`
  */
-export async function putDocument(places: Places, { bytes, digest }: DocumentBytes): Promise<void> {
-  const path = places.blob(digest);
+export async function putDocument(paths: StorePaths, { bytes, digest }: DocumentBytes): Promise<void> {
+  const path = paths.blob(digest);
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.size === bytes.length && readDocument(places, digest).equals(bytes))
+    if (lstatSync(path, { throwIfNoEntry: false })?.size === bytes.length && readDocument(paths, digest).equals(bytes))
       return;
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
@@ -38,7 +38,7 @@ export async function putDocument(places: Places, { bytes, digest }: DocumentByt
   try {
     await replaceFile(path, bytes, { mode: 0o444, flush: true });
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }
 
@@ -46,21 +46,21 @@ export async function putDocument(places: Places, { bytes, digest }: DocumentByt
  * A small document of the store.
  * @throws {SandboxError} `store-damaged`: it is missing, or is not what its digest says
  */
-export function readDocument(places: Places, digest: Digest): Buffer {
+export function readDocument(paths: StorePaths, digest: Digest): Buffer {
   let bytes: Buffer;
   try {
-    bytes = readRegularBytes(places.blob(digest), MOST_DOCUMENT_BYTES);
+    bytes = readRegularBytes(paths.blob(digest), MOST_DOCUMENT_BYTES);
   } catch (error) {
-    throw damaged(places, digest, error);
+    throw damaged(paths, digest, error);
   }
-  if (digestOf(bytes, digestParts(digest).algorithm) !== digest) throw damaged(places, digest, undefined);
+  if (digestOf(bytes, digestParts(digest).algorithm) !== digest) throw damaged(paths, digest, undefined);
   return bytes;
 }
 
-function damaged(places: Places, digest: Digest, cause: unknown): SandboxError {
+function damaged(paths: StorePaths, digest: Digest, cause: unknown): SandboxError {
   return imageError(
     'store-damaged',
-    `the blob ${digest} in ${places.directory} is missing or damaged`,
+    `the blob ${digest} in ${paths.directory} is missing or damaged`,
     'pull the image again',
     cause,
   );
@@ -68,13 +68,13 @@ function damaged(places: Places, digest: Digest, cause: unknown): SandboxError {
 
 /** The bytes of a blob that the store has. */
 export async function* storedBlob(
-  places: Places,
+  paths: StorePaths,
   { digest, size }: Descriptor,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const path = places.blob(digest);
+  const path = paths.blob(digest);
   const file = await open(path, 'r').catch((error: unknown) => {
-    throw isSystemError(error, 'ENOENT') ? damaged(places, digest, error) : storeError(error, places.directory);
+    throw isSystemError(error, 'ENOENT') ? damaged(paths, digest, error) : storeError(error, paths.directory);
   });
   try {
     yield* readRange(file, { from: 0, to: size, path, piece: 1 << 20 }, signal);
@@ -88,13 +88,13 @@ export async function* storedBlob(
  * @throws {SandboxError} `aborted`, `store-not-writable`
  */
 export async function isIntact(
-  places: Places,
+  paths: StorePaths,
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  if (!hasBlob(places, descriptor)) return false;
+  if (!hasBlob(paths, descriptor)) return false;
   const check = new DigestCheck(descriptor.digest);
-  for await (const piece of storedBlob(places, descriptor, signal)) check.update(piece);
+  for await (const piece of storedBlob(paths, descriptor, signal)) check.update(piece);
   return check.finish().matches;
 }
 
@@ -104,27 +104,27 @@ export async function isIntact(
  * @throws {SandboxError} `aborted`, `store-not-writable`
  */
 export async function removeIfDamaged(
-  places: Places,
+  paths: StorePaths,
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<SandboxError | undefined> {
   const { digest } = descriptor;
-  if (await isIntact(places, descriptor, signal)) return undefined;
-  const path = places.partial(digest);
+  if (await isIntact(paths, descriptor, signal)) return undefined;
+  const path = paths.partial(digest);
   // As one who fetches it: nobody else puts a good one there meanwhile.
   await withLock(path, 'exclusive', { signal }, async (file) => {
-    if (!(await isIntact(places, descriptor, signal))) await rm(places.blob(digest), { force: true });
+    if (!(await isIntact(paths, descriptor, signal))) await rm(paths.blob(digest), { force: true });
     if ((await file.stat()).size === 0) await rm(path, { force: true });
   });
-  return damaged(places, digest, undefined);
+  return damaged(paths, digest, undefined);
 }
 
 /** Bytes that are still to be fetched for the store to have some blobs. */
-export function missingBytes(places: Places, blobs: readonly Descriptor[]): number {
-  const missing = new Map(blobs.filter((blob) => !hasBlob(places, blob)).map((blob) => [blob.digest, blob.size]));
+export function missingBytes(paths: StorePaths, blobs: readonly Descriptor[]): number {
+  const missing = new Map(blobs.filter((blob) => !hasBlob(paths, blob)).map((blob) => [blob.digest, blob.size]));
   let bytes = 0;
   for (const [digest, size] of missing) {
-    const there = lstatSync(places.partial(digest), { throwIfNoEntry: false })?.size ?? 0;
+    const there = lstatSync(paths.partial(digest), { throwIfNoEntry: false })?.size ?? 0;
     bytes += Math.max(0, size - there);
   }
   return bytes;
@@ -143,15 +143,15 @@ export interface FetchOptions {
  *   `aborted`, and those of the source
  */
 export async function fetchBlob(
-  places: Places,
+  paths: StorePaths,
   source: ImageSource,
   descriptor: Descriptor,
   options: FetchOptions = {},
 ): Promise<void> {
   const { digest, size } = descriptor;
-  const path = places.partial(digest);
+  const path = paths.partial(digest);
   try {
-    while (!hasBlob(places, descriptor)) {
+    while (!hasBlob(paths, descriptor)) {
       const file = await lockFile(path, 'exclusive', options);
       // The process that had the lock has fetched it, or has given up.
       if (file === undefined) continue;
@@ -159,8 +159,8 @@ export async function fetchBlob(
         await new Fetch(source, descriptor, file, path, options).run();
         await file.chmod(0o444);
         await file.sync();
-        await rename(path, places.blob(digest));
-        await syncToDisk(dirname(places.blob(digest)));
+        await rename(path, paths.blob(digest));
+        await syncToDisk(dirname(paths.blob(digest)));
       } catch (error) {
         // Part of a blob on a full disk helps nobody, and none of one neither.
         if (isFull(error) || (await file.stat()).size === 0) await rm(path, { force: true });
@@ -171,7 +171,7 @@ export async function fetchBlob(
     }
     options.onBytes?.(size);
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }
 

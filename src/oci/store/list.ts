@@ -3,9 +3,9 @@ import { statSync } from 'node:fs';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { readDocument } from './blobs.js';
-import type { Places } from './places.js';
-import { whilePulling } from './pulling.js';
 import { findRoot, type StoredRoot, usersOf } from './roots.js';
+import { withSharedLock } from './store-lock.js';
+import type { StorePaths } from './store-paths.js';
 import { findTag, listTags, type Tag, writeTag } from './tags.js';
 
 export interface ListedImage {
@@ -19,13 +19,13 @@ export interface ListedImage {
 }
 
 /** All images, by their names. */
-export function listImages(places: Places): ListedImage[] {
-  return listTags(places).map((tag) => ({
+export function listImages(paths: StorePaths): ListedImage[] {
+  return listTags(paths).map((tag) => ({
     tag,
-    root: findRoot(places, tag.root),
+    root: findRoot(paths, tag.root),
     // A lease sets it.
-    lastUsed: statSync(places.root(tag.root), { throwIfNoEntry: false })?.mtime,
-    usedBy: usersOf(places, tag.root),
+    lastUsed: statSync(paths.root(tag.root), { throwIfNoEntry: false })?.mtime,
+    usedBy: usersOf(paths, tag.root),
   }));
 }
 
@@ -34,15 +34,15 @@ export function listImages(places: Places): ListedImage[] {
  * @param name as of an image in a registry: `docker://docker.io/library/mine:1`
  * @throws {SandboxError} `image-not-found`, `disk-full`, `store-not-writable`, `aborted`
  */
-export async function tagImage(places: Places, tag: Tag, name: string, signal?: AbortSignal): Promise<Tag> {
+export async function tagImage(paths: StorePaths, tag: Tag, name: string, signal?: AbortSignal): Promise<Tag> {
   const { identity: _of, ...rest } = tag;
   const named: Tag = { ...rest, name, local: true };
-  await whilePulling(places, signal, () => {
+  await withSharedLock(paths, signal, () => {
     // Somebody may have removed it since it was found.
-    if (findTag(places, tag.name, tag.platform)?.manifest === tag.manifest) return writeTag(places, named);
+    if (findTag(paths, tag.name, tag.platform)?.manifest === tag.manifest) return writeTag(paths, named);
     throw imageError(
       'image-not-found',
-      `${quoted(tag.name)} does not mean ${tag.manifest} any more in ${places.directory}`,
+      `${quoted(tag.name)} does not mean ${tag.manifest} any more in ${paths.directory}`,
       'see what is there with virt-sandbox-image list',
     );
   });
@@ -50,6 +50,6 @@ export async function tagImage(places: Places, tag: Tag, name: string, signal?: 
 }
 
 /** The manifest of an image. @throws {SandboxError} `store-damaged`, and those of {@link parseStoredManifest} */
-export function manifestOfTag(places: Places, tag: Tag): Manifest {
-  return parseStoredManifest(readDocument(places, tag.manifest), tag.name);
+export function manifestOfTag(paths: StorePaths, tag: Tag): Manifest {
+  return parseStoredManifest(readDocument(paths, tag.manifest), tag.name);
 }

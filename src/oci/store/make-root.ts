@@ -18,7 +18,6 @@ import type { Merge } from '../layers/merge.js';
 import { withLock } from '../lock.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
-import { type Places, storeError } from './places.js';
 import {
   EROFS,
   KEPT_FILES,
@@ -30,6 +29,7 @@ import {
   rootId,
   useRoot,
 } from './roots.js';
+import { type StorePaths, storeError } from './store-paths.js';
 
 export interface MakeRootOptions {
   /** The digests of the unpacked layers. */
@@ -44,24 +44,24 @@ export interface MakeRootOptions {
  * The file system of layers, and a lease on it; made if the store has none. Of two that want it at once, one makes it.
  * @throws {SandboxError} `layer-invalid`, `layer-too-large`, `digest-wrong`, `disk-full`, `store-not-writable`, `aborted`
  */
-export async function makeRoot(places: Places, options: MakeRootOptions): Promise<LeasedRoot> {
+export async function makeRoot(paths: StorePaths, options: MakeRootOptions): Promise<LeasedRoot> {
   const { diffIds, signal } = options;
   const id = rootId(diffIds);
   try {
-    return await withLock(join(places.locks, id), 'exclusive', { signal }, async () => {
-      const found = await useRoot(places, id, signal);
+    return await withLock(join(paths.locks, id), 'exclusive', { signal }, async () => {
+      const found = await useRoot(paths, id, signal);
       if (found !== undefined) return found;
-      await sweepWorkspaces(places.roots);
-      await withWorkspace(places.roots, async (workspace) => {
+      await sweepWorkspaces(paths.roots);
+      await withWorkspace(paths.roots, async (workspace) => {
         await build(workspace, id, options);
-        await publish(places, workspace, id);
+        await publish(paths, workspace, id);
       });
-      const made = await useRoot(places, id, signal);
+      const made = await useRoot(paths, id, signal);
       if (made === undefined) throw new Error(`the file system ${id} is gone as soon as it is made`);
       return made;
     });
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }
 
@@ -117,17 +117,17 @@ async function digestOfFile(path: string, signal: AbortSignal | undefined): Prom
   }
 }
 
-async function publish(places: Places, workspace: string, id: string): Promise<void> {
-  const target = places.root(id);
+async function publish(paths: StorePaths, workspace: string, id: string): Promise<void> {
+  const target = paths.root(id);
   await syncToDisk(workspace);
   // What is there is damaged, or it would have been found.
-  await withWorkspace(places.roots, async (aside) => {
+  await withWorkspace(paths.roots, async (aside) => {
     await rename(target, join(aside, id)).catch((error: unknown) => {
       if (!isSystemError(error, 'ENOENT')) throw error;
     });
     await rename(workspace, target);
   });
-  await syncToDisk(places.roots);
+  await syncToDisk(paths.roots);
 }
 
 /** Files of the image that are read on the host: who its users are. They are taken on their way into the image. */

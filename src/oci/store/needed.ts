@@ -6,7 +6,7 @@ import type { Digest } from '../../oci-names/digest.js';
 import { SandboxError } from '../../util/errors.js';
 import { parseStoredManifest } from '../manifest.js';
 import { readDocument } from './blobs.js';
-import type { Places } from './places.js';
+import type { StorePaths } from './store-paths.js';
 import { readTags, type Tag } from './tags.js';
 
 /** A file from which nobody learns what an image needs. */
@@ -30,18 +30,18 @@ export interface Needed {
  * @throws the error of a system call
  */
 export function neededIn(
-  places: Places,
+  paths: StorePaths,
   isGone: (tag: Tag) => boolean = () => false,
   withoutUnreadable = false,
 ): Needed {
-  const { tags, unreadable } = readTags(places);
+  const { tags, unreadable } = readTags(paths);
   const needing = tags.filter((tag) => !isGone(tag));
   const records = withoutUnreadable ? [] : unreadable.map((path) => ({ path, tag: undefined }));
   const damaged: Unreadable[] = [];
   const blobs = new Set<Digest>();
   for (const tag of needing) {
-    const digests = blobsOf(places, tag);
-    if (digests === undefined) damaged.push({ path: places.blob(tag.manifest), tag });
+    const digests = blobsOf(paths, tag);
+    if (digests === undefined) damaged.push({ path: paths.blob(tag.manifest), tag });
     for (const digest of digests ?? []) blobs.add(digest);
   }
   return {
@@ -51,9 +51,9 @@ export function neededIn(
   };
 }
 
-function blobsOf(places: Places, { top, manifest, config }: Tag): Digest[] | undefined {
+function blobsOf(paths: StorePaths, { top, manifest, config }: Tag): Digest[] | undefined {
   try {
-    const { layers } = parseStoredManifest(readDocument(places, manifest), manifest);
+    const { layers } = parseStoredManifest(readDocument(paths, manifest), manifest);
     return [top, manifest, config, ...layers.map(({ digest }) => digest)];
   } catch (error) {
     if (error instanceof SandboxError) return undefined;

@@ -20,14 +20,14 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { isNotOurs } from '../../image/store/lease.js';
 import { isSystemError } from '../../util/errors.js';
 import { lockOpenFile, withLock } from '../lock.js';
-import type { Places } from './places.js';
+import type { StorePaths } from './store-paths.js';
 
 /**
  * Runs `work` while whoever starts with the file system `id` waits. It has to be short.
  * @throws what `work` throws, and the error of a system call
  */
-export async function withRemovalMark<T>(places: Places, id: string, work: () => Promise<T>): Promise<T> {
-  const mark = places.removalMark(id);
+export async function withRemovalMark<T>(paths: StorePaths, id: string, work: () => Promise<T>): Promise<T> {
+  const mark = paths.removalMark(id);
   return withLock(mark, 'exclusive', {}, async () => {
     try {
       return await work();
@@ -41,8 +41,8 @@ export async function withRemovalMark<T>(places: Places, id: string, work: () =>
  * Waits until nobody who has not seen this process's lease removes the file system `id`.
  * @throws {SandboxError} `aborted`
  */
-export async function untilDecided(places: Places, id: string, signal: AbortSignal | undefined): Promise<void> {
-  const file = await openMark(places.removalMark(id));
+export async function untilDecided(paths: StorePaths, id: string, signal: AbortSignal | undefined): Promise<void> {
+  const file = await openMark(paths.removalMark(id));
   if (file === undefined) return;
   try {
     await lockOpenFile(file, 'shared', { signal });

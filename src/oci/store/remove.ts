@@ -11,9 +11,9 @@ import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { neededIn, type Unreadable } from './needed.js';
-import type { Places } from './places.js';
-import { withExclusiveLock } from './pulling.js';
 import { removeRoot, rootIds, usersOf } from './roots.js';
+import { withExclusiveLock } from './store-lock.js';
+import type { StorePaths } from './store-paths.js';
 import { listTags, readTags, removeRecord, removeTag, sweepTags, type Tag } from './tags.js';
 
 /** What was removed, or would be. */
@@ -37,11 +37,11 @@ export interface RemovedImages {
  * @param platform undefined: of all platforms
  * @throws {SandboxError} as {@link removeTags}
  */
-export async function removeImage(places: Places, name: string, platform?: string): Promise<RemovedImages> {
-  const tags = listTags(places).filter(
+export async function removeImage(paths: StorePaths, name: string, platform?: string): Promise<RemovedImages> {
+  const tags = listTags(paths).filter(
     (tag) => tag.name === name && (platform === undefined || tag.platform === platform),
   );
-  return removeTags(places, name, tags);
+  return removeTags(paths, name, tags);
 }
 
 /**
@@ -52,27 +52,27 @@ export async function removeImage(places: Places, name: string, platform?: strin
  *   removed
  */
 export async function removeTags(
-  places: Places,
+  paths: StorePaths,
   called: string,
   found: readonly Tag[],
   signal?: AbortSignal,
 ): Promise<RemovedImages> {
-  return withExclusiveLock(places, { signal }, async () => {
-    const tags = listTags(places);
+  return withExclusiveLock(paths, { signal }, async () => {
+    const tags = listTags(paths);
     const gone = tags.filter((tag) => found.some((one) => isSameTag(one, tag)));
     if (gone.length === 0)
       throw imageError(
         'image-not-found',
-        `there is no image ${quoted(called)} in ${places.directory}`,
+        `there is no image ${quoted(called)} in ${paths.directory}`,
         'see that its name is right',
       );
     for (const tag of gone) {
       const isShared = tags.some((other) => other.root === tag.root && !gone.includes(other));
-      const users = isShared ? [] : usersOf(places, tag.root);
+      const users = isShared ? [] : usersOf(paths, tag.root);
       if (users.length > 0) throw inUse(tag.name, users);
     }
-    for (const tag of gone) await removeTag(places, tag);
-    return { ...(await sweep(places, { signal })), tags: gone, leftovers: [], records: [] };
+    for (const tag of gone) await removeTag(paths, tag);
+    return { ...(await sweep(paths, { signal })), tags: gone, leftovers: [], records: [] };
   });
 }
 
@@ -94,53 +94,53 @@ export interface PruneOptions {
  * @throws {SandboxError} `store-busy`, `store-not-writable`; `aborted`: nothing was removed
  */
 export async function pruneStore(
-  places: Places,
+  paths: StorePaths,
   { all = false, dryRun = false, signal }: PruneOptions = {},
 ): Promise<RemovedImages> {
-  return withExclusiveLock(places, { signal }, async () => {
-    const { tags: known, unreadable } = readTags(places);
-    const idle = all ? known.filter((tag) => usersOf(places, tag.root).length === 0) : [];
-    const left = await sweepLeftovers(places, { dryRun, signal });
+  return withExclusiveLock(paths, { signal }, async () => {
+    const { tags: known, unreadable } = readTags(paths);
+    const idle = all ? known.filter((tag) => usersOf(paths, tag.root).length === 0) : [];
+    const left = await sweepLeftovers(paths, { dryRun, signal });
     const tags: Tag[] = [];
     for (const tag of idle) {
       if (signal?.aborted) break;
-      if (!dryRun) await removeTag(places, tag);
+      if (!dryRun) await removeTag(paths, tag);
       tags.push(tag);
     }
     let records: readonly string[] = [];
     if (!signal?.aborted) {
       // A sandbox may use the image of one of them.
-      if (all && !hasOtherUsers(places, known)) records = unreadable;
-      if (!dryRun) await sweepRecords(places, records);
+      if (all && !hasOtherUsers(paths, known)) records = unreadable;
+      if (!dryRun) await sweepRecords(paths, records);
     }
-    const swept = await sweep(places, { dryRun, without: tags, withoutRecords: records.length > 0, signal });
+    const swept = await sweep(paths, { dryRun, without: tags, withoutRecords: records.length > 0, signal });
     return { ...swept, tags, records, leftovers: left.names, bytes: swept.bytes + left.bytes };
   });
 }
 
-async function sweepRecords(places: Places, unreadable: readonly string[]): Promise<void> {
+async function sweepRecords(paths: StorePaths, unreadable: readonly string[]): Promise<void> {
   for (const path of unreadable) await removeRecord(path);
-  await sweepTags(places);
-  for (const name of readdirSync(places.locks)) await rm(join(places.locks, name), { force: true });
+  await sweepTags(paths);
+  for (const name of readdirSync(paths.locks)) await rm(join(paths.locks, name), { force: true });
 }
 
 /** Whether somebody uses a file system that none of these names means. */
-function hasOtherUsers(places: Places, tags: readonly Tag[]): boolean {
-  return [...leasesOf(places.roots).keys()].some((id) => !tags.some(({ root }) => root === id));
+function hasOtherUsers(paths: StorePaths, tags: readonly Tag[]): boolean {
+  return [...leasesOf(paths.roots).keys()].some((id) => !tags.some(({ root }) => root === id));
 }
 
 async function sweepLeftovers(
-  places: Places,
+  paths: StorePaths,
   { dryRun, signal }: Pick<SweepOptions, 'dryRun' | 'signal'>,
 ): Promise<{ names: string[]; bytes: number }> {
   // Their sizes first: then they are gone.
-  const sizes = new Map((await sweepWorkspaces(places.roots, true)).map((path) => [path, sizeOfTree(path)]));
-  const swept = await sweepWorkspaces(places.roots, dryRun);
+  const sizes = new Map((await sweepWorkspaces(paths.roots, true)).map((path) => [path, sizeOfTree(path)]));
+  const swept = await sweepWorkspaces(paths.roots, dryRun);
   const names = swept.map((path) => basename(path));
   let bytes = swept.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
-  for (const name of readdirSync(places.partials)) {
+  for (const name of readdirSync(paths.partials)) {
     if (signal?.aborted) break;
-    const path = join(places.partials, name);
+    const path = join(paths.partials, name);
     const size = sizeOf(path);
     if (!dryRun) await rm(path, { force: true });
     // An empty one is a lock.
@@ -169,13 +169,13 @@ function bytesOnDisk(path: string): number {
  * Removes blobs that no name needs, and what is there of them. They stay if somebody pulls, who may need them, until the
  * store is pruned.
  */
-export async function dropBlobs(places: Places, digests: Iterable<Digest>): Promise<void> {
+export async function dropBlobs(paths: StorePaths, digests: Iterable<Digest>): Promise<void> {
   try {
-    await withExclusiveLock(places, { patience: 0 }, async () => {
-      const needed = neededIn(places).blobs;
+    await withExclusiveLock(paths, { patience: 0 }, async () => {
+      const needed = neededIn(paths).blobs;
       for (const digest of digests) {
-        await rm(places.partial(digest), { force: true });
-        if (needed?.has(digest) === false) await rm(places.blob(digest), { force: true });
+        await rm(paths.partial(digest), { force: true });
+        if (needed?.has(digest) === false) await rm(paths.blob(digest), { force: true });
       }
     });
   } catch (error) {
@@ -193,34 +193,34 @@ interface SweepOptions {
 }
 
 async function sweep(
-  places: Places,
+  paths: StorePaths,
   { dryRun = false, without = [], withoutRecords = false, signal }: SweepOptions,
 ): Promise<Pick<RemovedImages, 'blobs' | 'roots' | 'bytes' | 'unreadable'>> {
   const isGone = (tag: Tag) => without.some(({ name, platform }) => name === tag.name && platform === tag.platform);
-  const needed = neededIn(places, isGone, withoutRecords);
+  const needed = neededIn(paths, isGone, withoutRecords);
   let bytes = 0;
   const roots: string[] = [];
-  for (const id of (await rootIds(places)).filter((id) => needed.roots?.has(id) === false)) {
+  for (const id of (await rootIds(paths)).filter((id) => needed.roots?.has(id) === false)) {
     if (signal?.aborted) break;
-    const size = sizeOf(join(places.root(id), 'root.erofs'));
-    if (dryRun ? usersOf(places, id).length > 0 : !(await removeRoot(places, id))) continue;
+    const size = sizeOf(join(paths.root(id), 'root.erofs'));
+    if (dryRun ? usersOf(paths, id).length > 0 : !(await removeRoot(paths, id))) continue;
     roots.push(id);
     bytes += size;
   }
-  const unneeded = storedDigests(places).filter((digest) => needed.blobs?.has(digest) === false);
+  const unneeded = storedDigests(paths).filter((digest) => needed.blobs?.has(digest) === false);
   const blobs: Digest[] = [];
   for (const digest of unneeded) {
     if (signal?.aborted) break;
-    bytes += sizeOf(places.blob(digest));
-    if (!dryRun) await rm(places.blob(digest), { force: true });
+    bytes += sizeOf(paths.blob(digest));
+    if (!dryRun) await rm(paths.blob(digest), { force: true });
     blobs.push(digest);
   }
   return { blobs, roots, bytes, unreadable: needed.unreadable };
 }
 
-function storedDigests(places: Places): Digest[] {
+function storedDigests(paths: StorePaths): Digest[] {
   return ['sha256', 'sha512'].flatMap((algorithm) =>
-    valueOr(() => readdirSync(join(places.blobs, algorithm)), [])
+    valueOr(() => readdirSync(join(paths.blobs, algorithm)), [])
       .map((digits) => `${algorithm}:${digits}`)
       .filter(isDigest),
   );

@@ -10,9 +10,9 @@ import type { Digest } from '../../oci-names/digest.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
 import { readRegular, UnreadableFile } from '../../util/regular-files.js';
-import type { Places } from './places.js';
 import { readRecord } from './read-record.js';
 import { untilDecided, withRemovalMark } from './removal-mark.js';
+import type { StorePaths } from './store-paths.js';
 
 /** How layers become a file system. Another one makes other file systems of the same layers. */
 export const ROOT_FORMAT = 2;
@@ -82,12 +82,12 @@ export function isRootId(name: string): boolean {
  * it: removal-mark.ts.
  * @throws {SandboxError} `aborted`; `disk-full`, `store-not-writable`: there can be no lease
  */
-export async function useRoot(places: Places, id: string, signal?: AbortSignal): Promise<LeasedRoot | undefined> {
-  const release = leaseImage(places.roots, id);
+export async function useRoot(paths: StorePaths, id: string, signal?: AbortSignal): Promise<LeasedRoot | undefined> {
+  const release = leaseImage(paths.roots, id);
   let root: StoredRoot | undefined;
   try {
-    await untilDecided(places, id, signal);
-    root = findRoot(places, id);
+    await untilDecided(paths, id, signal);
+    root = findRoot(paths, id);
     return root && { root, release };
   } finally {
     if (root === undefined) release();
@@ -95,38 +95,38 @@ export async function useRoot(places: Places, id: string, signal?: AbortSignal):
 }
 
 /** The same without a lease: it may be gone at any moment. */
-export function findRoot(places: Places, id: string): StoredRoot | undefined {
-  const path = join(places.root(id), EROFS);
-  const record = recordOf(places, id);
+export function findRoot(paths: StorePaths, id: string): StoredRoot | undefined {
+  const path = join(paths.root(id), EROFS);
+  const record = recordOf(paths, id);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (record === undefined || found?.isFile() !== true || record.size !== found.size) return undefined;
   return { id, path, size: found.size, top: record.top, kept: record.kept };
 }
 
-function recordOf(places: Places, id: string): v.InferOutput<typeof RecordSchema> | undefined {
-  const { success, output } = v.safeParse(RecordSchema, readRecord(join(places.root(id), RECORD), MOST_RECORD));
+function recordOf(paths: StorePaths, id: string): v.InferOutput<typeof RecordSchema> | undefined {
+  const { success, output } = v.safeParse(RecordSchema, readRecord(join(paths.root(id), RECORD), MOST_RECORD));
   return success && output.id === id ? output : undefined;
 }
 
 /** The digest that a file system had when it was made, in hexadecimal digits. */
-export function recordedDigest(places: Places, { id }: StoredRoot): string | undefined {
-  return recordOf(places, id)?.sha256;
+export function recordedDigest(paths: StorePaths, { id }: StoredRoot): string | undefined {
+  return recordOf(paths, id)?.sha256;
 }
 
 /**
  * The text of a file of a root's /etc; empty if the image has none, or a larger one.
  * @throws {SandboxError} `store-damaged`: it has one, and that is gone
  */
-export function readKept(places: Places, { id, kept }: StoredRoot, name: KeptFile): string {
+export function readKept(paths: StorePaths, { id, kept }: StoredRoot, name: KeptFile): string {
   if (!kept.includes(name)) return '';
   try {
-    return readRegular(join(places.root(id), name), MOST_KEPT);
+    return readRegular(join(paths.root(id), name), MOST_KEPT);
   } catch (error) {
     if (!isSystemError(error) && !(error instanceof UnreadableFile)) throw error;
     // Without it a user of the image would get other groups, in silence.
     throw imageError(
       'store-damaged',
-      `the file ${quoted(join(places.root(id), name))} cannot be read`,
+      `the file ${quoted(join(paths.root(id), name))} cannot be read`,
       'remove the image, and pull it again',
       error,
     );
@@ -134,8 +134,8 @@ export function readKept(places: Places, { id, kept }: StoredRoot, name: KeptFil
 }
 
 /** The processes that use a file system. */
-export function usersOf(places: Places, id: string): readonly number[] {
-  return leasesOf(places.roots).get(id) ?? [];
+export function usersOf(paths: StorePaths, id: string): readonly number[] {
+  return leasesOf(paths.roots).get(id) ?? [];
 }
 
 /**
@@ -143,12 +143,12 @@ export function usersOf(places: Places, id: string): readonly number[] {
  * @returns false: somebody uses it, and it stays
  * @throws the error of a system call
  */
-export async function removeRoot(places: Places, id: string): Promise<boolean> {
-  if (usersOf(places, id).length > 0) return false;
-  return withWorkspace(places.roots, (workspace) =>
-    withRemovalMark(places, id, async () => {
-      if (usersOf(places, id).length > 0) return false;
-      await rename(places.root(id), join(workspace, id)).catch((error: unknown) => {
+export async function removeRoot(paths: StorePaths, id: string): Promise<boolean> {
+  if (usersOf(paths, id).length > 0) return false;
+  return withWorkspace(paths.roots, (workspace) =>
+    withRemovalMark(paths, id, async () => {
+      if (usersOf(paths, id).length > 0) return false;
+      await rename(paths.root(id), join(workspace, id)).catch((error: unknown) => {
         if (!isSystemError(error, 'ENOENT')) throw error;
       });
       return true;
@@ -157,6 +157,6 @@ export async function removeRoot(places: Places, id: string): Promise<boolean> {
 }
 
 /** The names of all file systems. */
-export async function rootIds(places: Places): Promise<string[]> {
-  return (await readdir(places.roots)).filter(isRootId).sort();
+export async function rootIds(paths: StorePaths): Promise<string[]> {
+  return (await readdir(paths.roots)).filter(isRootId).sort();
 }

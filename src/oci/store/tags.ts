@@ -7,9 +7,9 @@ import * as v from 'valibot';
 import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { isSystemError, valueOr } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
-import { type Places, storeError } from './places.js';
 import { readRecord } from './read-record.js';
 import { isRootId } from './roots.js';
+import { type StorePaths, storeError } from './store-paths.js';
 
 const digest = v.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
 /** Another version may have written more fields. */
@@ -38,34 +38,34 @@ export type Tag = v.InferOutput<typeof TagSchema>;
 
 const MOST_BYTES = 64 << 10;
 
-function tagPath(places: Places, name: string, platform: string): string {
+function tagPath(paths: StorePaths, name: string, platform: string): string {
   const key = createHash('sha256')
     .update(JSON.stringify([name, platform]))
     .digest('hex');
-  return join(places.tags, `${key}.json`);
+  return join(paths.tags, `${key}.json`);
 }
 
 /** What a name means; undefined: nothing. */
-export function findTag(places: Places, name: string, platform: string): Tag | undefined {
-  const tag = readTag(tagPath(places, name, platform));
+export function findTag(paths: StorePaths, name: string, platform: string): Tag | undefined {
+  const tag = readTag(tagPath(paths, name, platform));
   return tag?.name === name && tag.platform === platform ? tag : undefined;
 }
 
 /** All names that can be read, sorted. */
-export function listTags(places: Places): Tag[] {
-  return valueOr(() => readTags(places).tags, []);
+export function listTags(paths: StorePaths): Tag[] {
+  return valueOr(() => readTags(paths).tags, []);
 }
 
 /**
  * All names, sorted, and the paths of records that cannot be read.
  * @throws the error of a system call
  */
-export function readTags(places: Places): { readonly tags: Tag[]; readonly unreadable: string[] } {
+export function readTags(paths: StorePaths): { readonly tags: Tag[]; readonly unreadable: string[] } {
   const tags: Tag[] = [];
   const unreadable: string[] = [];
-  for (const file of readdirSync(places.tags).sort()) {
+  for (const file of readdirSync(paths.tags).sort()) {
     if (!isRecord(file)) continue;
-    const path = join(places.tags, file);
+    const path = join(paths.tags, file);
     const tag = readTag(path);
     if (tag !== undefined) tags.push(tag);
     else if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unreadable.push(path);
@@ -87,20 +87,20 @@ function readTag(path: string): Tag | undefined {
  * Lets a name mean an image, and no other any more.
  * @throws {SandboxError} `disk-full`, `store-not-writable`
  */
-export async function writeTag(places: Places, tag: Tag): Promise<void> {
+export async function writeTag(paths: StorePaths, tag: Tag): Promise<void> {
   try {
-    await replaceFile(tagPath(places, tag.name, tag.platform), `${JSON.stringify(tag)}\n`, {
+    await replaceFile(tagPath(paths, tag.name, tag.platform), `${JSON.stringify(tag)}\n`, {
       mode: 0o600,
       flush: true,
     });
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }
 
 /** Removes a name; what it means stays. */
-export async function removeTag(places: Places, { name, platform }: Tag): Promise<void> {
-  await rm(tagPath(places, name, platform), { force: true });
+export async function removeTag(paths: StorePaths, { name, platform }: Tag): Promise<void> {
+  await rm(tagPath(paths, name, platform), { force: true });
 }
 
 /** As replaceFile writes it. */
@@ -109,8 +109,8 @@ function isHalf(file: string): boolean {
 }
 
 /** Removes names that were not written to their end. */
-export async function sweepTags(places: Places): Promise<void> {
-  for (const file of readdirSync(places.tags)) if (isHalf(file)) await removeRecord(join(places.tags, file));
+export async function sweepTags(paths: StorePaths): Promise<void> {
+  for (const file of readdirSync(paths.tags)) if (isHalf(file)) await removeRecord(join(paths.tags, file));
 }
 
 /** Removes the record of a name that cannot be read. One that cannot be removed stays. */

@@ -7,9 +7,9 @@ import { throwIfAborted } from '../cancel.js';
 import type { Descriptor } from '../manifest.js';
 import { hasBlob, isIntact, readDocument } from './blobs.js';
 import { manifestOfTag } from './list.js';
-import type { Places } from './places.js';
-import { whilePulling, withExclusiveLock } from './pulling.js';
 import { findRoot, recordedDigest, removeRoot } from './roots.js';
+import { withExclusiveLock, withSharedLock } from './store-lock.js';
+import type { StorePaths } from './store-paths.js';
 import type { Tag } from './tags.js';
 
 export interface Damage {
@@ -40,11 +40,11 @@ interface Part {
  * So what is to be removed is looked at again while nobody else has the store.
  * @throws {SandboxError} `aborted`, `store-not-writable`
  */
-export async function verifyImage(places: Places, tag: Tag, options: VerifyOptions = {}): Promise<Damage[]> {
+export async function verifyImage(paths: StorePaths, tag: Tag, options: VerifyOptions = {}): Promise<Damage[]> {
   const { signal, remove = false, onWait } = options;
-  const damaged = await whilePulling(places, signal, () => problemsOf(partsOf(places, tag), signal));
+  const damaged = await withSharedLock(paths, signal, () => problemsOf(partsOf(paths, tag), signal));
   if (!remove || damaged.length === 0) return damaged.map(({ damage }) => damage);
-  return withExclusiveLock(places, { signal, patience: Number.POSITIVE_INFINITY, onWait }, async () => {
+  return withExclusiveLock(paths, { signal, patience: Number.POSITIVE_INFINITY, onWait }, async () => {
     const still = await problemsOf(
       damaged.map(({ part }) => part),
       signal,
@@ -70,38 +70,38 @@ async function problemsOf(
   return found;
 }
 
-function partsOf(places: Places, tag: Tag): Part[] {
+function partsOf(paths: StorePaths, tag: Tag): Part[] {
   const documents = new Set([tag.top, tag.manifest, tag.config]);
   const layers = new Map(
-    (ignoringDamage(() => manifestOfTag(places, tag))?.layers ?? []).map((one) => [one.digest, one]),
+    (ignoringDamage(() => manifestOfTag(paths, tag))?.layers ?? []).map((one) => [one.digest, one]),
   );
   return [
-    ...[...documents].map((digest) => documentPart(places, digest)),
-    ...[...layers.values()].map((layer) => layerPart(places, layer)),
-    rootPart(places, tag),
+    ...[...documents].map((digest) => documentPart(paths, digest)),
+    ...[...layers.values()].map((layer) => layerPart(paths, layer)),
+    rootPart(paths, tag),
   ];
 }
 
-function documentPart(places: Places, digest: Digest): Part {
+function documentPart(paths: StorePaths, digest: Digest): Part {
   return {
-    ...blobPart(places, digest),
+    ...blobPart(paths, digest),
     problem: async () =>
-      ignoringDamage(() => readDocument(places, digest)) === undefined ? 'is missing or damaged' : undefined,
+      ignoringDamage(() => readDocument(paths, digest)) === undefined ? 'is missing or damaged' : undefined,
   };
 }
 
-function layerPart(places: Places, layer: Descriptor): Part {
+function layerPart(paths: StorePaths, layer: Descriptor): Part {
   return {
-    ...blobPart(places, layer.digest),
+    ...blobPart(paths, layer.digest),
     problem: async (signal) => {
-      if (!hasBlob(places, layer)) return 'is missing, or has another size';
-      return (await isIntact(places, layer, signal)) ? undefined : 'has another content';
+      if (!hasBlob(paths, layer)) return 'is missing, or has another size';
+      return (await isIntact(paths, layer, signal)) ? undefined : 'has another content';
     },
   };
 }
 
-function blobPart(places: Places, digest: Digest): Pick<Part, 'path' | 'remove'> {
-  const path = places.blob(digest);
+function blobPart(paths: StorePaths, digest: Digest): Pick<Part, 'path' | 'remove'> {
+  const path = paths.blob(digest);
   return {
     path,
     remove: async () => {
@@ -111,16 +111,16 @@ function blobPart(places: Places, digest: Digest): Pick<Part, 'path' | 'remove'>
   };
 }
 
-function rootPart(places: Places, tag: Tag): Part {
+function rootPart(paths: StorePaths, tag: Tag): Part {
   return {
-    path: findRoot(places, tag.root)?.path ?? places.root(tag.root),
+    path: findRoot(paths, tag.root)?.path ?? paths.root(tag.root),
     problem: async (signal) => {
-      const root = findRoot(places, tag.root);
+      const root = findRoot(paths, tag.root);
       if (root === undefined) return 'is missing, or has another size';
       const digest = await digestOfRoot(root.path, signal);
-      return digest === recordedDigest(places, root) ? undefined : 'has another content';
+      return digest === recordedDigest(paths, root) ? undefined : 'has another content';
     },
-    remove: () => removeRoot(places, tag.root),
+    remove: () => removeRoot(paths, tag.root),
   };
 }
 

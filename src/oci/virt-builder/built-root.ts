@@ -8,7 +8,7 @@ import { openTarRoot } from '../local/tar-root.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
-import type { Places } from '../store/places.js';
+import type { StorePaths } from '../store/store-paths.js';
 import { runGuestfs } from './guestfs-program.js';
 
 /** Bytes for a small template and the machine that libguestfs makes of the host's files, which takes half of it. */
@@ -28,16 +28,16 @@ export interface BuildOptions {
  * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`, and those of `use`
  */
 export async function withBuiltRoot<T>(
-  places: Places,
+  paths: StorePaths,
   image: Template,
   options: BuildOptions,
   use: (source: ImageSource) => Promise<T>,
 ): Promise<T> {
-  await sweepWorkspaces(places.roots);
-  return withWorkspace(places.roots, async (workspace) => {
+  await sweepWorkspaces(paths.roots);
+  return withWorkspace(paths.roots, async (workspace) => {
     // The template may be for this user only.
     await chmod(workspace, 0o700);
-    const source = await build(workspace, image, { ...options, store: places.directory });
+    const source = await build(workspace, image, { ...options, store: paths.directory });
     try {
       return await use(source);
     } finally {

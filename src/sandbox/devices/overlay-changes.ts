@@ -6,8 +6,8 @@ import { type BigIntStats, opendirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { ErofsError } from '../../oci/erofs/reader.js';
-import { Places } from '../../oci/store/places.js';
 import { findRoot } from '../../oci/store/roots.js';
+import { StorePaths } from '../../oci/store/store-paths.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { bytesOf } from '../../util/raw-text.js';
 import { Descent } from '../files/tree/descent.js';
@@ -94,7 +94,7 @@ function compareLayer(
 /** The directory of the host, or the file system of an image, which is in this user's store. */
 function openBelow(root: string, start: readonly string[]): LowerLayer | undefined {
   if (!root.startsWith(IMAGE)) return Lower.open(rootBelow(root), start);
-  const found = findRoot(new Places(), root.slice(IMAGE.length));
+  const found = findRoot(new StorePaths(), root.slice(IMAGE.length));
   if (found === undefined) throw imageGone(root);
   return ImageBelow.open(found.path);
 }

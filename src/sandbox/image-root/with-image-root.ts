@@ -2,7 +2,7 @@
 import { rootText } from '../../config/root.js';
 import type { ImageRoot, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
-import { fewer, type PullProgress } from '../../oci/progress.js';
+import { type PullProgress, throttleProgress } from '../../oci/progress.js';
 import { mark } from '../../util/marks.js';
 import type { LaunchOptions } from '../types.js';
 import type { CommandUse } from './apply-image.js';
@@ -28,21 +28,21 @@ export async function withImageRoot(
   const { root } = config;
   if (root.type !== 'image' || root.stored !== undefined) return { config, release: () => {} };
   mark('root.start');
-  const [{ obtainImage }, { Places }, { readKept }, { applyImage }] = await Promise.all([
+  const [{ obtainImage }, { StorePaths }, { readKept }, { applyImage }] = await Promise.all([
     import('../../oci/pull/obtain.js'),
-    import('../../oci/store/places.js'),
+    import('../../oci/store/store-paths.js'),
     import('../../oci/store/roots.js'),
     import('./apply-image.js'),
   ]);
-  const places = new Places();
+  const paths = new StorePaths();
   const name = rootText(root);
   let phase: PullProgress['phase'] | undefined;
   const image = await obtainImage(root.image, root.pull, {
-    places,
+    paths,
     platform: root.platform,
     registry: registryOf(root),
     signal,
-    onProgress: fewer((progress) => {
+    onProgress: throttleProgress((progress) => {
       onPull?.(progress);
       if (progress.phase !== phase) onProgress?.(`pulling ${name}: ${WORK[progress.phase]}`);
       phase = progress.phase;
@@ -52,7 +52,7 @@ export async function withImageRoot(
   const { id, path, top } = image.root;
   const { release } = image;
   try {
-    const users = { passwd: readKept(places, image.root, 'passwd'), group: readKept(places, image.root, 'group') };
+    const users = { passwd: readKept(paths, image.root, 'passwd'), group: readKept(paths, image.root, 'group') };
     const facts = { name, config: image.config, users, stored: { id, path, ...top } };
     const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');
     mark('root.done');
@@ -66,11 +66,11 @@ export async function withImageRoot(
 /** A further lease on the file system of a sandbox's image. @returns gives it back */
 export async function leaseRoot({ root }: SandboxConfig): Promise<() => void> {
   if (root.type !== 'image' || root.stored === undefined) return () => {};
-  const [{ leaseImage }, { Places }] = await Promise.all([
+  const [{ leaseImage }, { StorePaths }] = await Promise.all([
     import('../../image/store/lease.js'),
-    import('../../oci/store/places.js'),
+    import('../../oci/store/store-paths.js'),
   ]);
-  return leaseImage(new Places().roots, root.stored.id);
+  return leaseImage(new StorePaths().roots, root.stored.id);
 }
 
 const WORK: Readonly<Record<PullProgress['phase'], string>> = {

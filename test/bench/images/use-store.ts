@@ -2,13 +2,13 @@
  * Pulls an image into a store, or finds it there, in a process of its own, as a launcher does: `pull STORE REFERENCE`,
  * `find STORE REFERENCE`. `find` prints the milliseconds of the call.
  */
-import { Places } from '../../../src/oci/store/places.js';
+import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { parsePlatform } from '../../../src/oci-names/platform.js';
 import { parseRootImage } from '../../../src/oci-names/root-image.js';
 
 const [, , what = '', store = '', reference = ''] = process.argv;
 const image = parseRootImage(reference);
-const options = { places: new Places(store), platform: parsePlatform('amd64') };
+const options = { paths: new StorePaths(store), platform: parsePlatform('amd64') };
 if (what === 'pull') {
   const { pullImage } = await import('../../../src/oci/pull/pull.js');
   await pullImage(image, options);

@@ -1,6 +1,6 @@
 /** Pulls an image as a process of its own: `node pull-program.js STORE REFERENCE [hold]`. Prints the id of its root. */
 import { pullImage } from '../../../src/oci/pull/pull.js';
-import { Places } from '../../../src/oci/store/places.js';
+import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { parseRootImage } from '../../../src/oci-names/root-image.js';
 import { SandboxError } from '../../../src/util/errors.js';
 import { IMPATIENT } from './registry.js';
@@ -9,7 +9,7 @@ import { AMD64 } from './store.js';
 const [, , directory = '', reference = '', hold] = process.argv;
 try {
   const { root } = await pullImage(parseRootImage(reference), {
-    places: new Places(directory),
+    paths: new StorePaths(directory),
     platform: AMD64,
     registry: { patience: IMPATIENT, environment: { HOME: directory } },
   });

@@ -17,7 +17,7 @@ export interface Puller {
 
 /** @param hold it goes on, with its lease, until it is killed */
 export function startPulling(context: TestContext, store: TestStore, reference: string, hold = false): Puller {
-  const words = [programOf('oci/pull-program'), store.places.directory, reference, ...(hold ? ['hold'] : [])];
+  const words = [programOf('oci/pull-program'), store.paths.directory, reference, ...(hold ? ['hold'] : [])];
   const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const line = new Promise<string>((resolve, reject) => {

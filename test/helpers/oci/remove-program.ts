@@ -4,21 +4,21 @@
  * and each that follows.
  */
 import { createInterface } from 'node:readline';
-import { Places } from '../../../src/oci/store/places.js';
-import { withExclusiveLock } from '../../../src/oci/store/pulling.js';
 import { removeRoot } from '../../../src/oci/store/roots.js';
+import { withExclusiveLock } from '../../../src/oci/store/store-lock.js';
+import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { beforeEachStep } from './steps.js';
 
 const [, , directory = '', id = '', stopAt] = process.argv;
-const places = new Places(directory);
+const paths = new StorePaths(directory);
 for await (const _line of createInterface(process.stdin)) {
-  const isGone = await withExclusiveLock(places, {}, () => {
+  const isGone = await withExclusiveLock(paths, {}, () => {
     let steps = 0;
     beforeEachStep(() => {
       steps += 1;
       if (steps >= Number(stopAt)) process.kill(process.pid, 'SIGSTOP');
     });
-    return removeRoot(places, id);
+    return removeRoot(paths, id);
   });
   process.stdout.write(`${isGone}\n`);
 }

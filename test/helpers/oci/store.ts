@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pullImage } from '../../../src/oci/pull/pull.js';
 import type { PullOptions } from '../../../src/oci/pull/types.js';
-import { Places } from '../../../src/oci/store/places.js';
+import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { parsePlatform } from '../../../src/oci-names/platform.js';
 import { parseRootImage, type RootImage } from '../../../src/oci-names/root-image.js';
 import { scratchDirectory } from '../scratch.js';
@@ -13,7 +13,7 @@ import { IMPATIENT, imageIn, type TestRegistry } from './registry.js';
 export const AMD64 = parsePlatform('amd64');
 
 export interface TestStore {
-  readonly places: Places;
+  readonly paths: StorePaths;
   /** What pulls need: the store, and a user without a home. */
   readonly options: PullOptions;
   /** All files, but the locks and leases, by their paths in the store; long digests are cut. */
@@ -21,12 +21,12 @@ export interface TestStore {
 }
 
 export function testStore(context: TestContext, directory = join(scratchDirectory(context), 'oci')): TestStore {
-  const places = new Places(directory);
-  places.make();
+  const paths = new StorePaths(directory);
+  paths.make();
   const environment = { HOME: scratchDirectory(context), PATH: process.env['PATH'] };
   return {
-    places,
-    options: { places, platform: AMD64, registry: { patience: IMPATIENT, environment } },
+    paths,
+    options: { paths, platform: AMD64, registry: { patience: IMPATIENT, environment } },
     files: () =>
       readdirSync(directory, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())

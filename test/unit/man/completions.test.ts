@@ -9,7 +9,7 @@ import { listed } from '../../../man/program-description.js';
 import { bakeCommands } from '../../../src/cli/bake/options.js';
 import { ctlCommands } from '../../../src/cli/ctl/options.js';
 import { imageCommands } from '../../../src/cli/image/options.js';
-import { Places } from '../../../src/oci/store/places.js';
+import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { writeTag } from '../../../src/oci/store/tags.js';
 import { digestOf } from '../../../src/oci-names/digest.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
@@ -123,10 +123,10 @@ const CASES: readonly Case[] = [
 
 /** A store of images that has a name, and nothing else. */
 async function storeNamed(cache: string, name: string): Promise<void> {
-  const places = new Places(join(cache, 'virt-sandbox', 'oci'));
-  places.make();
+  const paths = new StorePaths(join(cache, 'virt-sandbox', 'oci'));
+  paths.make();
   const digest = digestOf(Buffer.from('x'));
-  await writeTag(places, {
+  await writeTag(paths, {
     format: 1,
     name: `docker://${name}`,
     platform: 'linux/amd64',

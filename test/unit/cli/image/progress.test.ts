@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { barLine, imageProgress } from '../../../../src/cli/terminal/image-progress.js';
-import { fewer, type PullProgress } from '../../../../src/oci/progress.js';
+import { type PullProgress, throttleProgress } from '../../../../src/oci/progress.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { imageProgram } from '../../../helpers/oci/image-program.js';
 import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
@@ -40,7 +40,7 @@ describe('a bar', () => {
 describe('what is told of a pull', () => {
   it('is each phase, the edges of each layer, and little in between', () => {
     const told: PullProgress[] = [];
-    const tell = fewer((progress) => told.push(progress));
+    const tell = throttleProgress((progress) => told.push(progress));
     const layer = (number: number, bytes: number) =>
       tell({ phase: 'fetching', layer: number, layers: 2, bytes, size: 1000 });
     tell({ phase: 'asking' });

@@ -41,7 +41,7 @@ async function withBoth(context: TestContext) {
   ]);
   registry.add(amd, 'v1', index);
   for (const platform of ['amd64', 'arm64']) await pull(registry, store, 'v1', { platform: parsePlatform(platform) });
-  const run = (...words: readonly string[]) => rootOf(argumentsOf(...words), store.places);
+  const run = (...words: readonly string[]) => rootOf(argumentsOf(...words), store.paths);
   return { registry, store, index, run, name: imageIn(registry, 'v1') };
 }
 
@@ -75,7 +75,7 @@ describe('virt-sandbox-image run', () => {
     const pinned = parseRootImage(run(`${name}@${amd.manifest.digest}`).root);
     const again = await obtainImage(pinned, 'always', store.options);
     assert.equal(again.tag.manifest, amd.manifest.digest);
-    assert.equal(findTag(store.places, `docker://${name}`, 'linux/amd64')?.manifest, amd.manifest.digest);
+    assert.equal(findTag(store.paths, `docker://${name}`, 'linux/amd64')?.manifest, amd.manifest.digest);
     await pull(registry, store);
     assert.equal((await obtainImage(pinned, 'never', store.options)).tag.manifest, amd.manifest.digest);
     await rejectsWith(
@@ -98,21 +98,21 @@ describe('virt-sandbox-image run', () => {
     const path = join(scratchDirectory(context), 'root.tar');
     writeFileSync(path, TAR);
     const { tag } = await obtainImage(parseRootImage(`tar:${path}`), 'missing', store.options);
-    const run = () => rootOf(argumentsOf(tag.manifest), store.places);
+    const run = () => rootOf(argumentsOf(tag.manifest), store.paths);
     // A file that was written just now counts as one that changes.
     throwsWith(run, 'image-changed', /which has changed since/);
     const settled = () => identityOfSource(parseRootImage(tag.name));
     while (settled() === undefined) await delay(50);
-    await writeTag(store.places, { ...tag, identity: settled() });
+    await writeTag(store.paths, { ...tag, identity: settled() });
     const more = [
       ['platform', 'linux/amd64'],
       ['pull', 'never'],
     ];
     assert.deepEqual(run(), { root: tag.name, more });
-    await writeTag(store.places, { ...tag, identity: 'of before' });
+    await writeTag(store.paths, { ...tag, identity: 'of before' });
     throwsWith(run, 'image-changed', /which has changed since/);
     // With a name that it was given, it needs no file.
-    await tagImage(store.places, tag, 'docker://docker.io/library/mine:1');
+    await tagImage(store.paths, tag, 'docker://docker.io/library/mine:1');
     const { root } = run();
     assert.equal(root, `docker://docker.io/library/mine:1@${tag.manifest}`);
     assert.equal((await obtainImage(parseRootImage(root), 'never', store.options)).tag.manifest, tag.manifest);

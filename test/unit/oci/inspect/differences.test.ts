@@ -39,7 +39,7 @@ function shown(found: readonly Difference[]): string[] {
 async function between(context: TestContext, before: Layer, after: Layer): Promise<string[]> {
   const [store, old, now] = await pulled(context, [before], [after]);
   assert.ok(old !== undefined && now !== undefined);
-  return shown(await imageDifferences(store.places, old, now));
+  return shown(await imageDifferences(store.paths, old, now));
 }
 
 const LARGE = randomBytes(3 << 20);
@@ -133,12 +133,12 @@ describe('two images', () => {
   it('are not compared when one is gone or is no file system', async (context) => {
     const [store, old, now] = await pulled(context, [[{ name: 'a' }]], [[{ name: 'b' }]]);
     assert.ok(old !== undefined && now !== undefined);
-    const path = join(store.places.root(now.root), 'root.erofs');
+    const path = join(store.paths.root(now.root), 'root.erofs');
     const { size } = statSync(path);
     rmSync(path);
-    await rejectsWith(imageDifferences(store.places, old, now), 'root-missing', /pull the image again/);
+    await rejectsWith(imageDifferences(store.paths, old, now), 'root-missing', /pull the image again/);
     writeFileSync(path, Buffer.alloc(size));
-    await rejectsWith(imageDifferences(store.places, old, now), 'root-damaged', /virt-sandbox-image verify/);
+    await rejectsWith(imageDifferences(store.paths, old, now), 'root-damaged', /virt-sandbox-image verify/);
   });
 });
 
@@ -175,15 +175,15 @@ describe('a top layer', () => {
     it(what, async (context) => {
       const [store, tag] = await pulled(context, layers);
       assert.ok(tag !== undefined);
-      assert.deepEqual(shown(await topChanges(store.places, tag)), changes);
+      assert.deepEqual(shown(await topChanges(store.paths, tag)), changes);
     });
 
   it('that is damaged says so', async (context) => {
     const [store, tag] = await pulled(context, [lower]);
     assert.ok(tag !== undefined);
-    const [layer] = manifestOfTag(store.places, tag).layers;
+    const [layer] = manifestOfTag(store.paths, tag).layers;
     assert.ok(layer !== undefined);
-    damage(store.places.blob(layer.digest));
-    await rejectsWith(topChanges(store.places, tag), 'store-damaged', /pull the image again/);
+    damage(store.paths.blob(layer.digest));
+    await rejectsWith(topChanges(store.paths, tag), 'store-damaged', /pull the image again/);
   });
 });

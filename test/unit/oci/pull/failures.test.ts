@@ -9,7 +9,7 @@ import { lockFile } from '../../../../src/oci/lock.js';
 import type { PullProgress } from '../../../../src/oci/progress.js';
 import { refuseWithoutRoom } from '../../../../src/oci/room.js';
 import { fetchBlob } from '../../../../src/oci/store/blobs.js';
-import { Places, storeError } from '../../../../src/oci/store/places.js';
+import { StorePaths, storeError } from '../../../../src/oci/store/store-paths.js';
 import { digestOf } from '../../../../src/oci-names/digest.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -70,7 +70,7 @@ describe('a pull that fails', () => {
     const before = store.files();
     await rejectsWith(pull(registry, store, 'bad'), 'layer-invalid');
     assert.deepEqual(store.files(), before);
-    const pulling = await lockFile(store.places.lock, 'shared');
+    const pulling = await lockFile(store.paths.lock, 'shared');
     await rejectsWith(pull(registry, store, 'bad'), 'layer-invalid');
     await pulling?.close();
     assert.deepEqual(store.files(), [...before, `blobs/sha256/${own.digest.slice(7, 13)}`].sort());
@@ -133,13 +133,13 @@ describe('a pull that fails', () => {
       await rejectsWith(pull(registry, store), 'disk-full', /no space is left in .*oci for an image, which takes/);
       assert.equal(requestsFor(registry, lower.digest).length, 0);
       const descriptor = { ...lower, platform: undefined, annotations: {} };
-      const fetching = fetchBlob(store.places, openImage(context, registry), descriptor);
+      const fetching = fetchBlob(store.paths, openImage(context, registry), descriptor);
       await rejectsWith(fetching, 'disk-full', /no space is left in .*oci for an image;/);
       assert.ok(!store.files().some((path) => path.startsWith('partial')), store.files().join());
       // Room for the layers, and not for what they are merged to.
       execFileSync('mount', ['-o', 'remount,size=700k', directory]);
       await rejectsWith(pull(registry, store), 'disk-full', /roots for an image, which takes/);
-      assert.deepEqual(readdirSync(store.places.roots), ['.leases']);
+      assert.deepEqual(readdirSync(store.paths.roots), ['.leases']);
       execFileSync('mount', ['-o', 'remount,size=4m', directory]);
       await pull(registry, store);
       // A twentieth is left to others.
@@ -165,7 +165,7 @@ describe('a pull that fails', () => {
     const [registry, { options }] = await withImage(context);
     const directory = scratchDirectory(context);
     writeFileSync(join(directory, 'file'), '');
-    const broken = { ...options, places: new Places(join(directory, 'file', 'oci')) };
+    const broken = { ...options, paths: new StorePaths(join(directory, 'file', 'oci')) };
     await rejectsWith(
       pull(registry, { ...testStore(context), options: broken }),
       'store-not-writable',
@@ -175,7 +175,7 @@ describe('a pull that fails', () => {
 
   it('because others could change the store says so', async (context) => {
     const [registry, store] = await withImage(context);
-    chmodSync(store.places.directory, 0o777);
+    chmodSync(store.paths.directory, 0o777);
     await rejectsWith(pull(registry, store), 'store-not-safe', /everybody may write/);
     assert.equal(registry.requests.length, 0);
   });
@@ -202,7 +202,7 @@ describe('a pull that is interrupted', () => {
       if (progress.phase === 'fetching' && progress.bytes === 200_000) controller.abort();
     };
     await rejectsWith(pull(registry, store, 'v1', { signal: controller.signal, onProgress }), 'aborted');
-    assert.equal(statSync(store.places.partial(lower.digest)).size, 200_000);
+    assert.equal(statSync(store.paths.partial(lower.digest)).size, 200_000);
     await pull(registry, store);
     assert.deepEqual(
       requestsFor(registry, lower.digest).map(({ headers }) => headers.range),
@@ -217,18 +217,18 @@ describe('a pull that is interrupted', () => {
     const killed = startPulling(context, store, `docker://${imageIn(registry, 'v1')}`);
     await stopped;
     await killed.kill();
-    const there = statSync(store.places.partial(lower.digest)).size;
+    const there = statSync(store.paths.partial(lower.digest)).size;
     const { root } = await pull(registry, store);
     const [, range] = requestsFor(registry, lower.digest).map(({ headers }) => headers.range);
     assert.equal(range, there === 0 ? undefined : `bytes=${there}-`);
     // The workspace of the one that was killed is gone too.
-    assert.deepEqual(readdirSync(store.places.roots).sort(), ['.leases', root.id]);
+    assert.deepEqual(readdirSync(store.paths.roots).sort(), ['.leases', root.id]);
   });
 
   it('and left damage begins again', async (context) => {
     const [registry, store] = await withImage(context);
-    writeFileSync(store.places.partial(lower.digest), Buffer.alloc(100_000));
-    writeFileSync(store.places.partial(upper.digest), Buffer.alloc(upper.size + 1));
+    writeFileSync(store.paths.partial(lower.digest), Buffer.alloc(100_000));
+    writeFileSync(store.paths.partial(upper.digest), Buffer.alloc(upper.size + 1));
     await pull(registry, store);
     assert.deepEqual(
       requestsFor(registry, lower.digest).map(({ headers }) => headers.range),
@@ -242,7 +242,7 @@ describe('a pull that is interrupted', () => {
 
   it('with a layer that was there but for its name needs nothing more', async (context) => {
     const [registry, store] = await withImage(context);
-    writeFileSync(store.places.partial(lower.digest), lower.bytes);
+    writeFileSync(store.paths.partial(lower.digest), lower.bytes);
     await pull(registry, store);
     assert.equal(requestsFor(registry, lower.digest).length, 0);
   });

@@ -20,7 +20,7 @@ it('a name that was given here is asked of no registry, for whatever platform', 
   // Somebody else has that name in the registry.
   registry.add(arm, 'mine');
   const { tag } = await pull(registry, store);
-  await tagImage(store.places, tag, `docker://${imageIn(registry, 'mine')}`);
+  await tagImage(store.paths, tag, `docker://${imageIn(registry, 'mine')}`);
   const mine = imageOf(registry, 'mine');
   const other = { ...store.options, platform: parsePlatform('arm64') };
   const { length } = registry.requests;

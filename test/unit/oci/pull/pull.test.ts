@@ -70,7 +70,7 @@ describe('an image', () => {
     ] as const) {
       registry.add(one, tag);
       const { root } = await pull(registry, store, tag);
-      const kept = (['passwd', 'group'] as const).map((name) => readKept(store.places, root, name));
+      const kept = (['passwd', 'group'] as const).map((name) => readKept(store.paths, root, name));
       assert.deepEqual(kept, [passwd, group], tag);
     }
   });
@@ -78,7 +78,7 @@ describe('an image', () => {
   it('is not readable for others, but for those who know its digest', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const { root } = await pull(registry, store);
-    const mode = (path: string) => (statSync(join(store.places.directory, path)).mode & 0o777).toString(8);
+    const mode = (path: string) => (statSync(join(store.paths.directory, path)).mode & 0o777).toString(8);
     assert.deepEqual(
       ['', 'blobs', 'partial', 'tags', 'locks', 'roots', 'roots/.leases', `roots/${root.id}`].map(mode),
       ['755', '700', '700', '700', '700', '711', '700', '711'],

@@ -42,7 +42,7 @@ describe('an image', () => {
   it('whose config is damaged is pulled again', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const { tag } = await pull(registry, store);
-    const path = store.places.blob(tag.config);
+    const path = store.paths.blob(tag.config);
     const text = readFileSync(path, 'utf8');
     rmSync(path);
     writeFileSync(path, text.replace('/bin/x', '/bin/y'));
@@ -55,13 +55,13 @@ describe('an image', () => {
   it('whose documents are damaged is fetched again as it was, whatever its name means by now', async (context) => {
     const [registry, store] = [await withImage(context), testStore(context)];
     const { tag } = await pull(registry, store);
-    rmSync(store.places.blob(tag.manifest));
+    rmSync(store.paths.blob(tag.manifest));
     registry.add(testImage([UPPER]), 'v1');
     const again = await obtainImage(imageOf(registry), 'missing', store.options);
     const { pulled: _before, ...same } = tag;
     const { pulled: _after, ...found } = again.tag;
     assert.deepEqual(found, same);
-    assert.equal(listTags(store.places).length, 1);
+    assert.equal(listTags(store.paths).length, 1);
   });
 
   it('whose name was given here is asked of no registry', async (context) => {
@@ -70,15 +70,15 @@ describe('an image', () => {
     // The registry has another image that is called so.
     registry.add(testImage([UPPER]), 'mine');
     const mine = imageOf(registry, 'mine');
-    await tagImage(store.places, tag, `docker://${imageIn(registry, 'mine')}`);
+    await tagImage(store.paths, tag, `docker://${imageIn(registry, 'mine')}`);
     const { length } = registry.requests;
     assert.equal((await obtainImage(mine, 'missing', store.options)).root.id, root.id);
     await rejectsWith(obtainImage(mine, 'always', store.options), 'image-local', /given here/);
     const rest = [
       () => rmSync(join(root.path, '..'), { recursive: true }),
-      () => rmSync(store.places.blob(tag.manifest)),
+      () => rmSync(store.paths.blob(tag.manifest)),
     ];
-    for (const { digest } of image.layers) rmSync(store.places.blob(digest));
+    for (const { digest } of image.layers) rmSync(store.paths.blob(digest));
     for (const remove of rest) {
       remove();
       for (const policy of ['missing', 'never'] as const)
@@ -99,14 +99,14 @@ describe('an image', () => {
         const { root } = await pull(registry, store);
         const before = readFileSync(root.path);
         rmSync(join(root.path, '..'), { recursive: true });
-        for (const { digest } of packed.layers) damage(store.places.blob(digest));
+        for (const { digest } of packed.layers) damage(store.paths.blob(digest));
         const again = await obtainImage(imageOf(registry), policy, store.options);
         assert.ok(readFileSync(again.root.path).equals(before));
         for (const { digest, bytes } of packed.layers) {
           assert.equal(blobRequests(registry)[`/v2/test/image/blobs/${digest}`], 2);
-          assert.ok(readFileSync(store.places.blob(digest)).equals(bytes));
+          assert.ok(readFileSync(store.paths.blob(digest)).equals(bytes));
         }
-        assert.deepEqual(readdirSync(store.places.partials), []);
+        assert.deepEqual(readdirSync(store.paths.partials), []);
       });
 
   it('whose layer is gone gets it with the next pull, and keeps its file system', async (context) => {
@@ -115,9 +115,9 @@ describe('an image', () => {
     const { ino } = statSync(root.path);
     const [lower] = image.layers;
     assert.ok(lower !== undefined);
-    rmSync(store.places.blob(lower.digest));
+    rmSync(store.paths.blob(lower.digest));
     await pull(registry, store);
-    assert.ok(readFileSync(store.places.blob(lower.digest)).equals(lower.bytes));
+    assert.ok(readFileSync(store.paths.blob(lower.digest)).equals(lower.bytes));
     assert.equal(statSync(root.path).ino, ino);
   });
 
@@ -127,9 +127,9 @@ describe('an image', () => {
     rmSync(join(root.path, '..'), { recursive: true });
     const [lower] = image.layers;
     assert.ok(lower !== undefined);
-    damage(store.places.blob(lower.digest));
+    damage(store.paths.blob(lower.digest));
     const pattern = new RegExp(`blob ${lower.digest} .* is missing or damaged; pull the image again`);
     await rejectsWith(obtainImage(imageOf(registry), 'never', store.options), 'store-damaged', pattern);
-    assert.deepEqual(readdirSync(store.places.partials), []);
+    assert.deepEqual(readdirSync(store.paths.partials), []);
   });
 });

@@ -23,7 +23,7 @@ async function withImages(context: TestContext) {
   const [registry, store] = [await startRegistry(context), testStore(context)];
   registry.add(one, 'v1');
   registry.add(two, 'v2');
-  return { registry, store, places: store.places };
+  return { registry, store, paths: store.paths };
 }
 
 /** Lets the registry wait before it sends a blob. */
@@ -45,7 +45,7 @@ function holdBack(registry: TestRegistry, { digest }: { readonly digest: string 
 
 describe('a pull', () => {
   it('loses nothing to prune, which waits for it', async (context) => {
-    const { registry, store, places } = await withImages(context);
+    const { registry, store, paths } = await withImages(context);
     const { release } = await pull(registry, store, 'v1');
     release();
     const [, upper] = two.layers;
@@ -53,31 +53,31 @@ describe('a pull', () => {
     const { asked, goOn } = holdBack(registry, upper);
     const pulling = pull(registry, store, 'v2');
     await asked;
-    const pruning = pruneStore(places);
+    const pruning = pruneStore(paths);
     goOn();
     const { tag } = await pulling;
     const { blobs, roots, leftovers } = await pruning;
     assert.deepEqual([blobs, roots, leftovers], [[], [], []]);
-    assert.deepEqual(await verifyImage(places, tag), []);
+    assert.deepEqual(await verifyImage(paths, tag), []);
   });
 
   it('keeps the layer that it has repaired while verify --remove waited for it', async (context) => {
-    const { registry, store, places } = await withImages(context);
+    const { registry, store, paths } = await withImages(context);
     const { tag } = await pull(registry, store, 'v1');
-    const path = places.blob(lower.digest);
+    const path = paths.blob(lower.digest);
     damage(path);
     const { asked, goOn } = holdBack(registry, two.config);
     const pulling = pull(registry, store, 'v2');
     await asked;
     // One who is about to remove makes it again.
-    rmSync(places.locks, { recursive: true });
-    const verifying = verifyImage(places, tag, { remove: true });
-    while (!existsSync(places.locks)) await delay(10);
+    rmSync(paths.locks, { recursive: true });
+    const verifying = verifyImage(paths, tag, { remove: true });
+    while (!existsSync(paths.locks)) await delay(10);
     goOn();
     const { tag: other } = await pulling;
     assert.deepEqual(await verifying, []);
     assert.ok(readFileSync(path).equals(lower.bytes));
-    assert.deepEqual(await verifyImage(places, other), []);
+    assert.deepEqual(await verifyImage(paths, other), []);
   });
 });
 
@@ -85,14 +85,14 @@ describe('a pull', () => {
 const ROUNDS = 30;
 
 it('a start has its image, whoever removes it in the same moment', async (context) => {
-  const { registry, store, places } = await withImages(context);
+  const { registry, store, paths } = await withImages(context);
   const image = imageOf(registry);
   const first = await pull(registry, store, 'v1');
   const { name } = first.tag;
   first.release();
   const outcomes = { removed: 0, refused: 0 };
   for (let round = 0; round <= ROUNDS; round += 1) {
-    const removal = removeImage(places, name);
+    const removal = removeImage(paths, name);
     // From before the removal to behind it.
     const start = async () => {
       if (round === ROUNDS) await removal;
@@ -107,7 +107,7 @@ it('a start has its image, whoever removes it in the same moment', async (contex
     else if (removed.reason instanceof SandboxError && removed.reason.code === 'image-in-use') outcomes.refused += 1;
     else assert.ok(removed.reason instanceof SandboxError && removed.reason.code === 'image-not-found');
     release();
-    if (findTag(places, name, 'linux/amd64') === undefined) (await pull(registry, store, 'v1')).release();
+    if (findTag(paths, name, 'linux/amd64') === undefined) (await pull(registry, store, 'v1')).release();
   }
   assert.ok(outcomes.removed > 0, JSON.stringify(outcomes));
 });

@@ -48,9 +48,9 @@ for (const [what, name, isSo] of [
     const store = testStore(context);
     const image = parseRootImage(`oci:${layoutOf(context)}`);
     const isAnywhere = () =>
-      readdirSync(store.places.roots, { recursive: true, encoding: 'utf8' })
+      readdirSync(store.paths.roots, { recursive: true, encoding: 'utf8' })
         .filter((path) => path.endsWith(`/${name}`))
-        .some((path) => isSo(join(store.places.roots, path)));
+        .some((path) => isSo(join(store.paths.roots, path)));
     await rejectsWith(pullImage(image, { ...store.options, signal: abortedWhen(isAnywhere) }), 'aborted');
     assert.deepEqual(
       store.files().filter((path) => path.startsWith('roots/')),

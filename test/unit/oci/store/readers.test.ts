@@ -12,24 +12,24 @@ import { tarOf } from '../../../helpers/oci/tar.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 it('are let in as far as they need it, and what is let in stays', async (context) => {
-  const { places, options } = testStore(context);
+  const { paths, options } = testStore(context);
   const image = testImage([tarOf({ name: 'etc/passwd', data: 'root:x:0:0::/:/bin/sh\n' })]);
   const layout = join(scratchDirectory(context), 'layout');
   writeLayout(layout, image.blobs, [{ blob: image.manifest }]);
   await pullImage(parseRootImage(`oci:${layout}`), options);
-  const [id = ''] = readdirSync(places.roots).filter((name) => !name.startsWith('.'));
-  const path = join(places.root(id), 'root.erofs');
-  const modes = () => [places.roots, places.root(id), path].map((at) => (statSync(at).mode & 0o777).toString(8));
+  const [id = ''] = readdirSync(paths.roots).filter((name) => !name.startsWith('.'));
+  const path = join(paths.root(id), 'root.erofs');
+  const modes = () => [paths.roots, paths.root(id), path].map((at) => (statSync(at).mode & 0o777).toString(8));
   assert.deepEqual(modes(), ['700', '700', '444']);
   const group = process.getgroups?.().find((each) => each !== process.getgid?.()) ?? process.getgid?.() ?? 0;
   letRead(path, group);
   assert.deepEqual(modes(), ['711', '710', '444']);
-  assert.equal(statSync(places.root(id)).gid, group);
-  places.make();
+  assert.equal(statSync(paths.root(id)).gid, group);
+  paths.make();
   assert.deepEqual(modes(), ['711', '710', '444']);
   letRead(path, 'all');
   letRead(path, group);
-  places.make();
+  paths.make();
   assert.deepEqual(modes(), ['711', '711', '444']);
 });
 

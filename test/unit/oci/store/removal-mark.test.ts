@@ -35,23 +35,23 @@ interface Store extends TestStore {
 /** A store with a file system that no name needs. */
 async function withRoot(context: TestContext): Promise<Store> {
   const store = testStore(context);
-  const { places } = store;
+  const { paths } = store;
   const layout = join(scratchDirectory(context), 'layout');
   const image = testImage([tarOf({ name: 'etc/passwd', data: PASSWD })]);
   writeLayout(layout, image.blobs, [{ blob: image.manifest }]);
   const { root, tag, release } = await pullImage(parseRootImage(`oci:${layout}`), store.options);
   release();
-  await removeTag(places, tag);
+  await removeTag(paths, tag);
   const copy = join(scratchDirectory(context), 'copy');
-  cpSync(places.root(root.id), copy, { recursive: true });
+  cpSync(paths.root(root.id), copy, { recursive: true });
   return {
     ...store,
     id: root.id,
-    put: () => cpSync(copy, places.root(root.id), { recursive: true }),
-    isThere: () => existsSync(join(places.root(root.id), 'root.erofs')),
+    put: () => cpSync(copy, paths.root(root.id), { recursive: true }),
+    isThere: () => existsSync(join(paths.root(root.id), 'root.erofs')),
     start: async () => {
-      const leased = await useRoot(places, root.id);
-      if (leased !== undefined) assert.equal(readKept(places, leased.root, 'passwd'), PASSWD);
+      const leased = await useRoot(paths, root.id);
+      if (leased !== undefined) assert.equal(readKept(paths, leased.root, 'passwd'), PASSWD);
       return leased;
     },
   };
@@ -62,11 +62,11 @@ function check(store: Store, leased: LeasedRoot | undefined, isGone: boolean, wh
   assert.equal(store.isThere(), !isGone, when);
   if (leased === undefined) {
     assert.ok(isGone, when);
-    assert.deepEqual(usersOf(store.places, store.id), []);
+    assert.deepEqual(usersOf(store.paths, store.id), []);
     return;
   }
   assert.ok(!isGone, when);
-  assert.equal(readKept(store.places, leased.root, 'passwd'), PASSWD, when);
+  assert.equal(readKept(store.paths, leased.root, 'passwd'), PASSWD, when);
   assert.ok(readFileSync(leased.root.path).length === leased.root.size, when);
   leased.release();
 }
@@ -78,8 +78,8 @@ interface Remover {
 }
 
 /** @param stopAt the step before which it stops itself */
-function startRemover(context: TestContext, { places, id }: Store, stopAt?: number): Remover {
-  const words = [programOf('oci/remove-program'), places.directory, id, ...(stopAt === undefined ? [] : [`${stopAt}`])];
+function startRemover(context: TestContext, { paths, id }: Store, stopAt?: number): Remover {
+  const words = [programOf('oci/remove-program'), paths.directory, id, ...(stopAt === undefined ? [] : [`${stopAt}`])];
   const child = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   context.after(() => child.kill('SIGKILL'));
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -162,16 +162,16 @@ describe('a file system that is removed', () => {
   for (const steps of [0, 2, 4])
     it(`is whole or gone, also if the removal is killed at any step and ${steps} more`, async (context) => {
       const store = await withRoot(context);
-      const { places, id } = store;
+      const { paths, id } = store;
       let marks = 0;
       await atEachStep(context, store, steps, async (leased, removal, when) => {
         removal.catch(() => {});
-        if (existsSync(places.removalMark(id))) marks += 1;
+        if (existsSync(paths.removalMark(id))) marks += 1;
         // Nothing that was half removed comes back, and nothing that is in use goes.
-        await pruneStore(places);
-        const roots = readdirSync(places.roots).filter((name) => name !== '.leases');
+        await pruneStore(paths);
+        const roots = readdirSync(paths.roots).filter((name) => name !== '.leases');
         assert.deepEqual(roots, leased === undefined ? [] : [id], when);
-        assert.deepEqual(readdirSync(places.locks), [], when);
+        assert.deepEqual(readdirSync(paths.locks), [], when);
         check(store, leased, leased === undefined, when);
       });
       assert.ok(marks > 2, `${marks}`);
@@ -179,7 +179,7 @@ describe('a file system that is removed', () => {
 
   it('is whole or gone for one who starts when it is removed at any step of the start', async (context) => {
     const store = await withRoot(context);
-    const words = [programOf('oci/remove-program'), store.places.directory, store.id];
+    const words = [programOf('oci/remove-program'), store.paths.directory, store.id];
     const counts = { gone: 0, kept: 0 };
     for (let at = 1, isOver = false; !isOver; at += 1) {
       let step = 0;
@@ -215,16 +215,16 @@ describe('a file system that is removed', () => {
 
   it('is waited for until that is decided, or the start is called off', async (context) => {
     const store = await withRoot(context);
-    const { places, id } = store;
-    const mark = await lockFile(places.removalMark(id), 'exclusive');
-    await rejectsWith(useRoot(places, id, AbortSignal.abort()), 'aborted');
-    assert.deepEqual(usersOf(places, id), []);
+    const { paths, id } = store;
+    const mark = await lockFile(paths.removalMark(id), 'exclusive');
+    await rejectsWith(useRoot(paths, id, AbortSignal.abort()), 'aborted');
+    assert.deepEqual(usersOf(paths, id), []);
     const starting = store.start();
-    rmSync(places.root(id), { recursive: true });
-    rmSync(places.removalMark(id));
+    rmSync(paths.root(id), { recursive: true });
+    rmSync(paths.removalMark(id));
     await mark?.close();
     assert.equal(await starting, undefined);
-    assert.deepEqual(usersOf(places, id), []);
+    assert.deepEqual(usersOf(paths, id), []);
   });
 });
 
@@ -232,7 +232,7 @@ it('a file of users that is gone is said to be', async (context) => {
   const store = await withRoot(context);
   const leased = await store.start();
   assert.ok(leased !== undefined);
-  assert.equal(readKept(store.places, leased.root, 'group'), '');
-  rmSync(join(store.places.root(store.id), 'passwd'));
-  throwsWith(() => readKept(store.places, leased.root, 'passwd'), 'store-damaged', /passwd' cannot be read/);
+  assert.equal(readKept(store.paths, leased.root, 'group'), '');
+  rmSync(join(store.paths.root(store.id), 'passwd'));
+  throwsWith(() => readKept(store.paths, leased.root, 'passwd'), 'store-damaged', /passwd' cannot be read/);
 });

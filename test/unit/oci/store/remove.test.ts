@@ -31,19 +31,19 @@ async function withImages(context: TestContext): Promise<[TestRegistry, TestStor
 }
 
 /** Images, file systems and blobs of a store. */
-function counts({ files, places }: TestStore) {
+function counts({ files, paths }: TestStore) {
   const count = (pattern: RegExp) => files().filter((path) => pattern.test(path)).length;
-  return { tags: listTags(places).length, roots: count(/root\.erofs$/), blobs: count(/^blobs/) };
+  return { tags: listTags(paths).length, roots: count(/root\.erofs$/), blobs: count(/^blobs/) };
 }
 
 describe('an image', () => {
   it('is removed with all that only it needs', async (context) => {
     const [registry, store] = await withImages(context);
     assert.deepEqual(counts(store), { tags: 2, roots: 2, blobs: 2 * 3 + 1 });
-    const removed = await removeImage(store.places, nameOf(registry, 'one'));
+    const removed = await removeImage(store.paths, nameOf(registry, 'one'));
     assert.deepEqual([removed.tags.length, removed.blobs.length, removed.roots.length], [1, 3, 1]);
     assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
-    await removeImage(store.places, nameOf(registry, 'two'), 'linux/amd64');
+    await removeImage(store.paths, nameOf(registry, 'two'), 'linux/amd64');
     assert.deepEqual(store.files(), []);
   });
 
@@ -52,7 +52,7 @@ describe('an image', () => {
     registry.add(one, 'other');
     const user = startPulling(context, store, nameOf(registry, 'other'), true);
     await user.line;
-    const removed = await removeImage(store.places, nameOf(registry, 'one'));
+    const removed = await removeImage(store.paths, nameOf(registry, 'one'));
     assert.deepEqual([removed.tags.length, removed.blobs.length, removed.roots.length], [1, 0, 0]);
     assert.deepEqual(counts(store), { tags: 2, roots: 2, blobs: 7 });
   });
@@ -62,10 +62,10 @@ describe('an image', () => {
     const name = nameOf(registry, 'one');
     const found = [await pull(registry, store, 'one'), await pull(registry, store, 'one')];
     for (const { release } of found) {
-      await rejectsWith(removeImage(store.places, name), 'image-in-use', new RegExp(`the process ${process.pid}`));
+      await rejectsWith(removeImage(store.paths, name), 'image-in-use', new RegExp(`the process ${process.pid}`));
       release();
     }
-    assert.equal((await removeImage(store.places, name)).roots.length, 1);
+    assert.equal((await removeImage(store.paths, name)).roots.length, 1);
   });
 
   it('that somebody uses is not removed', async (context) => {
@@ -73,61 +73,61 @@ describe('an image', () => {
     const user = startPulling(context, store, nameOf(registry, 'one'), true);
     await user.line;
     const name = nameOf(registry, 'one');
-    await rejectsWith(removeImage(store.places, name), 'image-in-use', new RegExp(`by the process ${user.child.pid}`));
-    const pruned = await pruneStore(store.places, { all: true });
+    await rejectsWith(removeImage(store.paths, name), 'image-in-use', new RegExp(`by the process ${user.child.pid}`));
+    const pruned = await pruneStore(store.paths, { all: true });
     assert.deepEqual(
       pruned.tags.map((tag) => tag.name),
       [nameOf(registry, 'two')],
     );
     assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
     await user.kill();
-    await removeImage(store.places, name);
+    await removeImage(store.paths, name);
     assert.deepEqual(store.files(), []);
   });
 
   it('that is not there is named', async (context) => {
     const [, store] = await withImages(context);
-    await rejectsWith(removeImage(store.places, 'docker://x'), 'image-not-found', /'docker:\/\/x'/);
+    await rejectsWith(removeImage(store.paths, 'docker://x'), 'image-not-found', /'docker:\/\/x'/);
     const [registry] = await withImages(context);
-    await rejectsWith(removeImage(store.places, nameOf(registry, 'one'), 'linux/arm64'), 'image-not-found');
+    await rejectsWith(removeImage(store.paths, nameOf(registry, 'one'), 'linux/arm64'), 'image-not-found');
   });
 
   it('stays if its name means another one by now', async (context) => {
     const [registry, store] = await withImages(context);
     const name = nameOf(registry, 'one');
-    const found = listTags(store.places).filter((tag) => tag.name === name);
+    const found = listTags(store.paths).filter((tag) => tag.name === name);
     registry.add(two, 'one');
     await startPulling(context, store, name).ended;
-    await rejectsWith(removeTags(store.places, name, found), 'image-not-found');
+    await rejectsWith(removeTags(store.paths, name, found), 'image-not-found');
     assert.equal(counts(store).tags, 2);
   });
 
   it('whose removal is called off is gone, and what it needed goes with the next', async (context) => {
     const [registry, store] = await withImages(context);
     const name = nameOf(registry, 'one');
-    const removed = await removeTags(store.places, name, listTags(store.places).slice(0, 1), abortedAfter(1));
+    const removed = await removeTags(store.paths, name, listTags(store.paths).slice(0, 1), abortedAfter(1));
     assert.deepEqual([removed.tags.length, removed.roots.length, removed.blobs.length], [1, 1, 0]);
     assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 7 });
-    await pruneStore(store.places);
+    await pruneStore(store.paths);
     assert.deepEqual(counts(store), { tags: 1, roots: 1, blobs: 4 });
   });
 
   it('is removed beside others', async (context) => {
     const [registry, store] = await withImages(context);
-    await Promise.all(['one', 'two'].map((tag) => removeImage(store.places, nameOf(registry, tag))));
+    await Promise.all(['one', 'two'].map((tag) => removeImage(store.paths, nameOf(registry, tag))));
     assert.deepEqual(store.files(), []);
   });
 
   it('is not removed while one is pulled', async (context) => {
     const [registry, store] = await withImages(context);
-    const pulling = await lockFile(store.places.lock, 'shared');
+    const pulling = await lockFile(store.paths.lock, 'shared');
     await Promise.all([
-      rejectsWith(removeImage(store.places, nameOf(registry, 'one')), 'store-busy', /a pull, a verification or/),
-      rejectsWith(pruneStore(store.places), 'store-busy'),
+      rejectsWith(removeImage(store.paths, nameOf(registry, 'one')), 'store-busy', /a pull, a verification or/),
+      rejectsWith(pruneStore(store.paths), 'store-busy'),
     ]);
     assert.equal(counts(store).tags, 2);
     // One that ends soon is waited for.
-    const removing = removeImage(store.places, nameOf(registry, 'one'));
+    const removing = removeImage(store.paths, nameOf(registry, 'one'));
     await delay(100);
     await pulling?.close();
     await removing;
@@ -150,12 +150,12 @@ function abortedAfter(looks: number): AbortSignal {
 describe('pruning', () => {
   it('that is called off says what it has removed, and leaves the rest to the next', async (context) => {
     const [, store] = await withImages(context);
-    writeFileSync(store.places.partial(`sha256:${'0'.repeat(64)}`), 'half');
+    writeFileSync(store.paths.partial(`sha256:${'0'.repeat(64)}`), 'half');
     const told = { tags: 0, roots: 0, blobs: 0 };
     for (let runs = 0; store.files().length > 0; runs += 1) {
       assert.ok(runs < 20, store.files().join(' '));
       const before = counts(store);
-      const { tags, roots, blobs } = await pruneStore(store.places, { all: true, signal: abortedAfter(2) });
+      const { tags, roots, blobs } = await pruneStore(store.paths, { all: true, signal: abortedAfter(2) });
       const after = counts(store);
       const gone = { tags: tags.length, roots: roots.length, blobs: blobs.length };
       for (const kind of ['tags', 'roots', 'blobs'] as const) {
@@ -168,51 +168,51 @@ describe('pruning', () => {
 
   it('removes what no name needs, and nothing else', async (context) => {
     const [registry, store] = await withImages(context);
-    const { places } = store;
+    const { paths } = store;
     // The tag moves, and is pulled again.
     registry.add(two, 'one');
     await startPulling(context, store, nameOf(registry, 'one')).ended;
-    writeFileSync(places.partial(`sha256:${'0'.repeat(64)}`), 'half');
+    writeFileSync(paths.partial(`sha256:${'0'.repeat(64)}`), 'half');
     const dead = `.build-${sphere()}-999999999-1-abcdef01`;
-    mkdirSync(join(places.roots, dead));
-    writeFileSync(join(places.roots, dead, 'root.erofs'), 'more');
-    writeFileSync(join(places.roots, dead, 'hole'), '');
-    truncateSync(join(places.roots, dead, 'hole'), 2 ** 40);
-    writeFileSync(join(places.tags, `.x.${'0'.repeat(16)}.tmp`), '{');
+    mkdirSync(join(paths.roots, dead));
+    writeFileSync(join(paths.roots, dead, 'root.erofs'), 'more');
+    writeFileSync(join(paths.roots, dead, 'hole'), '');
+    truncateSync(join(paths.roots, dead, 'hole'), 2 ** 40);
+    writeFileSync(join(paths.tags, `.x.${'0'.repeat(16)}.tmp`), '{');
     const before = store.files();
-    const would = await pruneStore(places, { dryRun: true });
+    const would = await pruneStore(paths, { dryRun: true });
     assert.deepEqual(store.files(), before);
-    const did = await pruneStore(places);
+    const did = await pruneStore(paths);
     assert.deepEqual(did, would);
     assert.deepEqual([did.tags.length, did.blobs.length, did.roots.length], [0, 3, 1]);
     assert.deepEqual(did.leftovers, [dead, '0'.repeat(64)]);
     assert.ok(did.bytes > 4096 + 'half'.length + 'more'.length);
     assert.ok(did.bytes < 2 ** 30, `${did.bytes}`);
     assert.deepEqual(counts(store), { tags: 2, roots: 1, blobs: 4 });
-    assert.equal(readdirSync(places.tags).length, 2);
-    assert.equal(readdirSync(places.partials).length, 0);
-    assert.ok(!existsSync(join(places.roots, dead)));
+    assert.equal(readdirSync(paths.tags).length, 2);
+    assert.equal(readdirSync(paths.partials).length, 0);
+    assert.ok(!existsSync(join(paths.roots, dead)));
   });
 
   it('removes all that nobody uses when it is asked to', async (context) => {
     const [, store] = await withImages(context);
-    const { tags } = await pruneStore(store.places, { all: true, dryRun: true });
+    const { tags } = await pruneStore(store.paths, { all: true, dryRun: true });
     assert.equal(tags.length, 2);
-    await pruneStore(store.places, { all: true });
+    await pruneStore(store.paths, { all: true });
     assert.deepEqual(store.files(), []);
   });
 
   it('keeps the file system and the layers of an image whose manifest is damaged', async (context) => {
     const [registry, store] = await withImages(context);
-    const [tag] = listTags(store.places).filter(({ name }) => name === nameOf(registry, 'one'));
+    const [tag] = listTags(store.paths).filter(({ name }) => name === nameOf(registry, 'one'));
     assert.ok(tag !== undefined);
-    rmSync(store.places.blob(tag.manifest));
-    await pruneStore(store.places);
+    rmSync(store.paths.blob(tag.manifest));
+    await pruneStore(store.paths);
     assert.equal(counts(store).roots, 2);
-    const { blobs, unreadable } = await removeImage(store.places, nameOf(registry, 'two'));
-    assert.deepEqual([blobs, unreadable], [[], [{ path: store.places.blob(tag.manifest), tag }]]);
-    for (const { digest } of one.layers) assert.ok(existsSync(store.places.blob(digest)));
-    await removeImage(store.places, nameOf(registry, 'one'));
+    const { blobs, unreadable } = await removeImage(store.paths, nameOf(registry, 'two'));
+    assert.deepEqual([blobs, unreadable], [[], [{ path: store.paths.blob(tag.manifest), tag }]]);
+    for (const { digest } of one.layers) assert.ok(existsSync(store.paths.blob(digest)));
+    await removeImage(store.paths, nameOf(registry, 'one'));
     assert.deepEqual(store.files(), []);
   });
 });

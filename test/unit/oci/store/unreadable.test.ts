@@ -15,8 +15,8 @@ async function withImages(context: TestContext) {
   const [registry, store] = [await startRegistry(context), testStore(context)];
   for (const tag of ['one', 'two']) registry.add(testImage([tarOf({ name: 'a', data: tag })]), tag);
   const one = await pull(registry, store, 'one');
-  const [file = ''] = readdirSync(store.places.tags);
-  const record = join(store.places.tags, file);
+  const [file = ''] = readdirSync(store.paths.tags);
+  const record = join(store.paths.tags, file);
   const two = await pull(registry, store, 'two');
   two.release();
   return { registry, store, one, two, record };
@@ -43,22 +43,22 @@ describe('a name that cannot be read', () => {
   for (const [how, change] of UNREADABLE)
     it(`since its record ${how} keeps its image, until prune is to remove all`, async (context) => {
       const { store, one, two, record } = await withImages(context);
-      const { places } = store;
+      const { paths } = store;
       change(record);
       const before = store.files();
-      const removed = await removeImage(places, two.tag.name);
+      const removed = await removeImage(paths, two.tag.name);
       assert.deepEqual([removed.tags.length, removed.blobs, removed.roots], [1, [], []]);
       assert.deepEqual(removed.unreadable, [{ path: record, tag: undefined }]);
-      const pruned = await pruneStore(places);
+      const pruned = await pruneStore(paths);
       assert.deepEqual([pruned.blobs, pruned.roots, pruned.records], [[], [], []]);
       assert.deepEqual(pruned.unreadable, removed.unreadable);
       assert.equal(store.files().length, before.length - 1);
       // A sandbox may be one of that name.
-      const used = await pruneStore(places, { all: true });
+      const used = await pruneStore(paths, { all: true });
       assert.deepEqual([used.records, used.unreadable], [[], removed.unreadable]);
       one.release();
-      const would = await pruneStore(places, { all: true, dryRun: true });
-      const did = await pruneStore(places, { all: true });
+      const would = await pruneStore(paths, { all: true, dryRun: true });
+      const did = await pruneStore(paths, { all: true });
       assert.deepEqual(did, would);
       assert.deepEqual([did.records, did.unreadable, did.roots.length, did.blobs.length], [[record], [], 2, 6]);
       assert.deepEqual(store.files(), []);
@@ -71,6 +71,6 @@ describe('a name that cannot be read', () => {
     const { tag, release } = await obtainImage(imageOf(registry, 'one'), 'never', store.options);
     release();
     assert.deepEqual(tag, one.tag);
-    assert.deepEqual((await pruneStore(store.places)).unreadable, []);
+    assert.deepEqual((await pruneStore(store.paths)).unreadable, []);
   });
 });

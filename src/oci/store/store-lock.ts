@@ -4,22 +4,22 @@
  */
 import { imageError } from '../../oci-names/errors.js';
 import { withLock } from '../lock.js';
-import { type Places, storeError } from './places.js';
+import { type StorePaths, storeError } from './store-paths.js';
 
 /** Milliseconds that one who removes waits for others: most have the lock for a moment only. */
 const BUSY_AFTER = 5000;
 
 /** Runs `work` while nobody removes anything. It must not lie within other such work, which would wait for itself. */
-export async function whilePulling<T>(
-  places: Places,
+export async function withSharedLock<T>(
+  paths: StorePaths,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
-    await withLock(places.turn, 'shared', { signal }, async () => {});
-    return await withLock(places.lock, 'shared', { signal }, work);
+    await withLock(paths.turn, 'shared', { signal }, async () => {});
+    return await withLock(paths.lock, 'shared', { signal }, work);
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }
 
@@ -35,7 +35,7 @@ export interface ExclusiveOptions {
  * @throws {SandboxError} `store-busy`, `aborted`, `store-not-safe`, `store-not-writable`
  */
 export async function withExclusiveLock<T>(
-  places: Places,
+  paths: StorePaths,
   { signal, patience = BUSY_AFTER, onWait }: ExclusiveOptions,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -47,16 +47,16 @@ export async function withExclusiveLock<T>(
     if (performance.now() < end) return;
     throw imageError(
       'store-busy',
-      `${places.directory} is in use by a pull, a verification or a removal`,
+      `${paths.directory} is in use by a pull, a verification or a removal`,
       'try again when that has ended',
     );
   };
-  places.make();
+  paths.make();
   try {
-    return await withLock(places.turn, 'exclusive', { signal, onWait: wait }, () =>
-      withLock(places.lock, 'exclusive', { signal, onWait: wait }, work),
+    return await withLock(paths.turn, 'exclusive', { signal, onWait: wait }, () =>
+      withLock(paths.lock, 'exclusive', { signal, onWait: wait }, work),
     );
   } catch (error) {
-    throw storeError(error, places.directory);
+    throw storeError(error, paths.directory);
   }
 }

@@ -19,7 +19,7 @@ import { isSystemError } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { diskFull } from '../room.js';
 
-export class Places {
+export class StorePaths {
   /** @param directory default: `oci` beside the boot images of this user */
   constructor(readonly directory = join(dirname(defaultStoreDirectory()), 'oci')) {}
 
