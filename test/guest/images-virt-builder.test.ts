@@ -13,11 +13,12 @@ import { makeTemplates, type TemplateHost, unlessVirtBuilder } from '../helpers/
 import { assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
 
 const NAME = 'virt-builder:///test-1';
-const TIMEOUT = 300_000;
+/** In milliseconds, on a busy host where machines are emulated. */
+const TIMEOUT = 600_000;
 
 describe('virt-builder', {
   skip: embedded.skip || unlessImages() || unlessVirtBuilder(),
-  timeout: 1_200_000,
+  timeout: 2_400_000,
 }, () => {
   const ground = mkdtempSync('/var/tmp/virt-sandbox-templates-');
   let templates: TemplateHost;

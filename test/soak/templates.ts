@@ -13,7 +13,7 @@ import type { Scenario } from './scenario.js';
 import { endOf, surveyed } from './survey.js';
 
 /** In milliseconds, on a busy host where machines are emulated. */
-const BOUND_MS = 300_000;
+const BOUND_MS = 600_000;
 /** In milliseconds: a pull takes about this long. */
 const LATEST_SIGNAL = 30_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const;

@@ -9,7 +9,7 @@ import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
 import type { StorePaths } from '../store/store-paths.js';
-import { runGuestfs } from './guestfs-program.js';
+import { guestfsProgram, runGuestfs } from './guestfs-program.js';
 
 /** Bytes for a small template and the machine that libguestfs makes of the host's files, which takes half of it. */
 const LEAST_ROOM = 512 << 20;
@@ -54,6 +54,8 @@ async function build(
   const { platform, environment = process.env, onProgress, signal, store } = options;
   // Those who write a config by a program can write anything.
   if (!isTemplateName(image.template)) throw new Error(`${image.template} is no name of a template`);
+  // Not when the disk is made.
+  for (const program of ['virt-builder', 'virt-tar-out'] as const) guestfsProgram(program);
   // Of what it lacks for that libguestfs says nothing.
   if (environment['LIBGUESTFS_CACHEDIR'] === undefined) await refuseWithoutRoom(store, LEAST_ROOM);
   const what = templateText(image);

@@ -18,8 +18,10 @@ const LOOK_EVERY = 500;
 /** Milliseconds that a program has to end by itself, each: once all that it has started is killed, and once asked. */
 const PATIENCE = 2000;
 
+type GuestfsProgram = 'virt-builder' | 'virt-tar-out';
+
 export interface GuestfsRun {
-  readonly program: 'virt-builder' | 'virt-tar-out';
+  readonly program: GuestfsProgram;
   readonly args: readonly string[];
   /** What it is at work on, for messages. */
   readonly what: string;
@@ -41,8 +43,7 @@ export type OnOutput = (piece: Buffer) => void;
  */
 export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<void> {
   const { program, args, directory, environment, signal } = run;
-  const path = findInPath(program);
-  if (path === undefined) throw missing(program);
+  const path = guestfsProgram(program);
   throwIfAborted(signal);
   const { execa } = await import('execa');
   const child = execa(path, args, {
@@ -169,10 +170,19 @@ function environmentFor(directory: string, environment: NodeJS.ProcessEnv): Node
   };
 }
 
-const PACKAGES = { 'virt-builder': 'guestfs-tools', 'virt-tar-out': 'guestfish' } as const;
+const PACKAGES: Readonly<Record<GuestfsProgram, string>> = {
+  'virt-builder': 'guestfs-tools',
+  'virt-tar-out': 'guestfish',
+};
 
-function missing(program: GuestfsRun['program']) {
-  return imageError(
+/**
+ * The path of a program.
+ * @throws {SandboxError} `virt-builder-missing`
+ */
+export function guestfsProgram(program: GuestfsProgram): string {
+  const path = findInPath(program);
+  if (path !== undefined) return path;
+  throw imageError(
     'virt-builder-missing',
     `there is no ${program} in PATH, which images of virt-builder need`,
     `install it (Debian: ${PACKAGES[program]}), or use an image of a registry`,

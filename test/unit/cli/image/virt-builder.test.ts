@@ -3,7 +3,7 @@
  * are in its place: the real one cannot be made to do that. test/guest/images-virt-builder.test.ts has the real one.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { hidden, programPaths } from '../../../helpers/hide.js';
@@ -50,6 +50,18 @@ describe('virt-builder', () => {
       ['run', NAME, '--', 'true'],
     ])
       await program.fails(words, missing, options);
+    await assertNothing(program);
+  });
+
+  it('makes no disk where virt-tar-out is missing', {
+    skip: unlessRoot('hides programs behind mounts'),
+  }, async (context) => {
+    const [program, options] = withScripts(context, `echo ran >"$HOME/ran"; ${BUILD}`);
+    rmSync(join(program.directory, 'bin/virt-tar-out'));
+    const paths = programPaths('virt-tar-out');
+    const missing = /: image: there is no virt-tar-out in PATH, .*; install it \(Debian: guestfish\)/;
+    await program.fails(['pull', NAME], missing, { ...options, through: hidden(...paths) });
+    assert.ok(!existsSync(join(program.directory, 'ran')));
     await assertNothing(program);
   });
 
