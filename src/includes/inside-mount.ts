@@ -108,7 +108,8 @@ export class InsideMount {
       last = next;
       const origin = originOf(points, next);
       const isOwn = origin.mount === IN_ROOT && (this.#rules.isOwn?.(origin.path, found.leadsTo) ?? true);
-      if (!isOwn || links > MOST_LINKS) throw throughLinkError(entry, next, 'inside');
+      // What it leads to may have been refused.
+      if (!isOwn || found.leadsTo === '' || links > MOST_LINKS) throw throughLinkError(entry, next, 'inside');
       left.unshift(...partsOf(found.leadsTo));
       if (found.leadsTo.startsWith('/')) at = ROOT;
     }

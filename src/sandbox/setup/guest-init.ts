@@ -48,7 +48,8 @@ export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<
     throw remoteError(error, console, guest);
   }
   if (!isMoreToDo) return;
-  await copyInside(channel, config, options, () => deadline.renew());
+  const { linkRules } = await import('./include-links.js');
+  await copyInside(channel, config, options, () => deadline.renew(), linkRules(config, guest, guest));
   if (guest.trace) {
     const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
