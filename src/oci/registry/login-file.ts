@@ -1,11 +1,11 @@
 /** The auth file that logins are written to: it is changed as a whole, by one at a time, and stays where it is. */
 import { accessSync, chmodSync, constants, lstatSync, realpathSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
-import { replaceFile } from '../../util/replace-file.js';
+import { isFresh, replaceFile } from '../../util/replace-file.js';
 import { absolutePath } from '../../util/working-directory.js';
 import { withLock } from '../lock.js';
 import { authsOf, readLoginFile } from './auth-files.js';
@@ -21,9 +21,8 @@ export type Auths = Readonly<Record<string, unknown>>;
 export function refuseUnwritable(path: string): void {
   readLoginFile(path);
   try {
-    // In both a file is made: a lock beside the name, and the new content beside the target of a link.
-    for (const one of [path, targetOf(path)])
-      accessSync(existing(dirname(absolutePath(one))), constants.W_OK | constants.X_OK);
+    // Files are made there: a lock, and the new content.
+    accessSync(existing(dirname(absolutePath(targetOf(path)))), constants.W_OK | constants.X_OK);
   } catch (error) {
     throw notWritable(path, error);
   }
@@ -49,15 +48,17 @@ export async function changeLoginFile(
 ): Promise<Readonly<Record<string, unknown>>> {
   try {
     if (makeDirectories(dirname(path), 0o700) !== undefined) chmodSync(dirname(path), 0o700);
-    const lock = `${path}.lock`;
+    const target = targetOf(path);
+    const lock = `${target}.lock`;
     return await withLock(lock, 'exclusive', { signal }, async () => {
       try {
+        await sweepFresh(target);
         const file = readLoginFile(path);
         const auths = edit(authsOf(file));
         if (auths === undefined) return file;
         const changed = { ...file, auths };
         const content = `${JSON.stringify(changed, undefined, 2)}\n`;
-        await replaceFile(targetOf(path), content, { mode: 0o600, flush: true });
+        await replaceFile(target, content, { mode: 0o600, flush: true });
         return changed;
       } finally {
         // A process that waits for the lock sees that it is gone, and makes a new one.
@@ -67,6 +68,13 @@ export async function changeLoginFile(
   } catch (error) {
     throw notWritable(path, error);
   }
+}
+
+/** Removes what a login has left that was killed: it has passwords in it. */
+async function sweepFresh(path: string): Promise<void> {
+  const directory = dirname(path);
+  const left = (await readdir(directory)).filter((name) => isFresh(name, path));
+  await Promise.all(left.map((name) => rm(join(directory, name), { force: true })));
 }
 
 /** The file that a symbolic link leads to: the link stays, and no password stays behind it. */

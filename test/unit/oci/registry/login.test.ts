@@ -126,6 +126,26 @@ describe('a login', () => {
     assert.ok(lstatSync(path).isSymbolicLink());
   });
 
+  it('of two at once, by links to one file, keeps both, and removes what one that was killed has left', async (context) => {
+    const { environment, options } = await withLogin(context);
+    const registries = await Promise.all(Array.from({ length: 8 }, () => registryWithImage(context)));
+    const target = join(environment.HOME, 'both.json');
+    const left = join(environment.HOME, `.both.json.${'0'.repeat(16)}.tmp`);
+    writeFileSync(left, '{"auths": {"old.example": {"auth": "c2VjcmV0"}}}');
+    writeFileSync(target, '{}');
+    const login = { user: 'me', password: 'secret' };
+    await Promise.all(
+      registries.map(({ host }, at) => {
+        const authFile = join(environment.HOME, `link${at}.json`);
+        symlinkSync('both.json', authFile);
+        return logIn(host, login, { ...options, authFile });
+      }),
+    );
+    const { auths } = JSON.parse(readFileSync(target, 'utf8')) as { auths: Record<string, unknown> };
+    assert.deepEqual(Object.keys(auths).sort(), registries.map(({ host }) => host).sort());
+    assert.ok(!existsSync(left));
+  });
+
   it('that cannot be kept says where', async (context) => {
     const { registry, options } = await withLogin(context);
     // Nobody makes directories there, not even root.
