@@ -1,14 +1,15 @@
 /** Finds images in the store. A start does this each time, so nothing is loaded for it that only a pull needs. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { type Platform, platformText } from '../../oci-names/platform.js';
 import { isLocalImage, type RootImage } from '../../oci-names/root-image.js';
 import { type ImageConfig, parseConfig } from '../image-config.js';
 import { type Manifest, parseStoredManifest } from '../manifest.js';
 import { hasBlob, readDocument } from '../store/blobs.js';
-import { type LeasedRoot, useRoot } from '../store/roots.js';
+import { type LeasedRoot, rootId, useRoot } from '../store/roots.js';
 import { withSharedLock } from '../store/store-lock.js';
 import { StorePaths } from '../store/store-paths.js';
-import { findTag, listTags, type Tag } from '../store/tags.js';
+import { findTag, listTags, type Tag, writeTag } from '../store/tags.js';
 import { identityOfSource, storeName, wantedPlatform, withAbsolutePath } from './names.js';
 import { ofDigest } from './of-digest.js';
 import { storedLayer } from './stored-layer.js';
@@ -26,10 +27,28 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
   if (tag === undefined || !isOfSource(tag, image)) return undefined;
   const manifest = parseStoredManifest(readDocument(paths, tag.manifest), tag.name);
   const config = parseConfig(readDocument(paths, tag.config), manifest, tag.name);
-  const leased = await useRoot(paths, tag.root, options.signal);
-  if (leased !== undefined) return { tag, config, ...leased };
-  if (!manifest.layers.every((layer) => hasBlob(paths, layer))) return undefined;
-  return { tag, config, ...(await makeAgain(paths, { tag, config, manifest }, options)) };
+  const id = rootId(config.diffIds);
+  const leased =
+    (await useRoot(paths, id, options.signal)) ??
+    (manifest.layers.every((layer) => hasBlob(paths, layer))
+      ? await makeAgain(paths, { tag, config, manifest }, options)
+      : undefined);
+  if (leased === undefined) return undefined;
+  return { tag: tag.root === id ? tag : await withRoot(paths, tag, id, options.signal), config, ...leased };
+}
+
+/**
+ * The tag with another root: a version of this package that makes roots otherwise calls them otherwise. Whoever lists or
+ * removes images goes by what is written.
+ */
+async function withRoot(paths: StorePaths, tag: Tag, root: string, signal: AbortSignal | undefined): Promise<Tag> {
+  const changed = { ...tag, root };
+  await withSharedLock(paths, signal, async () => {
+    const now = findTag(paths, tag.name, tag.platform);
+    // It may have been pulled again meanwhile, or removed.
+    if (now !== undefined && isDeepStrictEqual(now, tag)) await writeTag(paths, changed);
+  });
+  return changed;
 }
 
 /**

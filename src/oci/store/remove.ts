@@ -156,7 +156,9 @@ function sizeOf(path: string): number {
 
 /** Bytes that the files below a directory take: the machine of libguestfs is mostly a hole. */
 function sizeOfTree(directory: string): number {
-  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  // What is in it may go meanwhile: others sweep too.
+  const entries = valueOr(() => readdirSync(directory, { recursive: true, withFileTypes: true }), []);
+  const files = entries.filter((entry) => entry.isFile());
   return files.reduce((sum, { parentPath, name }) => sum + bytesOnDisk(join(parentPath, name)), 0);
 }
 

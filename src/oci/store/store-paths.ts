@@ -19,6 +19,9 @@ import { isSystemError } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { diskFull } from '../room.js';
 
+/** Modes of the directory of file systems: closed to others, or passed through by them (readers.ts). */
+const ROOTS_MODES: readonly number[] = [0o700, 0o711];
+
 export class StorePaths {
   /** @param directory default: `oci` beside the boot images of this user */
   constructor(readonly directory = join(dirname(defaultStoreDirectory()), 'oci')) {}
@@ -94,8 +97,8 @@ export class StorePaths {
         chmodSync(path, mode);
       }
       chmodSync(this.blobs, 0o700);
-      // A QEMU may be about to open one of them.
-      chmodSync(this.roots, 0o700 | (lstatSync(this.roots).mode & 0o011));
+      // One that a QEMU may pass through stays so: it may be about to.
+      if (!ROOTS_MODES.includes(lstatSync(this.roots).mode & 0o7777)) chmodSync(this.roots, 0o700);
       for (const path of [this.directory, dirname(this.directory)]) openToAll(path);
     } catch (error) {
       throw storeError(error, this.directory);

@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { findPulled } from '../../../../src/oci/pull/find.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { tagImage } from '../../../../src/oci/store/list.js';
-import { listTags } from '../../../../src/oci/store/tags.js';
+import { listTags, writeTag } from '../../../../src/oci/store/tags.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { blobRequests, imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
@@ -37,6 +37,20 @@ describe('an image', () => {
     await obtainImage(imageOf(registry), 'never', store.options);
     assert.ok(readFileSync(root.path).equals(before));
     assert.equal(registry.requests.length, length);
+  });
+
+  it('whose file system another version has made gets one of this version, and its name means that', async (context) => {
+    const [registry, store] = [await withImage(context), testStore(context)];
+    const { root, tag } = await pull(registry, store);
+    await writeTag(store.paths, { ...tag, root: '0'.repeat(64) });
+    // Of one that is there, and of one that is not.
+    for (const isThere of [true, false]) {
+      if (!isThere) rmSync(join(root.path, '..'), { recursive: true });
+      const found = await findPulled(imageOf(registry), store.options);
+      assert.deepEqual([found?.root.path, found?.tag], [root.path, tag]);
+      assert.deepEqual(listTags(store.paths), [tag]);
+      await writeTag(store.paths, { ...tag, root: '0'.repeat(64) });
+    }
   });
 
   it('whose config is damaged is pulled again', async (context) => {
