@@ -17,9 +17,9 @@ const ABSENT = '# CONFIG_EROFS_FS_BACKED_BY_FILE is not set';
 
 /**
  * File systems whose files it does not take, from <linux/magic.h>: those in memory, which have no pages to read ahead,
- * and overlays, as another one would be one too many.
+ * and those on another (overlayfs, ecryptfs), as the sandbox's overlay would be one too many.
  */
-const UNFIT: readonly number[] = [0x0102_1994, 0x8584_58f6, 0x794c_7630];
+const UNFIT: readonly number[] = [0x0102_1994, 0x8584_58f6, 0x794c_7630, 0xf15f];
 
 /** Whether the kernel of this host mounts that EROFS file. */
 export function mountsFile(path: string, kernel = release()): boolean {

@@ -2,8 +2,8 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestConfig } from '../../../init/common/config.js';
-import { IMAGE_STAGE } from '../../../init/common/container.js';
-import type { Devices } from '../../../init/common/disks.js';
+import { IMAGE_STAGE, STAGE } from '../../../init/common/container.js';
+import { type Devices, deviceOf } from '../../../init/common/disks.js';
 import { StepError } from '../../../init/common/drive.js';
 import {
   coverable,
@@ -32,8 +32,8 @@ const MACHINE = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
  * Makes the overlays, before the plan. Says which mounts stay read-only.
  * @param root the config's: a directory of the host, or an OCI image, which is mounted
  * @returns the config whose hidden paths can be covered in them, and whose mounts go over no links
- * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, `overlay-link`, `root-link`, `erofs-unsupported`, or the
- *   init's `init-step-failed`
+ * @throws {SandboxError} `overlay-failed`, `overlay-in-use`, `overlay-link`, `root-link`, `erofs-unsupported`,
+ *   `erofs-file-unsupported`, or the init's `init-step-failed`
  */
 export async function setUpOverlay(
   guest: Guest,
@@ -77,7 +77,9 @@ async function mountImage(guest: Guest, config: GuestConfig, devices: Devices, a
   try {
     await mountImageRoot(guest, config, devices, at);
   } catch (error) {
-    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENODEV) throw error;
+    if (!(error instanceof OperationError)) throw error;
+    if (isFile(config, devices) && NO_FILE.includes(error.errno)) throw fileError(error);
+    if (error.errno !== constants.errno.ENODEV) throw error;
     throw new SandboxError({
       stage: 'init',
       code: 'erofs-unsupported',
@@ -86,6 +88,24 @@ async function mountImage(guest: Guest, config: GuestConfig, devices: Devices, a
       cause: error,
     });
   }
+}
+
+/** ENOTBLK, which Node.js has no name for: it takes devices only. The others: the file system is one too many. */
+const NO_FILE: readonly number[] = [15, constants.errno.EINVAL, constants.errno.ELOOP];
+
+/** Whether the image is no disk, but mounted from where libvirt has bound it. */
+function isFile({ root }: GuestConfig, devices: Devices): boolean {
+  return root.type === 'image' && deviceOf(devices, root.serial).startsWith(`${STAGE}/`);
+}
+
+function fileError(error: OperationError): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'erofs-file-unsupported',
+    message: `the kernel of this host does not mount the file of the image: ${error.message}`,
+    remedy: `keep images on ext4, xfs or btrfs (XDG_CACHE_HOME), or ${MACHINE}`,
+    cause: error,
+  });
 }
 
 /**

@@ -117,6 +117,23 @@ test('a kernel without EROFS is named, with what to do', async () => {
   });
 });
 
+test('a kernel that mounts no file is named by what it takes', async () => {
+  const file = '/dev/.sandbox/image-file/root.erofs';
+  const call = async (operation: Operation) => {
+    if (operation.op === 'mount')
+      throw new OperationError('mount', 15, `mount(${file}, /newroot, erofs): Block device`);
+    return { value: undefined };
+  };
+  const config = await imageConfig();
+  const { guest } = guestOf(config);
+  const devices = new Map([['mount0', file]]);
+  const answering = { call } as unknown as Guest;
+  await assert.rejects(setUpOverlay(answering, guest, config.root, devices, new Console(), '/nowhere', {}), {
+    code: 'erofs-file-unsupported',
+    remedy: /keep images on ext4, xfs or btrfs/,
+  });
+});
+
 test('images whose path the kernel has no room for get a link', (t) => {
   const path = join(scratchDirectory(t), 'name');
   mkdirSync(path);
