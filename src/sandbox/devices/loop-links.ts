@@ -1,7 +1,8 @@
 /** Short paths for the images of a container: src/libvirt/loop-path.ts. Every file system of the store has a longer one. */
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import type { DiskDevice } from '../../domain/disks.js';
 import { fitsLoop } from '../../libvirt/loop-path.js';
+import { makeDirectories } from '../../util/directories.js';
 import { closedDirectory, loopLink } from '../state/alias.js';
 import type { StateDirectory } from '../state/state-directory.js';
 
@@ -12,7 +13,7 @@ export function withLoopLinks(
 ): DiskDevice[] {
   return disks.map((disk, index) => {
     if (disk.isBlock || disk.format !== 'raw' || fitsLoop(disk.source)) return disk;
-    mkdirSync(closedDirectory(path), { recursive: true, mode: 0o700 });
+    makeDirectories(closedDirectory(path), 0o700);
     symlinkSync(disk.source, loopLink(path, index));
     return { ...disk, source: loopLink(sockets, index) };
   });

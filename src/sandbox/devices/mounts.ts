@@ -8,6 +8,7 @@ import type { HostBindMount, HostImageMount, SandboxConfig } from '../../config/
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../../disk-image/superblock.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import type { Share } from '../../domain/shares.js';
+import { makeDirectories } from '../../util/directories.js';
 import { closedDirectory } from '../state/alias.js';
 import { type Images, imageSerial } from './disks.js';
 import { fileInContainer, mountsFile } from './erofs-file.js';
@@ -134,7 +135,7 @@ export function makeFreshDirectories({ mounts, identity }: SandboxConfig, device
   for (const [index, mount] of mounts.entries()) {
     const { share } = devices[index] ?? {};
     if (share === undefined || mount.type !== 'host-bind' || mount.source !== undefined) continue;
-    mkdirSync(dirname(share.directory), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(share.directory), 0o700);
     mkdirSync(share.directory, { mode: 0o700 });
     if (process.getuid?.() === 0) chownSync(share.directory, identity.uid, identity.gid);
   }
