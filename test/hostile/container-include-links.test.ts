@@ -1,8 +1,8 @@
 /**
  * Promise: an include goes over no link out of the mount that it is for, whoever left the link: an image, another root, or
- * an earlier run in an image of a disk. The init copies it as root of the host. The attacker has made the image, or was
- * user 0 inside before. The victims are files of a directory of the host that the sandbox may write to, and the devices
- * of the container.
+ * an earlier run, in an image of a disk or a directory of the host. The init copies it as root of the host. The attacker
+ * has made the image, or was user 0 inside before. The victims are files of a directory of the host that the sandbox may
+ * write to, and the devices of the container.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -166,9 +166,43 @@ function shelfOf(t: TestContext): string {
   return directory;
 }
 
-describe('an include of a machine', { skip: embedded.skip || unlessBusyboxImage }, () => {
-  it('goes over no link of an image to a directory of the host', async (t) => {
+describe('an include of a machine', { skip: embedded.skip }, () => {
+  const B = ['-m', `host-bind:/mnt=${shared}`];
+
+  it('goes over no link of an image to a directory of the host', { skip: unlessBusyboxImage }, async (t) => {
     for (const [entries, words] of [TRAPS[0], TRAPS[7]].flatMap((trap) => (trap ? [trap] : [])))
       await refused(embedded, [...ACCEL, '--root', scratchImage(t, entries), ...SHARED, ...BIND, ...words]);
   });
+
+  it('goes over no link that an earlier run has left in a directory of the host', async (t) => {
+    const disk = ['--disk', `file:of=${makeDisk()}`];
+    for (const [leadsTo, name, ...words] of [
+      ['/mnt/victim', 'app.conf', ...B, '-m', 'guest-bind:/opt=/srv', '-i', `/opt/app.conf=${FILE}`],
+      ['/mnt', 'app', ...B, '-m', 'guest-bind:/opt=/srv', '-i', `/opt/app=${TREE}`],
+      ['/dev/disk/by-tag/of', 'app.conf', ...disk, '-m', 'guest-bind:/opt=/srv', '-i', `/opt/app.conf=${FILE}`],
+      // The directory is where the earlier run wants it.
+      ['/opt', 'b', '-m', 'ram:/opt=1M', '-m', `host-bind:/srv/b=${shared}`, '-i', `/opt/victim=${FILE}`],
+    ] as const) {
+      const a = ['-m', `host-bind:/srv=${shelfOf(t)}`];
+      assertRun(await runSandbox(['-c', embedded.uri, ...a, '--', 'ln', '-s', leadsTo, `/srv/${name}`]), 0, '');
+      await refused(embedded, [...a, ...words]);
+    }
+  });
+
+  it('goes over no link of another root', { skip: unlessBusybox }, async (t) => {
+    const root = makeRoot(t);
+    for (const name of ['etc', 'mnt', 'opt']) mkdirSync(join(root, name), { recursive: true });
+    symlinkSync('/mnt/victim', join(root, 'etc/app.conf'));
+    const words = ['-m', 'guest-bind:/opt=/etc', '-i', `/opt/app.conf=${FILE}`];
+    await refused(embedded, ['-r', root, '--overlay', ...B, ...words]);
+    // The same in a root that the sandbox may write to.
+    await refused(embedded, ['-m', `host-bind:/=${root}`, ...B, ...words]);
+  });
 });
+
+/** Beside what must stay as it is. */
+function makeDisk(): string {
+  const path = join(ground, 'disk');
+  writeFileSync(path, Buffer.alloc(1 << 20));
+  return path;
+}

@@ -1,7 +1,9 @@
 /** Which links the includes of a sandbox may go over. */
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import { MOUNT_POINTS } from '../../../init/common/mounts.js';
-import type { SandboxConfig } from '../../config/types.js';
+import { mountsWithHome } from '../../config/home.js';
+import { covers, normalizePath } from '../../config/path.js';
+import type { Mount, SandboxConfig } from '../../config/types.js';
 import type { LinkRules, MountInside } from '../../includes/inside-mount.js';
 import { linkInErofs } from '../../oci/erofs/link.js';
 import { valueOr } from '../../util/errors.js';
@@ -11,15 +13,16 @@ import { linkIn } from '../../util/real-path.js';
 const OF_KERNEL = ['/dev', '/proc', '/sys'];
 
 /**
- * The rules for includes that are copied over the channel. In a container all links may lead to directories of the host;
- * in a machine those of an image, and those that an earlier run may have left, where it may write to such a directory.
+ * The rules for includes that are copied over the channel. In a container all links may lead to directories of the host.
+ * In a machine only some can: those of a root that is not the host's, and those that an earlier run may have left. There
+ * it is enough to look for them where the machine may write to such a directory, or to a disk.
  * @param asked what the guest was to be set up by
  * @param made the same, or with mounts that go over no links
  * @returns undefined: no link leads an include anywhere that matters
  */
 export function linkRules(config: SandboxConfig, asked: GuestConfig, made: GuestConfig): LinkRules | undefined {
   const { platform, ociRoot = false, rootOverlay, identity, home } = asked;
-  if (platform === 'machine' && !(mayHaveLinks(asked) && reachesHost(config))) return undefined;
+  if (platform === 'machine' && !(reachesHost(config) && mayHaveLinks(asked, config))) return undefined;
   const fixed = [...(ociRoot ? OF_KERNEL : MOUNT_POINTS.map((name) => `/${name}`))].map((target) => ({ target }));
   const mounts = asked.mounts.map((mount, index) => mountInside(mount, made.mounts[index]));
   const before = home?.after ?? 0;
@@ -35,13 +38,37 @@ export function linkRules(config: SandboxConfig, asked: GuestConfig, made: Guest
   };
 }
 
-function mayHaveLinks({ ociRoot = false, overlay, root, mounts }: GuestConfig): boolean {
+/**
+ * Whether somebody may have left a link in the way of an include of a machine. Nobody has where the root is the host's,
+ * and includes go into new file systems only, which are mounted in no directory that an earlier run may have changed.
+ */
+function mayHaveLinks({ ociRoot = false, overlay }: GuestConfig, config: SandboxConfig): boolean {
+  const { root } = config;
+  const mounts = mountsWithHome(config);
   const isKept = overlay !== undefined && overlay.type !== 'ram';
-  return ociRoot || isKept || [root, ...mounts].some((mount) => mount.type === 'image' && !mount.readOnly);
+  if (ociRoot || isKept || mounts.some(({ type }) => type === 'host-image' || type === 'guest-bind')) return true;
+  const ofRoot = mounts.findLast(isRoot);
+  if (ofRoot === undefined ? root.type !== 'directory' || root.path !== '/' : isOld(ofRoot)) return true;
+  // A mount gets to where a link leads, and may cover what an include is for.
+  const old = mounts.filter((mount) => isOld(mount) && !isRoot(mount));
+  return mounts.some((mount) => old.some((above) => above !== mount && covers(above.target, mount.target)));
 }
 
-function reachesHost({ mounts, home }: SandboxConfig): boolean {
-  return home?.type === 'directory' || mounts.some((mount) => mount.type === 'host-bind' && !mount.readOnly);
+function isRoot({ target }: Mount): boolean {
+  return normalizePath(target) === '/';
+}
+
+/** Whether it may have what an earlier run has left. */
+function isOld(mount: Mount): boolean {
+  return mount.type === 'host-image' || (mount.type === 'host-bind' && mount.source !== undefined);
+}
+
+function reachesHost({ mounts, disks, home }: SandboxConfig): boolean {
+  return (
+    home?.type === 'directory' ||
+    disks.some(({ readOnly }) => !readOnly) ||
+    mounts.some((mount) => mount.type === 'host-bind' && !mount.readOnly)
+  );
 }
 
 function mountInside(asked: GuestMount, made: GuestMount | undefined): MountInside {
