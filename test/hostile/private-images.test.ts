@@ -6,12 +6,14 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { embedded, lxc, system, type Way } from '../helpers/connections.js';
+import { embedded, enterLxc, lxc, system, type Way } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, exceptLogs, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
+import { LoopedStore } from '../helpers/oci/looped-store.js';
 import { busyboxImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import { type Running, startSandbox } from '../helpers/run.js';
 import { can, startMachine } from '../helpers/taken-over.js';
@@ -33,50 +35,70 @@ before(() => {
 });
 after(() => rmSync(ground, { recursive: true, force: true }));
 
+/** How a program is run in the mount namespace of a store; empty: in this one. */
+type Through = readonly string[];
+
+function outputOf(through: Through, ...command: readonly string[]): string {
+  const [program = '', ...args] = [...through, ...command];
+  return execFileSync(program, args, { encoding: 'latin1', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 26 });
+}
+
 /** The file systems of a store. */
-function rootsIn(store: string): string[] {
+function rootsIn(store: string, through: Through = []): string[] {
   const roots = join(store, 'virt-sandbox/oci/roots');
-  return readdirSync(roots).flatMap((name) => (name.startsWith('.') ? [] : [join(roots, name, 'root.erofs')]));
+  return outputOf(through, 'find', roots, '-name', 'root.erofs').split('\n').filter(Boolean);
+}
+
+function asUser(uid: number): string[] {
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
 }
 
 /** Whether a user of the host can do that. */
 function may(uid: number, ...command: readonly string[]): boolean {
-  const [program = '', ...args] = command;
-  const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
-  return spawnSync('setpriv', [...user, program, ...args], { stdio: 'ignore' }).status === 0;
+  return mayThrough([], uid, ...command);
 }
 
-/** What the host tells everybody of the images that are mounted. */
-function toldToAll(): string[] {
-  const script =
-    'cat /sys/block/loop*/loop/backing_file; readlink /run/libvirt-sandbox/*/disk* /run/libvirt-sandbox/*/*/disk*';
-  const user = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--', 'sh', '-c', `${script}; true`];
-  return execFileSync('setpriv', user, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    .split('\n')
-    .filter((path) => path.startsWith(ground));
+function mayThrough(through: Through, uid: number, ...command: readonly string[]): boolean {
+  const [program = '', ...args] = [...through, ...asUser(uid), ...command];
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Nobody but root has them, by no path. */
-function assertClosed(store: string): void {
-  const paths = rootsIn(store);
+/** What the host tells everybody of the images that are mounted: by loop devices, links and command lines. */
+function toldToAll(store: string, through: Through): string[] {
+  const script = [
+    'cat /sys/block/loop*/loop/backing_file',
+    'readlink /run/libvirt-sandbox/*/disk* /run/libvirt-sandbox/*/*/disk*',
+    "cat /proc/[0-9]*/cmdline | tr '\\0\",=' '\\n'",
+    'true',
+  ];
+  const told = outputOf(through, ...asUser(NOBODY), 'sh', '-c', script.join('; ')).split('\n');
+  return [...new Set(told.filter((path) => path.startsWith(store) && path.endsWith('/root.erofs')))];
+}
+
+/**
+ * Nobody but root has them, by no path.
+ * @returns the paths that everybody is told
+ */
+function assertClosed(store: string, through: Through = []): string[] {
+  const [paths, told] = [rootsIn(store, through), toldToAll(store, through)];
   assert.equal(paths.length, 1);
-  for (const path of [...paths, ...toldToAll()]) {
-    assert.ok(readFileSync(path).includes(SECRET), path);
-    for (const name of ['root.erofs', 'root.json', 'passwd']) {
-      assert.ok(!may(NOBODY, 'cat', join(path, '..', name)), path);
-      assert.ok(!may(WEB, 'cat', join(path, '..', name)), path);
-    }
+  for (const path of [...paths, ...told]) {
+    assert.ok(outputOf(through, 'cat', path).includes(SECRET), path);
+    for (const name of ['root.erofs', 'root.json', 'passwd'])
+      for (const uid of [NOBODY, WEB]) assert.ok(!mayThrough(through, uid, 'cat', join(path, '..', name)), path);
   }
+  return told;
 }
 
 async function waiting(
   t: TestContext,
   way: Way,
-  ...words: readonly string[]
+  words: readonly string[] = [],
+  env: Readonly<Record<string, string>> = { XDG_CACHE_HOME: cache },
 ): Promise<{ name: string; running: Running }> {
   const name = uniqueName();
   const args = ['-c', way.uri, '-n', name, '--root', image, ...words, '--', 'sh', '-c', 'echo up; read line'];
-  const running = startSandbox(args, { ...way.options, env: { XDG_CACHE_HOME: cache }, input: 'open' });
+  const running = startSandbox(args, { ...way.options, env, input: 'open' });
   t.after(() => running.child.kill('SIGTERM'));
   await running.until(/^up\n/);
   return { name, running };
@@ -90,7 +112,7 @@ async function end({ name, running }: { name: string; running: Running }, way: W
 
 describe('an image that root runs in a container', { skip: lxc.skip || unlessBusyboxImage }, () => {
   it('is read by no other user of the host, and nor are its new directories', async (t) => {
-    const sandbox = await waiting(t, lxc, '--user', 'web', '-m', 'host-bind:/scratch=');
+    const sandbox = await waiting(t, lxc, ['--user', 'web', '-m', 'host-bind:/scratch=']);
     assertClosed(cache);
     const state = join(ROOT_STATE, sandbox.name);
     const fresh = join(state, 'closed/mount1');
@@ -99,6 +121,17 @@ describe('an image that root runs in a container', { skip: lxc.skip || unlessBus
     assert.ok(!may(WEB, 'ls', fresh));
     assert.ok(!may(WEB, 'touch', join(fresh, 'planted')));
     assert.ok(!may(NOBODY, 'ls', join(state, 'closed')));
+    await end(sandbox, lxc);
+  });
+
+  it('is read by no other user of the host by the name that everybody is told', {
+    skip: unlessProgram('losetup', 'blkid'),
+  }, async (t) => {
+    const looped = new LoopedStore();
+    t.after(() => looped.remove());
+    const sandbox = await waiting(t, lxc, ['--user', 'web'], looped.env);
+    const told = assertClosed(looped.env.XDG_CACHE_HOME, enterLxc);
+    assert.deepEqual(told, rootsIn(looped.env.XDG_CACHE_HOME, enterLxc));
     await end(sandbox, lxc);
   });
 
@@ -154,7 +187,7 @@ for (const way of [embedded, system])
       assert.ok(can(machine, `head -c 1 ${path}`));
       assert.ok(!can(machine, `ls ${join(path, '../..')}`));
       assert.ok(!can(machine, `test -w ${path} || test -w ${join(path, '..')}`));
-      assertClosed(other);
+      assert.deepEqual(assertClosed(other), [path]);
       await end(machine, way);
     });
   });
