@@ -1,7 +1,6 @@
 /** Warm starts from OCI images: one snapshot serves whatever image, and an image is in use as long as its sandboxes. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { run as runOnce, Sandbox, SandboxPool } from '../../src/index.js';
 import { removeImage } from '../../src/oci/store/remove.js';
 import { StorePaths } from '../../src/oci/store/store-paths.js';
@@ -10,7 +9,7 @@ import { embedded, system } from '../helpers/connections.js';
 import { ctl, endDetached } from '../helpers/ctl.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, leftAtLast, uniqueName } from '../helpers/leftovers.js';
 import { SOMEBODY, writeBusyboxImage } from '../helpers/oci/busybox-image.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
@@ -157,12 +156,12 @@ describe('a snapshot for images', { skip: embedded.skip || unlessProgram('busybo
     await assertInUse(image, new RegExp(`in use by the process ${pid}`));
     assert.equal((await ctl(['stop', name], { env })).code, 0);
     // The process that held it ends a little later.
-    const isGone = () =>
+    const isLeft = () =>
       remove(image).then(
-        () => true,
-        () => false,
+        () => [],
+        (error: Error) => [error.message],
       );
-    while (!(await isGone())) await delay(50);
+    assert.deepEqual(await leftAtLast(isLeft), []);
   });
 });
 

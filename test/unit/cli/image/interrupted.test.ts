@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { lockFile } from '../../../../src/oci/lock.js';
+import { holdsDuring } from '../../../helpers/meanwhile.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
 import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
@@ -73,7 +73,7 @@ describe('a signal', () => {
         // One who is about to remove makes it again.
         rmSync(join(program.store, 'locks'), { recursive: true });
         const running = program.start(words.includes('rm') ? [...words, name] : words);
-        while (!existsSync(join(program.store, 'locks'))) await delay(10);
+        await holdsDuring(running.result, () => existsSync(join(program.store, 'locks')));
         running.child.kill(signal);
         const { code, out, stderr } = await running.result;
         await pulling?.close();

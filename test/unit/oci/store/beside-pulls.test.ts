@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { pruneStore, removeImage } from '../../../../src/oci/store/remove.js';
 import { findTag } from '../../../../src/oci/store/tags.js';
 import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { SandboxError } from '../../../../src/util/errors.js';
+import { during, holdsDuring } from '../../../helpers/meanwhile.js';
 import { testImage } from '../../../helpers/oci/image.js';
 import { sendBlob, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
 import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
@@ -52,7 +53,7 @@ describe('a pull', () => {
     assert.ok(upper !== undefined);
     const { asked, goOn } = holdBack(registry, upper);
     const pulling = pull(registry, store, 'v2');
-    await asked;
+    await during(pulling, asked);
     const pruning = pruneStore(paths);
     goOn();
     const { tag } = await pulling;
@@ -68,11 +69,11 @@ describe('a pull', () => {
     damage(path);
     const { asked, goOn } = holdBack(registry, two.config);
     const pulling = pull(registry, store, 'v2');
-    await asked;
+    await during(pulling, asked);
     // One who is about to remove makes it again.
     rmSync(paths.locks, { recursive: true });
     const verifying = verifyImage(paths, tag, { remove: true });
-    while (!existsSync(paths.locks)) await delay(10);
+    await holdsDuring(verifying, () => existsSync(paths.locks));
     goOn();
     const { tag: other } = await pulling;
     assert.deepEqual(await verifying, []);

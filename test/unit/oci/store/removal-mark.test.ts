@@ -202,15 +202,19 @@ describe('a file system that is removed', () => {
   it('is whole or gone for one who starts beside another process that removes it', async (context) => {
     const store = await withRoot(context);
     const { remove } = startRemover(context, store);
-    for (let round = 0; round < 300; round += 1) {
+    const counts = { gone: 0, kept: 0 };
+    // A start comes later than one that was first, and earlier than one that was not: so they meet on any host.
+    for (let round = 0, turns = 0; round < 300; round += 1) {
       const removal = remove();
-      // From before it to behind it.
-      for (let turn = 0; turn < (round % 60) * 5; turn += 1) await nextTurn();
+      for (let turn = 0; turn < turns; turn += 1) await nextTurn();
       const leased = await store.start();
       const isGone = await removal;
       check(store, leased, isGone, `round ${round}`);
+      counts[isGone ? 'gone' : 'kept'] += 1;
+      turns = isGone ? Math.floor(turns * 0.8) : Math.ceil(turns * 1.25) + 1;
       if (isGone) store.put();
     }
+    assert.ok(counts.gone > 0 && counts.kept > 0, JSON.stringify(counts));
   });
 
   it('is waited for until that is decided, or the start is called off', async (context) => {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { findImage } from '../../../../src/oci/inspect/find-image.js';
 import { lockFile } from '../../../../src/oci/lock.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
@@ -13,6 +12,7 @@ import { verifyImage } from '../../../../src/oci/store/verify.js';
 import { parsePlatform } from '../../../../src/oci-names/platform.js';
 import { parseRootImage } from '../../../../src/oci-names/root-image.js';
 import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
+import { holdsDuring } from '../../../helpers/meanwhile.js';
 import { testImage, testIndex } from '../../../helpers/oci/image.js';
 import { startRegistry } from '../../../helpers/oci/registry.js';
 import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
@@ -109,7 +109,7 @@ describe('an image', () => {
     // One who is about to remove makes it again.
     rmSync(paths.locks, { recursive: true });
     const verifying = verifyImage(paths, tag, { remove: true });
-    while (!existsSync(paths.locks)) await delay(10);
+    await holdsDuring(verifying, () => existsSync(paths.locks));
     assert.ok(existsSync(paths.blob(layer.digest)));
     writeFileSync(paths.blob(layer.digest), layer.bytes);
     await pulling?.close();
