@@ -2,7 +2,10 @@
 import { ENDING } from './forward.js';
 import { eraseStatusLines } from './status-lines.js';
 
-/** Aborts `abort` at SIGTERM, SIGHUP or SIGINT, until `release` is called. A second signal kills this process. */
+/**
+ * Aborts `abort` at SIGTERM, SIGHUP or SIGINT, until `release` is called. A second signal kills this process, but not a
+ * second SIGHUP: one terminal that is closed sends two, by the shell and by the kernel, a millisecond apart.
+ */
 export function cancelOnSignal(): {
   readonly abort: AbortSignal;
   /** The first signal that came. */
@@ -13,6 +16,7 @@ export function cancelOnSignal(): {
   let received: NodeJS.Signals | undefined;
   const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
   const handler = (signal: NodeJS.Signals) => {
+    if (signal === 'SIGHUP' && received === signal) return;
     // A second signal: do not wait for a daemon that may never answer. The supervisor cleans up, and who builds in the
     // same store next removes a workspace that is left there.
     if (received) {
