@@ -74,5 +74,5 @@ async function listSource(args: ImageArguments, paths: StorePaths, source: strin
 async function templates(paths: StorePaths, signal: AbortSignal) {
   const { listTemplates } = await import('../../oci/virt-builder/templates.js');
   paths.make();
-  return withWorkspace(paths.roots, (directory) => listTemplates({ directory, store: paths.directory, signal }));
+  return withWorkspace(paths.roots, (workspace) => listTemplates({ workspace, store: paths.directory, signal }));
 }

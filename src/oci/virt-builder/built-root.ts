@@ -1,5 +1,5 @@
 /** A root that virt-builder makes of a template: a disk, whose files become one tar archive, which is one layer. */
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
 import { machineName, type Platform } from '../../oci-names/platform.js';
@@ -59,9 +59,7 @@ async function build(
   // Of what it lacks for that libguestfs says nothing.
   if (environment['LIBGUESTFS_CACHEDIR'] === undefined) await refuseWithoutRoom(store, LEAST_ROOM);
   const what = templateText(image);
-  const directory = join(workspace, 'tmp');
-  await mkdir(directory);
-  const run = { what, directory, store, environment, signal };
+  const run = { what, workspace, store, environment, signal };
   const [disk, tar] = [join(workspace, 'disk.qcow2'), join(workspace, 'root.tar')];
   onProgress?.({ phase: 'building' });
   await runGuestfs({
@@ -80,6 +78,6 @@ async function build(
     // The last two are arguments of guestfish's tar-out: without them capabilities of programs get lost.
     args: ['--format=qcow2', '-a', disk, '/', tar, 'numericowner:true', 'xattrs:true'],
   });
-  await Promise.all([rm(disk), rm(directory, { recursive: true, force: true })]);
+  await Promise.all([rm(disk), rm(join(workspace, 'tmp'), { recursive: true, force: true })]);
   return openTarRoot(tar, platform, signal, what);
 }

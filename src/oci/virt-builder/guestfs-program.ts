@@ -2,6 +2,8 @@
  * Runs a program of libguestfs. Such a program starts QEMU, has files in TMPDIR and sockets in /tmp, and leaves all that
  * behind if a signal ends it. If QEMU ends it removes them and fails, so it is called off by killing what it has started.
  */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { imageError } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
@@ -9,12 +11,13 @@ import { groupMembers, signalAll } from '../../util/process-group.js';
 import { findInPath, searchPath } from '../../util/programs.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
 import { diskFull, roomIn } from '../room.js';
-import { lastWords, StderrTail } from './last-words.js';
+import { lastWords } from './last-words.js';
+import { StderrFile } from './stderr-file.js';
 
 /** Bytes of room below which a disk counts as full. QEMU would stop its machine there, and wait for ever. */
 const LEAST_ROOM = 4 << 20;
-/** Milliseconds between two looks at the room. */
-const LOOK_EVERY = 500;
+/** Milliseconds between two looks at the room, and at what was written to stderr. */
+const LOOK_EVERY = 100;
 /** Milliseconds that a program has to end by itself, each: once all that it has started is killed, and once asked. */
 const PATIENCE = 2000;
 
@@ -25,8 +28,8 @@ export interface GuestfsRun {
   readonly args: readonly string[];
   /** What it is at work on, for messages. */
   readonly what: string;
-  /** Where its temporary files go. */
-  readonly directory: string;
+  /** Where its files go: temporary ones in `tmp`, which stays, and what it says. */
+  readonly workspace: string;
   /** The directory above, which is the user's, for messages. */
   readonly store: string;
   readonly environment: NodeJS.ProcessEnv;
@@ -42,59 +45,68 @@ export type OnOutput = (piece: Buffer) => void;
  * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`
  */
 export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<void> {
-  const { program, args, directory, environment, signal } = run;
+  const { program, args, workspace, environment, signal } = run;
   const path = guestfsProgram(program);
   throwIfAborted(signal);
+  const directory = join(workspace, 'tmp');
+  await mkdir(directory, { recursive: true });
   const { execa } = await import('execa');
-  const child = execa(path, args, {
-    // A group of its own: a terminal's Ctrl+C is for this process only.
-    detached: true,
-    cleanup: false,
-    cwd: directory,
-    env: environmentFor(directory, environment),
-    extendEnv: false,
-    stdin: 'ignore',
-    // Nobody's, so that a program which outlives this process goes on to its end, and cleans up.
-    stdout: onOutput === undefined ? 'ignore' : 'pipe',
-    stderr: 'pipe',
-    buffer: false,
-    reject: false,
-  });
-  const { pid } = child;
-  const ending = new Ending(pid);
-  const onAbort = () => ending.callOff(abortedError(signal?.reason));
-  const tail = new StderrTail(() => ending.callOff(failed(run, 'it wrote too much to stderr')));
-  child.stderr?.on('data', (piece: Buffer) => tail.add(piece));
-  child.stdout?.on('data', (piece: Buffer) => {
-    try {
-      if (ending.reason === undefined) onOutput?.(piece);
-    } catch (error) {
-      ending.callOff(error);
-    }
-  });
-  signal?.addEventListener('abort', onAbort);
-  if (signal?.aborted === true) onAbort();
-  const looking = setInterval(() => void refuseFull(run, ending), LOOK_EVERY);
-  // What it has started may still have its stderr, and `child` waits for the end of that.
-  child.once('exit', () => ending.sweep());
+  const stderr = await StderrFile.open(join(workspace, 'stderr'));
   try {
-    const result = await child;
-    await ending.settled;
-    if (ending.reason !== undefined) throw ending.reason;
-    if (!result.failed) return;
-    const words = lastWords(tail.text, program) || (result.shortMessage ?? 'it failed');
-    if (/No space left on device|Disk quota exceeded/.test(tail.text)) throw diskFull(run.store, new Error(words));
-    throw failed(run, words);
+    const child = execa(path, args, {
+      // A group of its own: a terminal's Ctrl+C is for this process only.
+      detached: true,
+      cleanup: false,
+      cwd: directory,
+      env: environmentFor(directory, environment),
+      extendEnv: false,
+      stdin: 'ignore',
+      // No pipe for a program that starts a machine: stderr-file.ts.
+      stdout: onOutput === undefined ? 'ignore' : 'pipe',
+      // execa takes any descriptor; its types know these only.
+      stderr: stderr.fd as 9,
+      buffer: false,
+      reject: false,
+    });
+    const ending = new Ending(child.pid);
+    const onAbort = () => ending.callOff(abortedError(signal?.reason));
+    child.stdout?.on('data', (piece: Buffer) => {
+      try {
+        if (ending.reason === undefined) onOutput?.(piece);
+      } catch (error) {
+        ending.callOff(error);
+      }
+    });
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted === true) onAbort();
+    const looking = setInterval(() => void refuseTooMuch(run, stderr, ending), LOOK_EVERY);
+    // What it has started may still have its stdout, and `child` waits for the end of that.
+    child.once('exit', () => ending.sweep());
+    try {
+      const result = await child;
+      await ending.settled;
+      if (ending.reason !== undefined) throw ending.reason;
+      if (!result.failed) return;
+      const text = await stderr.tail();
+      const words = lastWords(text, program) || (result.shortMessage ?? 'it failed');
+      if (/No space left on device|Disk quota exceeded/.test(text)) throw diskFull(run.store, new Error(words));
+      throw failed(run, words);
+    } finally {
+      clearInterval(looking);
+      signal?.removeEventListener('abort', onAbort);
+    }
   } finally {
-    clearInterval(looking);
-    signal?.removeEventListener('abort', onAbort);
+    await stderr.close();
   }
 }
 
-async function refuseFull({ directory, store }: GuestfsRun, ending: Ending): Promise<void> {
+/** Calls off what fills the disk, or does not stop to write to stderr. */
+async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending): Promise<void> {
   try {
-    if ((await roomIn(directory)).free < LEAST_ROOM) ending.callOff(diskFull(store, undefined));
+    if (await stderr.isTooLong()) ending.callOff(failed(run, 'it wrote too much to stderr'));
+    if ((await roomIn(run.workspace)).free < LEAST_ROOM) ending.callOff(diskFull(run.store, undefined));
   } catch (error) {
+    // Also when it has ended meanwhile, and the file is closed.
     if (!isSystemError(error)) throw error;
   }
 }

@@ -1,31 +1,7 @@
 /** What a program of libguestfs says of its failure. Others have written parts of that. */
 
-/** Bytes of the end of stderr that are kept. */
-const KEPT = 8 << 10;
-/** Bytes of stderr after which a program is ended. With LIBGUESTFS_DEBUG=1 it writes some hundred KiB. */
-const MOST = 16 << 20;
 /** Characters of a message. */
 const MOST_CHARACTERS = 300;
-
-/** The end of what a program writes to stderr. */
-export class StderrTail {
-  #kept = Buffer.alloc(0);
-  #length = 0;
-
-  /** @param onTooMuch called when it does not stop to write */
-  constructor(private readonly onTooMuch: () => void) {}
-
-  add(piece: Uint8Array): void {
-    const isMore = this.#length <= MOST;
-    this.#length += piece.length;
-    this.#kept = Buffer.concat([this.#kept, piece.subarray(-KEPT)]).subarray(-KEPT);
-    if (isMore && this.#length > MOST) this.onTooMuch();
-  }
-
-  get text(): string {
-    return this.#kept.toString();
-  }
-}
 
 /** Begins the advice that follows each error. */
 const ADVICE = /^(If reporting bugs|This usually means|Do:|This is a failure of the source)/;

@@ -14,7 +14,7 @@ const ListSchema = v.object({
 
 export interface TemplateListOptions {
   /** A directory for temporary files. */
-  readonly directory: string;
+  readonly workspace: string;
   /** The directory above it, for messages. */
   readonly store: string;
   readonly environment?: NodeJS.ProcessEnv | undefined;
@@ -34,7 +34,7 @@ export async function listTemplates(options: TemplateListOptions): Promise<Templ
       program: 'virt-builder',
       args: ['--list', '--list-format', 'json'],
       what: 'the list of its templates',
-      directory: options.directory,
+      workspace: options.workspace,
       store: options.store,
       environment,
       signal: options.signal,

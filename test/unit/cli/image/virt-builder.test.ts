@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hidden, programPaths } from '../../../helpers/hide.js';
 import { processesWith } from '../../../helpers/leftovers.js';
 import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
@@ -36,7 +37,12 @@ async function assertNothing(program: ImageProgram): Promise<void> {
   assert.deepEqual(processesWith(program.directory), []);
 }
 
-describe('virt-builder', () => {
+/** The script that stands for virt-builder runs, or has ended by then. */
+async function hasBegun({ directory }: ImageProgram, file = 'begun'): Promise<void> {
+  while (!existsSync(join(directory, file))) await sleep(20);
+}
+
+describe('virt-builder', { timeout: 300_000 }, () => {
   it('is named, with its package, where it is missing', {
     skip: unlessRoot('hides programs behind mounts'),
   }, async (context) => {
@@ -133,13 +139,40 @@ describe('virt-builder', () => {
       const [program, options] = withScripts(context, `${BUILD}; echo begun >"$HOME/begun"; ${rest}`);
       const running = program.start(['pull', NAME], options);
       await running.untilError(/making a disk with virt-builder/);
-      assert.equal(readFileSync(join(program.directory, 'begun'), 'utf8'), 'begun\n');
+      await hasBegun(program);
       running.child.kill(signal);
       const { code, stderr } = await running.result;
       assert.equal(code, status);
       assert.equal(stderr, 'virt-sandbox-image: making a disk with virt-builder\n');
       await assertNothing(program);
     });
+
+  it('ends as at one signal when a terminal that is closed sends two', async (context) => {
+    // It is not ended before the second signal comes: it goes on when what it has started is killed.
+    const script = 'trap "" TERM; echo begun >"$HOME/begun"; sleep 1000; echo killed >"$HOME/killed"; sleep 1000';
+    const [program, options] = withScripts(context, `${script}; exit 1`);
+    const running = program.start(['pull', NAME], options);
+    await hasBegun(program);
+    // The shell sends the first, and the kernel the other when the shell has ended.
+    running.child.kill('SIGHUP');
+    await hasBegun(program, 'killed');
+    running.child.kill('SIGHUP');
+    assert.equal((await running.result).code, 129);
+    await assertNothing(program);
+  });
+
+  it('goes on when the pull is killed, also if it has something to say', async (context) => {
+    const script = `${BUILD}; echo begun >"$HOME/begun"; while kill -0 $PPID; do sleep 0.02; done
+      echo "virt-builder: warning: x" >&2; echo said >"$HOME/cleaned"`;
+    const [program, options] = withScripts(context, script);
+    const running = program.start(['pull', NAME], options);
+    await hasBegun(program);
+    running.child.kill('SIGKILL');
+    assert.equal((await running.result).signal, 'SIGKILL');
+    await hasBegun(program, 'cleaned');
+    await program.out('prune');
+    await assertNothing(program);
+  });
 
   it('leaves nothing that runs on when it ends', async (context) => {
     const [program, options] = withScripts(context, 'sh -c "sleep 1000; :" "$TMPDIR" & exit 1');
