@@ -14,7 +14,7 @@ import { diskFull, roomIn } from '../room.js';
 import { lastWords } from './last-words.js';
 import { StderrFile } from './stderr-file.js';
 
-/** Bytes of room below which a disk counts as full. QEMU would stop its machine there, and wait for ever. */
+/** Bytes that have to stay free at least: on a full disk QEMU would stop its machine, and wait for ever. */
 const LEAST_ROOM = 4 << 20;
 /** Milliseconds between two looks at the room, and at what was written to stderr. */
 const LOOK_EVERY = 100;
@@ -104,7 +104,8 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
 async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending): Promise<void> {
   try {
     if (await stderr.isTooLong()) ending.callOff(failed(run, 'it wrote too much to stderr'));
-    if ((await roomIn(run.workspace)).free < LEAST_ROOM) ending.callOff(diskFull(run.store, undefined));
+    const { free, left } = await roomIn(run.workspace);
+    if (free < Math.max(left, LEAST_ROOM)) ending.callOff(diskFull(run.store, undefined));
   } catch (error) {
     // Also when it has ended meanwhile, and the file is closed.
     if (!isSystemError(error)) throw error;
