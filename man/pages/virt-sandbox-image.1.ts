@@ -15,7 +15,7 @@ const page: Program = {
     '`run` takes every option of virt-sandbox(1) but `--root`, before *IMAGE*; what follows *IMAGE* is the command. Without one the image’s own runs.',
     '`login` asks for what is not given, and does not show the password. It tries both at the registry, or where containers-registries.conf(5) says that it is, says so when that asked for no password, and writes them to the auth file, where whoever may read that file can read them. podman(1) and skopeo(1) find them there too. It warns when the file has something else for the registry that pulls use first. `logout` removes them from that file, and names files that still have some, or a helper that may.',
     '`ls` is `list` and `show` is `inspect`. The words of libvirt-sandbox are understood: `prepare` is `pull`, `purge` is `rm`, and `docker:///ubuntu?tag=15.04` is `ubuntu:15.04`. `list -s docker` prints what is there in that form, and `list -s virt-builder` the templates that virt-builder(1) offers.',
-    'An image of `virt-builder:` is made anew whenever it is pulled: virt-builder(1) makes a disk, and virt-tar-out(1) reads its files. Both start a machine of libguestfs(3), which takes half a minute without KVM, and half a gigabyte in the store meanwhile. Environment variables of libguestfs(3) count, but for `TMPDIR`.',
+    'An image of `virt-builder:` is made anew whenever it is pulled: virt-builder(1) makes a disk, and virt-tar-out(1) reads its files. Both start a machine of libguestfs(3), which takes half a minute without KVM, and half a gigabyte and three times its files in the store meanwhile. Environment variables of libguestfs(3) count, but for `TMPDIR`.',
   ],
   options: {},
   commands: imageCommands,

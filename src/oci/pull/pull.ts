@@ -27,7 +27,8 @@ const REFUSALS: ReadonlySet<string> = new Set(['layer-invalid', 'layer-too-large
 
 /**
  * Pulls an image: what the store has not got is fetched, and its layers are merged. From then on its name means it. What
- * fails leaves no image, and keeps whole layers and parts of them for the next attempt; what is refused leaves nothing.
+ * fails leaves no image, and keeps whole layers and parts of them for the next attempt; what is refused leaves nothing,
+ * and neither does what virt-builder has made.
  * @throws {SandboxError} `image-not-found`, `platform-missing`, `manifest-invalid`, `digest-wrong`, `blob-truncated`,
  *   `layer-invalid`, `layer-too-large`, `disk-full`, `store-not-safe`, `store-not-writable`,
  *   `aborted`, and the others of sources, documents, layers and the store
@@ -50,7 +51,9 @@ export async function pullImage(image: RootImage, options: PullOptions = {}): Pr
     return await withSharedLock(paths, signal, pull);
   } catch (error) {
     const isRefused = error instanceof SandboxError && REFUSALS.has(error.code);
-    if (isRefused && fetched.size > 0) await dropBlobs(paths, fetched);
+    // What virt-builder makes has other bytes each time.
+    const isUseless = isRefused || image.transport === 'virt-builder';
+    if (isUseless && fetched.size > 0) await dropBlobs(paths, fetched);
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hidden, programPaths } from '../../../helpers/hide.js';
+import { hidden, mounted, programPaths } from '../../../helpers/hide.js';
 import { processesWith } from '../../../helpers/leftovers.js';
 import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
@@ -28,6 +28,16 @@ function withScripts(context: TestContext, builder: string, reader = 'exit 1'): 
   ])
     writeFileSync(join(bin, name ?? ''), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return [program, { env: { PATH: `${bin}:${process.env['PATH']}` } }];
+}
+
+/** The same with the store on a disk of 200 MiB, which has libguestfs' machine elsewhere. `after` is run behind it. */
+function onSmallDisk([program, options]: [ImageProgram, RunOptions], after = ''): [ImageProgram, RunOptions] {
+  const cache = join(program.directory, 'cache');
+  mkdirSync(cache);
+  const through = mounted(`mount -t tmpfs -o size=200m,mode=755 tmpfs '${cache}'
+    "$@" && status=0 || status=$?${after}
+    exit $status`);
+  return [program, { env: { ...options.env, XDG_CACHE_HOME: cache, LIBGUESTFS_CACHEDIR: program.directory }, through }];
 }
 
 /** Nothing of a pull is in the store, and no process. */
@@ -198,6 +208,28 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     assert.match(await program.out('rm', far), /^virt-builder:\/\/\/test-1.*: removed, /);
     assert.match(await program.out('inspect', NAME), /^platform: linux\/amd64$/m);
     await program.fails(['pull', far, '--platform', 'amd64'], /only for linux\/arm64; .* --platform/, options);
+  });
+
+  it('leaves free what every image does', { skip: unlessRoot('mounts a small disk') }, async (context) => {
+    // Of 200 MiB that are 10 MiB.
+    const [program, options] = onSmallDisk(
+      withScripts(context, 'fallocate -l 193M "$TMPDIR/large"; sleep 1000; exit 1'),
+    );
+    await program.fails(['pull', NAME], /image: no space is left in \S+ for an image; free some there/, options);
+    assert.deepEqual(processesWith(program.directory), []);
+  });
+
+  it('keeps nothing of what it made when the rest fails', {
+    skip: unlessRoot('mounts a small disk'),
+  }, async (context) => {
+    // There is room for the archive and the layer, and none for the file system.
+    const script = 'dd if=/dev/zero bs=1M count=80 of=file 2>/dev/null; tar -cf "$5" file';
+    const [program, options] = onSmallDisk(withScripts(context, BUILD, script), '; ls "$XDG_CACHE_HOME"/*/oci/blobs/*');
+    const { code, stderr, out } = await program.run(['pull', NAME], options);
+    assert.equal(code, 125);
+    assert.match(stderr, /image: no space is left in \S+roots for an image, which takes \d+ bytes/);
+    assert.doesNotMatch(out, /[0-9a-f]{64}/);
+    assert.match(out, /blobs\/sha256:\n/);
   });
 
   it('is taken for hostile: an archive that leads out of its root is refused, and not kept', async (context) => {
