@@ -23,19 +23,35 @@ export function baseDirectory(variable: BaseVariable, environment: NodeJS.Proces
   const given = environment[variable];
   const isGiven = given !== undefined && isAbsolute(given);
   const path = isGiven ? given : join(homeDirectory(variable), BASE_DIRECTORIES[variable]);
-  if (process.geteuid?.() === 0) refuseOthers(path, isGiven ? variable : 'HOME');
+  refuseOthers(path, isGiven ? variable : 'HOME');
   return path;
 }
 
 function refuseOthers(path: string, variable: string): void {
-  const other = othersWhoMayReplace(path);
+  const other = whoElseMayChange(path);
   if (other === undefined) return;
-  throw new SandboxError({
-    stage: 'config',
-    code: 'directory-not-roots',
-    message: `${variable} has root keep its files in ${path}, and ${other}`,
-    remedy: variable === 'HOME' ? 'set HOME to that of root' : `unset ${variable}, or name a directory of root's`,
-  });
+  const remedy = variable === 'HOME' ? 'set HOME to that of root' : `unset ${variable}, or name a directory of root's`;
+  throw notRoots(`${variable} has root keep its files in ${path}, and ${other}`, remedy);
+}
+
+/**
+ * Refuses that root uses what another user could change, because a variable names it: `sudo -E` passes one on.
+ * @param path an absolute path
+ * @throws {SandboxError} `directory-not-roots`
+ */
+export function refuseIfNotRoots(path: string, variable: string): void {
+  const other = whoElseMayChange(path);
+  if (other === undefined) return;
+  throw notRoots(`${variable} has root use ${path}, and ${other}`, `unset ${variable}, or let it name what is root's`);
+}
+
+/** Undefined: nobody, or this is not root. */
+function whoElseMayChange(path: string): string | undefined {
+  return process.geteuid?.() === 0 ? othersWhoMayReplace(path) : undefined;
+}
+
+function notRoots(message: string, remedy: string): SandboxError {
+  return new SandboxError({ stage: 'config', code: 'directory-not-roots', message, remedy });
 }
 
 /**

@@ -25,7 +25,8 @@ export interface BuildOptions {
 /**
  * Makes the root of a template, and runs `use` with it as an image. All files are in a workspace of the store, which is
  * removed then.
- * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`, and those of `use`
+ * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `directory-not-roots`, `disk-full`, `aborted`, and
+ *   those of `use`
  */
 export async function withBuiltRoot<T>(
   paths: StorePaths,

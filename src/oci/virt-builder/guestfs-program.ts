@@ -8,9 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { imageError } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
 import { groupMembers, signalAll } from '../../util/process-group.js';
-import { findInPath, searchPath } from '../../util/programs.js';
+import { findInPath } from '../../util/programs.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
 import { diskFull, roomIn } from '../room.js';
+import { guestfsEnvironment } from './guestfs-environment.js';
 import { lastWords } from './last-words.js';
 import { StderrFile } from './stderr-file.js';
 
@@ -42,13 +43,14 @@ export type OnOutput = (piece: Buffer) => void;
 /**
  * Runs it to its end.
  * @param onOutput default: nobody reads what it prints
- * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `disk-full`, `aborted`
+ * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `directory-not-roots`, `disk-full`, `aborted`
  */
 export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<void> {
   const { program, args, workspace, environment, signal } = run;
   const path = guestfsProgram(program);
   throwIfAborted(signal);
   const directory = join(workspace, 'tmp');
+  const env = guestfsEnvironment(directory, environment);
   await mkdir(directory, { recursive: true });
   const { execa } = await import('execa');
   const stderr = await StderrFile.open(join(workspace, 'stderr'));
@@ -58,7 +60,7 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
       detached: true,
       cleanup: false,
       cwd: directory,
-      env: environmentFor(directory, environment),
+      env,
       extendEnv: false,
       stdin: 'ignore',
       // No pipe for a program that starts a machine: stderr-file.ts.
@@ -169,18 +171,6 @@ class Ending {
     const end = performance.now() + PATIENCE;
     while (!this.#isOver && performance.now() < end) await delay(20);
   }
-}
-
-/** Nothing of libguestfs stays: also the machine that it makes of the host's files is made anew. */
-function environmentFor(directory: string, environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return {
-    // libvirt would start QEMU as another user, who may not look into the directory.
-    LIBGUESTFS_BACKEND: 'direct',
-    ...environment,
-    PATH: searchPath(),
-    TMPDIR: directory,
-    LC_ALL: 'C',
-  };
 }
 
 const PACKAGES: Readonly<Record<GuestfsProgram, string>> = {

@@ -3,7 +3,7 @@
  * are in its place: the real one cannot be made to do that. test/guest/images-virt-builder.test.ts has the real one.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,6 +99,28 @@ describe('virt-builder', { timeout: 300_000 }, () => {
         '',
       ].join('\n'),
     );
+    await assertNothing(program);
+  });
+
+  it('does not run as root with what another user may change', {
+    skip: unlessRoot('is about root'),
+  }, async (context) => {
+    const [program, options] = withScripts(context, 'echo ran >"$HOME/ran"; exit 1');
+    const theirs = join(program.directory, 'theirs');
+    mkdirSync(theirs);
+    chownSync(theirs, 1234, 1234);
+    for (const [env, pattern] of [
+      [{ XDG_CONFIG_HOME: theirs }, /: XDG_CONFIG_HOME has root keep its files in .* belongs to user 1234; unset/],
+      [{ XDG_CONFIG_HOME: undefined, HOME: theirs }, /: HOME has root keep its files in .* belongs to user 1234; set/],
+      [{ LIBGUESTFS_PATH: `/usr/lib:${theirs}/x` }, /: LIBGUESTFS_PATH has root use .* belongs to user 1234; unset/],
+      [{ VIRT_BUILDER_DIRS: theirs }, /: VIRT_BUILDER_DIRS has root use .* belongs to user 1234; unset/],
+    ] as const)
+      for (const words of [
+        ['pull', NAME],
+        ['list', '-s', 'virt-builder'],
+      ])
+        await program.fails(words, pattern, { env: { ...options.env, ...env } });
+    assert.ok(!existsSync(join(program.directory, 'ran')));
     await assertNothing(program);
   });
 
