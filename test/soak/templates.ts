@@ -69,9 +69,8 @@ async function endedPull(store: string, options: RunOptions, { signal, after, co
   if (ended === undefined) return ['the pull hangs'];
   if (ended.code === 0) counts.done += 1;
   else counts.ended += 1;
-  // A program of libguestfs whose caller is killed goes on to its end.
-  const end = performance.now() + BOUND_MS;
-  while (signal === 'SIGKILL' && processesWith(store).length > 0 && performance.now() < end) await sleep(100);
+  // A program of libguestfs whose caller is killed runs on, until somebody prunes.
+  if (signal === 'SIGKILL') await endOf(['prune'], options, BOUND_MS);
   findings.push(...processesWith(store).map((line) => `left running: ${line}`));
   findings.push(...sockets().flatMap((name) => (before.includes(name) ? [] : [`left in /tmp: ${name}`])));
   if (signal !== 'SIGKILL') findings.push(...workspaces(store));

@@ -4,8 +4,7 @@
  * release.
  */
 
-import { readFileSync } from 'node:fs';
-import { valueOr } from '../../util/errors.js';
+import { startOf } from '../../util/process-group.js';
 import { sphere } from '../../util/sphere.js';
 
 /**
@@ -13,16 +12,16 @@ import { sphere } from '../../util/sphere.js';
  */
 export const FOREIGN_AGE = 24 * 60 * 60 * 1000;
 
-/** Start time of a process, in clock ticks after the boot (field 22 of proc_pid_stat(5)); undefined if it is gone. */
-function startOf(pid: number | 'self'): string | undefined {
-  const text = valueOr(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
-  // The second field is the program's name in parentheses. It may contain anything, even parentheses.
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+/** The tag of a process, default: this one: `BOOT-NAMESPACE-PID-START`. */
+export function ownerTag(pid = process.pid): string {
+  return `${sphere()}-${pid}-${startOf(pid) ?? '0'}`;
 }
 
-/** The tag of this process: `BOOT-NAMESPACE-PID-START`. */
-export function ownerTag(): string {
-  return `${sphere()}-${process.pid}-${startOf('self') ?? '0'}`;
+/** The process that a tag names; undefined if it cannot be looked up from here. */
+export function ownerOf(tag: string): { readonly pid: number; readonly start: string } | undefined {
+  const [, itsSphere, pid, start] = /^(\w+-\d+)-(\d+)-(\d+)$/.exec(tag) ?? [];
+  if (itsSphere !== sphere() || pid === undefined || start === undefined) return undefined;
+  return { pid: Number(pid), start };
 }
 
 /**
@@ -31,7 +30,6 @@ export function ownerTag(): string {
  * @param age Returns the file's age in milliseconds; called if the owner cannot be looked up from here.
  */
 export function isOwnerGone(tag: string, age: () => number): boolean {
-  const [, itsSphere, pid, start] = /^(\w+-\d+)-(\d+)-(\d+)$/.exec(tag) ?? [];
-  if (itsSphere !== sphere() || pid === undefined) return age() > FOREIGN_AGE;
-  return startOf(Number(pid)) !== start;
+  const owner = ownerOf(tag);
+  return owner === undefined ? age() > FOREIGN_AGE : startOf(owner.pid) !== owner.start;
 }

@@ -40,19 +40,25 @@ function isAbandoned(store: string, name: string): boolean {
  * Removes the workspaces in `store` whose owner is gone. One that cannot be removed stays: it only takes disk space.
  *
  * @param dryRun Remove nothing.
+ * @param mayGo Called before one is removed, with its path; false: it stays.
  * @returns the paths that were removed, or would be
  */
-export async function sweepWorkspaces(store: string, dryRun = false): Promise<string[]> {
+export async function sweepWorkspaces(
+  store: string,
+  dryRun = false,
+  mayGo: (path: string) => Promise<boolean> = async () => true,
+): Promise<string[]> {
   const names = (await readdir(store).catch(() => [])).filter(isWorkspace);
   const swept: string[] = [];
   for (const name of names.filter((name) => isAbandoned(store, name))) {
     const path = join(store, name);
     const gone =
       dryRun ||
-      (await rm(path, { recursive: true, force: true }).then(
-        () => true,
-        () => false,
-      ));
+      ((await mayGo(path)) &&
+        (await rm(path, { recursive: true, force: true }).then(
+          () => true,
+          () => false,
+        )));
     if (gone) swept.push(path);
   }
   return swept;

@@ -4,7 +4,7 @@ import { chmod, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../../image/store/copy.js';
 import { syncToDisk } from '../../image/store/sync.js';
-import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
+import { withWorkspace } from '../../image/store/workspace.js';
 import type { Digest } from '../../oci-names/digest.js';
 import { isSystemError } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
@@ -30,6 +30,7 @@ import {
   useRoot,
 } from './roots.js';
 import { type StorePaths, storeError } from './store-paths.js';
+import { sweepPulls } from './workspaces.js';
 
 export interface MakeRootOptions {
   /** The digests of the unpacked layers. */
@@ -51,7 +52,7 @@ export async function makeRoot(paths: StorePaths, options: MakeRootOptions): Pro
     return await withLock(join(paths.locks, id), 'exclusive', { signal }, async () => {
       const found = await useRoot(paths, id, signal);
       if (found !== undefined) return found;
-      await sweepWorkspaces(paths.roots);
+      await sweepPulls(paths);
       await withWorkspace(paths.roots, async (workspace) => {
         await build(workspace, id, options);
         await publish(paths, workspace, id);

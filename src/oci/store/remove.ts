@@ -6,7 +6,6 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { leasesOf } from '../../image/store/lease.js';
-import { sweepWorkspaces } from '../../image/store/workspace.js';
 import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
@@ -15,6 +14,7 @@ import { removeRoot, rootIds, usersOf } from './roots.js';
 import { withExclusiveLock } from './store-lock.js';
 import type { StorePaths } from './store-paths.js';
 import { listTags, readTags, removeRecord, removeTag, sweepTags, type Tag } from './tags.js';
+import { sweepPulls } from './workspaces.js';
 
 /** What was removed, or would be. */
 export interface RemovedImages {
@@ -134,8 +134,8 @@ async function sweepLeftovers(
   { dryRun, signal }: Pick<SweepOptions, 'dryRun' | 'signal'>,
 ): Promise<{ names: string[]; bytes: number }> {
   // Their sizes first: then they are gone.
-  const sizes = new Map((await sweepWorkspaces(paths.roots, true)).map((path) => [path, sizeOfTree(path)]));
-  const swept = await sweepWorkspaces(paths.roots, dryRun);
+  const sizes = new Map((await sweepPulls(paths, true)).map((path) => [path, sizeOfTree(path)]));
+  const swept = await sweepPulls(paths, dryRun);
   const names = swept.map((path) => basename(path));
   let bytes = swept.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
   for (const name of readdirSync(paths.partials)) {

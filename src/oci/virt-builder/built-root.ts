@@ -1,7 +1,7 @@
 /** A root that virt-builder makes of a template: a disk, whose files become one tar archive, which is one layer. */
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
+import { withWorkspace } from '../../image/store/workspace.js';
 import { machineName, type Platform } from '../../oci-names/platform.js';
 import { isTemplateName, type Template, templateText } from '../../oci-names/template.js';
 import { openTarRoot } from '../local/tar-root.js';
@@ -9,6 +9,7 @@ import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
 import type { StorePaths } from '../store/store-paths.js';
+import { sweepPulls } from '../store/workspaces.js';
 import { guestfsProgram, runGuestfs } from './guestfs-program.js';
 
 /** Bytes for a small template and the machine that libguestfs makes of the host's files, which takes half of it. */
@@ -34,7 +35,7 @@ export async function withBuiltRoot<T>(
   options: BuildOptions,
   use: (source: ImageSource) => Promise<T>,
 ): Promise<T> {
-  await sweepWorkspaces(paths.roots);
+  await sweepPulls(paths);
   return withWorkspace(paths.roots, async (workspace) => {
     // The template may be for this user only.
     await chmod(workspace, 0o700);

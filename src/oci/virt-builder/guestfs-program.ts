@@ -4,13 +4,13 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { imageError } from '../../oci-names/errors.js';
 import { isSystemError } from '../../util/errors.js';
-import { groupMembers, signalAll } from '../../util/process-group.js';
+import { ProcessGroup } from '../../util/process-group.js';
 import { findInPath } from '../../util/programs.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
 import { diskFull, roomIn } from '../room.js';
+import { recordProgram } from '../store/workspaces.js';
 import { guestfsEnvironment } from './guestfs-environment.js';
 import { lastWords } from './last-words.js';
 import { StderrFile } from './stderr-file.js';
@@ -19,8 +19,6 @@ import { StderrFile } from './stderr-file.js';
 const LEAST_ROOM = 4 << 20;
 /** Milliseconds between two looks at the room, and at what was written to stderr. */
 const LOOK_EVERY = 100;
-/** Milliseconds that a program has to end by itself, each: once all that it has started is killed, and once asked. */
-const PATIENCE = 2000;
 
 type GuestfsProgram = 'virt-builder' | 'virt-tar-out';
 
@@ -70,7 +68,9 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
       buffer: false,
       reject: false,
     });
-    const ending = new Ending(child.pid);
+    const { pid } = child;
+    const ending = new Ending(pid === undefined ? undefined : new ProcessGroup(pid));
+    record(workspace, pid, ending);
     const onAbort = () => ending.callOff(abortedError(signal?.reason));
     child.stdout?.on('data', (piece: Buffer) => {
       try {
@@ -102,6 +102,15 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
   }
 }
 
+/** For whoever sweeps the workspace when this process is killed. What nobody could find then does not run. */
+function record(workspace: string, pid: number | undefined, ending: Ending): void {
+  try {
+    if (pid !== undefined) recordProgram(workspace, pid);
+  } catch (error) {
+    ending.callOff(error);
+  }
+}
+
 /** Calls off what fills the disk, or does not stop to write to stderr. */
 async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending): Promise<void> {
   try {
@@ -118,58 +127,25 @@ async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending
 class Ending {
   /** Why it was called off; undefined: it was not. */
   reason: unknown;
-  #isOver = false;
-  #calledOff: Promise<void> | undefined;
+  #calledOff: Promise<unknown> | undefined;
   #swept: Promise<void> | undefined;
 
-  constructor(private readonly leader: number | undefined) {}
+  /** @param group undefined: it was not started */
+  constructor(private readonly group: ProcessGroup | undefined) {}
 
   callOff(reason: unknown): void {
     this.reason ??= reason;
-    this.#calledOff ??= this.#end();
+    this.#calledOff ??= this.group?.end();
   }
 
   /** The program has ended: so does what it has started. */
   sweep(): void {
-    this.#isOver = true;
-    this.#swept ??= this.#killRest();
+    this.#swept ??= this.group?.killRest();
   }
 
   /** Resolves when nothing of it is left. */
   get settled(): Promise<unknown> {
     return Promise.all([this.#calledOff, this.#swept]);
-  }
-
-  async #end(): Promise<void> {
-    // What removes its files is started by it too, so that is left alone for a while.
-    signalAll(this.#started(), 'SIGKILL');
-    await this.#wait();
-    signalAll(this.#started(), 'SIGKILL');
-    this.#signal('SIGTERM');
-    await this.#wait();
-    this.#signal('SIGKILL');
-  }
-
-  /** One that is killed may just have started another. */
-  async #killRest(): Promise<void> {
-    const end = performance.now() + PATIENCE;
-    for (let left = this.#started(); left.length > 0 && performance.now() < end; left = this.#started()) {
-      signalAll(left, 'SIGKILL');
-      await delay(5);
-    }
-  }
-
-  #started(): number[] {
-    return this.leader === undefined ? [] : groupMembers(this.leader).filter((id) => id !== this.leader);
-  }
-
-  #signal(signal: NodeJS.Signals): void {
-    if (!this.#isOver && this.leader !== undefined) signalAll([this.leader], signal);
-  }
-
-  async #wait(): Promise<void> {
-    const end = performance.now() + PATIENCE;
-    while (!this.#isOver && performance.now() < end) await delay(20);
   }
 }
 

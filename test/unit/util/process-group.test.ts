@@ -1,89 +1,72 @@
-/** The processes of a group, and signals to them. */
+/** The end of a program with a group of its own. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { groupMembers, signalAll } from '../../../src/util/process-group.js';
-import { holdsDuring } from '../../helpers/meanwhile.js';
-import { scratchDirectory, unlessRoot } from '../../helpers/scratch.js';
+import { describe, it, type TestContext } from 'node:test';
+import { ProcessGroup, startOf } from '../../../src/util/process-group.js';
 
-const NOBODY = 65_534;
-
-interface Started {
-  readonly child: ChildProcess;
-  readonly group: number;
-  /** What it has printed: the ids of processes. */
-  readonly ids: readonly number[];
-}
-
-/** Starts a shell with a process group of its own, which prints a line of ids and waits for one. */
-async function start(
-  t: TestContext,
+/** A shell with a group of its own, which has said that it begins, and the number of what it has started. */
+async function started(
+  context: TestContext,
   script: string,
-  { shell = 'sh', uid }: { readonly shell?: string; readonly uid?: number } = {},
-): Promise<Started> {
-  const child = spawn(shell, ['-c', `${script}\nread line`], {
-    ...(uid !== undefined && { uid }),
-    stdio: ['pipe', 'pipe', 'inherit'],
-    detached: true,
+): Promise<{ leader: ChildProcess; id: number; other: number }> {
+  const leader = spawn('sh', ['-c', script], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  const { pid = 0 } = leader;
+  const [line] = (await once(leader.stdout ?? leader, 'data')) as [Buffer];
+  const other = Number(line.toString());
+  assert.ok(pid > 0 && other > 0);
+  context.after(() => {
+    for (const id of [pid, other]) if (startOf(id) !== undefined) process.kill(id, 'SIGKILL');
   });
-  t.after(() => child.kill('SIGKILL'));
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  assert.ok(child.pid !== undefined);
-  return { child, group: child.pid, ids: String(line).trim().split(' ').map(Number) };
+  return { leader, id: pid, other };
 }
 
-test('a group has its leader and what that has started, also when the leader is gone', async (t) => {
-  const { child, group, ids } = await start(t, 'sleep 1000 >/dev/null & echo $$ $!');
-  t.after(() => signalAll(ids.slice(1), 'SIGKILL'));
-  assert.deepEqual(groupMembers(group).sort(), [...ids].sort());
-  child.stdin?.end('\n');
-  await once(child, 'exit');
-  assert.deepEqual(groupMembers(group), ids.slice(1));
-});
+async function untilGone(...ids: readonly number[]): Promise<void> {
+  while (ids.some((id) => startOf(id) !== undefined)) await new Promise((resolve) => setTimeout(resolve, 10));
+}
 
-test('what has a group of its own is no member', async (t) => {
-  const { group, ids } = await start(t, 'setsid sh -c "echo \\$\\$; exec sleep 1000" &');
-  t.after(() => signalAll(ids, 'SIGKILL'));
-  assert.deepEqual(groupMembers(group), [group]);
-});
+describe('a process group', { timeout: 60_000 }, () => {
+  it('is led until its leader ends', async (context) => {
+    const { leader, id } = await started(context, 'sleep 1000 & echo $!; wait');
+    const group = new ProcessGroup(id);
+    assert.equal(group.isLed, true);
+    leader.kill('SIGKILL');
+    await once(leader, 'exit');
+    assert.equal(group.isLed, false);
+  });
 
-test('what has ended is no member, though nobody has asked how', async (t) => {
-  // cat waits for none of its own.
-  const { child, group, ids } = await start(t, 'sleep 1000 & echo $$ $!; exec cat');
-  const exited = once(child, 'exit');
-  const about = (name: string) => readFileSync(`/proc/${name}`, 'latin1');
-  await holdsDuring(exited, () => about(`${group}/comm`) === 'cat\n');
-  signalAll(ids.slice(1), 'SIGKILL');
-  await holdsDuring(exited, () => about(`${ids[1]}/stat`).includes(') Z '));
-  assert.deepEqual(groupMembers(group), ids.slice(0, 1));
-});
+  it('ends with its leader, which cleans up when all others are killed', async (context) => {
+    const { leader, id, other } = await started(context, 'sleep 1000 & echo $!; wait $!; exit 7');
+    const ended = once(leader, 'exit');
+    assert.equal(await new ProcessGroup(id).end(), true);
+    assert.deepEqual(await ended, [7, null]);
+    await untilGone(id, other);
+  });
 
-test('the name of a program does not hide it', async (t) => {
-  const shell = join(scratchDirectory(t), 'a) Z 1 1 1 (');
-  copyFileSync('/bin/sh', shell);
-  const { group, ids } = await start(t, 'echo $$', { shell });
-  assert.deepEqual(groupMembers(group), ids);
-});
+  it('ends also if its leader ignores all that it can', async (context) => {
+    const script = 'trap "" INT TERM HUP; sleep 1000 & echo $!; while :; do sleep 1000; done';
+    const { leader, id, other } = await started(context, script);
+    const ended = once(leader, 'exit');
+    assert.equal(await new ProcessGroup(id).end(), true);
+    assert.deepEqual(await ended, [null, 'SIGKILL']);
+    await untilGone(id, other);
+  });
 
-test('all that are left of some processes get a signal', async (t) => {
-  const [first, second] = [await start(t, 'echo $$'), await start(t, 'echo $$')];
-  first.child.stdin?.end('\n');
-  await once(first.child, 'exit');
-  signalAll([first.group, second.group], 'SIGTERM');
-  assert.deepEqual(await once(second.child, 'exit'), [null, 'SIGTERM']);
-});
+  it('is left alone if another process has the number of its leader', async (context) => {
+    const { id, other } = await started(context, 'sleep 1000 & echo $!; wait');
+    const former = new ProcessGroup(id, '1');
+    assert.equal(former.isLed, false);
+    assert.equal(await former.end(), true);
+    await former.killRest();
+    assert.notEqual(startOf(id), undefined);
+    assert.notEqual(startOf(other), undefined);
+  });
 
-test('those of another user get none', { skip: unlessRoot('it becomes another user') }, async (t) => {
-  const { child, group } = await start(t, 'echo $$', { uid: 1234 });
-  process.seteuid?.(NOBODY);
-  try {
-    signalAll([group], 'SIGTERM');
-  } finally {
-    process.seteuid?.(0);
-  }
-  child.stdin?.end('\n');
-  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  it('is left alone without its leader, unless that has just ended', async (context) => {
+    const { leader, id, other } = await started(context, 'sleep 1000 & echo $!; exit');
+    const group = new ProcessGroup(id);
+    if (leader.exitCode === null) await once(leader, 'exit');
+    assert.equal(await group.end(), true);
+    assert.notEqual(startOf(other), undefined);
+  });
 });

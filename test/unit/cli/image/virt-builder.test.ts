@@ -206,6 +206,22 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     await assertNothing(program);
   });
 
+  for (const words of [['prune'], ['pull', NAME]])
+    it(`is ended by ${words[0]} when its pull was killed`, async (context) => {
+      const script = `[ ! -e "$HOME/cleaned" ] || exit 1
+        ${BUILD}; trap "" TERM; echo begun >"$HOME/begun"; sleep 1000; echo cleaned >"$HOME/cleaned"`;
+      const [program, options] = withScripts(context, script);
+      const running = program.start(['pull', NAME], options);
+      await hasBegun(program);
+      running.child.kill('SIGKILL');
+      assert.equal((await running.result).signal, 'SIGKILL');
+      assert.equal(readdirSync(join(program.store, 'roots')).filter((name) => name.startsWith('.build')).length, 1);
+      const { code } = await program.run(words, options);
+      assert.equal(code, words[0] === 'prune' ? 0 : 125);
+      assert.equal(readFileSync(join(program.directory, 'cleaned'), 'utf8'), 'cleaned\n');
+      await assertNothing(program);
+    });
+
   it('leaves nothing that runs on when it ends', async (context) => {
     const [program, options] = withScripts(context, 'sh -c "sleep 1000; :" "$TMPDIR" & exit 1');
     await program.fails(['pull', NAME], /virt-builder failed for /, options);
