@@ -38,17 +38,20 @@ export async function pullImage(image: RootImage, options: PullOptions = {}): Pr
   const platform = wantedPlatform(image, options.platform);
   paths.make();
   const fetched = new Set<Digest>();
-  const pull = async () => {
+  const locked = (work: () => Promise<PulledImage>) => withSharedLock(paths, signal, work);
+  const take = (source: ImageSource, identity: string | undefined) =>
+    pullFrom(paths, source, { image, platform, identity, fetched }, options);
+  const pull = async (use: typeof take) => {
     onProgress?.({ phase: 'asking' });
     const there = withAbsolutePath(image);
     // Before it is read: a change meanwhile makes it too old, and never too new.
     const identity = identityOfSource(there);
-    return withSource(there, paths, platform, options, (source) =>
-      pullFrom(paths, source, { image, platform, identity, fetched }, options),
-    );
+    return withSource(there, paths, platform, options, (source) => use(source, identity));
   };
   try {
-    return await withSharedLock(paths, signal, pull);
+    // virt-builder takes minutes, and needs nothing of the store but a workspace, which nobody removes meanwhile.
+    if (image.transport === 'virt-builder') return await pull((...made) => locked(() => take(...made)));
+    return await locked(() => pull(take));
   } catch (error) {
     const isRefused = error instanceof SandboxError && REFUSALS.has(error.code);
     // What virt-builder makes has other bytes each time.

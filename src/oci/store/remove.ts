@@ -154,7 +154,10 @@ function sizeOf(path: string): number {
   return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** Bytes that the files below a directory take: the machine of libguestfs is mostly a hole. */
+/**
+ * Bytes that the files below a directory take: the machine of libguestfs is mostly a hole. 0 if it changes meanwhile: a
+ * pull may just remove it, or what runs in it.
+ */
 function sizeOfTree(directory: string): number {
   // What is in it may go meanwhile: others sweep too.
   const entries = valueOr(() => readdirSync(directory, { recursive: true, withFileTypes: true }), []);

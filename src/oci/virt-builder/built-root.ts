@@ -8,7 +8,7 @@ import { openTarRoot } from '../local/tar-root.js';
 import type { OnPullProgress } from '../progress.js';
 import { refuseWithoutRoom } from '../room.js';
 import type { ImageSource } from '../source.js';
-import type { StorePaths } from '../store/store-paths.js';
+import { type StorePaths, storeError } from '../store/store-paths.js';
 import { sweepPulls } from '../store/workspaces.js';
 import { guestfsProgram, runGuestfs } from './guestfs-program.js';
 
@@ -26,8 +26,8 @@ export interface BuildOptions {
 /**
  * Makes the root of a template, and runs `use` with it as an image. All files are in a workspace of the store, which is
  * removed then.
- * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `directory-not-roots`, `disk-full`, `aborted`, and
- *   those of `use`
+ * @throws {SandboxError} `virt-builder-missing`, `virt-builder-failed`, `directory-not-roots`, `disk-full`,
+ *   `store-not-writable`, `aborted`, and those of `use`
  */
 export async function withBuiltRoot<T>(
   paths: StorePaths,
@@ -35,17 +35,21 @@ export async function withBuiltRoot<T>(
   options: BuildOptions,
   use: (source: ImageSource) => Promise<T>,
 ): Promise<T> {
-  await sweepPulls(paths);
-  return withWorkspace(paths.roots, async (workspace) => {
-    // The template may be for this user only.
-    await chmod(workspace, 0o700);
-    const source = await build(workspace, image, { ...options, store: paths.directory });
-    try {
-      return await use(source);
-    } finally {
-      await source.close();
-    }
-  });
+  try {
+    await sweepPulls(paths);
+    return await withWorkspace(paths.roots, async (workspace) => {
+      // The template may be for this user only.
+      await chmod(workspace, 0o700);
+      const source = await build(workspace, image, { ...options, store: paths.directory });
+      try {
+        return await use(source);
+      } finally {
+        await source.close();
+      }
+    });
+  } catch (error) {
+    throw storeError(error, paths.directory);
+  }
 }
 
 async function build(

@@ -270,6 +270,19 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     assert.match(out, /blobs\/sha256:\n/);
   });
 
+  it('lets others remove images while it makes a disk', async (context) => {
+    const script = `echo begun >"$HOME/begun"; while [ ! -e "$HOME/go" ]; do sleep 0.02; done; ${BUILD}`;
+    const [program, options] = withScripts(context, script, 'cat "$HOME/tar" >"$5"');
+    writeFileSync(join(program.directory, 'tar'), tarOf({ name: 'file', data: 'x' }));
+    const running = program.start(['pull', NAME], options);
+    await hasBegun(program);
+    await program.out('prune', '--all');
+    writeFileSync(join(program.directory, 'go'), '');
+    const { code, stderr } = await running.result;
+    assert.equal(code, 0, stderr);
+    assert.match(await program.out('verify'), /: whole\n$/);
+  });
+
   it('is taken for hostile: an archive that leads out of its root is refused, and not kept', async (context) => {
     const [program, options] = withScripts(context, BUILD, 'cat "$HOME/tar" >"$5"');
     for (const [bytes, pattern] of [
