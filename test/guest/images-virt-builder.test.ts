@@ -1,16 +1,16 @@
 /** Roots of virt-builder's templates: with the real one, which starts libguestfs' machine twice for each. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
-import { processesWith } from '../helpers/leftovers.js';
+import { leftAtLast, processesWith } from '../helpers/leftovers.js';
 import { unlessImages } from '../helpers/oci/busybox.js';
 import { type ImageProgram, imageProgram } from '../helpers/oci/image-program.js';
 import { makeTemplates, type TemplateHost, unlessVirtBuilder } from '../helpers/oci/virt-builder.js';
-import { assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
+import { assertRun, type Running, type RunOptions, runSandbox } from '../helpers/run.js';
 
 const NAME = 'virt-builder:///test-1';
 /** In milliseconds, on a busy host where machines are emulated. */
@@ -62,7 +62,7 @@ describe('virt-builder', {
     assert.equal(code, 0, stderr);
     assert.match(out, /^virt-builder:\/\/\/test-1: pulled, \d+\.\d MB, sha256:[0-9a-f]{64}\n$/);
     await assertNothing(program.store);
-    assert.deepEqual(sockets(), before);
+    await assertNoSockets(before);
     const { out: listed } = await program.run(['list', '-q'], options);
     assert.equal(listed, `${NAME}\n`);
     // From here on nobody asks virt-builder.
@@ -125,16 +125,38 @@ describe('virt-builder', {
       const [program, options] = own(context);
       const running = program.start(['pull', NAME], options);
       await running.untilError(new RegExp(phase));
-      while (!processesWith(program.store).some((line) => line.includes('/qemu-system-'))) {
-        assert.equal(running.child.exitCode, null, running.stderr());
-        await sleep(50);
-      }
+      await untilMachine(program, running);
       running.child.kill('SIGINT');
       const { code, stderr } = await running.result;
       assert.deepEqual([code, stderr.split('\n').at(-2)], [130, `virt-sandbox-image: ${phase}`]);
       await assertNothing(program.store);
-      assert.deepEqual(sockets(), before);
+      await assertNoSockets(before);
     });
+
+  for (const [what, end] of [
+    ['a terminal that is closed, which sends two signals', ['SIGHUP', 'SIGHUP']],
+    ['SIGKILL, when somebody prunes', ['SIGKILL']],
+  ] as const)
+    it(`ends with ${what}, and leaves nothing`, async (context) => {
+      const before = sockets();
+      const [program, options] = own(context);
+      const running = program.start(['pull', NAME], options);
+      await untilMachine(program, running);
+      for (const signal of end) running.child.kill(signal);
+      const { code } = await running.result;
+      assert.equal(code, end.length === 2 ? 129 : null);
+      if (code === null) await program.run(['prune'], options);
+      await assertNothing(program.store);
+      await assertNoSockets(before);
+    });
+
+  /** libguestfs has started QEMU. */
+  async function untilMachine(program: ImageProgram, running: Running): Promise<void> {
+    while (!processesWith(program.store).some((line) => line.includes('/qemu-system-'))) {
+      assert.equal(running.child.exitCode, null, running.stderr());
+      await sleep(50);
+    }
+  }
 
   it('says before it begins that the store has no room for its machine', async (context) => {
     await inSmallStore(context, '64m', async ([program, options]) => {
@@ -165,7 +187,7 @@ describe('virt-builder', {
     try {
       await use(own(context, cache));
       await assertNothing(join(cache, 'virt-sandbox/oci'));
-      assert.deepEqual(sockets(), before);
+      await assertNoSockets(before);
     } finally {
       execFileSync('umount', [cache]);
     }
@@ -175,6 +197,16 @@ describe('virt-builder', {
 /** Directories of libguestfs' sockets. */
 function sockets(): string[] {
   return readdirSync('/tmp').filter((name) => name.startsWith('libguestfs'));
+}
+
+/** Nothing but `before` is left there. What others do with libguestfs meanwhile has sockets or a machine. */
+async function assertNoSockets(before: readonly string[]): Promise<void> {
+  const look = () => {
+    const added = sockets().filter((name) => !before.includes(name));
+    const bound = readFileSync('/proc/net/unix', 'utf8');
+    return added.filter((name) => !bound.includes(`/tmp/${name}/`) && processesWith(`/tmp/${name}/`).length === 0);
+  };
+  assert.deepEqual(await leftAtLast(look), []);
 }
 
 /** Without what only virt-builder needs. */

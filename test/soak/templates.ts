@@ -65,6 +65,8 @@ async function endedPull(store: string, options: RunOptions, { signal, after, co
   // What ends before gets no signal.
   await Promise.race([sleep(after), running.result.catch(() => {})]);
   running.child.kill(signal);
+  // As a terminal that is closed.
+  if (signal === 'SIGHUP') running.child.kill(signal);
   const ended = await running.result.catch(() => undefined);
   if (ended === undefined) return ['the pull hangs'];
   if (ended.code === 0) counts.done += 1;
