@@ -26,8 +26,8 @@ function statOf(pid: number): Stat {
 }
 
 /**
- * The group of a program. Its number is that of its first process, and no process gets it while somebody is in the group;
- * who has it later with another start time is a stranger.
+ * The group of a program. Its number is that of its first process, and no process gets it while somebody is in the
+ * group. One that has it later has another start time, and is a stranger.
  */
 export class ProcessGroup {
   /** @param start of the leader */
@@ -43,8 +43,8 @@ export class ProcessGroup {
   }
 
   /**
-   * Ends the group, if its leader is still there: without it, it could be another group with that number. All others are
-   * killed, once and again, so that the leader can still clean up; then it is asked to end, and killed.
+   * Ends the group, if its leader is still there: without it, it could be another group with that number. All others
+   * are killed, once and again, so that the leader can still clean up; then it is asked to end, and killed.
    * @returns false: the leader is still there
    */
   async end(): Promise<boolean> {
@@ -65,7 +65,10 @@ export class ProcessGroup {
     return !this.isLed;
   }
 
-  /** Kills all but the leader, which has just ended, until nobody is left. One that is killed may just have started another. */
+  /**
+   * Kills all but the leader, which has just ended, until nobody is left: one that is killed may just have started
+   * another.
+   */
   async killRest(): Promise<void> {
     const end = performance.now() + PATIENCE;
     while (this.#kill() > 0 && performance.now() < end) await delay(5);

@@ -65,7 +65,7 @@ async function build(
   // Of what it lacks for that libguestfs says nothing.
   if (environment['LIBGUESTFS_CACHEDIR'] === undefined) await refuseWithoutRoom(store, LEAST_ROOM);
   const what = templateText(image);
-  const run = { what, workspace, store, environment, signal };
+  const run = { what, isImage: true, workspace, store, environment, signal };
   const [disk, tar] = [join(workspace, 'disk.qcow2'), join(workspace, 'root.tar')];
   onProgress?.({ phase: 'building' });
   await runGuestfs({

@@ -2,9 +2,9 @@
  * Runs a program of libguestfs. Such a program starts QEMU, has files in TMPDIR and sockets in /tmp, and leaves all that
  * behind if a signal ends it. If QEMU ends it removes them and fails, so it is called off by killing what it has started.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
+import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
 import { ProcessGroup } from '../../util/process-group.js';
 import { findInPath } from '../../util/programs.js';
@@ -27,6 +27,8 @@ export interface GuestfsRun {
   readonly args: readonly string[];
   /** What it is at work on, for messages. */
   readonly what: string;
+  /** Whether what it writes is as large as somebody else wants, and leaves room to others. */
+  readonly isImage: boolean;
   /** Where its files go: temporary ones in `tmp`, which stays, and what it says. */
   readonly workspace: string;
   /** The directory above, which is the user's, for messages. */
@@ -49,7 +51,7 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
   throwIfAborted(signal);
   const directory = join(workspace, 'tmp');
   const env = guestfsEnvironment(directory, environment);
-  await mkdir(directory, { recursive: true });
+  makeDirectories(directory, 0o700);
   const { execa } = await import('execa');
   const stderr = await StderrFile.open(join(workspace, 'stderr'));
   try {
@@ -116,7 +118,9 @@ async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending
   try {
     if (await stderr.isTooLong()) ending.callOff(failed(run, 'it wrote too much to stderr'));
     const { free, left } = await roomIn(run.workspace);
-    if (free < Math.max(left, LEAST_ROOM)) ending.callOff(diskFull(run.store, undefined));
+    const least = run.isImage ? Math.max(left, LEAST_ROOM) : LEAST_ROOM;
+    if (free >= least) return;
+    ending.callOff(diskFull(run.store, undefined, `: ${free} bytes are free, and ${least} have to stay free`));
   } catch (error) {
     // Also when it has ended meanwhile, and the file is closed.
     if (!isSystemError(error)) throw error;

@@ -1,6 +1,6 @@
 /**
- * What a program of libguestfs writes to stderr: a file. With a pipe a program that outlives this process would be ended
- * by SIGPIPE as soon as it said something, and clean up nothing.
+ * What a program of libguestfs writes to stderr: a file. With a pipe a program that outlives this process would be
+ * ended by SIGPIPE as soon as it said something, and clean up nothing.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';

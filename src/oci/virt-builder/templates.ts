@@ -34,6 +34,7 @@ export async function listTemplates(options: TemplateListOptions): Promise<Templ
       program: 'virt-builder',
       args: ['--list', '--list-format', 'json'],
       what: 'the list of its templates',
+      isImage: false,
       workspace: options.workspace,
       store: options.store,
       environment,

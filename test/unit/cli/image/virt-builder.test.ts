@@ -3,7 +3,7 @@
  * are in its place: the real one cannot be made to do that. test/guest/images-virt-builder.test.ts has the real one.
  */
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,15 @@ async function assertNothing(program: ImageProgram): Promise<void> {
 async function hasBegun({ directory }: ImageProgram, file = 'begun'): Promise<void> {
   while (!existsSync(join(directory, file))) await sleep(20);
 }
+
+/** The pull has written down what it has started, which may run before. */
+async function untilRecorded({ store }: ImageProgram): Promise<void> {
+  const roots = join(store, 'roots');
+  const isRecorded = () => readdirSync(roots).some((name) => sizeOf(join(roots, name, 'program')) > 0);
+  while (!isRecorded()) await sleep(20);
+}
+
+const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 describe('virt-builder', { timeout: 300_000 }, () => {
   it('is named, with its package, where it is missing', {
@@ -213,6 +222,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       const [program, options] = withScripts(context, script);
       const running = program.start(['pull', NAME], options);
       await hasBegun(program);
+      await untilRecorded(program);
       running.child.kill('SIGKILL');
       assert.equal((await running.result).signal, 'SIGKILL');
       assert.equal(readdirSync(join(program.store, 'roots')).filter((name) => name.startsWith('.build')).length, 1);
@@ -253,8 +263,20 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     const [program, options] = onSmallDisk(
       withScripts(context, 'fallocate -l 193M "$TMPDIR/large"; sleep 1000; exit 1'),
     );
-    await program.fails(['pull', NAME], /image: no space is left in \S+ for an image; free some there/, options);
+    await program.fails(
+      ['pull', NAME],
+      /image: no space is left in \S+ for an image: \d+ bytes are free, and 10485760 have to stay free; /,
+      options,
+    );
     assert.deepEqual(processesWith(program.directory), []);
+  });
+
+  it('lists templates with less room', { skip: unlessRoot('mounts a small disk') }, async (context) => {
+    // Until that was looked at more than once.
+    const script = `fallocate -l 193M "$TMPDIR/large"; sleep 0.5; echo '{"version":1,"templates":[]}'`;
+    const [program, options] = onSmallDisk(withScripts(context, script));
+    const { code, out, stderr } = await program.run(['list', '-s', 'virt-builder', '--json'], options);
+    assert.deepEqual([code, out, stderr], [0, '[]\n', '']);
   });
 
   it('keeps nothing of what it made when the rest fails', {
