@@ -215,7 +215,9 @@ export class Attempt {
   async #restore(snapshot: SnapshotChoice, transports: Transports, xml: string): Promise<Channel> {
     const run = this.#run;
     const sharing = sharesMemory(snapshot.slotted) ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
-    const loading = loadMachine(transports.monitor, snapshot, sharing);
+    // Nobody writes to an image of the store.
+    const reads = this.#prepared.devices.disks.some(({ readOnly, keepsOwner }) => readOnly && keepsOwner !== true);
+    const loading = loadMachine(transports.monitor, snapshot, sharing, reads);
     loading.catch(() => {});
     const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
     const monitor = await run.within(loading, 'QEMU loading the snapshot');

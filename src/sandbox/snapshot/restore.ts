@@ -32,6 +32,7 @@ export interface SharingMachine {
  * Loads the state. If it fails, the machine has executed nothing.
  * @param connecting the monitor's socket
  * @param sharing set if the machine's memory is a copy, which must be filled first
+ * @param reads whether it has images only to read that others may write to
  * @returns the monitor, to let the machine run
  * @throws {SandboxError} `warm-restore-failed`, `host-exhausted`
  */
@@ -39,6 +40,7 @@ export async function loadMachine(
   connecting: Promise<Socket> | undefined,
   snapshot: Snapshot,
   sharing: SharingMachine | undefined,
+  reads = false,
 ): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a machine that restores a snapshot has a monitor');
   // Loaded while libvirt starts QEMU.
@@ -60,7 +62,10 @@ export async function loadMachine(
     // libvirt lets it run at the end of its own start, for which QEMU takes the disks when the state is loaded. If it does not
     // get them, QEMU 10 stays in this state for ever, and answers that all is well to who lets it run again.
     const status = await monitor.execute('query-status');
-    if (isRecord(status) && status['status'] === 'inmigrate') throw new Error(UNTAKEN);
+    const state = isRecord(status) ? status['status'] : undefined;
+    if (state === 'inmigrate') throw new Error(UNTAKEN);
+    // libvirt's order came behind `stop`, and before the state was loaded.
+    if (reads && state === 'running' && !(await hasLocks(monitor))) throw new Error(UNTAKEN);
     mark('warm.loaded');
     return monitor;
   } catch (error) {
@@ -80,6 +85,23 @@ async function fill(
   await fillMemory({ pid, name, answered }, snapshot);
   await answered;
   mark('warm.filled');
+}
+
+/**
+ * Whether QEMU has all locks of a machine that runs. Where another QEMU writes to an image, one that begins to run as its
+ * state is loaded only writes to its log that it does not get the lock (blk_vm_state_changed in block/block-backend.c). A
+ * lock of this kind keeps writers out, so no disk may let others write.
+ */
+async function hasLocks(monitor: Monitor): Promise<boolean> {
+  const graph = await monitor.execute('x-debug-query-block-graph');
+  const [nodes, edges] = isRecord(graph) ? [graph['nodes'], graph['edges']] : [];
+  if (!Array.isArray(nodes) || !Array.isArray(edges)) return false;
+  const disks = new Set(nodes.flatMap((node) => (node?.type === 'block-backend' ? [node.id] : [])));
+  return edges.every((edge) => {
+    if (!disks.has(edge?.parent)) return true;
+    const shared: unknown = edge['shared-perm'];
+    return Array.isArray(shared) && !shared.includes('write');
+  });
 }
 
 const UNTAKEN = 'QEMU did not get its disks, which another program may write to';
