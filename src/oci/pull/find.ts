@@ -34,7 +34,12 @@ export async function findPulled(image: RootImage, options: PullOptions = {}): P
       ? await makeAgain(paths, { tag, config, manifest }, options)
       : undefined);
   if (leased === undefined) return undefined;
-  return { tag: tag.root === id ? tag : await withRoot(paths, tag, id, options.signal), config, ...leased };
+  try {
+    return { tag: tag.root === id ? tag : await withRoot(paths, tag, id, options.signal), config, ...leased };
+  } catch (error) {
+    leased.release();
+    throw error;
+  }
 }
 
 /**
