@@ -50,18 +50,20 @@ async function assertClock(args: readonly string[], options: RunOptions): Promis
   const running = startSandbox([...args, '--', 'sh', '-c', script], { ...options, input: 'open' });
   await running.until(/^(\S+)\n/);
   let most = 0;
+  const readings: string[] = [];
   for (let exchange = 1; exchange <= 5; exchange += 1) {
     const asked = Date.now() / 1000;
     running.child.stdin?.write('\n');
     const [, text = ''] = await running.until(new RegExp(`^(?:\\S+\\n){${exchange}}(\\S+)\\n`));
     const answered = Date.now() / 1000;
     most = Math.max(most, asked - Number(text), Number(text) - answered);
+    readings.push(`${asked} ≤ ${text} ≤ ${answered}`);
   }
   running.child.stdin?.end();
   const { code, stderr, late } = await running.result;
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
   // A launcher that gets too little of a processor to be sure says how far the clock may be off.
-  assert.ok(most <= Math.max(CLOCK_SECONDS, late / 1000), `the clock is off by ${most} s at least`);
+  assert.ok(most <= Math.max(CLOCK_SECONDS, late / 1000), `off by ${most} s at least: ${readings.join(', ')}`);
 }
 
 describe('a snapshot with the common init in the guest', { skip: embedded.skip }, () => {
