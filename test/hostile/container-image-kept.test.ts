@@ -5,51 +5,22 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { perl } from '../helpers/container-calls.js';
-import { assertStartIsClean } from '../helpers/container-start.js';
 import { unlessProgram } from '../helpers/images.js';
-import { ask, type Facts } from '../helpers/inside.js';
 import { uniqueName } from '../helpers/leftovers.js';
+import { containerGround } from '../helpers/oci/container-ground.js';
 import { fileCapabilities, link, OWN, REACH, REFUSED, TRAPS, USR } from '../helpers/oci/container-traps.js';
 import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
-import { fingerprint } from '../helpers/tree-listing.js';
 
 const skip = lxc.skip || unlessBusyboxImage || unlessProgram('perl', 'getfattr');
 const NOBODY = 65_534;
 
-const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-kept-');
-const shelf = mkdtempSync('/var/tmp/virt-sandbox-hostile-shelf-');
-/** A directory that the sandbox may write to. */
-const shared = join(ground, 'shared');
-const SHARED = ['-m', `host-bind:/srv/shared=${shared}`];
-const options = { ...lxc.options, env: { XDG_CACHE_HOME: join(shelf, 'cache') } };
-
-before(() => {
-  chmodSync(ground, 0o755);
-  mkdirSync(join(shared, 'dir'), { recursive: true, mode: 0o755 });
-  mkdirSync(join(shelf, 'cache'));
-  writeFileSync(join(shared, 'victim'), 'whole\n', { mode: 0o644 });
-});
-after(() => {
-  for (const directory of [ground, shelf]) rmSync(directory, { recursive: true, force: true });
-});
-
-/** The host's files that a start must not change: `shared`; and what all containers start in is as it was made. */
-function victims(): string {
-  assertStartIsClean();
-  return fingerprint(ground);
-}
-
-/** Asks in a container of an image. */
-function inside<T extends Facts>(image: string, words: readonly string[], facts: T, stderr?: RegExp) {
-  const how = { ...options, shell: ['/bin/sh'], ...(stderr && { stderr }) };
-  return ask(['-c', lxc.uri, '--root', image, ...words], facts, how);
-}
+const { shelf, shared, mountShared, options, victims, inside } = containerGround('kept');
 
 describe('an image of a container, in an overlay that is kept', { skip, concurrency: 2 }, () => {
   /** What keeps an overlay of an image in which that has happened. */
@@ -88,7 +59,7 @@ describe('an image of a container, in an overlay that is kept', { skip, concurre
     const image = scratchImage(t, [link('own', 'real'), { name: 'real/', type: '5' }, { name: 'other/', type: '5' }]);
     const earlier = victims();
     const words = (kept: string, target: string) => [
-      ...['-c', lxc.uri, '--root', image, kept, ...SHARED, '-m', `ram:${target}=1M`],
+      ...['-c', lxc.uri, '--root', image, kept, ...mountShared, '-m', `ram:${target}=1M`],
       ...['--', 'sh', '-c', 'grep -c tmpfs.*size=1024k /proc/mounts'],
     ];
     assertRun(await runSandbox(words(await left(image, 'true'), '/own/deep'), options), 0, '1\n');
@@ -105,7 +76,7 @@ describe('an image of a container, in an overlay that is kept', { skip, concurre
     // Where nothing is mounted it may have what it likes.
     const own = await left(image, 'rm -rf /tmp /run; ln -s real /tmp; ln -s /srv/shared /run');
     assertRun(
-      await runSandbox(['-c', lxc.uri, '--root', image, own, ...SHARED, '--', 'readlink', '/tmp'], options),
+      await runSandbox(['-c', lxc.uri, '--root', image, own, ...mountShared, '--', 'readlink', '/tmp'], options),
       0,
       'real\n',
     );
@@ -122,7 +93,7 @@ describe('an image of a container, in an overlay that is kept', { skip, concurre
     const readOnly = ['-m', `host-bind:/srv/shared=${shared},ro`];
     const found = await inside(
       image,
-      [kept, ...SHARED],
+      [kept, ...mountShared],
       { shared: 'ls /srv/shared' },
       /\/etc\/hosts is that of the image/,
     );

@@ -6,50 +6,20 @@
  * the mount points that all containers share, and the store.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { readdirSync } from 'node:fs';
+import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { CALLS, FAMILIES, MISSING, perl } from '../helpers/container-calls.js';
-import { assertStartIsClean } from '../helpers/container-start.js';
 import { unlessProgram } from '../helpers/images.js';
-import { ask, type Facts } from '../helpers/inside.js';
 import { uniqueName } from '../helpers/leftovers.js';
+import { containerGround } from '../helpers/oci/container-ground.js';
 import { link, OWN, REACH, REFUSED, TRAPS, USR } from '../helpers/oci/container-traps.js';
 import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
-import { fingerprint } from '../helpers/tree-listing.js';
 
 const skip = lxc.skip || unlessBusyboxImage || unlessProgram('perl', 'getfattr');
 
-const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-image-');
-const shelf = mkdtempSync('/var/tmp/virt-sandbox-hostile-shelf-');
-/** A directory that the sandbox may write to. */
-const shared = join(ground, 'shared');
-const SHARED = ['-m', `host-bind:/srv/shared=${shared}`];
-const options = { ...lxc.options, env: { XDG_CACHE_HOME: join(shelf, 'cache') } };
-
-before(() => {
-  chmodSync(ground, 0o755);
-  mkdirSync(join(shared, 'dir'), { recursive: true, mode: 0o755 });
-  mkdirSync(join(shelf, 'cache'));
-  writeFileSync(join(shared, 'victim'), 'whole\n', { mode: 0o644 });
-});
-after(() => {
-  for (const directory of [ground, shelf]) rmSync(directory, { recursive: true, force: true });
-});
-
-/** The host's files that a start must not change: `shared`; and what all containers start in is as it was made. */
-function victims(): string {
-  assertStartIsClean();
-  return fingerprint(ground);
-}
-
-/** Asks in a container of an image. */
-function inside<T extends Facts>(image: string, words: readonly string[], facts: T, stderr?: RegExp) {
-  const how = { ...options, shell: ['/bin/sh'], ...(stderr && { stderr }) };
-  return ask(['-c', lxc.uri, '--root', image, ...words], facts, how);
-}
+const { shared, mountShared, options, victims, inside } = containerGround('image');
 
 describe('an image of a container', { skip, concurrency: 2 }, () => {
   it('has no device, and makes nobody more than root of its own namespace', async (t) => {
@@ -106,7 +76,7 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
       const earlier = victims();
       for (const target of ['/', '/native', '../..', '/dev/.sandbox', 'nowhere']) {
         const image = scratchImage(t, [link(name, target)]);
-        const result = await runSandbox(['-c', lxc.uri, '--root', image, ...SHARED, '--', 'true'], options);
+        const result = await runSandbox(['-c', lxc.uri, '--root', image, ...mountShared, '--', 'true'], options);
         assertFailure(result, new RegExp(`the image has a symbolic link or a file at /${name},`));
       }
       assert.equal(victims(), earlier);
@@ -132,7 +102,7 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
     ];
     for (const [hosts, hostname, warning = /^$/] of traps) {
       const image = scratchImage(t, [link('etc/hosts', hosts), link('etc/hostname', hostname)]);
-      const found = await inside(image, SHARED, { runs: 'echo runs', shared: 'ls /srv/shared' }, warning);
+      const found = await inside(image, mountShared, { runs: 'echo runs', shared: 'ls /srv/shared' }, warning);
       assert.deepEqual(found, { runs: 'runs', shared: 'dir\nvictim' });
     }
     const image = scratchImage(t, [
@@ -141,7 +111,7 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
     ]);
     const found = await inside(
       image,
-      SHARED,
+      mountShared,
       { runs: 'cat /etc/hostname' },
       /\/etc\/hosts is that of the image: .*Not a directory/,
     );
@@ -184,7 +154,7 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
       `/srv/shared/${made}`,
     ]) {
       const image = scratchImage(t, [], { WorkingDir: directory });
-      await runSandbox(['-c', lxc.uri, '--root', image, ...SHARED, '--', 'true'], options);
+      await runSandbox(['-c', lxc.uri, '--root', image, ...mountShared, '--', 'true'], options);
     }
     assert.equal(victims(), earlier);
     for (const above of ['/', '/run/libvirt-sandbox', '/srv', '/var/tmp'])
