@@ -3,32 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { textOf } from '../../../../src/cli/image/diff.js';
 import { testImage } from '../../../helpers/oci/image.js';
-import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
-import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { LOWER, pulledImage, UPPER } from '../../../helpers/oci/pulled-image.js';
+import { imageIn } from '../../../helpers/oci/registry.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 
-const LOWER = tarOf(
-  { name: 'etc/', type: '5' },
-  { name: 'etc/kept', data: 'kept' },
-  { name: 'etc/gone', data: 'gone' },
-  { name: 'etc/passwd', data: 'root:x:0:0::/root:/bin/sh\n' },
-);
-const UPPER = tarOf(
-  { name: 'etc/', type: '5' },
-  { name: 'etc/.wh.gone' },
-  { name: 'etc/passwd', data: 'other' },
-  { name: 'srv/new', data: 'new' },
-);
 const image = testImage([LOWER, UPPER]);
 const SHORT = image.manifest.digest.slice('sha256:'.length, 'sha256:'.length + 12);
 
-async function pulled(context: TestContext): Promise<[ImageProgram, TestRegistry, name: string]> {
-  const [program, registry] = [imageProgram(context), await startRegistry(context)];
-  registry.add(image, 'v1');
-  const name = imageIn(registry, 'v1');
-  await program.out('pull', name);
-  return [program, registry, name];
-}
+const pulled = (context: TestContext) => pulledImage(context, image);
 
 describe('virt-sandbox-image diff', () => {
   it('of one image says what its top layer changes', async (context) => {

@@ -4,36 +4,18 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
-import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
-import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { imageProgram } from '../../../helpers/oci/image-program.js';
+import { LOWER, pulledImage, UPPER } from '../../../helpers/oci/pulled-image.js';
+import { imageIn, startRegistry } from '../../../helpers/oci/registry.js';
 import { damage } from '../../../helpers/oci/store.js';
-import { tarOf } from '../../../helpers/oci/tar.js';
 
-const LOWER = tarOf(
-  { name: 'etc/', type: '5' },
-  { name: 'etc/kept', data: 'kept' },
-  { name: 'etc/gone', data: 'gone' },
-  { name: 'etc/passwd', data: 'root:x:0:0::/root:/bin/sh\n' },
-);
-const UPPER = tarOf(
-  { name: 'etc/', type: '5' },
-  { name: 'etc/.wh.gone' },
-  { name: 'etc/passwd', data: 'other' },
-  { name: 'srv/new', data: 'new' },
-);
 const image = testImage([LOWER, UPPER], {
   config: { Entrypoint: ['/bin/sh', '-c'], Cmd: ['echo hello'], Env: ['A=b'], Labels: { 'a.b': 'c' } },
 });
 const ID = image.manifest.digest;
 const SHORT = ID.slice('sha256:'.length, 'sha256:'.length + 12);
 
-async function pulled(context: TestContext): Promise<[ImageProgram, TestRegistry, name: string]> {
-  const [program, registry] = [imageProgram(context), await startRegistry(context)];
-  registry.add(image, 'v1');
-  const name = imageIn(registry, 'v1');
-  await program.out('pull', name);
-  return [program, registry, name];
-}
+const pulled = (context: TestContext) => pulledImage(context, image);
 
 describe('virt-sandbox-image pull', () => {
   it('says what came, and what is up to date', async (context) => {

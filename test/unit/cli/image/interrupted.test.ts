@@ -4,12 +4,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { lockFile } from '../../../../src/oci/lock.js';
 import { holdsDuring } from '../../../helpers/meanwhile.js';
 import { testImage } from '../../../helpers/oci/image.js';
-import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
-import { imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { imageProgram } from '../../../helpers/oci/image-program.js';
+import { pulledImage } from '../../../helpers/oci/pulled-image.js';
+import { imageIn, startRegistry } from '../../../helpers/oci/registry.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 import { REPOSITORY } from '../../../helpers/run.js';
 
@@ -20,17 +21,9 @@ const large = testImage([
   tarOf(...Array.from({ length: FILES }, (_, at) => ({ name: `${'n'.repeat(200)}${at}`, data: '' }))),
 ]);
 
-async function withImage(context: TestContext, image = large): Promise<[ImageProgram, TestRegistry, name: string]> {
-  const [program, registry] = [imageProgram(context), await startRegistry(context)];
-  registry.add(image, 'v1');
-  const name = imageIn(registry, 'v1');
-  await program.out('pull', name);
-  return [program, registry, name];
-}
-
 describe('virt-sandbox-image diff', () => {
   it('ends by Ctrl+C while nobody reads its list', async (context) => {
-    const [program, , name] = await withImage(context);
+    const [program, , name] = await pulledImage(context, large);
     const child = spawn(`${REPOSITORY}bin/virt-sandbox-image`, ['diff', name], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, XDG_CACHE_HOME: program.directory, HOME: program.directory },
@@ -50,7 +43,7 @@ describe('virt-sandbox-image diff', () => {
 
 describe('a reader that goes away', () => {
   it('ends list and diff silently, as SIGPIPE would', async (context) => {
-    const [program, , name] = await withImage(context);
+    const [program, , name] = await pulledImage(context, large);
     // The reader has ended before the first word is written.
     const script = 'exec 3> >(true); wait $!; "$@" >&3';
     for (const words of [['list'], ['list', '--json'], ['diff', name], ['diff', '--json', name]]) {
@@ -68,7 +61,7 @@ describe('a signal', () => {
   ] as const)
     for (const words of [['rm'], ['prune', '--all']])
       it(`${signal} ends virt-sandbox-image ${words.join(' ')}, which waits, and nothing is removed`, async (context) => {
-        const [program, , name] = await withImage(context, testImage([tarOf({ name: 'a', data: 'x' })]));
+        const [program, , name] = await pulledImage(context, testImage([tarOf({ name: 'a', data: 'x' })]));
         const pulling = await lockFile(join(program.store, 'lock'), 'shared');
         // One who is about to remove makes it again.
         rmSync(join(program.store, 'locks'), { recursive: true });
