@@ -3,63 +3,24 @@
  * are in its place: the real one cannot be made to do that. test/guest/images-virt-builder.test.ts has the real one.
  */
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { hidden, mounted, programPaths } from '../../../helpers/hide.js';
+import { describe, it } from 'node:test';
+import { hidden, programPaths } from '../../../helpers/hide.js';
 import { processesWith } from '../../../helpers/leftovers.js';
-import { type ImageProgram, imageProgram } from '../../../helpers/oci/image-program.js';
+import { imageProgram } from '../../../helpers/oci/image-program.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
-import type { RunOptions } from '../../../helpers/run.js';
+import {
+  assertNothingPulled,
+  BUILD,
+  hasBegun,
+  onSmallDisk,
+  untilRecorded,
+  withScripts,
+} from '../../../helpers/oci/virt-builder-scripts.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
 
 const NAME = 'virt-builder:///test-1';
-const BUILD = 'for word; do case $word in *.qcow2) echo disk >"$word" ;; esac; done';
-
-/** The program, and an environment with these scripts in place of virt-builder and virt-tar-out. */
-function withScripts(context: TestContext, builder: string, reader = 'exit 1'): [ImageProgram, RunOptions] {
-  const program = imageProgram(context);
-  const bin = join(program.directory, 'bin');
-  mkdirSync(bin);
-  for (const [name, script] of [
-    ['virt-builder', builder],
-    ['virt-tar-out', reader],
-  ])
-    writeFileSync(join(bin, name ?? ''), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  return [program, { env: { PATH: `${bin}:${process.env['PATH']}` } }];
-}
-
-/** The same with the store on a disk of 200 MiB, which has libguestfs' machine elsewhere. `after` is run behind it. */
-function onSmallDisk([program, options]: [ImageProgram, RunOptions], after = ''): [ImageProgram, RunOptions] {
-  const cache = join(program.directory, 'cache');
-  mkdirSync(cache);
-  const through = mounted(`mount -t tmpfs -o size=200m,mode=755 tmpfs '${cache}'
-    "$@" && status=0 || status=$?${after}
-    exit $status`);
-  return [program, { env: { ...options.env, XDG_CACHE_HOME: cache, LIBGUESTFS_CACHEDIR: program.directory }, through }];
-}
-
-/** Nothing of a pull is in the store, and no process. */
-async function assertNothing(program: ImageProgram): Promise<void> {
-  assert.deepEqual(readdirSync(join(program.store, 'roots')), ['.leases']);
-  for (const name of ['partial', 'tags', 'blobs/sha256']) assert.deepEqual(readdirSync(join(program.store, name)), []);
-  assert.deepEqual(processesWith(program.directory), []);
-}
-
-/** The script that stands for virt-builder runs, or has ended by then. */
-async function hasBegun({ directory }: ImageProgram, file = 'begun'): Promise<void> {
-  while (!existsSync(join(directory, file))) await sleep(20);
-}
-
-/** The pull has written down what it has started, which may run before. */
-async function untilRecorded({ store }: ImageProgram): Promise<void> {
-  const roots = join(store, 'roots');
-  const isRecorded = () => readdirSync(roots).some((name) => sizeOf(join(roots, name, 'program')) > 0);
-  while (!isRecorded()) await sleep(20);
-}
-
-const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 describe('virt-builder', { timeout: 300_000 }, () => {
   it('is named, with its package, where it is missing', {
@@ -75,7 +36,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       ['run', NAME, '--', 'true'],
     ])
       await program.fails(words, missing, options);
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('makes no disk where virt-tar-out is missing', {
@@ -87,7 +48,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     const missing = /: image: there is no virt-tar-out in PATH, .*; install it \(Debian: guestfish\)/;
     await program.fails(['pull', NAME], missing, { ...options, through: hidden(...paths) });
     assert.ok(!existsSync(join(program.directory, 'ran')));
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('gets words of ours only, and a directory in the store for its files', async (context) => {
@@ -108,7 +69,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
         '',
       ].join('\n'),
     );
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('does not run as root with what another user may change', {
@@ -130,7 +91,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       ])
         await program.fails(words, pattern, { env: { ...options.env, ...env } });
     assert.ok(!existsSync(join(program.directory, 'ran')));
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('is told of by its last words, which are escaped', async (context) => {
@@ -141,7 +102,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     const { stderr } = await program.run(['pull', NAME], options);
     assert.match(stderr, pattern);
     assert.ok(!stderr.includes('\u001b'), JSON.stringify(stderr));
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('is told of if it says nothing, or a signal ends it', async (context) => {
@@ -149,13 +110,13 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     await silent.fails(['pull', NAME], /virt-builder failed for virt-builder:\/\/\/test-1: .*exit code 3/, options);
     const [killed, others] = withScripts(context, 'kill -9 $$');
     await killed.fails(['list', '-s', 'virt-builder'], /failed for the list of its templates: .*SIGKILL/, others);
-    await assertNothing(killed);
+    await assertNothingPulled(killed);
   });
 
   it('is ended if it writes to stderr without end', async (context) => {
     const [program, options] = withScripts(context, 'while :; do yes "virt-builder: warning: more" >&2; done');
     await program.fails(['pull', NAME], /virt-builder failed for .*: it wrote too much to stderr; /, options);
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('is ended if its list has no end, and refused if it is none', async (context) => {
@@ -165,7 +126,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       /what virt-builder lists has more than 4194304 bytes; /,
       options,
     );
-    await assertNothing(endless);
+    await assertNothingPulled(endless);
     const [other, others] = withScripts(context, 'echo "[]"');
     await other.fails(['list', '-s', 'virt-builder'], /lists is not what it prints with --list-format json; /, others);
   });
@@ -185,7 +146,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       const { code, stderr } = await running.result;
       assert.equal(code, status);
       assert.equal(stderr, 'virt-sandbox-image: making a disk with virt-builder\n');
-      await assertNothing(program);
+      await assertNothingPulled(program);
     });
 
   it('ends as at one signal when a terminal that is closed sends two', async (context) => {
@@ -199,7 +160,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     await hasBegun(program, 'killed');
     running.child.kill('SIGHUP');
     assert.equal((await running.result).code, 129);
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('goes on when the pull is killed, also if it has something to say', async (context) => {
@@ -212,7 +173,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     assert.equal((await running.result).signal, 'SIGKILL');
     await hasBegun(program, 'cleaned');
     await program.out('prune');
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   for (const words of [['prune'], ['pull', NAME]])
@@ -229,13 +190,13 @@ describe('virt-builder', { timeout: 300_000 }, () => {
       const { code } = await program.run(words, options);
       assert.equal(code, words[0] === 'prune' ? 0 : 125);
       assert.equal(readFileSync(join(program.directory, 'cleaned'), 'utf8'), 'cleaned\n');
-      await assertNothing(program);
+      await assertNothingPulled(program);
     });
 
   it('leaves nothing that runs on when it ends', async (context) => {
     const [program, options] = withScripts(context, 'sh -c "sleep 1000; :" "$TMPDIR" & exit 1');
     await program.fails(['pull', NAME], /virt-builder failed for /, options);
-    await assertNothing(program);
+    await assertNothingPulled(program);
   });
 
   it('has one name for each template, with a platform', async (context) => {
@@ -316,7 +277,7 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     ] as const) {
       writeFileSync(join(program.directory, 'tar'), bytes);
       await program.fails(['pull', NAME], pattern, options);
-      await assertNothing(program);
+      await assertNothingPulled(program);
     }
   });
 });
