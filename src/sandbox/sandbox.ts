@@ -7,9 +7,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { OperationError } from '../protocol/operations.js';
 import { SandboxError } from '../util/errors.js';
-import { deferred, settlesWithin } from '../util/promises.js';
-import { endLaunched } from './end-launched.js';
-import { exitOf, failureOf, stoppedError } from './ending.js';
+import { EndWatch } from './end-watch.js';
 import type { CommandUse } from './image-root/apply-image.js';
 import { withImageRoot } from './image-root/with-image-root.js';
 import { launch } from './launch.js';
@@ -25,13 +23,7 @@ import type { PublishedPort } from './publish/published-port.js';
 import { Session } from './session.js';
 import type { LaunchOptions, StartOptions } from './types.js';
 
-/** The status of a sandbox without an application, which has ended as it should. */
-const STOPPED: ProcessExit = { code: 0, signal: undefined, exitCode: 0, timedOut: false };
-
 type StartDurations = Pick<Sandbox, 'prepareMilliseconds' | 'startMilliseconds'>;
-
-/** How long a stopped guest may take to end by itself, in milliseconds. */
-const STOP_MS = 2000;
 
 /**
  * An application that runs in a sandbox of its own.
@@ -70,26 +62,20 @@ export class Sandbox extends Session implements AsyncDisposable {
    * @internal
    */
   readonly ending: Promise<unknown>;
-  readonly #ending = deferred<unknown>();
   /** @internal */
   readonly launched: Launched;
-  readonly #onWarning: LaunchOptions['onWarning'];
+  readonly #end: EndWatch;
   /**
    * It has no application, and lives until it is stopped. One of a pool may get an application later.
    * @internal
    */
   isIdle: boolean;
-  readonly #before: Promise<unknown>[] = [];
   #published: readonly PublishedPort[] = [];
-  #stopping = false;
-  /** What the guest has written is on the host, so its machine need not end by itself. */
-  #isSynced = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
     super(launched.channel, launched.guest);
     this.launched = launched;
     this.isIdle = !hasApplication(launched.guest);
-    this.#onWarning = onWarning;
     this.name = launched.name;
     this.prepareMilliseconds = took.prepareMilliseconds;
     this.startMilliseconds = took.startMilliseconds;
@@ -100,10 +86,9 @@ export class Sandbox extends Session implements AsyncDisposable {
     this.stdin.on('error', () => {});
     this.stdout = application.stdout;
     this.stderr = application.stderr;
-    this.ending = this.#ending.promise;
-    this.exited = this.#watch();
-    // Callers may ignore this promise.
-    this.exited.catch(() => {});
+    this.#end = new EndWatch(this, onWarning);
+    this.ending = this.#end.ending;
+    this.exited = this.#end.exited;
   }
 
   /**
@@ -233,7 +218,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    * @internal
    */
   endAfter(work: Promise<unknown>): void {
-    this.#before.push(work);
+    this.#end.endAfter(work);
   }
 
   /**
@@ -256,12 +241,7 @@ export class Sandbox extends Session implements AsyncDisposable {
 
   /** Stops the sandbox with everything in it. Resolves when nothing is left; {@link exited} rejects with `stopped`. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    const { channel } = this.launched;
-    channel.quit();
-    const timer = setTimeout(() => channel.destroy(), STOP_MS);
-    await this.exited.catch(() => {});
-    clearTimeout(timer);
+    await this.#end.stop();
   }
 
   /**
@@ -269,46 +249,11 @@ export class Sandbox extends Session implements AsyncDisposable {
    * @internal
    */
   async stopSynced(): Promise<void> {
-    const { channel } = this.launched;
-    this.#stopping = true;
-    const syncing = channel.call({ op: 'sync' }, { tolerate: true }).then(() => {
-      this.#isSynced = true;
-    });
-    // One that fails to, or takes too long, has until the end of stop().
-    await settlesWithin(syncing, STOP_MS);
-    if (!this.#isSynced) return this.stop();
-    channel.destroy();
-    await this.exited.catch(() => {});
+    await this.#end.stopSynced();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-  }
-
-  async #watch(): Promise<ProcessExit> {
-    const { shares } = this.launched;
-    let status: ProcessExit | undefined;
-    let failure: unknown;
-    try {
-      status = await exitOf(this.launched);
-      return status;
-    } catch (error) {
-      if (this.#stopping && this.isIdle) return STOPPED;
-      failure = this.#stopping ? stoppedError(error) : await failureOf(this.launched, this.isIdle, error);
-      throw failure;
-    } finally {
-      shares.end();
-      this.#ending.resolve(failure);
-      // Whoever waits for it goes first.
-      await this.ending;
-      await settlesWithin(Promise.allSettled(this.#before), STOP_MS);
-      // A guest that sends its status has synced and unmounted everything.
-      const options = {
-        force: status !== undefined || this.#isSynced,
-        keepLogs: status === undefined && !this.#stopping,
-      };
-      await endLaunched(this.launched, options, this.#onWarning);
-    }
   }
 }
 
