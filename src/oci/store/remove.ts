@@ -156,10 +156,9 @@ function sizeOf(path: string): number {
 
 /**
  * Bytes that the files below a directory take: the machine of libguestfs is mostly a hole. 0 if it changes meanwhile: a
- * pull may just remove it, or what runs in it.
+ * pull, what runs in it, or another sweep may just remove it.
  */
 function sizeOfTree(directory: string): number {
-  // What is in it may go meanwhile: others sweep too.
   const entries = valueOr(() => readdirSync(directory, { recursive: true, withFileTypes: true }), []);
   const files = entries.filter((entry) => entry.isFile());
   return files.reduce((sum, { parentPath, name }) => sum + bytesOnDisk(join(parentPath, name)), 0);
