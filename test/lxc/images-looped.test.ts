@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { besideLxc, enterLxc, lxc } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, leftAtLast, uniqueName } from '../helpers/leftovers.js';
@@ -24,16 +24,18 @@ function label(): Buffer {
   return bytes;
 }
 
-describe('an image on a loop device', { skip, concurrency: 2 }, () => {
-  let store: LoopedStore;
-  before(() => {
-    store = new LoopedStore();
-  });
-  after(() => store?.remove());
-  const options = () => ({ ...lxc.options, env: store.env });
-  const run = (image: string, ...words: string[]) => runSandbox(['-c', lxc.uri, '--root', image, ...words], options());
+/** A store of the test's own, whose images it may look at while others run. */
+function ground(t: TestContext) {
+  const store = new LoopedStore();
+  t.after(() => store.remove());
+  const options = { ...lxc.options, env: store.env };
+  const run = (image: string, ...words: string[]) => runSandbox(['-c', lxc.uri, '--root', image, ...words], options);
+  return { store, options, run };
+}
 
+describe('an image on a loop device', { skip, concurrency: 2 }, () => {
   it('runs, and leaves no such device', async (t) => {
+    const { store, run } = ground(t);
     const image = scratchImage(t, ENTRIES);
     const name = uniqueName();
     const script = 'cat /etc/secret; stat -c %U /etc/secret; cut -d " " -f 1 /proc/mounts | grep ^/dev/sda; true';
@@ -44,6 +46,7 @@ describe('an image on a loop device', { skip, concurrency: 2 }, () => {
   });
 
   it('is written to by nobody, with -p neither', async (t) => {
+    const { run } = ground(t);
     const image = scratchImage(t, [{ name: 'etc/mark', data: 'of the image\n' }]);
     const attack = 'for disk in /dev/sd?; do test -b $disk && dd if=/bin/sh of=$disk count=1 2>&1; done';
     for (const words of [[], ['-p']]) {
@@ -53,7 +56,8 @@ describe('an image on a loop device', { skip, concurrency: 2 }, () => {
     }
   });
 
-  it('keeps what is written in a directory', async (t: TestContext) => {
+  it('keeps what is written in a directory', async (t) => {
+    const { run } = ground(t);
     const kept = `--overlay=${join(scratchDirectory(t, WITH_ATTRIBUTES), 'kept')}`;
     const image = scratchImage(t, ENTRIES);
     assertRun(await run(image, kept, '--', 'sh', '-c', 'echo more >>/etc/secret'), 0, '');
@@ -61,6 +65,7 @@ describe('an image on a loop device', { skip, concurrency: 2 }, () => {
   });
 
   it('is refused without loop devices', async (t) => {
+    const { options, run } = ground(t);
     const image = scratchImage(t);
     assertRun(await run(image, '--', 'true'), 0, '');
     // A /dev without it: what opens one asks there.
@@ -72,11 +77,12 @@ describe('an image on a loop device', { skip, concurrency: 2 }, () => {
     ].map(([name, minor]) => `mknod -m 666 /dev/${name} c 1 ${minor}`);
     const bare = ['unshare', '--mount', 'sh', '-euc', `mount -t tmpfs none /dev; ${nodes.join('; ')}; exec "$@"`, 'sh'];
     const through = [...enterLxc, ...bare];
-    const result = await runSandbox(['-c', lxc.uri, '--root', image, '--', 'true'], { ...options(), through });
+    const result = await runSandbox(['-c', lxc.uri, '--root', image, '--', 'true'], { ...options, through });
     assertFailure(result, /this host has no \/dev\/loop-control/, /modprobe loop/);
   });
 
   it('is no part of a volume group of the host, whatever is in it', async (t) => {
+    const { store, run } = ground(t);
     const pretends = Buffer.concat(Array.from({ length: 64 }, () => Buffer.concat([label(), Buffer.alloc(3584)])));
     const image = scratchImage(t, [
       { name: './', type: '5', pax: { 'SCHILY.xattr.user.a': pretends.subarray(0, 3000).toString('latin1') } },
@@ -90,6 +96,7 @@ describe('an image on a loop device', { skip, concurrency: 2 }, () => {
   });
 
   it('is refused where the host would take it for something else', async (t) => {
+    const { run } = ground(t);
     // The magic number of VMFS, at 1 MiB.
     const volume = Buffer.alloc(4096);
     volume.writeUInt32LE(0xc001_d00d, 0);
