@@ -59,8 +59,8 @@ export async function loadMachine(
       monitor.execute('stop'),
       monitor.execute('migrate-incoming', { uri: `file:${join(snapshot.directory, SNAPSHOT_STATE)}` }),
     ]);
-    // libvirt lets it run at the end of its own start, for which QEMU takes the disks when the state is loaded. If it does not
-    // get them, QEMU 10 stays in this state for ever, and answers that all is well to who lets it run again.
+    // libvirt lets it run at the end of its own start, for which QEMU takes the disks when the state is loaded. If it
+    // does not get them, QEMU 10 stays in this state for ever, and answers that all is well to who lets it run again.
     const status = await monitor.execute('query-status');
     const state = isRecord(status) ? status['status'] : undefined;
     if (state === 'inmigrate') throw new Error(UNTAKEN);
@@ -88,20 +88,26 @@ async function fill(
 }
 
 /**
- * Whether QEMU has all locks of a machine that runs. Where another QEMU writes to an image, one that begins to run as its
- * state is loaded only writes to its log that it does not get the lock (blk_vm_state_changed in block/block-backend.c). A
- * lock of this kind keeps writers out, so no disk may let others write.
+ * Whether QEMU has all locks of a machine that runs. A QEMU that begins to run as its state is loaded does not fail if
+ * another one writes to an image: it only writes to its log that it does not get the lock (blk_vm_state_changed in
+ * block/block-backend.c). A lock of this kind keeps writers out, so no disk may let others write.
  */
 async function hasLocks(monitor: Monitor): Promise<boolean> {
   const graph = await monitor.execute('x-debug-query-block-graph');
-  const [nodes, edges] = isRecord(graph) ? [graph['nodes'], graph['edges']] : [];
-  if (!Array.isArray(nodes) || !Array.isArray(edges)) return false;
-  const disks = new Set(nodes.flatMap((node) => (node?.type === 'block-backend' ? [node.id] : [])));
-  return edges.every((edge) => {
-    if (!disks.has(edge?.parent)) return true;
-    const shared: unknown = edge['shared-perm'];
-    return Array.isArray(shared) && !shared.includes('write');
-  });
+  const [nodes, edges] = isRecord(graph) ? [recordsIn(graph['nodes']), recordsIn(graph['edges'])] : [[], []];
+  const disks = new Set(nodes.filter(({ type }) => type === 'block-backend').map(({ id }) => id));
+  const ofDisks = edges.filter(({ parent }) => disks.has(parent));
+  // QEMU has one for each disk. None at all is an answer of another form.
+  return ofDisks.length > 0 && ofDisks.every(({ 'shared-perm': shared }) => !letsWrite(shared));
+}
+
+function recordsIn(list: unknown): Readonly<Record<string, unknown>>[] {
+  return Array.isArray(list) ? (list as unknown[]).filter(isRecord) : [];
+}
+
+/** @param shared names of what others may do */
+function letsWrite(shared: unknown): boolean {
+  return !Array.isArray(shared) || shared.includes('write');
 }
 
 const UNTAKEN = 'QEMU did not get its disks, which another program may write to';
