@@ -22,7 +22,10 @@ export const imageCommands = {
     command: 'list',
     describe: 'List the images that are there',
     options: {
-      source: text('print URIs: of docker, of images that are there; of virt-builder, all that it offers', 's'),
+      source: text(
+        'print URIs: docker for images of registries that are there, virt-builder for all its templates',
+        's',
+      ),
       quiet,
       json,
     },
@@ -103,10 +106,9 @@ export const imageUsage = `Usage: virt-sandbox-image COMMAND [OPTIONS]
 Fetches OCI images from registries and archives, keeps them as file systems, and runs sandboxes of them.`;
 
 export const imageEpilogue = `IMAGE is a name as debian:13 or localhost:5000/x, oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE,
-tar:FILE or virt-builder:///NAME; of an image that is there also eight digits or more of its id. ls is list, show is
-inspect; of
-libvirt-sandbox's words prepare is pull, purge is rm, and docker:///debian?tag=13 is debian:13.
-virt-sandbox-image COMMAND --help shows the options of a command.
+tar:FILE or virt-builder:///NAME; of an image that is there also eight digits or more of its id. ls is list,
+show is inspect; of libvirt-sandbox's words prepare is pull, purge is rm, and docker:///debian?tag=13 is
+debian:13. virt-sandbox-image COMMAND --help shows the options of a command.
 
 Exit status: 0; 1 when verify finds damage or diff of two images a difference; 125 for a failure; of run that
 of the command, as of virt-sandbox; 129, 130 or 143 when SIGHUP, SIGINT or SIGTERM interrupted it.
