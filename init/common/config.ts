@@ -202,7 +202,7 @@ export interface GuestConfig {
   readonly userNamespaces?: boolean;
   /** The root is that of an OCI image, and has what other engines give to one: init/common/oci-root.ts. Default: false. */
   readonly ociRoot?: boolean | undefined;
-  /** The working directory of an OCI image, to be made in its root if it is missing; in a container without a link in it. */
+  /** The working directory of an OCI image, to be made in its root if it is missing; in a container it has no link. */
   readonly madeDirectory?: string | undefined;
   /** Variables of the config. They override the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];

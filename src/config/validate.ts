@@ -37,7 +37,8 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `home-is-root`, `home-of-system`, `home-mounted`, `home-source-not-absolute`,
  *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`, `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
+ *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`,
+ *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
  *   `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
  *   {@link checkTuning} throws
  */

@@ -1,4 +1,4 @@
-/** Work that is called off. */
+/** Work that is cancelled. */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { imageError } from '../oci-names/errors.js';
 import type { SandboxError } from '../util/errors.js';
@@ -6,7 +6,7 @@ import type { SandboxError } from '../util/errors.js';
 export function abortedError(cause: unknown): SandboxError {
   return imageError(
     'aborted',
-    'the work on the image was called off',
+    'the work on the image was cancelled',
     'start it again; what was downloaded is kept',
     cause,
   );

@@ -1,6 +1,6 @@
 /**
- * Scenario `image-store`: OCI images are pulled, named, verified and removed in one store, two works at a time, and many of
- * the programs are killed. What is there at last is whole, and what nobody needs is gone.
+ * Scenario `image-store`: OCI images are pulled, named, verified and removed in one store, two works at a time, and many
+ * of the programs are killed. What is there at last is whole, and what nobody needs is gone.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';

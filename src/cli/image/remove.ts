@@ -62,7 +62,7 @@ async function removeAll(
 
 function outcomeJson({ word, removed, error }: Outcome): object {
   if (removed !== undefined) return { image: word, removed: true, ...removedJson(removed) };
-  if (!(error instanceof SandboxError)) throw new Error('what is not known is not told');
+  if (!(error instanceof SandboxError)) throw new Error('only a SandboxError has a JSON form');
   const { code, message, remedy } = error;
   return { image: word, removed: false, error: { code, message, remedy } };
 }

@@ -1,10 +1,10 @@
-/** Work that a signal ends: what was begun is left as the work leaves it, and what was done is told. */
+/** Runs work that a signal cancels, and reports what it has done by then. */
 import { constants } from 'node:os';
 import { SandboxError } from '../../util/errors.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 
 /**
- * @param work that a signal calls off. What it returns all the same is reported.
+ * @param work that a signal cancels. What it returns all the same is reported.
  * @param report prints the result. A signal that comes meanwhile ends it at once: its reader may be slow.
  * @returns what `report` returns, or the exit status of a program that the signal has ended
  */

@@ -73,7 +73,7 @@ function leaseError(error: unknown, store: string): unknown {
   return new SandboxError({
     stage: 'image',
     code: isFull ? 'disk-full' : 'store-not-writable',
-    message: `${leaseDirectory(store)} cannot say that an image is in use (${error.code})`,
+    message: `no lease of the image can be written to ${leaseDirectory(store)} (${error.code})`,
     remedy: isFull
       ? 'free some space there, or set XDG_CACHE_HOME to a directory with space'
       : 'see what is wrong with that directory, or set XDG_CACHE_HOME to another one',

@@ -23,7 +23,7 @@ export class Archive implements FileTree {
   private constructor(
     readonly path: string,
     private readonly file: FileHandle,
-    private readonly paths: ReadonlyMap<string, Place | string>,
+    private readonly places: ReadonlyMap<string, Place | string>,
   ) {}
 
   /**
@@ -56,8 +56,8 @@ export class Archive implements FileTree {
 
   /** Docker's archives have links in the place of layers that they have already. */
   #place(name: string): Place | undefined {
-    let found = this.paths.get(name);
-    for (let links = 0; typeof found === 'string' && links < MOST_LINKS; links += 1) found = this.paths.get(found);
+    let found = this.places.get(name);
+    for (let links = 0; typeof found === 'string' && links < MOST_LINKS; links += 1) found = this.places.get(found);
     return typeof found === 'string' ? undefined : found;
   }
 
@@ -77,7 +77,7 @@ async function placesIn(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, Place | string>> {
-  const paths = new Map<string, Place | string>();
+  const places = new Map<string, Place | string>();
   let start = 0;
   try {
     while (start < size) {
@@ -86,10 +86,10 @@ async function placesIn(
       if (entry === undefined) break;
       const name = plainName(entry.name);
       const position = start + entry.position;
-      if (entry.type === 'file') paths.set(name, { position, size: entry.size });
-      else if (entry.type === 'link') paths.set(name, plainName(entry.link));
-      else if (entry.type === 'symlink') paths.set(name, beside(name, entry.link));
-      if (paths.size > MOST_FILES) throw new TarError(`has more than ${MOST_FILES} files`);
+      if (entry.type === 'file') places.set(name, { position, size: entry.size });
+      else if (entry.type === 'link') places.set(name, plainName(entry.link));
+      else if (entry.type === 'symlink') places.set(name, beside(name, entry.link));
+      if (places.size > MOST_FILES) throw new TarError(`has more than ${MOST_FILES} files`);
       if (position + entry.size > size) throw new TarError('is cut off');
       start = position + Math.ceil(entry.size / 512) * 512;
       await reader.close();
@@ -98,7 +98,7 @@ async function placesIn(
     if (!(error instanceof TarError)) throw error;
     throw archiveError(path, error.message, 'make the archive again', error);
   }
-  return paths;
+  return places;
 }
 
 function plainName(name: string): string {

@@ -20,7 +20,7 @@ export interface FetchLayersOptions {
 }
 
 /**
- * Fetches all layers that the store has not got. When one fails, the others are called off; what is there of them is
+ * Fetches all layers that the store has not got. When one fails, the others are cancelled; what is there of them is
  * kept. Errors: those of {@link fetchBlob}.
  */
 export async function* fetchLayers(

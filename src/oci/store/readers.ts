@@ -39,7 +39,7 @@ export function letRead(path: string, readers: RootReaders): void {
     if (!isSystemError(error)) throw error;
     throw imageError(
       'store-not-writable',
-      `QEMU runs as another user, who cannot be let read ${path} (${error.code})`,
+      `QEMU runs as another user, and ${path} cannot be opened to it (${error.code})`,
       'make its directory one that this user owns, on a file system that is not mounted read-only',
       error,
     );

@@ -1,8 +1,8 @@
 /**
- * Marks of file systems that are being removed. One who starts a sandbox has no lock of the store, since that would let
- * it wait for all that is removed or verified. So no file system moves away that somebody has found under a lease:
+ * Marks of file systems that are being removed. One who starts a sandbox has no lock of the store, since it would have
+ * to wait for all that is removed or verified. So no file system moves away that somebody has found under a lease:
  *
- *     one who starts                               one who removes, alone in the store (pulling.ts)
+ *     one who starts                               one who removes, alone in the store (store-lock.ts)
  *     1. writes a lease                            a. makes the mark, and locks it
  *     2. looks for the mark; if it is there,       b. looks for leases: with one the file system stays
  *        waits until nobody has it locked          c. moves the file system away
@@ -12,7 +12,7 @@
  * behind 3, until the lease is given back. The remover never waits for a lease, so neither waits for the other.
  *
  * A remover that is killed loses its lock. Before c the file system is where it was; behind c nobody has found it. Its
- * mark stays, and lets nobody wait. The next who removes that file system, or prunes, removes the mark: only those do,
+ * mark stays, and makes nobody wait. The next who removes that file system, or prunes, removes the mark: only those do,
  * who have the store alone, so no mark goes that another one has just made.
  */
 import { constants } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * The lock of the store: those who pull have it shared, many at once, and one who removes has it alone. One who waits to
- * have it alone has the turn, for which all others wait first: otherwise it would wait as long as pulls overlap.
+ * The lock of the store: those who pull have it shared, many at once, and one who removes has it alone. A remover takes a
+ * second lock first, the turn, and holds it to its end. Pulls take the turn for a moment before the lock of the store, so
+ * pulls that overlap cannot keep a remover waiting for ever.
  */
 import { imageError } from '../../oci-names/errors.js';
 import { withLock } from '../lock.js';

@@ -60,9 +60,9 @@ async function build(
   const { platform, environment = process.env, onProgress, signal, store } = options;
   // Those who write a config by a program can write anything.
   if (!isTemplateName(image.template)) throw new Error(`${image.template} is no name of a template`);
-  // Not when the disk is made.
+  // Before the disk is made, which takes long.
   for (const program of ['virt-builder', 'virt-tar-out'] as const) guestfsProgram(program);
-  // Of what it lacks for that libguestfs says nothing.
+  // libguestfs does not report a full disk while it makes its machine.
   if (environment['LIBGUESTFS_CACHEDIR'] === undefined) await refuseWithoutRoom(store, LEAST_ROOM);
   const what = templateText(image);
   const run = { what, isImage: true, workspace, store, environment, signal };

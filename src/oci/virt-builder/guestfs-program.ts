@@ -1,6 +1,6 @@
 /**
  * Runs a program of libguestfs. Such a program starts QEMU, has files in TMPDIR and sockets in /tmp, and leaves all that
- * behind if a signal ends it. If QEMU ends it removes them and fails, so it is called off by killing what it has started.
+ * behind if a signal ends it. If QEMU ends it removes them and fails, so it is cancelled by killing what it has started.
  */
 import { join } from 'node:path';
 import { imageError } from '../../oci-names/errors.js';
@@ -73,12 +73,12 @@ export async function runGuestfs(run: GuestfsRun, onOutput?: OnOutput): Promise<
     const { pid } = child;
     const ending = new Ending(pid === undefined ? undefined : new ProcessGroup(pid));
     record(workspace, pid, ending);
-    const onAbort = () => ending.callOff(abortedError(signal?.reason));
+    const onAbort = () => ending.cancel(abortedError(signal?.reason));
     child.stdout?.on('data', (piece: Buffer) => {
       try {
         if (ending.reason === undefined) onOutput?.(piece);
       } catch (error) {
-        ending.callOff(error);
+        ending.cancel(error);
       }
     });
     signal?.addEventListener('abort', onAbort);
@@ -109,18 +109,18 @@ function record(workspace: string, pid: number | undefined, ending: Ending): voi
   try {
     if (pid !== undefined) recordProgram(workspace, pid);
   } catch (error) {
-    ending.callOff(error);
+    ending.cancel(error);
   }
 }
 
-/** Calls off what fills the disk, or does not stop to write to stderr. */
+/** Cancels what fills the disk, or does not stop to write to stderr. */
 async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending): Promise<void> {
   try {
-    if (await stderr.isTooLong()) ending.callOff(failed(run, 'it wrote too much to stderr'));
+    if (await stderr.isTooLong()) ending.cancel(failed(run, 'it wrote too much to stderr'));
     const { free, left } = await roomIn(run.workspace);
     const least = run.isImage ? Math.max(left, LEAST_ROOM) : LEAST_ROOM;
     if (free >= least) return;
-    ending.callOff(diskFull(run.store, undefined, `: ${free} bytes are free, and ${least} have to stay free`));
+    ending.cancel(diskFull(run.store, undefined, `: ${free} bytes are free, and ${least} have to stay free`));
   } catch (error) {
     // Also when it has ended meanwhile, and the file is closed.
     if (!isSystemError(error)) throw error;
@@ -129,17 +129,17 @@ async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending
 
 /** The end of a program, before it is done or then. */
 class Ending {
-  /** Why it was called off; undefined: it was not. */
+  /** Why it was cancelled; undefined: it was not. */
   reason: unknown;
-  #calledOff: Promise<unknown> | undefined;
+  #cancelled: Promise<unknown> | undefined;
   #swept: Promise<void> | undefined;
 
   /** @param group undefined: it was not started */
   constructor(private readonly group: ProcessGroup | undefined) {}
 
-  callOff(reason: unknown): void {
+  cancel(reason: unknown): void {
     this.reason ??= reason;
-    this.#calledOff ??= this.group?.end();
+    this.#cancelled ??= this.group?.end();
   }
 
   /** The program has ended: so does what it has started. */
@@ -149,7 +149,7 @@ class Ending {
 
   /** Resolves when nothing of it is left. */
   get settled(): Promise<unknown> {
-    return Promise.all([this.#calledOff, this.#swept]);
+    return Promise.all([this.#cancelled, this.#swept]);
   }
 }
 

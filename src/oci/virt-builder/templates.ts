@@ -55,7 +55,7 @@ export async function listTemplates(options: TemplateListOptions): Promise<Templ
  */
 export function parseTemplateList(text: string, own = hostPlatform().architecture): Template[] {
   const list = v.safeParse(ListSchema, parseJson(text));
-  if (!list.success) throw invalid('is not what it prints with --list-format json');
+  if (!list.success) throw invalid('has another form than expected');
   return list.output.templates
     .filter(({ hidden, arch, 'os-version': name }) => !hidden && isTemplateName(name) && /^[a-z0-9_]{1,32}$/.test(arch))
     .map(({ arch, 'os-version': template }) => {
@@ -67,7 +67,7 @@ export function parseTemplateList(text: string, own = hostPlatform().architectur
 function invalid(why: string) {
   return imageError(
     'template-list-invalid',
-    `what virt-builder lists ${why}`,
-    'see what virt-builder --list --list-format json prints, and whose its sources are',
+    `the list that virt-builder prints ${why}`,
+    'run virt-builder --list --list-format json, and check the sources in its repos.d',
   );
 }

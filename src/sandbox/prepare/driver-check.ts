@@ -12,9 +12,9 @@ import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `loop-missing`, `store-not-safe`, `mac-duplicate`, `host-loopback-needs-user-network`,
- *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
- *   {@link checkTuningHere} throws
+ * @throws {SandboxError} `kvm-required`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
+ *   `host-loopback-needs-user-network`, `passt-missing`, `network-needs-system`, `filter-needs-network`,
+ *   `net-limit-needs-network`, and what {@link checkTuningHere} throws
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
   if (config.requireKvm && kind === 'lxc') {
@@ -34,7 +34,7 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 function checkImage({ root }: SandboxConfig): void {
   if (root.type !== 'image') return;
   const machine = `run a machine: ${shortOption('connect', 'qemu:///embed')}`;
-  // libvirt makes a loop device of the file, where it needs one; without one it names a file that nobody has asked for.
+  // Without it libvirt's error names a file that the user never mentioned.
   if (root.stored !== undefined && !mountsFile(root.stored.path) && !existsSync('/dev/loop-control'))
     throw refusal(
       'loop-missing',

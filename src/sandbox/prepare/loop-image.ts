@@ -24,7 +24,7 @@ export async function checkLoopImage({ root }: Pick<SandboxConfig, 'root'>): Pro
   throw new SandboxError({
     stage: 'config',
     code: 'image-looks-otherwise',
-    message: `the file system of the image would be a disk of this host, which takes it for something else than EROFS: ${stdout || 'blkid cannot tell'}`,
+    message: `libvirt would make the image's file system a disk of this host, and blkid does not take it for EROFS: ${stdout || 'it cannot tell'}`,
     remedy: `take another image (${option('root')}), or run a machine: ${option('connect', 'qemu:///embed')}`,
   });
 }

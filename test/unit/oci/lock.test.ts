@@ -27,7 +27,7 @@ it('many may have it shared, and one alone', async (context) => {
   assert.deepEqual(order, ['shared', 'alone']);
 });
 
-it('a wait ends when the work is called off, or the caller says so', async (context) => {
+it('a wait ends when the work is cancelled, or the caller says so', async (context) => {
   const path = join(scratchDirectory(context), 'lock');
   const holder = await lockFile(path, 'exclusive');
   const controller = new AbortController();

@@ -123,12 +123,12 @@ describe('virt-builder', { timeout: 300_000 }, () => {
     const [endless, options] = withScripts(context, 'while :; do yes; done');
     await endless.fails(
       ['list', '-s', 'virt-builder'],
-      /what virt-builder lists has more than 4194304 bytes; /,
+      /the list that virt-builder prints has more than 4194304 bytes; /,
       options,
     );
     await assertNothingPulled(endless);
     const [other, others] = withScripts(context, 'echo "[]"');
-    await other.fails(['list', '-s', 'virt-builder'], /lists is not what it prints with --list-format json; /, others);
+    await other.fails(['list', '-s', 'virt-builder'], /virt-builder prints has another form than expected; /, others);
   });
 
   for (const [signal, status, how, rest] of [

@@ -89,7 +89,7 @@ for (const [code, expected] of [
         throwsWith(
           () => leaseImage(store, 'image'),
           expected,
-          new RegExp(`cannot say that an image is in use \\(${code}`),
+          new RegExp(`no lease of the image can be written to \\S+ \\(${code}`),
         );
     } finally {
       context.mock.restoreAll();

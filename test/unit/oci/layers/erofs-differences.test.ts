@@ -108,7 +108,7 @@ describe('an image that is none', () => {
 });
 
 describe('work that waits for nothing', () => {
-  it('is called off between two turns', async () => {
+  it('is cancelled between two turns', async () => {
     const controller = new AbortController();
     setImmediate(() => controller.abort());
     const turns = new Turns(10, controller.signal);

@@ -1,4 +1,4 @@
-/** Images that cannot be made: layers that change meanwhile, disks, and work that is called off. */
+/** Images that cannot be made: layers that change meanwhile, disks, and work that is cancelled. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { writeErofs } from '../../../../src/oci/layers/erofs-image.js';
@@ -94,7 +94,7 @@ describe('an image that cannot be made', () => {
     ['in one directory', (at: number) => `d/${at}`],
     ['each in its own', (at: number) => `${at}/f`],
   ] as const)
-    it(`because the work is called off while many names are planned and written, ${what}`, async () => {
+    it(`because the work is cancelled while many names are planned and written, ${what}`, async () => {
       const layer = memoryLayer(tarOf(...Array.from({ length: 30_000 }, (_, at) => ({ name: names(at), type: '5' }))));
       const merge = await indexLayers([layer]);
       const soon = () => {
@@ -112,7 +112,7 @@ describe('an image that cannot be made', () => {
       await rejectsWith(writeErofs(file, merge, plan, [layer], options), 'aborted');
     });
 
-  it('because the work is called off lets its layers go', async () => {
+  it('because the work is cancelled lets its layers go', async () => {
     const controller = new AbortController();
     let [reads, isOpen] = [0, 0];
     const layer = memoryLayer(tar, {

@@ -78,7 +78,7 @@ describe('a layer', () => {
     );
   });
 
-  it('is not read on when the work is called off', async () => {
+  it('is not read on when the work is cancelled', async () => {
     const controller = new AbortController();
     let isOpen = 0;
     const layer = memoryLayer(tar, {

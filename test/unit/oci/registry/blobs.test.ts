@@ -211,7 +211,7 @@ describe('a blob', () => {
     await rejectsWith(read(), 'image-not-found', /BLOB_UNKNOWN: gone/);
   });
 
-  it('is not read on when the work is called off', async (context) => {
+  it('is not read on when the work is cancelled', async (context) => {
     const { registry, read } = await withBlob(context);
     const controller = new AbortController();
     registry.hook(({ path }, response) => {

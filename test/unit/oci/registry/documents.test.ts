@@ -176,7 +176,7 @@ describe('a manifest', () => {
     await rejectsWith(reading, 'registry-unreachable', /reg\.example has sent no whole answer within 1 seconds/);
   });
 
-  it('is not waited for any more when the work is called off', async (context) => {
+  it('is not waited for any more when the work is cancelled', async (context) => {
     const registry = await registryWithImage(context);
     const controller = new AbortController();
     registry.hook(({ path }) => {

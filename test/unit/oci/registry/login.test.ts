@@ -82,7 +82,7 @@ describe('a login', () => {
     assert.deepEqual(readdirSync(dirname(path)), ['auth.json']);
   });
 
-  it('waits for another until it is called off', async (context) => {
+  it('waits for another until it is cancelled', async (context) => {
     const { registry, path, options } = await withLogin(context);
     const login = { user: 'me', password: 'secret' };
     await logIn(registry.host, login, options);

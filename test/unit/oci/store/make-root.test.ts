@@ -1,4 +1,4 @@
-/** File systems that are made, and how that is called off. */
+/** File systems that are made, and how that is cancelled. */
 import assert from 'node:assert/strict';
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ for (const [what, name, isSo] of [
   // This one is written when the file system is on the disk.
   ['while its digest is calculated', 'passwd', isThere],
 ] as const)
-  it(`the making of a file system is called off ${what}`, async (context) => {
+  it(`the making of a file system is cancelled ${what}`, async (context) => {
     const store = testStore(context);
     const image = parseRootImage(`oci:${layoutOf(context)}`);
     const isAnywhere = () =>

@@ -217,7 +217,7 @@ describe('a file system that is removed', () => {
     assert.ok(counts.gone > 0 && counts.kept > 0, JSON.stringify(counts));
   });
 
-  it('is waited for until that is decided, or the start is called off', async (context) => {
+  it('is waited for until that is decided, or the start is cancelled', async (context) => {
     const store = await withRoot(context);
     const { paths, id } = store;
     const mark = await lockFile(paths.removalMark(id), 'exclusive');

@@ -102,7 +102,7 @@ describe('an image', () => {
     assert.equal(counts(store).tags, 2);
   });
 
-  it('whose removal is called off is gone, and what it needed goes with the next', async (context) => {
+  it('whose removal is cancelled is gone, and what it needed goes with the next', async (context) => {
     const [registry, store] = await withImages(context);
     const name = nameOf(registry, 'one');
     const removed = await removeTags(store.paths, name, listTags(store.paths).slice(0, 1), abortedAfter(1));
@@ -148,7 +148,7 @@ function abortedAfter(looks: number): AbortSignal {
 }
 
 describe('pruning', () => {
-  it('that is called off says what it has removed, and leaves the rest to the next', async (context) => {
+  it('that is cancelled says what it has removed, and leaves the rest to the next', async (context) => {
     const [, store] = await withImages(context);
     writeFileSync(store.paths.partial(`sha256:${'0'.repeat(64)}`), 'half');
     const told = { tags: 0, roots: 0, blobs: 0 };

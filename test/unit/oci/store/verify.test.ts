@@ -136,7 +136,7 @@ describe('an image', () => {
     assert.ok(!existsSync(paths.blob(tag.manifest)));
   });
 
-  it('whose file system is being read is left when the work is called off', async (context) => {
+  it('whose file system is being read is left when the work is cancelled', async (context) => {
     const { store, tag } = await withImage(context);
     // Its layers are not read then.
     rmSync(store.paths.blob(tag.manifest));
