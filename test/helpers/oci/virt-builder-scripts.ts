@@ -6,8 +6,12 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mounted } from '../hide.js';
 import { processesWith } from '../leftovers.js';
-import type { RunOptions } from '../run.js';
+import { holdsDuring } from '../meanwhile.js';
+import type { Running, RunOptions } from '../run.js';
 import { type ImageProgram, imageProgram } from './image-program.js';
+
+/** What a script waits with for ever: a process that {@link assertNothingPulled} would find. */
+export const WAIT = 'tail -n 0 -f "$0"';
 
 /** A script that writes the disk that virt-builder is asked for. */
 export const BUILD = 'for word; do case $word in *.qcow2) echo disk >"$word" ;; esac; done';
@@ -42,16 +46,20 @@ export async function assertNothingPulled(program: ImageProgram): Promise<void> 
   assert.deepEqual(processesWith(program.directory), []);
 }
 
-/** The script that stands for virt-builder runs, or has ended by then. */
-export async function hasBegun({ directory }: ImageProgram, file = 'begun'): Promise<void> {
+/** Waits until the script that stands for virt-builder has made a file, while the pull goes on. */
+export async function untilMade({ directory }: ImageProgram, file: string, { result }: Running): Promise<void> {
+  await holdsDuring(result, () => existsSync(join(directory, file)));
+}
+
+/** The same when the pull was killed. */
+export async function untilMadeBehind({ directory }: ImageProgram, file: string): Promise<void> {
   while (!existsSync(join(directory, file))) await sleep(20);
 }
 
-/** The pull has written down what it has started, which may run before. */
-export async function untilRecorded({ store }: ImageProgram): Promise<void> {
+/** Waits until the pull has written down what it has started, which may run before. */
+export async function untilRecorded({ store }: ImageProgram, { result }: Running): Promise<void> {
   const roots = join(store, 'roots');
-  const isRecorded = () => readdirSync(roots).some((name) => sizeOf(join(roots, name, 'program')) > 0);
-  while (!isRecorded()) await sleep(20);
+  await holdsDuring(result, () => readdirSync(roots).some((name) => sizeOf(join(roots, name, 'program')) > 0));
 }
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
