@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
+import { hidden, programPaths } from '../helpers/hide.js';
 import { leftAtLast, processesWith } from '../helpers/leftovers.js';
 import { unlessImages } from '../helpers/oci/busybox.js';
 import { type ImageProgram, imageProgram } from '../helpers/oci/image-program.js';
@@ -65,20 +66,24 @@ describe('virt-builder', {
     await assertNoSockets(before);
     const { out: listed } = await program.run(['list', '-q'], options);
     assert.equal(listed, `${NAME}\n`);
-    // From here on nobody asks virt-builder.
-    const stored = { ...options, env: { ...options.env, XDG_CACHE_HOME: program.directory, PATH: '/nonexistent' } };
+    // From here on nobody asks virt-builder, which is not there.
+    const stored: RunOptions = {
+      ...options,
+      env: { ...options.env, XDG_CACHE_HOME: program.directory, LIBGUESTFS_PATH: '/nonexistent' },
+      through: hidden(...programPaths('virt-builder', 'virt-tar-out')),
+    };
     const script = [
       'grep PRETTY /etc/os-release; id -u; stat -c "%u %g" /srv/owned; stat -c "%a %u" /etc/shadow',
       'head -n 1 /etc/shadow; ls /boot',
     ].join('; ');
-    const found = await program.run(['run', '-c', embedded.uri, NAME, '--', 'sh', '-c', script], without(stored));
+    const found = await program.run(['run', '-c', embedded.uri, NAME, '--', 'sh', '-c', script], stored);
     const lines = ['PRETTY_NAME="Test 12"', '0', '1234 1235', '640 0', 'root:*:19000:0:99999:7:::', 'vmlinuz'];
     assert.deepEqual([found.code, found.out], [0, `${lines.join('\n')}\n`], found.stderr);
     const mine = ['run', '-c', embedded.uri, '--user', 'web', NAME, '--', 'grep', 'CapEff', '/proc/self/status'];
-    assert.equal((await program.run(mine, without(stored))).out, 'CapEff:\t0000000000000400\n');
+    assert.equal((await program.run(mine, stored)).out, 'CapEff:\t0000000000000400\n');
     const words = ['-c', embedded.uri, '--root', 'virt-builder:/test-1', '--pull', 'never', '--', 'id', '-un'];
-    assertRun(await runSandbox(words, without(stored)), 0, 'root\n');
-    const none = await program.run(['run', '-c', embedded.uri, NAME], without(stored));
+    assertRun(await runSandbox(words, stored), 0, 'root\n');
+    const none = await program.run(['run', '-c', embedded.uri, NAME], stored);
     assert.equal(none.code, 125);
     assert.match(none.stderr, /names no command; name one behind --/);
     const { out: removed } = await program.run(['purge', NAME], options);
@@ -211,9 +216,4 @@ async function assertNoSockets(before: readonly string[]): Promise<void> {
     return added.filter((name) => !bound.includes(`/tmp/${name}/`) && processesWith(`/tmp/${name}/`).length === 0);
   };
   assert.deepEqual(await leftAtLast(look), []);
-}
-
-/** Without what only virt-builder needs. */
-function without({ env, ...options }: RunOptions): RunOptions {
-  return { ...options, env: { ...env, PATH: process.env['PATH'], LIBGUESTFS_PATH: '/nonexistent' } };
 }
