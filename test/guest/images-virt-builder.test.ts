@@ -101,11 +101,8 @@ describe('virt-builder', {
         ['run', '--pull', 'never', NAME, '--', 'true'],
         /'virt-builder:\/\/\/test-1' is not in the store for linux\/amd64/,
       ],
-    ] as const) {
-      const { code, stderr } = await program.run(words, options);
-      assert.deepEqual([code, stderr.trimEnd().split('\n').length], [125, 1], stderr);
-      assert.match(stderr, pattern);
-    }
+    ] as const)
+      await program.fails(words, pattern, options);
     await assertNothing(program.store);
   });
 
