@@ -65,7 +65,7 @@ async function endedPull(store: string, options: RunOptions, { signal, after, co
   // What ends before gets no signal.
   await Promise.race([sleep(after), running.result.catch(() => {})]);
   running.child.kill(signal);
-  // As a terminal that is closed.
+  // A terminal that is closed may send two. Two at once are often one when the program gets to them.
   if (signal === 'SIGHUP') running.child.kill(signal);
   const ended = await running.result.catch(() => undefined);
   if (ended === undefined) return ['the pull hangs'];
