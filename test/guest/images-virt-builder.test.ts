@@ -1,16 +1,22 @@
 /** Roots of virt-builder's templates: with the real one, which starts libguestfs' machine twice for each. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
 import { hidden, programPaths } from '../helpers/hide.js';
-import { leftAtLast, processesWith } from '../helpers/leftovers.js';
+import { processesWith } from '../helpers/leftovers.js';
 import { unlessImages } from '../helpers/oci/busybox.js';
 import { type ImageProgram, imageProgram } from '../helpers/oci/image-program.js';
-import { makeTemplates, type TemplateHost, unlessVirtBuilder } from '../helpers/oci/virt-builder.js';
+import {
+  makeTemplates,
+  sockets,
+  socketsLeft,
+  type TemplateHost,
+  unlessVirtBuilder,
+} from '../helpers/oci/virt-builder.js';
 import { assertRun, type Running, type RunOptions, runSandbox } from '../helpers/run.js';
 
 const NAME = 'virt-builder:///test-1';
@@ -63,7 +69,7 @@ describe('virt-builder', {
     assert.equal(code, 0, stderr);
     assert.match(out, /^virt-builder:\/\/\/test-1: pulled, \d+\.\d MB, sha256:[0-9a-f]{64}\n$/);
     await assertNothing(program.store);
-    await assertNoSockets(before);
+    assert.deepEqual(await socketsLeft(before), []);
     const { out: listed } = await program.run(['list', '-q'], options);
     assert.equal(listed, `${NAME}\n`);
     // From here on nobody asks virt-builder, which is not there.
@@ -132,7 +138,7 @@ describe('virt-builder', {
       const { code, stderr } = await running.result;
       assert.deepEqual([code, stderr.split('\n').at(-2)], [130, `virt-sandbox-image: ${phase}`]);
       await assertNothing(program.store);
-      await assertNoSockets(before);
+      assert.deepEqual(await socketsLeft(before), []);
     });
 
   for (const [what, end] of [
@@ -150,7 +156,7 @@ describe('virt-builder', {
       assert.equal(code, end.length === 2 ? 129 : null);
       if (code === null) await program.run(['prune'], options);
       await assertNothing(program.store);
-      await assertNoSockets(before);
+      assert.deepEqual(await socketsLeft(before), []);
     });
 
   /** libguestfs has started QEMU. */
@@ -194,24 +200,9 @@ describe('virt-builder', {
     try {
       await use(own(context, cache));
       await assertNothing(join(cache, 'virt-sandbox/oci'));
-      await assertNoSockets(before);
+      assert.deepEqual(await socketsLeft(before), []);
     } finally {
       execFileSync('umount', [cache]);
     }
   }
 });
-
-/** Directories of libguestfs' sockets. */
-function sockets(): string[] {
-  return readdirSync('/tmp').filter((name) => name.startsWith('libguestfs'));
-}
-
-/** Nothing but `before` is left there. What others do with libguestfs meanwhile has sockets or a machine. */
-async function assertNoSockets(before: readonly string[]): Promise<void> {
-  const look = () => {
-    const added = sockets().filter((name) => !before.includes(name));
-    const bound = readFileSync('/proc/net/unix', 'utf8');
-    return added.filter((name) => !bound.includes(`/tmp/${name}/`) && processesWith(`/tmp/${name}/`).length === 0);
-  };
-  assert.deepEqual(await leftAtLast(look), []);
-}

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesWith } from '../helpers/leftovers.js';
-import { makeTemplates, unlessVirtBuilder } from '../helpers/oci/virt-builder.js';
+import { makeTemplates, sockets, socketsLeft, unlessVirtBuilder } from '../helpers/oci/virt-builder.js';
 import { PROGRAM, type RunOptions, startSandbox } from '../helpers/run.js';
 import { Choices } from './plan.js';
 import type { Scenario } from './scenario.js';
@@ -74,7 +74,7 @@ async function endedPull(store: string, options: RunOptions, { signal, after, co
   // A program of libguestfs whose caller is killed runs on, until somebody prunes.
   if (signal === 'SIGKILL') await endOf(['prune'], options, BOUND_MS);
   findings.push(...processesWith(store).map((line) => `left running: ${line}`));
-  findings.push(...sockets().flatMap((name) => (before.includes(name) ? [] : [`left in /tmp: ${name}`])));
+  findings.push(...(await socketsLeft(before)).map((name) => `left in /tmp: ${name}`));
   if (signal !== 'SIGKILL') findings.push(...workspaces(store));
   for (const words of [['prune'], ['pull', 'virt-builder:///test-1'], ['prune', '--all'], ['verify']]) {
     const { code, stderr } = (await endOf(words, options, BOUND_MS)) ?? {};
@@ -82,11 +82,6 @@ async function endedPull(store: string, options: RunOptions, { signal, after, co
     findings.push(...workspaces(store));
   }
   return findings;
-}
-
-/** libguestfs has its sockets there, whatever TMPDIR says. */
-function sockets(): string[] {
-  return readdirSync('/tmp').filter((name) => name.startsWith('libguestfs'));
 }
 
 function workspaces(store: string): string[] {

@@ -5,6 +5,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, syml
 import { join } from 'node:path';
 import { programPaths } from '../hide.js';
 import { unlessProgram } from '../images.js';
+import { leftAtLast, processesWith } from '../leftovers.js';
 import { BUSYBOX, unlessBusybox } from '../roots.js';
 import { unlessRoot } from '../scratch.js';
 
@@ -63,6 +64,23 @@ export function makeTemplates(ground: string): TemplateHost {
   // A file of the user's is in the place of the host's with its name: those ask the internet.
   for (const name of hostSources()) writeFileSync(join(sources, name), '');
   return { index, env: { XDG_CONFIG_HOME: join(ground, 'config'), ...applianceOf(ground) } };
+}
+
+/** The directories of libguestfs' sockets, which are in /tmp, whatever TMPDIR says. */
+export function sockets(): string[] {
+  return readdirSync('/tmp').filter((name) => name.startsWith('libguestfs'));
+}
+
+/**
+ * What is there beside `before`, and stays. What others do with libguestfs meanwhile has sockets or a machine, and does
+ * not count.
+ */
+export function socketsLeft(before: readonly string[]): Promise<string[]> {
+  return leftAtLast(() => {
+    const added = sockets().filter((name) => !before.includes(name));
+    const bound = readFileSync('/proc/net/unix', 'utf8');
+    return added.filter((name) => !bound.includes(`/tmp/${name}/`) && processesWith(`/tmp/${name}/`).length === 0);
+  });
 }
 
 function hostSources(): string[] {
