@@ -7,12 +7,13 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { before, describe, it, type TestContext } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, lxc, type Way } from '../helpers/connections.js';
 import { assertStartIsClean } from '../helpers/container-start.js';
 import { makeImage, unlessProgram } from '../helpers/images.js';
 import { uniqueName } from '../helpers/leftovers.js';
+import { containerGround } from '../helpers/oci/container-ground.js';
 import { link } from '../helpers/oci/container-traps.js';
 import { scratchImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import type { TarEntry } from '../helpers/oci/tar.js';
@@ -22,33 +23,23 @@ import { fingerprint } from '../helpers/tree-listing.js';
 
 const THROUGH = /(inside|on the host) \S+ is a symbolic link, and may lead out of the mount/;
 
-const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-includes-');
-const shelf = mkdtempSync('/var/tmp/virt-sandbox-hostile-shelf-');
-const shared = join(ground, 'shared');
-const SHARED = ['-m', `host-bind:/srv/shared=${shared}`];
+const { ground, shelf, shared, mountShared, options } = containerGround('includes');
 /** By what an include gets into the root. */
 const BIND = ['-m', 'guest-bind:/conf=/'];
 const FILE = join(ground, 'app.conf');
 const TREE = join(ground, 'tree');
 
 before(() => {
-  for (const directory of [ground, shelf]) chmodSync(directory, 0o755);
-  for (const name of ['shared/dir', 'tree/dir']) mkdirSync(join(ground, name), { recursive: true, mode: 0o755 });
-  writeFileSync(join(shared, 'victim'), 'whole\n', { mode: 0o600 });
-  writeFileSync(join(shared, 'dir/victim'), 'whole\n', { mode: 0o600 });
+  // The QEMU of a machine, another user, reads the store.
+  chmodSync(shelf, 0o755);
+  mkdirSync(join(TREE, 'dir'), { recursive: true, mode: 0o755 });
   writeFileSync(FILE, 'included\n', { mode: 0o644 });
   writeFileSync(join(TREE, 'dir/victim'), 'included\n', { mode: 0o666 });
-  mkdirSync(join(shelf, 'cache'));
 });
-after(() => {
-  for (const directory of [ground, shelf]) rmSync(directory, { recursive: true, force: true });
-});
-
-const env = { XDG_CACHE_HOME: join(shelf, 'cache') };
 
 async function refused(way: Way, words: readonly string[], why = THROUGH): Promise<void> {
   const earlier = fingerprint(ground);
-  const result = await runSandbox(['-c', way.uri, ...words, '--', 'true'], { ...way.options, env });
+  const result = await runSandbox(['-c', way.uri, ...words, '--', 'true'], { ...way.options, env: options.env });
   assertFailure(result, why);
   assert.equal(fingerprint(ground), earlier);
   if (way === lxc) assertStartIsClean();
@@ -56,7 +47,7 @@ async function refused(way: Way, words: readonly string[], why = THROUGH): Promi
 
 async function runs(words: readonly string[], script: string, out: string): Promise<void> {
   const args = ['-c', lxc.uri, ...words, '--', 'sh', '-c', script];
-  assertRun(await runSandbox(args, { ...lxc.options, env }), 0, out);
+  assertRun(await runSandbox(args, options), 0, out);
 }
 
 /** What an image has in the ways of includes, and those. */
@@ -90,8 +81,8 @@ describe('an include of a container', { skip: lxc.skip || unlessBusyboxImage }, 
   it('goes over no link of an image out of its root', async (t) => {
     for (const [entries, words] of TRAPS) {
       const image = scratchImage(t, entries);
-      await refused(lxc, ['--root', image, ...SHARED, ...BIND, ...words]);
-      await refused(lxc, ['--root', image, `--overlay=${join(shelf, uniqueName())}`, ...SHARED, ...BIND, ...words]);
+      for (const overlay of [[], [`--overlay=${join(shelf, uniqueName())}`]])
+        await refused(lxc, ['--root', image, ...overlay, ...mountShared, ...BIND, ...words]);
     }
   });
 
@@ -142,7 +133,7 @@ describe('an include of a container', { skip: lxc.skip || unlessBusyboxImage }, 
     symlinkSync('/srv/shared/victim', join(root, 'etc/app/app.conf'));
     const bind = ['-m', 'guest-bind:/mnt=/etc/app'];
     mkdirSync(join(root, 'mnt'));
-    await refused(lxc, ['-r', root, '--overlay', ...SHARED, ...bind, '-i', `/mnt/app.conf=${FILE}`]);
+    await refused(lxc, ['-r', root, '--overlay', ...mountShared, ...bind, '-i', `/mnt/app.conf=${FILE}`]);
   });
 
   it('goes over no link that an earlier run has left in a disk', { skip: unlessProgram('mkfs.ext4') }, async (t) => {
@@ -171,7 +162,7 @@ describe('an include of a machine', { skip: embedded.skip }, () => {
 
   it('goes over no link of an image to a directory of the host', { skip: unlessBusyboxImage }, async (t) => {
     for (const [entries, words] of [TRAPS[0], TRAPS[7]].flatMap((trap) => (trap ? [trap] : [])))
-      await refused(embedded, [...ACCEL, '--root', scratchImage(t, entries), ...SHARED, ...BIND, ...words]);
+      await refused(embedded, [...ACCEL, '--root', scratchImage(t, entries), ...mountShared, ...BIND, ...words]);
   });
 
   it('goes over no link that an earlier run has left in a directory of the host', async (t) => {

@@ -5,39 +5,22 @@
  * containers start in.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
-import { assertStartIsClean } from '../helpers/container-start.js';
 import { ext4Of, unlessProgram } from '../helpers/images.js';
+import { containerGround } from '../helpers/oci/container-ground.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
-import { fingerprint } from '../helpers/tree-listing.js';
 
 const SHELL = { ...lxc.options, shell: ['/bin/busybox', 'sh'] } as const;
 const TARGETS = ['/', '/native', '../..', '/dev/.sandbox', '/srv/shared', 'nowhere'];
 
-const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-links-');
-/** A directory that the sandbox may write to. */
-const shared = join(ground, 'shared');
-const SHARED = ['-m', `host-bind:/srv/shared=${shared}`];
+const { shelf, mountShared, victims } = containerGround('links');
 
-before(() => {
-  chmodSync(ground, 0o755);
-  mkdirSync(shared);
-  writeFileSync(join(shared, 'victim'), 'whole\n');
-});
-after(() => rmSync(ground, { recursive: true, force: true }));
-
-/** The host's files that a start must not change: `shared`; and what all containers start in is as it was made. */
-function victims(): string {
-  assertStartIsClean();
-  return fingerprint(shared);
-}
-
-/** In a directory of its own, so that it goes with the test. */
-const diskOf = (root: string) => ext4Of(root, join(ground, `${basename(root)}.img`));
+/** Beside what must stay as it is. It goes with the tests of this file. */
+const diskOf = (root: string) => ext4Of(root, join(shelf, `${basename(root)}.img`));
 
 /** The ways to give a container a root, as words, but images (container-image.test.ts). */
 const ROOTS: Readonly<Record<string, (root: string) => readonly string[]>> = {
@@ -60,7 +43,7 @@ describe('a root of a container', {
           const root = makeRoot(t, ...['dev', 'proc', 'sys', 'tmp', 'srv/shared'].filter((each) => each !== name));
           symlinkSync(target, join(root, name));
           const command = ['/bin/busybox', 'sh', '-c', '[ / -ef /.. ] && echo ended'];
-          const run = ['-c', lxc.uri, ...words(root), ...SHARED, '--', ...command];
+          const run = ['-c', lxc.uri, ...words(root), ...mountShared, '--', ...command];
           const result = await runSandbox(run, SHELL);
           if (name === 'sys' && !run.includes('--overlay')) assertRun(result, 0, 'ended\n');
           else assertFailure(result, new RegExp(`the root has a symbolic link or a file at /${name},`));

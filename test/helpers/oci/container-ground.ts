@@ -1,4 +1,4 @@
-/** The ground of tests with hostile images of containers: a store, and files of the host that may not change. */
+/** The ground of tests with hostile roots of containers: a store, and files of the host that may not change. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -18,13 +18,15 @@ export function containerGround(name: string) {
     chmodSync(ground, 0o755);
     mkdirSync(join(shared, 'dir'), { recursive: true, mode: 0o755 });
     mkdirSync(join(shelf, 'cache'));
-    writeFileSync(join(shared, 'victim'), 'whole\n', { mode: 0o644 });
+    for (const name of ['victim', 'dir/victim']) writeFileSync(join(shared, name), 'whole\n', { mode: 0o600 });
   });
   after(() => {
     for (const directory of [ground, shelf]) rmSync(directory, { recursive: true, force: true });
   });
 
   return {
+    /** What `victims` looks at; others may enter it. */
+    ground,
     /** A directory that only root enters, for the store and what else a test keeps. */
     shelf,
     /** A directory that the sandbox may write to. */
@@ -34,7 +36,7 @@ export function containerGround(name: string) {
     /** For runs with a store of their own. */
     options,
 
-    /** The host's files that a start must not change: `shared`; and what all containers start in is as it was made. */
+    /** The host's files that a start must not change: `ground`; and what all containers start in is as it was made. */
     victims(): string {
       assertStartIsClean();
       return fingerprint(ground);
