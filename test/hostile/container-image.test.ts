@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { mountsFile } from '../../src/sandbox/devices/erofs-file.js';
 import { lxc } from '../helpers/connections.js';
 import { CALLS, FAMILIES, MISSING, perl } from '../helpers/container-calls.js';
 import { unlessProgram } from '../helpers/images.js';
@@ -19,7 +20,7 @@ import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 
 const skip = lxc.skip || unlessBusyboxImage || unlessProgram('perl', 'getfattr');
 
-const { shared, mountShared, options, victims, inside } = containerGround('image');
+const { shelf, shared, mountShared, options, victims, inside } = containerGround('image');
 
 /** What an image is told whose working directory, or the way to a mount, is not in its root. */
 const LEADS_NOWHERE = new RegExp(
@@ -178,7 +179,8 @@ describe('an image of a container', { skip, concurrency: 2 }, () => {
     const attack = 'echo x > /etc/mark; rm -r /etc; ls /dev/sd?';
     for (const words of [[], ['-p']]) {
       const found = await inside(image, words, { attack, read: 'ls /etc' }, /^$|no barrier/);
-      assert.match(found.attack, /\/dev\/sd.: No such file or directory$/);
+      // Elsewhere it is a loop device, which nobody writes to either: images-looped.test.ts.
+      if (mountsFile(shelf)) assert.match(found.attack, /\/dev\/sd.: No such file or directory$/);
       const again = await inside(image, [], { read: 'cat /etc/mark' });
       assert.equal(again.read, 'of the image');
     }
