@@ -225,7 +225,7 @@ class Pulls {
     if (found.join() !== wanted.join()) this.#findings.push(`the store has ${found.join(', ')}`);
     await pruneStore(this.#paths, { all: true });
     const left = filesBelow(this.#paths.directory).filter(
-      (path) => !path.includes('/.leases/') && !/\/lock$/.test(path),
+      (path) => !path.includes('/.leases/') && !/\/(lock|turn)$/.test(path),
     );
     if (left.length > 0) this.#findings.push(`prune leaves ${left.join(', ')}`);
   }
