@@ -158,21 +158,6 @@ for (const way of [embedded, system])
     () => assertDiskIsClosed(way.uri, 0),
   );
 
-describe('programs of an image', { skip: embedded.skip || TOOLS }, () => {
-  it('are not run as the init, when a start is measured neither', async () => {
-    const evil = '#!/bin/busybox sh\necho run >>/run-by-init\nexec /bin/busybox sh "$@"\n';
-    const names = ['bin/sh', 'bin/dmesg', 'bin/awk'];
-    const root = imageWith(
-      {},
-      names.map((name) => ({ name, data: evil, mode: 0o755 })),
-    );
-    const env = { VIRT_SANDBOX_TRACE: `guest:${join(ground, uniqueName())}` };
-    const words = ['-c', embedded.uri, ...ACCEL, '--root', root, '--', '/bin/busybox', 'ls', '/run-by-init'];
-    const { code, stderr } = await runSandbox(words, { env });
-    assert.deepEqual([code, stderr], [1, 'ls: /run-by-init: No such file or directory\n']);
-  });
-});
-
 describe('names of an image', { skip: embedded.skip || TOOLS }, () => {
   const on = ['-c', embedded.uri, '-N', 'dhcp'];
 
