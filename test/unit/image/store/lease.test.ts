@@ -99,5 +99,9 @@ for (const [code, expected] of [
   });
 
 it('a lease in a store that is not there is none', (context) => {
-  leaseImage(join(scratchDirectory(context), 'none'), 'image')();
+  const directory = scratchDirectory(context);
+  const release = leaseImage(join(directory, 'none'), 'image');
+  assert.deepEqual(fs.readdirSync(directory), []);
+  release();
+  assert.deepEqual(fs.readdirSync(directory), []);
 });
