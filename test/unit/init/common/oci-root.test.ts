@@ -61,6 +61,7 @@ describe('the plan for an OCI image', () => {
       done.findIndex((each) => each.op === 'mount' && each.source === 'share'),
     ];
     assert.ok(made > done.findIndex(({ op }) => op === 'switchRoot') && made < mounted, `${made}, ${mounted}`);
+    assert.deepEqual(done[made], { op: 'mkdir', path: '/work', mode: 0o755 });
   });
 
   it('lets its device nodes open nothing, but for who has all capabilities', () => {
