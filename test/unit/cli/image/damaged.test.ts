@@ -23,6 +23,10 @@ describe('an image that is there', () => {
     damage(path);
     const found = await program.run(['verify', name]);
     assert.deepEqual([found.code, found.out], [1, `${name} (linux/amd64): ${path} has another content\n`]);
+    const json = await program.run(['verify', '--json', name]);
+    const which = { name: `docker://${name}`, platform: 'linux/amd64', id: ID };
+    const problems = [{ path, problem: 'has another content' }];
+    assert.deepEqual([json.code, JSON.parse(json.out)], [1, [{ ...which, whole: false, damage: problems }]]);
     // Of both names the same is told, though what is damaged is gone after the first.
     const removed = await program.run(['verify', '--remove']);
     const line = (of: string) => `${of} (linux/amd64): ${path} has another content\n`;
