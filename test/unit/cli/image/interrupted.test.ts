@@ -33,11 +33,12 @@ describe('virt-sandbox-image diff', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors += text;
     });
-    const exited = once(child, 'exit');
+    const ended = Promise.all([once(child, 'exit'), once(child.stderr, 'end')]);
     // It writes, and what it writes is not taken.
     await once(child.stdout, 'readable');
     child.kill('SIGINT');
-    assert.deepEqual([await exited, errors], [[130, null], '']);
+    const [exit] = await ended;
+    assert.deepEqual([exit, errors], [[130, null], '']);
   });
 });
 
