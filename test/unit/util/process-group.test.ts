@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { valueOr } from '../../../src/util/errors.js';
 import { ProcessGroup, startOf } from '../../../src/util/process-group.js';
 
 /** A shell with a group of its own, which has said that it begins, and the number of what it has started. */
@@ -19,6 +21,12 @@ async function started(
     for (const id of [pid, other]) if (startOf(id) !== undefined) process.kill(id, 'SIGKILL');
   });
   return { leader, id: pid, other };
+}
+
+/** Whether a process is there and has not ended: one that nobody has waited for yet is still there. */
+function isAlive(id: number): boolean {
+  const text = valueOr(() => readFileSync(`/proc/${id}/stat`, 'latin1'), '');
+  return text !== '' && !text.includes(') Z ');
 }
 
 async function untilGone(...ids: readonly number[]): Promise<void> {
@@ -58,15 +66,27 @@ describe('a process group', { timeout: 60_000 }, () => {
     assert.equal(former.isLed, false);
     assert.equal(await former.end(), true);
     await former.killRest();
-    assert.notEqual(startOf(id), undefined);
-    assert.notEqual(startOf(other), undefined);
+    assert.ok(isAlive(id));
+    assert.ok(isAlive(other));
   });
 
   it('is left alone without its leader, unless that has just ended', async (context) => {
-    const { leader, id, other } = await started(context, 'sleep 1000 & echo $!; exit');
+    const { leader, id, other } = await started(context, 'sleep 1000 & echo $!; wait');
     const group = new ProcessGroup(id);
-    if (leader.exitCode === null) await once(leader, 'exit');
+    leader.kill('SIGKILL');
+    await once(leader, 'exit');
     assert.equal(await group.end(), true);
-    assert.notEqual(startOf(other), undefined);
+    assert.ok(isAlive(other));
+    await group.killRest();
+    assert.ok(!isAlive(other));
+  });
+
+  it('is left alone if its leader was gone before anybody looked at it', async (context) => {
+    const { leader, id, other } = await started(context, 'sleep 1000 & echo $!; exit');
+    if (leader.exitCode === null) await once(leader, 'exit');
+    const group = new ProcessGroup(id);
+    assert.equal(await group.end(), true);
+    await group.killRest();
+    assert.ok(isAlive(other));
   });
 });
