@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
@@ -13,7 +13,9 @@ import { pruneStore } from '../../../../src/oci/store/remove.js';
 import { type LeasedRoot, readKept, useRoot, usersOf } from '../../../../src/oci/store/roots.js';
 import { removeTag } from '../../../../src/oci/store/tags.js';
 import { parseRootImage } from '../../../../src/oci-names/root-image.js';
+import { valueOr } from '../../../../src/util/errors.js';
 import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
+import { holdsDuring } from '../../../helpers/meanwhile.js';
 import { testImage, writeLayout } from '../../../helpers/oci/image.js';
 import { beforeEachStep } from '../../../helpers/oci/steps.js';
 import { type TestStore, testStore } from '../../../helpers/oci/store.js';
@@ -145,6 +147,12 @@ async function atEachStep(
   assert.ok(counts.gone > 2 && counts.kept > 3, JSON.stringify(counts));
 }
 
+/** How many files of this process are open that are at a path. */
+function timesOpen(path: string): number {
+  const files = readdirSync('/proc/self/fd').map((file) => valueOr(() => readlinkSync(`/proc/self/fd/${file}`), ''));
+  return files.filter((file) => file === path).length;
+}
+
 async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGKILL');
@@ -224,6 +232,9 @@ describe('a file system that is removed', () => {
     await rejectsWith(useRoot(paths, id, AbortSignal.abort()), 'aborted');
     assert.deepEqual(usersOf(paths, id), []);
     const starting = store.start();
+    await holdsDuring(starting, () => timesOpen(paths.removalMark(id)) === 2);
+    // So long that it has tried more than once, on most hosts.
+    assert.equal(await Promise.race([starting, delay(150, 'waits')]), 'waits');
     rmSync(paths.root(id), { recursive: true });
     rmSync(paths.removalMark(id));
     await mark?.close();
