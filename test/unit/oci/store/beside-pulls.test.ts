@@ -82,8 +82,11 @@ describe('a pull', () => {
   });
 });
 
-/** Starts beside a removal. */
-const ROUNDS = 30;
+/**
+ * How often the image is removed beside a start. The first start that comes too late is about the 5th, or the 15th on
+ * a busy host.
+ */
+const ROUNDS = 60;
 
 it('a start has its image, whoever removes it in the same moment', async (context) => {
   const { registry, store, paths } = await withImages(context);
@@ -91,24 +94,26 @@ it('a start has its image, whoever removes it in the same moment', async (contex
   const first = await pull(registry, store, 'v1');
   const { name } = first.tag;
   first.release();
-  const outcomes = { removed: 0, refused: 0 };
-  for (let round = 0; round <= ROUNDS; round += 1) {
+  const counts = { removed: 0, refused: 0 };
+  // A start comes later than one that was first, and earlier than one that was not: so they meet on any host.
+  for (let round = 0, turns = 0; round <= ROUNDS; round += 1) {
     const removal = removeImage(paths, name);
-    // From before the removal to behind it.
     const start = async () => {
+      // The last one comes behind the removal, and does not count.
       if (round === ROUNDS) await removal;
-      for (let turn = 0; turn < round * 10; turn += 1) await nextTurn();
+      else for (let turn = 0; turn < turns; turn += 1) await nextTurn();
       return obtainImage(image, 'missing', store.options);
     };
     const [started, removed] = await Promise.allSettled([start(), removal]);
     if (started.status === 'rejected') throw started.reason;
     const { root, release } = started.value;
     assert.equal(readFileSync(root.path).readUInt32LE(1024), 0xe0f5e1e2, `round ${round}`);
-    if (removed.status === 'fulfilled') outcomes.removed += 1;
-    else if (removed.reason instanceof SandboxError && removed.reason.code === 'image-in-use') outcomes.refused += 1;
-    else assert.ok(removed.reason instanceof SandboxError && removed.reason.code === 'image-not-found');
     release();
+    const isGone = removed.status === 'fulfilled';
+    if (!isGone) assert.ok(removed.reason instanceof SandboxError && removed.reason.code === 'image-in-use');
+    if (round < ROUNDS) counts[isGone ? 'removed' : 'refused'] += 1;
+    turns = isGone ? Math.floor(turns * 0.8) : Math.ceil(turns * 1.25) + 1;
     if (findTag(paths, name, 'linux/amd64') === undefined) (await pull(registry, store, 'v1')).release();
   }
-  assert.ok(outcomes.removed > 0, JSON.stringify(outcomes));
+  assert.ok(counts.removed > 0 && counts.refused > 0, JSON.stringify(counts));
 });
