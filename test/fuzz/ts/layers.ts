@@ -32,8 +32,9 @@ const TYPES = ['0', '5', '2', '1', '0', '3', '6', '4'] as const;
 const FLAGS = { file: '0', symlink: '2', character: '3', block: '4', directory: '5', fifo: '6' } as const;
 
 const MOST_LAYERS = 16;
-/** Bytes of a list of entries, and of one that is read. Each entry becomes a thousand. */
+/** Bytes of a list of entries. Each entry has four, and becomes a thousand or more. */
 const MOST_ENTRIES = 8192;
+/** Bytes of the largest input whose result is checked and merged again. Larger ones are read and merged too. */
 const MOST_REPEATED = 4096;
 
 /** What an entry has besides, by three bits of its first byte, if it has anything: one more bit says so. */
@@ -110,7 +111,7 @@ function entriesOf(
 function attributesOf(shape: (typeof SHAPES)[number] | undefined, second: number, more: number) {
   if (shape !== 'attributes') return more & 32 ? { 'SCHILY.xattr.user.a': Buffer.of(more) } : {};
   const value = Buffer.alloc(VALUES[second & 7] ?? 0, more);
-  // Few of them are long, or there are many short ones.
+  // Long values come 1 to 4 at a time, short ones up to 256.
   const count = value.length > 255 ? 1 + (more & 3) : 1 + more;
   const names = Array.from({ length: count }, (_, at) => `user.${'n'.repeat((second >> 3) * (at & 7))}${at}`);
   return Object.fromEntries(names.map((name) => [`SCHILY.xattr.${name}`, value]));
@@ -162,10 +163,10 @@ function checkReader(image: Buffer, entries: readonly ErofsEntry[]): void {
   const found: object[] = [];
   const walk = (number: number, name: string): void => {
     const inode = reader.inode(number);
-    const { mode, uid, gid, mtimeNs } = inode;
+    const { mode, uid, gid, mtimeNs, device } = inode;
     const isDirectory = inode.kind === 'directory';
     const content = isDirectory ? '' : Buffer.concat([...reader.data(inode)]).toString('latin1');
-    const xattrs = reader.attributes(inode).length;
+    const xattrs = reader.attributes(inode);
     found.push({
       name,
       number,
@@ -173,6 +174,7 @@ function checkReader(image: Buffer, entries: readonly ErofsEntry[]): void {
       uid,
       gid,
       mtime: Number(mtimeNs / 1_000_000_000n),
+      device,
       content,
       xattrs,
     });
@@ -185,10 +187,22 @@ function checkReader(image: Buffer, entries: readonly ErofsEntry[]): void {
   reader.close();
   assert.deepEqual(
     found,
-    entries.map(({ name, number, mode, uid, gid, mtime, content, xattrs }) => {
-      return { name, number, mode, uid, gid, mtime, content, xattrs: xattrs.size };
+    entries.map((entry) => {
+      const { name, number, mode, uid, gid, mtime, content } = entry;
+      const xattrs = [...entry.xattrs].map(attributeText).sort();
+      return { name, number, mode, uid, gid, mtime, device: deviceOf(entry), content, xattrs };
     }),
   );
+}
+
+/** An attribute as the reader shows it: EROFS has a number for what its name begins with. */
+function attributeText([name, value]: readonly [string, string]): string {
+  return `${name.startsWith('user.') ? 1 : 6}:${name.slice(name.indexOf('.') + 1)}=${value}`;
+}
+
+/** The number of a device as stat(2) has it: 12 bits of the major number within 20 of the minor one. */
+function deviceOf({ major, minor }: ErofsEntry): number {
+  return (minor >>> 8) * 2 ** 20 + major * 2 ** 8 + (minor & 0xff);
 }
 
 /** Names that no layer has left, and none of a layer's own. */
