@@ -1,9 +1,8 @@
 /** Pulling images into a store: what is fetched, what is found again, and what two pulls share. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { pullImage } from '../../../../src/oci/pull/pull.js';
 import { readKept } from '../../../../src/oci/store/roots.js';
@@ -13,22 +12,14 @@ import { rejectsWith } from '../../../helpers/errors.js';
 import { startDebianRegistry, unlessDebianRegistry } from '../../../helpers/oci/debian-registry.js';
 import { testImage, testIndex, writeLayout } from '../../../helpers/oci/image.js';
 import { startPulling } from '../../../helpers/oci/pulling.js';
-import { blobRequests, imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { image, LOWER, UPPER, withImage } from '../../../helpers/oci/registered-image.js';
+import { blobRequests, imageIn, startRegistry } from '../../../helpers/oci/registry.js';
 import { imageOf, pull, testStore } from '../../../helpers/oci/store.js';
 import { tarOf } from '../../../helpers/oci/tar.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-const LOWER = tarOf({ name: 'etc/', type: '5' }, { name: 'etc/a', data: randomBytes(200_000) });
-const UPPER = tarOf({ name: 'etc/b', data: 'upper' });
-const image = testImage([LOWER, UPPER], { config: { Cmd: ['/bin/x'] } });
 /** Another image on the same lower layer. */
 const sibling = testImage([LOWER, tarOf({ name: 'etc/c', data: 'sibling' })]);
-
-async function withImage(context: TestContext): Promise<TestRegistry> {
-  const registry = await startRegistry(context);
-  registry.add(image, 'v1');
-  return registry;
-}
 
 describe('an image', () => {
   it('is pulled, and found again without anybody being asked', async (context) => {

@@ -1,28 +1,17 @@
 /** Images of the store of which something is missing or damaged: what is made or fetched again, and of whom. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { findPulled } from '../../../../src/oci/pull/find.js';
 import { obtainImage } from '../../../../src/oci/pull/obtain.js';
 import { tagImage } from '../../../../src/oci/store/list.js';
 import { listTags, writeTag } from '../../../../src/oci/store/tags.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { testImage } from '../../../helpers/oci/image.js';
-import { blobRequests, imageIn, startRegistry, type TestRegistry } from '../../../helpers/oci/registry.js';
+import { image, LOWER, UPPER, withImage } from '../../../helpers/oci/registered-image.js';
+import { blobRequests, imageIn, startRegistry } from '../../../helpers/oci/registry.js';
 import { damage, imageOf, pull, testStore } from '../../../helpers/oci/store.js';
-import { tarOf } from '../../../helpers/oci/tar.js';
-
-const LOWER = tarOf({ name: 'etc/', type: '5' }, { name: 'etc/a', data: randomBytes(200_000) });
-const UPPER = tarOf({ name: 'etc/b', data: 'upper' });
-const image = testImage([LOWER, UPPER], { config: { Cmd: ['/bin/x'] } });
-
-async function withImage(context: TestContext): Promise<TestRegistry> {
-  const registry = await startRegistry(context);
-  registry.add(image, 'v1');
-  return registry;
-}
 
 describe('an image', () => {
   it('whose file system is gone or damaged is made again of its layers', async (context) => {
