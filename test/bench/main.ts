@@ -15,6 +15,7 @@ import { imagesRows } from './images.js';
 import { poolRows, poolShellAlone, takesRows } from './pool.js';
 import { poolKvmRows } from './pool-kvm.js';
 import { portRows } from './ports.js';
+import { rootRows } from './roots.js';
 import type { Row } from './row.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
@@ -35,13 +36,14 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   disks: diskRows,
   data: dataRows,
   images: imagesRows,
+  roots: rootRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['disks', 'data', 'images', 'takes', 'pool-kvm', 'pool-shell'];
+const SEPARATE = ['disks', 'data', 'images', 'roots', 'takes', 'pool-kvm', 'pool-shell'];
 
 const DEFAULTS = { runs: '7', scale: '1', minutes: 'Infinity' };
 /** In an emulated machine everything takes many times as long. */

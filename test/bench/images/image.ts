@@ -11,9 +11,12 @@ import { benchLayers } from './content.js';
 /** Bytes that are packed at a time. */
 const PIECE = 1 << 20;
 
-/** @returns two images of the same layers */
-export async function benchImages(): Promise<readonly [TestImage, TestImage]> {
-  const layers = await Promise.all(benchLayers().map(packed));
+/**
+ * @param more archives that are layers above its own
+ * @returns two images of the same layers
+ */
+export async function benchImages(more: readonly Buffer[] = []): Promise<readonly [TestImage, TestImage]> {
+  const layers = await Promise.all([...benchLayers(), ...more.map((archive) => [archive])].map(packed));
   const image = (config: object) =>
     imageOfLayers(
       layers.map(({ blob }) => blob),
