@@ -17,8 +17,8 @@ describe('a guest that counts instructions', { skip: embedded.skip }, () => {
     writeFileSync(profile, JSON.stringify(countingInstructions(await loadProfile('fast'))));
     const start = async () => {
       const name = uniqueName();
-      const options = ['-c', embedded.uri, '--boot', 'cold', '--accel', 'tcg', '--profile', profile];
-      const running = startSandbox(['-n', name, ...options, '--', 'echo', 'there']);
+      const options = ['-c', embedded.uri, '--boot', 'cold', '--accel', 'tcg', '--boot-timeout', '600'];
+      const running = startSandbox(['-n', name, ...options, '--profile', profile, '--', 'echo', 'there']);
       let qemu = qemuOf(name);
       for (; qemu === undefined && running.child.exitCode === null; qemu = qemuOf(name)) await sleep(5);
       assert.ok(qemu !== undefined, running.stderr());
