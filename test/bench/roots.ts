@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { COLD } from '../../src/bench/run/baseline.js';
-import { lxcThrough } from '../../src/bench/run/commands.js';
+import { sandboxArgv } from '../../src/bench/run/commands.js';
 import { layoutWith } from '../helpers/oci/busybox.js';
 import type { Context } from './context.js';
 import { BYTES, FILES } from './images/content.js';
@@ -13,6 +13,7 @@ import { interleave, timed } from './run.js';
 
 const EMBEDDED = ['-c', 'qemu:///embed'];
 const WARM = ['--boot', 'warm', ...EMBEDDED];
+const CONTAINER = ['-c', 'lxc:///'];
 const PROGRAM = '/bin/true';
 
 /** A start may take this many times as long from an image. */
@@ -25,43 +26,66 @@ export async function rootRows(context: Context): Promise<Row[]> {
   mkdirSync(environment.XDG_CACHE_HOME);
   progress(`making an image of ${FILES} files and ${BYTES / 1e6} MB, and ${PROGRAM}`);
   const [image] = await benchImages([programLayer()]);
-  const root = ['--root', layoutWith(join(scratch, 'layout'), image)];
+  const name = layoutWith(join(scratch, 'layout'), image);
   const own = async (label: string, argv: [string, ...string[]]) => void (await timed({ label, argv, environment }));
-  await own('pull', [`${program}-image`, 'pull', root[1] ?? '']);
+  await own('pull', [`${program}-image`, 'pull', name]);
   const bake: [string, ...string[]] = [`${program}-bake`, 'create', '--warm', ...EMBEDDED];
   await own('bake', bake);
   await own('bake for images', [...bake, '--for', '--root docker://any']);
 
-  const pair = async (kind: string, options: readonly string[], through: readonly string[] = []) => {
-    const [first = program, ...words] = [...through, program, ...options];
-    const argv = (more: readonly string[]): [string, ...string[]] => [first, ...words, ...more, '--', PROGRAM];
-    const seconds = await interleave(
-      [
-        { label: `${kind}, the host's root`, argv: argv([]), environment },
-        { label: `${kind}, an image`, argv: argv(root), environment },
-      ],
-      context.runs,
-      progress,
-    );
-    const [host, fromImage] = [seconds[`${kind}, the host's root`], seconds[`${kind}, an image`]];
-    if (host === undefined || fromImage === undefined) throw new Error(`${kind} was not measured`);
-    return [quantity(fromImage, 's'), { name: "the host's root", ...quantity(host, 's') }] as const;
-  };
+  const pair = (kind: string, options: readonly string[]) => measurePair({ context, name, environment, kind, options });
   return [
     timesAsLong('cold start from an image', ...(await pair('cold', [...COLD, ...EMBEDDED])), MOST),
     forInformation('warm start from the image', ...(await pair('warm', WARM))),
-    await containerRow(() => pair('container', ['-c', 'lxc:///'], lxcThrough())),
+    await containerRow(
+      () => own('a container', start(program, CONTAINER)),
+      () => pair('container', CONTAINER),
+    ),
   ];
 }
 
-async function containerRow(measure: () => Promise<readonly [Quantity, Reference]>): Promise<Row> {
+function start(program: string, options: readonly string[]): [string, ...string[]] {
+  return sandboxArgv(program, [...options, '--', PROGRAM]);
+}
+
+interface Pair {
+  readonly context: Context;
+  /** Of the image. */
+  readonly name: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** For the progress. */
+  readonly kind: string;
+  readonly options: readonly string[];
+}
+
+/** @returns the start from the image, and the one from the host's root */
+async function measurePair({ context, name, environment, kind, options }: Pair): Promise<[Quantity, Reference]> {
+  const { program, runs, progress } = context;
+  const seconds = await interleave(
+    [
+      { label: "the host's root", argv: start(program, options), environment },
+      { label: 'an image', argv: start(program, [...options, '--root', name]), environment },
+    ],
+    runs,
+    (message) => progress(`${kind}, ${message}`),
+  );
+  const reference = { name: "the host's root", ...quantity(seconds["the host's root"], 's') };
+  return [quantity(seconds['an image'], 's'), reference];
+}
+
+/** Left out, with the reason, where no container starts at all. */
+async function containerRow(
+  startOne: () => Promise<void>,
+  measure: () => Promise<[Quantity, Reference]>,
+): Promise<Row> {
   const what = 'container of the image';
   try {
-    return forInformation(what, ...(await measure()));
+    await startOne();
   } catch (error) {
     const why = (error instanceof Error ? error.message : String(error)).replaceAll('\n', ' ');
     return { what, skipped: `${why}; node scripts/with-libvirt.mjs starts a libvirtd for containers` };
   }
+  return forInformation(what, ...(await measure()));
 }
 
 /** An archive with the program that is run, and the libraries of this host that it needs. */
