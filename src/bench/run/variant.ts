@@ -57,8 +57,8 @@ const INSTRUCTION_ARGUMENTS = [
 ];
 
 /**
- * An idle guest's clock is put forward to its next timer at once: a host that answers a tenth of a second late would
- * find that the init has waited for minutes and given up. A processor that is never idle keeps the clock counting.
+ * The clock of an idle guest jumps to its next timer at once. A host that answers a tenth of a second late would find
+ * that the init has waited for minutes and given up. While the processor is never idle, the clock only counts.
  * https://docs.kernel.org/admin-guide/kernel-parameters.html
  */
 const NEVER_IDLE = 'idle=poll';
