@@ -227,9 +227,21 @@ export type RootFs = 'auto' | '9p' | 'virtiofs';
 export type RootCache = 'auto' | 'never' | 'always';
 
 /** A sandbox that is a service and not one interactive command: sandbox.cfg keeps the difference. */
-export type Service =
-  | { readonly type: 'generic' }
-  | { readonly type: 'systemd' /** The unit that systemd boots to. */; readonly bootTarget: string };
+export type Service = GenericService | SystemdService;
+
+/** A command. */
+export interface GenericService {
+  readonly type: 'generic';
+}
+
+/** The systemd of the root. */
+export interface SystemdService {
+  readonly type: 'systemd';
+  /** The unit that systemd boots to. */
+  readonly bootTarget: string;
+  /** Units of the root that are started, with what they need and nothing else; none: all that the target wants. */
+  readonly units: readonly string[];
+}
 
 /** A sandbox. Every field has a value; for the defaults see `defaults.ts`. */
 export interface SandboxConfig {

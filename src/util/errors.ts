@@ -12,7 +12,8 @@ export type Stage =
   | 'boot'
   | 'init'
   | 'application'
-  | 'output';
+  | 'output'
+  | 'service';
 
 /** How much an error shows of what a guest says, in characters: a guest may say anything. */
 export const SHOWN_CHARACTERS = 500;

@@ -108,7 +108,9 @@ function readService(file: KeyFile): Service | undefined {
   if (name === INTERACTIVE_CLASS) return undefined;
   if (name === GENERIC_CLASS) return { type: 'generic' };
   if (name === SYSTEMD_CLASS) {
-    return { type: 'systemd', bootTarget: file.get('service', 'bootTarget') ?? DEFAULT_BOOT_TARGET };
+    const section = new Section(file, 'service');
+    const bootTarget = section.text('bootTarget') ?? DEFAULT_BOOT_TARGET;
+    return { type: 'systemd', bootTarget, units: section.numberedTexts('unit') };
   }
   const remedy = `write class=${INTERACTIVE_CLASS}, ${GENERIC_CLASS} or ${SYSTEMD_CLASS} in [api]`;
   if (name === undefined) throw configError('config-class-missing', `${file.origin} has no class`, remedy);

@@ -151,6 +151,7 @@ function putNetwork(writer: Writer, group: string, network: Network): void {
 function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): void {
   if (service?.type === 'systemd') {
     writer.put('service', { bootTarget: service.bootTarget });
+    for (const [index, unit] of service.units.entries()) writer.putOwn('service', { [`unit.${index}`]: unit });
     return;
   }
   if (service === undefined) writer.put('interactive', { tty });

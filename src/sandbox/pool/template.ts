@@ -2,13 +2,12 @@
 import { configError, quote } from '../../config/errors.js';
 import { withHomeMount } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
-import { refuseUnsupported } from '../prepare/supported.js';
 import { refusePorts, refuseWriters } from './errors.js';
 
 /**
  * The config of each sandbox. They wait without a command, whatever a file has.
  * @throws {SandboxError} `pool-with-name`, `pool-with-writable-disk`, `pool-with-kept-overlay`, `pool-with-ports`,
- *   `not-supported`
+ *   `pool-of-services`
  */
 export function templateConfig(config: SandboxConfig): SandboxConfig {
   checkTemplate(config);
@@ -20,10 +19,20 @@ export function templateConfig(config: SandboxConfig): SandboxConfig {
  * @throws {SandboxError} as {@link templateConfig}
  */
 export function checkTemplate(config: SandboxConfig): void {
-  refuseUnsupported(config);
+  refuseService(config);
   refuseIdentity(config);
   refuseWriters(config);
   refusePorts(config);
+}
+
+/** What waits has no command, and a service is one. */
+function refuseService({ service }: SandboxConfig): void {
+  if (service === undefined) return;
+  throw configError(
+    'pool-of-services',
+    'the sandboxes of a pool cannot be services',
+    'make the class of the file GVirSandboxConfigInteractive',
+  );
 }
 
 /** A second sandbox of that name, or UUID, could not be started. */

@@ -6,11 +6,11 @@ import { SandboxError } from '../../util/errors.js';
  * @throws {SandboxError} `not-supported`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  if (config.service === undefined) return;
+  if (config.service?.type !== 'systemd') return;
   throw new SandboxError({
     stage: 'config',
     code: 'not-supported',
-    message: 'this is a service, and this version runs interactive sandboxes alone',
-    remedy: 'leave [service] out of the file, and make its class GVirSandboxConfigInteractive',
+    message: 'this is a service that systemd runs, and this version runs commands alone',
+    remedy: 'leave [service] out of the file, and make its class GVirSandboxConfigServiceGeneric',
   });
 }

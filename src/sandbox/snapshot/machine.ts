@@ -116,7 +116,6 @@ export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices
   if (numaNodes) return 'it has --numa-nodes, and the memory of a snapshot is where the host has read it';
   if (hugePages !== undefined) return 'it has --huge-pages, and the memory of a snapshot is a file';
   if (config.shell) return 'it has a debug shell';
-  if (config.service !== undefined) return 'it is a service';
   return undefined;
 }
 

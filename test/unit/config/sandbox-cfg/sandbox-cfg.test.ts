@@ -43,7 +43,7 @@ test('services keep their class', async (t) => {
   assert.deepEqual(generic.service, { type: 'generic' });
   assert.deepEqual(generic.command, ['/bin/date']);
   const systemd = await parseSandboxCfg(MINIMAL.replace('ConfigInteractive', 'ConfigServiceSystemd'), { users });
-  assert.deepEqual(systemd.service, { type: 'systemd', bootTarget: 'multi-user.target' });
+  assert.deepEqual(systemd.service, { type: 'systemd', bootTarget: 'multi-user.target', units: [] });
   assert.deepEqual(systemd.command, ['/lib/systemd/systemd', '--system', '--unit=multi-user.target']);
 });
 

@@ -16,9 +16,13 @@ test('a supported configuration is accepted', async () => {
 });
 
 test('a service is refused, not ignored', async () => {
-  const config = { ...(await configFromOptions({ command })), service: { bootTarget: 'multi-user.target' } };
+  const config = {
+    ...(await configFromOptions({ command })),
+    service: { type: 'systemd', bootTarget: 'multi-user.target' },
+  };
   assert.throws(
     () => refuseUnsupported(config as SandboxConfig),
-    (error) => error instanceof SandboxError && error.code === 'not-supported' && /a service/.test(error.message),
+    (error) =>
+      error instanceof SandboxError && error.code === 'not-supported' && /a service that systemd/.test(error.message),
   );
 });
