@@ -39,7 +39,8 @@ NATIVE := dist/native
 INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
 # The programs of C, each of a folder of init/; init itself is of init/native.
 NATIVE_PROGRAMS := init dhcp supervisor root-view root-overlay share-server qemu-wall netwall
-PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench virt-sandbox-ctl virt-sandbox-image
+PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench virt-sandbox-ctl virt-sandbox-image \
+  virt-sandbox-service
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 C_SOURCES := $(shell find init test/fuzz -name '*.[ch]' 2>/dev/null)

@@ -5,6 +5,7 @@ import { virtSandboxBake } from './pages/virt-sandbox-bake.1.js';
 import { virtSandboxBench } from './pages/virt-sandbox-bench.1.js';
 import { virtSandboxCtl } from './pages/virt-sandbox-ctl.1.js';
 import { virtSandboxImage } from './pages/virt-sandbox-image.1.js';
+import { virtSandboxService } from './pages/virt-sandbox-service.1.js';
 import type { Program } from './program-description.js';
 
 export const programs: readonly Program[] = [
@@ -13,4 +14,5 @@ export const programs: readonly Program[] = [
   virtSandboxBench,
   virtSandboxCtl,
   virtSandboxImage,
+  virtSandboxService,
 ];

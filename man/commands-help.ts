@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { ctlCommands, ctlEpilogue, ctlUsage } from '../src/cli/ctl/options.js';
 import { imageCommands, imageEpilogue, imageUsage } from '../src/cli/image/options.js';
+import { serviceCommands, serviceEpilogue, serviceUsage } from '../src/cli/service/options.js';
 import { COMMON, type Command } from './program-description.js';
 import { WIDTH } from './virt-sandbox-help.js';
 
@@ -16,6 +17,7 @@ interface Texts {
 export const helpTexts: readonly Texts[] = [
   { name: 'virt-sandbox-ctl', commands: ctlCommands, usage: ctlUsage, epilogue: ctlEpilogue },
   { name: 'virt-sandbox-image', commands: imageCommands, usage: imageUsage, epilogue: imageEpilogue },
+  { name: 'virt-sandbox-service', commands: serviceCommands, usage: serviceUsage, epilogue: serviceEpilogue },
 ];
 
 /** By the name of the text: that of the program, or `virt-sandbox-ctl-COMMAND`. */

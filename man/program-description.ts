@@ -19,6 +19,8 @@ export type Completion =
   | 'pool'
   /** The name of an OCI image that is there. */
   | 'image'
+  /** The name of a service. */
+  | 'service'
   /** A path of the host, or `NAME:PATH`, of a running sandbox. */
   | 'sandbox-path'
   /** `GUEST=HOST`, both of them paths. */

@@ -37,6 +37,7 @@ await build({
     'virt-sandbox-bench': 'src/cli/bench/main.ts',
     'virt-sandbox-ctl': 'src/cli/ctl/main.ts',
     'virt-sandbox-image': 'src/cli/image/main.ts',
+    'virt-sandbox-service': 'src/cli/service/main.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
@@ -55,7 +56,9 @@ await build({
   format: 'cjs',
 });
 const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
-const programs = ['', '-pool', '-bake', '-bench', '-ctl', '-image'].map((ending) => `virt-sandbox${ending}`);
+const programs = ['', '-pool', '-bake', '-bench', '-ctl', '-image', '-service'].map(
+  (ending) => `virt-sandbox${ending}`,
+);
 for (const name of programs) {
   const filename = `dist/${name}.cjs`;
   const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);

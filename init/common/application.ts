@@ -62,9 +62,9 @@ export function processOperation(config: GuestConfig, cwd: string): SpawnOperati
  * Of a process that is root. Another user has those of set-user-ID programs at most. In a container they count in the
  * application's user namespace only.
  */
-function capabilitiesOf({ privileged, ociRoot }: GuestConfig): bigint {
+function capabilitiesOf({ privileged, ociRoot, service }: GuestConfig): bigint {
   if (privileged) return ALL_CAPABILITIES;
-  return ociRoot ? OCI_CAPABILITIES : 0n;
+  return ociRoot || service ? OCI_CAPABILITIES : 0n;
 }
 
 function flagsOf({ platform, terminal, trace, userNamespaces }: GuestConfig): number {

@@ -202,6 +202,8 @@ export interface GuestConfig {
   readonly userNamespaces?: boolean;
   /** The root is that of an OCI image, and has what other engines give to one: init/common/oci-root.ts. Default: false. */
   readonly ociRoot?: boolean | undefined;
+  /** Root inside has the capabilities that services have, and any user may have ports below 1024. Default: false. */
+  readonly service?: boolean | undefined;
   /** The working directory of an OCI image, to be made in its root if it is missing; in a container it has no link. */
   readonly madeDirectory?: string | undefined;
   /** Variables of the config. They override the usual ones. */

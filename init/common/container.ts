@@ -63,7 +63,7 @@ export function leaveContainerRoot(): PlannedCall[] {
 }
 
 /** The `system` step of a container. It protects the kernel also from root with capabilities: it is the host's. */
-export function containerSystemStep({ ociRoot = false }: GuestConfig): Step {
+export function containerSystemStep({ ociRoot = false, service = false }: GuestConfig): Step {
   return {
     name: 'system',
     calls: [
@@ -71,7 +71,8 @@ export function containerSystemStep({ ociRoot = false }: GuestConfig): Step {
       ...protectKernel(['/proc/timer_list']),
       call({ op: 'mkdir', path: '/dev/shm', mode: 0o1777 }),
       call(mountOf('tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
-      ...(ociRoot ? [lowPorts()] : ownDirectories()),
+      ...(ociRoot || service ? [lowPorts()] : []),
+      ...(ociRoot ? [] : ownDirectories()),
     ],
   };
 }

@@ -56,6 +56,15 @@ ${id}_images() {
     done < <(virt-sandbox-image list --quiet 2>/dev/null)
 }
 
+# Offers the names of services that begin with $1.
+${id}_services() {
+    local name
+    while IFS= read -r name; do
+        printf -v name '%q' "$name"
+        ${id}_words "$1" "$name"
+    done < <(virt-sandbox-service list --quiet 2>/dev/null)
+}
+
 # Offers values of option $1 that begin with $2.
 ${id}_value() {
     local option=$1 value=$2
@@ -177,6 +186,8 @@ function offer(complete: Completion, id: string): string {
       return `${id}_pools "$value"`;
     case 'image':
       return `${id}_images "$value"`;
+    case 'service':
+      return `${id}_services "$value"`;
     case 'sandbox-path':
       // As file names, those with a colon would be quoted.
       return `${id}_sandboxes "$value" :

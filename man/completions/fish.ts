@@ -93,6 +93,10 @@ function ${id}_images
     virt-sandbox-image list --quiet 2>/dev/null
 end
 
+function ${id}_services
+    virt-sandbox-service list --quiet 2>/dev/null
+end
+
 function ${id}_sandbox_paths
     ${id}_sandboxes :
     __fish_complete_path (commandline -ct)
@@ -220,6 +224,8 @@ function offer(complete: Completion, id: string): string {
       return `-f -a '(${id}_pools)'`;
     case 'image':
       return `-f -a '(${id}_images)'`;
+    case 'service':
+      return `-f -a '(${id}_services)'`;
     case 'sandbox-path':
       return `-f -a '(${id}_sandbox_paths)'`;
     case 'paths':

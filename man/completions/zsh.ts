@@ -68,6 +68,10 @@ ${id}_images() {
     compadd -- \${(f)"$(virt-sandbox-image list --quiet 2>/dev/null)"}
 }
 
+${id}_services() {
+    compadd -- \${(f)"$(virt-sandbox-service list --quiet 2>/dev/null)"}
+}
+
 # NAME:PATH, or a path of the host.
 ${id}_sandbox_paths() {
     local -a names=(/run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t))
@@ -191,6 +195,8 @@ function action(complete: Completion, id: string): string {
       return `${id}_pools`;
     case 'image':
       return `${id}_images`;
+    case 'service':
+      return `${id}_services`;
     case 'sandbox-path':
       return `${id}_sandbox_paths`;
     case 'paths':

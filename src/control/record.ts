@@ -79,6 +79,7 @@ const guestSchema = v.object({
   privileged: v.boolean(),
   userNamespaces: v.optional(v.boolean()),
   ociRoot: v.optional(v.boolean()),
+  service: v.optional(v.boolean()),
   environment: list(v.object({ key: text, value: text })),
   cwd: v.optional(text),
 });
@@ -119,13 +120,14 @@ const schema = v.object({
 
 /** What of a guest's config is put on record. */
 export function recordedGuest(config: GuestConfig): GuestConfig {
-  const { platform, hostname, identity, privileged, userNamespaces, ociRoot, environment, cwd } = config;
-  return completed({ platform, hostname, identity, privileged, userNamespaces, ociRoot, environment, cwd });
+  const { platform, hostname, identity, privileged, userNamespaces, ociRoot, service, environment, cwd } = config;
+  return completed({ platform, hostname, identity, privileged, userNamespaces, ociRoot, service, environment, cwd });
 }
 
 type KnownOfGuest = Pick<GuestConfig, 'platform' | 'hostname' | 'identity' | 'privileged' | 'environment' | 'cwd'> & {
   readonly userNamespaces?: boolean | undefined;
   readonly ociRoot?: boolean | undefined;
+  readonly service?: boolean | undefined;
 };
 
 function completed(known: KnownOfGuest): GuestConfig {

@@ -14,3 +14,8 @@ export function serviceNotFound(name: string): SandboxError {
     'virt-sandbox-service list shows those of this user',
   );
 }
+
+/** Who has cancelled it knows. */
+export function abortedError(name: string): SandboxError {
+  return serviceError('aborted', `the work on the service ${quote(name)} was cancelled`, 'start it again');
+}

@@ -22,7 +22,9 @@ export type Described = Pick<Service, 'config' | 'settings'>;
  * @throws {SandboxError} `key-file-not-utf8`
  */
 export async function formatService({ config, settings }: Described): Promise<string> {
-  const file = KeyFile.parse(await formatSandboxCfg(config), 'sandbox.cfg');
+  // Without a word about it root in such a file keeps every capability.
+  const said = { ...config, privileged: config.privileged ?? false };
+  const file = KeyFile.parse(await formatSandboxCfg(said), 'sandbox.cfg');
   const put = (key: string, value: string | number | undefined) => {
     if (value !== undefined) file.set(GROUP, key, value);
   };

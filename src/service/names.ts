@@ -9,10 +9,14 @@ const LONGEST_NAME = 64;
  * @throws {SandboxError} `service-name-invalid`
  */
 export function checkServiceName(name: string): void {
-  if (name.length <= LONGEST_NAME && /^[a-z0-9_][a-z0-9_.-]*$/.test(name)) return;
+  if (isServiceName(name)) return;
   throw configError(
     'service-name-invalid',
     `${quote(name)} cannot be the name of a service`,
     `choose one of 1 to ${LONGEST_NAME} characters of a-z, 0-9, _, . and -, without . and - in front`,
   );
+}
+
+export function isServiceName(name: string): boolean {
+  return name.length <= LONGEST_NAME && /^[a-z0-9_][a-z0-9_.-]*$/.test(name);
 }

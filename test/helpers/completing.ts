@@ -79,6 +79,7 @@ const bash: CompletingShell = {
         `source ${SHARE}/bash-completion/completions/virt-sandbox-bake`,
         `source ${SHARE}/bash-completion/completions/virt-sandbox-ctl`,
         `source ${SHARE}/bash-completion/completions/virt-sandbox-image`,
+        `source ${SHARE}/bash-completion/completions/virt-sandbox-service`,
         "bind 'set show-all-if-ambiguous on' 'set completion-query-items 0' 'set page-completions off'",
         "bind 'set enable-bracketed-paste off' 'set bell-style none'",
         'bind -x \'"\\C-t": printf "LINE<%s>END\\n" "$READLINE_LINE"\'',

@@ -7,8 +7,8 @@ import { StorePaths } from '../../oci/store/store-paths.js';
 import { oneLine } from '../../util/errors.js';
 import { jsonOfLists, printPieces } from '../output.js';
 import { progressLine } from '../terminal/progress-line.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
-import { untilSignal } from './until-signal.js';
 
 /** Exit status when there is a difference. */
 const FOUND = 1;

@@ -6,9 +6,9 @@ import { templateText } from '../../oci-names/template.js';
 import { upstreamText } from '../../oci-names/upstream.js';
 import { oneLine } from '../../util/errors.js';
 import { ago, columns, printJson, printLines, size } from '../output.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, textOf, usageError } from './arguments.js';
 import { nameText, shortId } from './shown.js';
-import { untilSignal } from './until-signal.js';
 
 const HEADINGS = ['NAME', 'PLATFORM', 'ID', 'SIZE', 'PULLED', 'USED'];
 

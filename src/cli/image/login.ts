@@ -7,8 +7,8 @@ import { DOCKER_HUB } from '../../oci-names/reference.js';
 import { oneLine } from '../../util/errors.js';
 import { printLines } from '../output.js';
 import { Questions } from '../terminal/ask.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, registryOf, textOf, usageError } from './arguments.js';
-import { untilSignal } from './until-signal.js';
 
 /** Bytes of a password. */
 const MOST_PASSWORD = 64 << 10;

@@ -11,9 +11,9 @@ import { platformText } from '../../oci-names/platform.js';
 import { parseTypedImage } from '../../oci-names/root-image.js';
 import { printJson, printLines, size } from '../output.js';
 import { imageProgress } from '../terminal/image-progress.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, platformOf, registryOf } from './arguments.js';
 import { nameText } from './shown.js';
-import { untilSignal } from './until-signal.js';
 
 export async function pull(args: ImageArguments): Promise<number> {
   const [word = ''] = args.words;

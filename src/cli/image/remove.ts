@@ -8,9 +8,9 @@ import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
 import { failureOf, tellFailure } from '../program.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
 import { counted, nameText } from './shown.js';
-import { untilSignal } from './until-signal.js';
 
 /** What became of one word. */
 interface Outcome {

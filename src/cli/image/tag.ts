@@ -7,10 +7,10 @@ import type { Tag } from '../../oci/store/tags.js';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import { parseTypedImage, rootImageText } from '../../oci-names/root-image.js';
 import { printJson, printLines } from '../output.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, platformName } from './arguments.js';
 import { imageJson } from './list.js';
 import { nameText } from './shown.js';
-import { untilSignal } from './until-signal.js';
 
 export async function tag(args: ImageArguments): Promise<number> {
   const paths = new StorePaths();

@@ -6,9 +6,9 @@ import { type Damage, type VerifyOptions, verifyImage } from '../../oci/store/ve
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { printJson, printLines } from '../output.js';
 import { progressLine } from '../terminal/progress-line.js';
+import { untilSignal } from '../until-signal.js';
 import { type ImageArguments, isSet, PROGRAM, platformName } from './arguments.js';
 import { nameText } from './shown.js';
-import { untilSignal } from './until-signal.js';
 
 /** Exit status when something is damaged. */
 const FOUND = 1;

@@ -20,8 +20,8 @@ import { sphere } from '../../util/sphere.js';
 import { startTime } from '../state/state-directory.js';
 import { OVERLAY_SERIAL } from './overlay.js';
 
-/** Bytes of a new image. It takes as much space as is written. */
-const SIZE = 10 * 2 ** 30;
+/** Bytes of a new image, if nothing is said. It takes as much space as is written. */
+export const OVERLAY_IMAGE_BYTES = 10 * 2 ** 30;
 
 /** The group's bits and those of others that let them write. */
 const OTHERS_WRITE = 0o022;
@@ -65,9 +65,10 @@ export function checkOverlayImage({ overlay }: SandboxConfig): void {
 
 /**
  * Makes the image if it is missing. It has its name when it is complete and on the disk.
+ * @param bytes of a new one
  * @throws {SandboxError} `overlay-tool-missing`, and as {@link checkOverlayImage}
  */
-export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
+export async function makeOverlayImage(config: SandboxConfig, bytes = OVERLAY_IMAGE_BYTES): Promise<void> {
   checkOverlayImage(config);
   const { overlay } = config;
   if (overlay?.type !== 'image') return;
@@ -79,7 +80,7 @@ export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
   const directory = join(above, `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    linkTo(overlay.path, await makeIn(directory, config));
+    linkTo(overlay.path, await makeIn(directory, config, bytes));
   } catch (error) {
     throw unusable(overlay.path, error);
   } finally {
@@ -124,11 +125,11 @@ async function removeStale(directory: string): Promise<void> {
 }
 
 /** @returns the path of a complete image */
-async function makeIn(directory: string, { root }: SandboxConfig): Promise<string> {
+async function makeIn(directory: string, { root }: SandboxConfig, bytes: number): Promise<string> {
   const [mke2fs, qemuImg] = [tool('mke2fs', 'e2fsprogs'), tool('qemu-img', 'qemu-utils')];
   const [raw, image] = [join(directory, 'raw'), join(directory, 'image')];
   await writeFile(raw, '', { mode: 0o600, flag: 'wx' });
-  await truncate(raw, SIZE);
+  await truncate(raw, bytes);
   await run(mke2fs, ['-q', '-F', ...EXT4, ...(await contentFor(directory, root)), raw]);
   await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image]);
   chmodSync(image, 0o600);

@@ -174,6 +174,7 @@ export async function configOf(
     privileged: guest.privileged && identity.uid === 0,
     // Capabilities would count on the host, where no user namespace is around them.
     ociRoot: guest.ociRoot && !(guest.platform === 'container' && guest.privileged),
+    service: guest.service && !(guest.platform === 'container' && guest.privileged),
     environment: [
       ...guest.environment,
       ...(user === undefined ? [] : variables(namesOf(identity))),

@@ -33,6 +33,7 @@ export function guestConfig(
     identity: config.identity,
     privileged: config.privileged === true,
     ociRoot: config.root.type === 'image' || undefined,
+    service: config.service !== undefined || undefined,
     madeDirectory: config.root.type === 'image' ? config.cwd : undefined,
     userNamespaces: config.userNamespaces,
     environment: config.environment,

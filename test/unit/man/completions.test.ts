@@ -9,9 +9,11 @@ import { listed } from '../../../man/program-description.js';
 import { bakeCommands } from '../../../src/cli/bake/options.js';
 import { ctlCommands } from '../../../src/cli/ctl/options.js';
 import { imageCommands } from '../../../src/cli/image/options.js';
+import { serviceCommands } from '../../../src/cli/service/options.js';
 import { StorePaths } from '../../../src/oci/store/store-paths.js';
 import { writeTag } from '../../../src/oci/store/tags.js';
 import { digestOf } from '../../../src/oci-names/digest.js';
+import { servicePaths, serviceRoots } from '../../../src/service/paths.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
@@ -23,6 +25,9 @@ const IMAGE = `docker.io/completing/image:${process.pid}`;
 
 /** As of a sandbox, in the directory of pools. */
 const POOL = `pooling-${process.pid}`;
+
+/** One of this user. */
+const SERVICE = `served-${process.pid}`;
 
 /** A typed line, what Tab must offer, and what it must not. */
 type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
@@ -119,6 +124,9 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-image run --pull ', ['missing', 'always', 'never']],
   ['virt-sandbox-image run --accel ', ['auto', 'kvm', 'tcg']],
   ['virt-sandbox-image run debian setpri', ['setpriv']],
+  ['virt-sandbox-service ', ['create', 'delete', 'list', 'show', 'edit'], ['ls']],
+  ['virt-sandbox-service create --restart ', ['no', 'on-failure', 'always']],
+  [`virt-sandbox-service show ${SERVICE.slice(0, -1)}`, [SERVICE]],
 ];
 
 /** A store of images that has a name, and nothing else. */
@@ -135,20 +143,31 @@ async function storeNamed(cache: string, name: string): Promise<void> {
   });
 }
 
+/** A service of this user that has a name, and nothing else. @returns its directory */
+function serviceNamed(name: string): string {
+  const { directory, config, file } = servicePaths(serviceRoots(), name);
+  mkdirSync(config, { recursive: true });
+  writeFileSync(file, '[api]\n');
+  return directory;
+}
+
 for (const { name, skip, open } of shells) {
   describe(`completion in ${name}`, { skip }, () => {
     let shell: OpenShell;
     let home: string;
+    let service: string;
     before(async () => {
       home = mkdtempSync(join(tmpdir(), 'vs-home-'));
       mkdirSync(join(home, '.cache/libvirt-sandbox', SANDBOX), { recursive: true });
       mkdirSync(join(home, '.cache/libvirt-sandbox-pools', POOL), { recursive: true });
       await storeNamed(join(home, 'cache'), IMAGE);
+      service = serviceNamed(SERVICE);
       shell = await open({ HOME: home, XDG_CACHE_HOME: join(home, 'cache') });
     });
     after(async () => {
       await shell?.close();
       rmSync(home, { recursive: true });
+      rmSync(service, { recursive: true });
     });
 
     for (const [line, offers, not = []] of CASES) {
@@ -178,6 +197,7 @@ for (const { name, skip, open } of shells) {
         ['virt-sandbox-bake', bakeCommands],
         ['virt-sandbox-ctl', ctlCommands],
         ['virt-sandbox-image', imageCommands],
+        ['virt-sandbox-service', serviceCommands],
       ] as const) {
         for (const [command, { options }] of Object.entries(commands)) {
           const { offered } = await shell.complete(`${program} ${command} --`);

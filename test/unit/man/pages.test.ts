@@ -9,6 +9,7 @@ import { marked, plain } from '../../../man/pages/roff.js';
 import { listed } from '../../../man/program-description.js';
 import { ctlCommands } from '../../../src/cli/ctl/options.js';
 import { imageCommands } from '../../../src/cli/image/options.js';
+import { serviceCommands } from '../../../src/cli/service/options.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const MAN = join(REPOSITORY, 'dist/share/man');
@@ -116,6 +117,7 @@ describe('help', () => {
   for (const [program, commands] of [
     ['virt-sandbox-ctl', ctlCommands],
     ['virt-sandbox-image', imageCommands],
+    ['virt-sandbox-service', serviceCommands],
   ] as const)
     it(`has every command of ${program}, and of each command every option`, () => {
       const directory = join(REPOSITORY, 'dist/help');

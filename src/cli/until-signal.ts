@@ -1,7 +1,7 @@
 /** Runs work that a signal cancels, and reports what it has done by then. */
 import { constants } from 'node:os';
-import { SandboxError } from '../../util/errors.js';
-import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
+import { SandboxError } from '../util/errors.js';
+import { cancelOnSignal } from './terminal/cancel-on-signal.js';
 
 /**
  * @param work that a signal cancels. What it returns all the same is reported.

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { untilSignal } from '../../../../src/cli/image/until-signal.js';
-import { throwIfAborted } from '../../../../src/oci/cancel.js';
+import { untilSignal } from '../../../src/cli/until-signal.js';
+import { throwIfAborted } from '../../../src/oci/cancel.js';
 
 const notReported = async (): Promise<never> => {
   throw new Error('there is nothing to report');

@@ -1,0 +1,94 @@
+/** virt-sandbox-service(1). The table of its commands is in src/cli/service. */
+import { createOptions, serviceCommands } from '../../src/cli/service/options.js';
+import type { Detail, Program } from '../program-description.js';
+import { virtSandbox } from './virt-sandbox.1.js';
+
+/** That page describes them; here they have their line of the help. */
+const ofVirtSandbox: Readonly<Record<string, Detail>> = Object.fromEntries(
+  Object.entries(virtSandbox.details)
+    .filter(([name]) => Object.hasOwn(createOptions, name))
+    .map(([name, { value, complete }]) => [
+      name,
+      { ...(value === undefined ? {} : { value }), ...(complete === undefined ? {} : { complete }) },
+    ]),
+);
+
+export const virtSandboxService: Program = {
+  name: 'virt-sandbox-service',
+  summary: 'run services of this host in sandboxes',
+  usage: '[`-c` *URI*] *COMMAND* [*OPTIONS*]',
+  description: [
+    'Makes services: a command of this host, or of an image, that runs in a sandbox of its own, a machine or a container. A service sees the files of the host, and what it writes goes to a state of its own, which is kept. So many services share one installation, and each is confined.',
+    '*NAME* has letters `a` to `z`, digits, `_`, `.` and `-`, at most 64 of them. Services of root are those of the host. Every other user has services of their own, over `qemu:///session` or `qemu:///embed`.',
+    '`create` makes a service and does not start it. What it is to run stands behind `--`. Options of virt-sandbox(1) mean the same here. Root inside has the capabilities that engines give to containers, such as those for ports below 1024 and for other users; with `--privileged` it has every one. Without `--network` the service has its own loopback alone, and `--publish` works all the same.',
+    'The state is kept in a directory, *PATH*`/`*NAME*, or with `--imagesize` in a disk image, *PATH*`/`*NAME*`.qcow2`. Services of users have an image. In a container the state cannot be in an image. A path that exists is never taken.',
+    '`delete` stops a service that runs, and removes all that was made for it. Of a service that libvirt-sandbox made, the state stays, as this program does not know where it is.',
+    '`edit` runs `VISUAL`, `EDITOR` or vi(1). What is written counts when it is checked; a service that runs has it from its next start.',
+    'Whoever kills this program at any moment leaves no half of a service: the next command for the same name removes what was begun, or finishes what was being removed.',
+  ],
+  options: {},
+  commands: serviceCommands,
+  details: {
+    ...ofVirtSandbox,
+    path: { value: 'PATH', complete: 'directory' },
+    imagesize: { value: 'SIZE' },
+    uid: { value: 'UID' },
+    gid: { value: 'GID' },
+    username: { value: 'USER', complete: 'user' },
+    homedir: { value: 'DIR' },
+    restart: { value: 'POLICY', complete: { words: ['no', 'on-failure', 'always'] } },
+    health: { value: 'WORDS' },
+  },
+  runs: 'nothing',
+  argument: 'service',
+  argumentsOf: { create: 'none', list: 'none' },
+  sections: [
+    {
+      title: 'Exit status',
+      body: [
+        {
+          terms: [
+            ['`0`', 'Success.'],
+            [
+              '`125`',
+              'A failure. One line on standard error says what happened and what to do. Where there are several names, each is done, and the first failure counts.',
+            ],
+            ['`129`, `130`, `143`', '`SIGHUP`, `SIGINT` or `SIGTERM` interrupted it. What was begun is undone.'],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Files',
+      body: [
+        {
+          terms: [
+            [
+              '`/etc/libvirt-sandbox/services/`*NAME*`/config/sandbox.cfg`, `~/.config/libvirt-sandbox/services/`*NAME*`/config/sandbox.cfg`',
+              'The service *NAME* of root, of another user; sandbox.cfg(5) describes it. `XDG_CONFIG_HOME` moves the second one.',
+            ],
+            [
+              '`/var/lib/libvirt/filesystems/`*NAME*, `/var/lib/libvirt/images/`*NAME*`.qcow2`',
+              'Its state: in a directory, in an image.',
+            ],
+            [
+              '`~/.local/share/libvirt-sandbox/images/`*NAME*`.qcow2`',
+              'The state of a user’s service. `XDG_DATA_HOME` moves it.',
+            ],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Examples',
+      body: [
+        'A service of two that share the host’s nginx, each with a port and a state of its own:',
+        {
+          block:
+            'virt-sandbox-service -c lxc:/// create --publish 8081:80 web1 -- nginx -g "daemon off;"\nvirt-sandbox-service -c lxc:/// create --publish 8082:80 web2 -- nginx -g "daemon off;"\nvirt-sandbox-service list',
+        },
+      ],
+    },
+    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-ctl(1), sandbox.cfg(5), systemd.service(5)'] },
+  ],
+};

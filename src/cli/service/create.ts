@@ -1,0 +1,61 @@
+/** virt-sandbox-service create: makes a service. */
+
+import { createService } from '../../service/create/create.js';
+import { type CreateTexts, describeService } from '../../service/create/describe.js';
+import { serviceRoots } from '../../service/paths.js';
+import { printJson } from '../output.js';
+import { untilSignal } from '../until-signal.js';
+import { isSet, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { serviceJson } from './show.js';
+import { sayWait } from './waiting.js';
+
+export async function create(args: ServiceArguments): Promise<number> {
+  const roots = serviceRoots();
+  const [name = '', ...command] = args.words;
+  const wanted = await describeService(roots, name, createTexts(args, command));
+  return untilSignal(
+    (signal) => createService(roots, name, wanted, { signal, onWait: sayWait(name) }),
+    async (service) => {
+      if (isSet(args, 'json')) await printJson(serviceJson(service));
+      return 0;
+    },
+  );
+}
+
+function createTexts(args: ServiceArguments, command: readonly string[]): CreateTexts {
+  const text = (name: string) => textOf(args, name);
+  return {
+    sandbox: {
+      root: text('root'),
+      pull: text('pull'),
+      platform: text('platform'),
+      authfile: text('authfile'),
+      tlsVerify: text('tls-verify'),
+      mount: textsOf(args, 'mount'),
+      network: textsOf(args, 'network'),
+      publish: textsOf(args, 'publish'),
+      env: textsOf(args, 'env'),
+      hide: textsOf(args, 'hide'),
+      security: text('security'),
+      privileged: isSet(args, 'privileged') || undefined,
+      memory: text('memory'),
+      vcpus: text('vcpus'),
+      accel: text('accel'),
+      boot: text('boot'),
+      bootTimeout: text('boot-timeout'),
+      cpuShares: text('cpu-shares'),
+      cpuQuota: text('cpu-quota'),
+      memoryLimit: text('memory-limit'),
+    },
+    command,
+    connect: text('connect'),
+    path: text('path'),
+    imageSize: text('imagesize'),
+    restart: text('restart'),
+    health: text('health'),
+    uid: text('uid'),
+    gid: text('gid'),
+    username: text('username'),
+    homedir: text('homedir'),
+  };
+}

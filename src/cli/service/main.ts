@@ -1,0 +1,35 @@
+/** The program virt-sandbox-service. Each command is loaded when it is called. */
+import { givenWords, refuseRaw } from '../argv.js';
+import { readHelp } from '../help.js';
+import { runProgram } from '../program.js';
+import { print } from '../terminal/output.js';
+import { version } from '../version.js';
+import { PROGRAM, parseServiceArguments, type ServiceArguments } from './arguments.js';
+import type { ServiceCommandName } from './options.js';
+
+runProgram(PROGRAM, main);
+
+async function main(): Promise<number> {
+  const request = parseServiceArguments(givenWords());
+  if (!('asks' in request)) return dispatch(request.command, request.args);
+  if (request.asks === 'version') await print(`${PROGRAM} version ${version}\n`);
+  else await print(readHelp(request.of === undefined ? PROGRAM : `${PROGRAM}-${request.of}`));
+  return 0;
+}
+
+async function dispatch(command: ServiceCommandName, args: ServiceArguments): Promise<number> {
+  // What is kept in a file has to be text. Words of a command inside are passed on byte for byte.
+  for (const word of args.words) refuseRaw(word, 'the word');
+  switch (command) {
+    case 'create':
+      return (await import('./create.js')).create(args);
+    case 'delete':
+      return (await import('./delete.js')).deleteServices(args);
+    case 'list':
+      return (await import('./list.js')).list(args);
+    case 'show':
+      return (await import('./show.js')).show(args);
+    case 'edit':
+      return (await import('./edit.js')).edit(args);
+  }
+}

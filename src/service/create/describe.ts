@@ -1,0 +1,133 @@
+/** The service that the options of `create` describe. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { configError, quote } from '../../config/errors.js';
+import { callerIdentity, HOST_USERS } from '../../config/identity.js';
+import { type ConfigOptions, configFromOptions } from '../../config/options.js';
+import { parseSize } from '../../config/parsers/size.js';
+import { hostPath } from '../../config/path.js';
+import type { Overlay, SandboxConfig } from '../../config/types.js';
+import { validateConfig } from '../../config/validate.js';
+import { kindOf } from '../../libvirt/connect.js';
+import { defaultUri } from '../../libvirt/default-uri.js';
+import { serviceError } from '../errors.js';
+import type { Described } from '../file.js';
+import { checkServiceName } from '../names.js';
+import type { ServiceRoots } from '../paths.js';
+import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
+import { type IdentityTexts, serviceIdentity } from './identity.js';
+
+/** 10^6: libvirt-sandbox counts image sizes so. */
+const MEGABYTE = 1_000_000;
+/** Less holds no ext4 with a journal and anything beside it. */
+const LEAST_IMAGE = 96 * 2 ** 20;
+
+/** What is asked for, as options have it. */
+export interface CreateTexts extends IdentityTexts {
+  readonly sandbox: Omit<ConfigOptions, 'name' | 'overlay' | 'switchto' | 'command' | 'tty'>;
+  readonly command: readonly string[];
+  readonly connect?: string | undefined;
+  /** Where the state is kept: `--path` */
+  readonly path?: string | undefined;
+  /** Size of an image: `--imagesize` */
+  readonly imageSize?: string | undefined;
+  readonly restart?: string | undefined;
+  readonly health?: string | undefined;
+}
+
+/** A service that is to be made. */
+export interface Wanted extends Described {
+  /** Bytes of the image that keeps its state; undefined: as an overlay's. */
+  readonly imageBytes: number | undefined;
+}
+
+/**
+ * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
+ *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`
+ */
+export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
+  checkServiceName(name);
+  const connect = checkConnection(roots, texts.connect);
+  const imageBytes = texts.imageSize === undefined ? undefined : parseImageSize(texts.imageSize);
+  const base = await configFromOptions({ ...texts.sandbox, command: texts.command }, HOST_USERS, undefined, true);
+  const identity =
+    texts.sandbox.privileged === true ? base.identity : await serviceIdentity(await callerIdentity(), texts);
+  const config: SandboxConfig = {
+    ...base,
+    name,
+    uuid: randomUUID(),
+    identity,
+    overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
+    service: { type: 'generic' },
+  };
+  if (config.command.length === 0 && config.root.type === 'directory')
+    throw configError(
+      'no-command',
+      `the service ${quote(name)} has no command`,
+      `write it behind --: virt-sandbox-service create ${name} -- /usr/sbin/httpd -DFOREGROUND`,
+    );
+  return {
+    config: validateConfig(config),
+    settings: {
+      ...DEFAULT_SETTINGS,
+      connect,
+      restart: texts.restart === undefined ? DEFAULT_SETTINGS.restart : parseRestart(texts.restart),
+      health: texts.health,
+    },
+    imageBytes,
+  };
+}
+
+/**
+ * The URI that the file is to have.
+ * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
+ */
+function checkConnection({ scope }: ServiceRoots, connect: string | undefined): string | undefined {
+  const uri = connect ?? defaultUri()?.uri;
+  if (uri === undefined) return undefined;
+  const kind = kindOf(uri);
+  if (scope === 'user' && (kind === 'system' || kind === 'lxc'))
+    throw serviceError(
+      'service-on-system-uri',
+      `only root can have services over ${uri}`,
+      'run this as root, or with -c qemu:///session or qemu:///embed',
+    );
+  return uri;
+}
+
+/** A user's sandbox cannot make files of other users on the host: an image can. */
+function overlayOf(
+  roots: ServiceRoots,
+  name: string,
+  { path, imageSize }: Pick<CreateTexts, 'path' | 'imageSize'>,
+  isContainer: boolean,
+): Overlay {
+  if (imageSize === undefined && roots.scope === 'system')
+    return { type: 'directory', path: join(path === undefined ? roots.directories : hostPath(path, '--path'), name) };
+  if (isContainer)
+    throw configError(
+      'service-image-of-container',
+      'the state of a container cannot be kept in a disk image: this host itself would have to mount what sandboxes have written',
+      'leave out --imagesize, or make it a machine: -c qemu:///embed',
+    );
+  return {
+    type: 'image',
+    path: join(path === undefined ? roots.images : hostPath(path, '--path'), `${name}.qcow2`),
+  };
+}
+
+function parseImageSize(text: string): number {
+  const bytes = parseSize(text, '--imagesize', MEGABYTE);
+  if (bytes >= LEAST_IMAGE) return bytes;
+  throw configError(
+    'service-image-too-small',
+    `--imagesize ${quote(text)} is too little for a file system`,
+    'give it 101 (MB) or more; what is not written takes no room on the host',
+  );
+}
+
+function parseRestart(text: string): RestartPolicy {
+  const policy = RESTART_POLICIES.find((one) => one === text);
+  if (policy !== undefined) return policy;
+  throw configError('restart-unknown', `--restart cannot be ${quote(text)}`, `write ${RESTART_POLICIES.join(', ')}`);
+}
