@@ -1,4 +1,5 @@
 /** Makes services. */
+import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { checkHost } from '../../config/host-check.js';
@@ -8,7 +9,7 @@ import { makeOverlayImage } from '../../sandbox/devices/overlay-image.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { makeDirectories } from '../../util/directories.js';
-import { isSystemError, messageOf } from '../../util/errors.js';
+import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
 import { abortedError, serviceError } from '../errors.js';
 import { saveService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
@@ -57,19 +58,23 @@ async function makeState(
   const { overlay } = config;
   if (overlay === undefined || overlay.type === 'memory') return;
   makeParent(roots, overlay.path);
+  if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) throw stateExists(overlay.path);
   checkOverlay(config, settings.connect === undefined ? 'embedded' : kindOf(settings.connect));
   try {
     if (overlay.type === 'directory') await made.directory(overlay.path);
     else await made.file(overlay.path, (path) => makeOverlayImage(withOverlay(config, path), imageBytes));
   } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error;
-    throw serviceError(
-      'service-state-exists',
-      `${quote(overlay.path)} is there already, and the state of the service was to be kept there`,
-      'remove it if nothing needs it, or choose another directory with --path',
-      error,
-    );
+    throw isSystemError(error, 'EEXIST') ? stateExists(overlay.path, error) : error;
   }
+}
+
+function stateExists(path: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-state-exists',
+    `${quote(path)} is there already, and the state of the service was to be kept there`,
+    'remove it if nothing needs it, or choose another directory with --path',
+    cause,
+  );
 }
 
 function withOverlay(config: SandboxConfig, path: string): SandboxConfig {

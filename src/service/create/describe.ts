@@ -20,7 +20,7 @@ import { type IdentityTexts, serviceIdentity } from './identity.js';
 /** 10^6: libvirt-sandbox counts image sizes so. */
 const MEGABYTE = 1_000_000;
 /** Less holds no ext4 with a journal and anything beside it. */
-const LEAST_IMAGE = 96 * 2 ** 20;
+const LEAST_IMAGE = 150 * MEGABYTE;
 
 /** What is asked for, as options have it. */
 export interface CreateTexts extends IdentityTexts {
@@ -122,7 +122,7 @@ function parseImageSize(text: string): number {
   throw configError(
     'service-image-too-small',
     `--imagesize ${quote(text)} is too little for a file system`,
-    'give it 101 (MB) or more; what is not written takes no room on the host',
+    `give it ${LEAST_IMAGE / MEGABYTE} (MB) or more; what is not written takes no room on the host`,
   );
 }
 

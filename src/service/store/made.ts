@@ -93,9 +93,13 @@ export class MadeRecord {
     await this.#put([...this.#made, draft]);
     await make(temporary);
     // From here on either of both files may have the name.
-    const both = { ...claimed, inodes: [...claimed.inodes, ...inodesOf(temporary)] };
-    await this.#put(this.#made.map((one) => (one.path === path ? both : one)));
+    const last = inodesOf(temporary);
+    const put = (inodes: string[]) =>
+      this.#put(this.#made.map((one) => (one.path === path ? { ...claimed, inodes } : one)));
+    await put([...claimed.inodes, ...last]);
     await rename(temporary, path);
+    // The inode of the first one is free, and somebody else's file may have it.
+    await put(last);
     await this.#put(this.#made.filter((one) => one.path !== temporary));
   }
 

@@ -1,0 +1,70 @@
+/** virt-sandbox-service with services of names that nobody else has, which are removed after the test. */
+import assert from 'node:assert/strict';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type ServiceRoots, serviceRoots } from '../../src/service/paths.js';
+import { uniqueName } from './leftovers.js';
+import { REPOSITORY, type RunOptions, type RunResult, startSandbox } from './run.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
+
+export const SERVICE_PROGRAM = `${REPOSITORY}bin/virt-sandbox-service`;
+
+export interface ServiceProgram {
+  /** A name for a service. */
+  readonly name: string;
+  readonly roots: ServiceRoots;
+  /** For states: `--path`. */
+  readonly states: string;
+  run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Its output, of a run that succeeds. */
+  out(...args: string[]): Promise<string>;
+  json(...args: string[]): Promise<unknown>;
+  /** Runs it to fail with status 125 and that on stderr. */
+  fails(args: readonly string[], pattern: RegExp): Promise<void>;
+  /** Makes the service, with its state in the scratch directory. */
+  create(...args: string[]): Promise<string>;
+  /** What is there of names that begin with the name: below the services, and of the states. */
+  leftovers(): string[];
+}
+
+/** @param context when it ends, whatever has the name is removed */
+export function serviceProgram(context: Pick<TestContext, 'after'>): ServiceProgram {
+  const name = uniqueName();
+  const roots = serviceRoots();
+  const states = scratchDirectory(context, WITH_ATTRIBUTES);
+  const run = (args: readonly string[], options: RunOptions = {}) =>
+    startSandbox(args, { program: SERVICE_PROGRAM, ...options }).result;
+  const out = async (...args: string[]) => {
+    const { code, out, stderr } = await run(args);
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+    return out;
+  };
+  const leftovers = () => [
+    ...entries(roots.services).filter((entry) => entry.replace(/^\./, '').startsWith(name)),
+    ...entries(states),
+  ];
+  context.after(async () => {
+    for (const entry of entries(roots.services).filter((one) => one.startsWith(name))) await run(['delete', entry]);
+    for (const entry of leftovers()) rmSync(join(roots.services, entry), { recursive: true, force: true });
+  });
+  return {
+    name,
+    roots,
+    states,
+    run,
+    out,
+    json: async (...args) => JSON.parse(await out(...args, '--json')) as unknown,
+    fails: async (args, pattern) => {
+      const { code, out, stderr } = await run(args);
+      assert.deepEqual([code, out], [125, ''], stderr);
+      assert.match(stderr, pattern);
+    },
+    create: (...args) => out('create', '--path', states, ...args),
+    leftovers,
+  };
+}
+
+function entries(directory: string): string[] {
+  return lstatSync(directory, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(directory);
+}
