@@ -48,6 +48,7 @@ function createTexts(args: ServiceArguments, command: readonly string[]): Create
       memoryLimit: text('memory-limit'),
     },
     command,
+    units: textsOf(args, 'unitfile'),
     connect: text('connect'),
     path: text('path'),
     imageSize: text('imagesize'),

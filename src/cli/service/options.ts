@@ -4,6 +4,7 @@ import { type CommandEntry, flagOption as flag, textOption as text } from '../co
 import { options as sandboxOptions } from '../sandbox-options.js';
 
 const json = flag('print JSON');
+const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
 
 export const connectOption = text(
   'libvirt URI: qemu:///system, qemu:///session, qemu:///embed (no daemon) or lxc:/// (a container)',
@@ -35,6 +36,7 @@ const {
 
 export const createOptions = {
   connect: connectOption,
+  unitfile: texts('a unit of the root that its systemd is to run, as nginx.service; repeats', 'u'),
   path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
   imagesize: text(
     'keep the state in a disk image of this size: MB, or a number with K, M or G; without it in a directory',
@@ -72,7 +74,7 @@ export const createOptions = {
 export const serviceCommands = {
   create: {
     command: 'create <name> [command..]',
-    describe: 'Make a service that runs COMMAND, which stands behind --; it is not started',
+    describe: 'Make a service that runs COMMAND, which stands behind --, or units; it is not started',
     options: createOptions,
   },
   delete: {

@@ -6,6 +6,8 @@ import { callerIdentity, HOST_USERS } from '../../config/identity.js';
 import { type ConfigOptions, configFromOptions } from '../../config/options.js';
 import { parseSize } from '../../config/parsers/size.js';
 import { hostPath } from '../../config/path.js';
+import { rootText } from '../../config/root.js';
+import { DEFAULT_BOOT_TARGET, systemdCommand } from '../../config/sandbox-cfg/format.js';
 import type { Overlay, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { kindOf } from '../../libvirt/connect.js';
@@ -15,6 +17,7 @@ import type { Described } from '../file.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
+import { findUnit } from '../units/find.js';
 import { type IdentityTexts, serviceIdentity } from './identity.js';
 
 /** 10^6: libvirt-sandbox counts image sizes so. */
@@ -26,6 +29,8 @@ const LEAST_IMAGE = 150 * MEGABYTE;
 export interface CreateTexts extends IdentityTexts {
   readonly sandbox: Omit<ConfigOptions, 'name' | 'overlay' | 'switchto' | 'command' | 'tty'>;
   readonly command: readonly string[];
+  /** Units of the root: `--unitfile` */
+  readonly units?: readonly string[] | undefined;
   readonly connect?: string | undefined;
   /** Where the state is kept: `--path` */
   readonly path?: string | undefined;
@@ -43,7 +48,8 @@ export interface Wanted extends Described {
 
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
- *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`
+ *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
+ *   `service-command-and-unit`, `service-unit-of-image`, and what `findUnit` throws
  */
 export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
   checkServiceName(name);
@@ -58,14 +64,8 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
     uuid: randomUUID(),
     identity,
     overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
-    service: { type: 'generic' },
+    ...programOf(name, base, texts.units ?? [], connect === 'lxc:///'),
   };
-  if (config.command.length === 0 && config.root.type === 'directory')
-    throw configError(
-      'no-command',
-      `the service ${quote(name)} has no command`,
-      `write it behind --: virt-sandbox-service create ${name} -- /usr/sbin/httpd -DFOREGROUND`,
-    );
   return {
     config: validateConfig(config),
     settings: {
@@ -75,6 +75,44 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
       health: texts.health,
     },
     imageBytes,
+  };
+}
+
+/** What the service runs: a command, or units by the systemd of the root. */
+function programOf(
+  name: string,
+  base: SandboxConfig,
+  units: readonly string[],
+  isContainer: boolean,
+): Pick<SandboxConfig, 'command' | 'service' | 'privileged'> {
+  const { command, root, privileged } = base;
+  if (units.length === 0) {
+    if (command.length > 0 || root.type === 'image') return { command, service: { type: 'generic' }, privileged };
+    throw configError(
+      'no-command',
+      `the service ${quote(name)} has no command and no unit`,
+      `write a command behind --, or name a unit: virt-sandbox-service create -u httpd.service ${name}`,
+    );
+  }
+  if (command.length > 0)
+    throw configError(
+      'service-command-and-unit',
+      `the service ${quote(name)} has a command and a unit`,
+      'leave out one of them',
+    );
+  if (root.type === 'image')
+    throw configError(
+      'service-unit-of-image',
+      `the units of the image ${quote(rootText(root))} cannot be run`,
+      'leave out --unitfile, and have the command of the image run, or name a directory with --root',
+    );
+  const names = units.map((unit) => findUnit(root.path, unit, name).name);
+  const bootTarget = DEFAULT_BOOT_TARGET;
+  return {
+    command: systemdCommand(bootTarget),
+    service: { type: 'systemd', bootTarget, units: [...new Set(names)] },
+    // A container with that is root of this host.
+    privileged: isContainer ? privileged : true,
   };
 }
 

@@ -1,0 +1,98 @@
+/** Finds the units of a root that a service is to run: systemd.unit(5) */
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { quote } from '../../config/errors.js';
+import { valueOr } from '../../util/errors.js';
+import { serviceError } from '../errors.js';
+
+/** Where systemd looks for units, the first one counts. */
+export const UNIT_DIRECTORIES = [
+  '/etc/systemd/system',
+  '/run/systemd/system',
+  '/usr/local/lib/systemd/system',
+  '/usr/lib/systemd/system',
+  // Where /lib is no link to /usr/lib.
+  '/lib/systemd/system',
+] as const;
+
+/** What a service can start. */
+const TYPES = ['service', 'socket', 'timer', 'path', 'target', 'mount', 'automount'] as const;
+
+/** Characters of a name as systemd has them, and at most what it takes. */
+const NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.[a-z]+$/;
+const LONGEST = 255;
+
+/** A unit of a root. */
+export interface FoundUnit {
+  /** Of the instance, where its file is a template: `foo@web.service`. */
+  readonly name: string;
+  /** Its file in the root. */
+  readonly path: string;
+}
+
+/**
+ * The unit that a word means: `.service` is added when it has no type, and `NAME@` gets the service as its instance.
+ * @param root the directory that is the root
+ * @param service the name of the service
+ * @throws {SandboxError} `unit-name-invalid`, `unit-not-found`, `unit-masked`
+ */
+export function findUnit(root: string, word: string, service: string): FoundUnit {
+  const name = unitName(word, service);
+  const file = name.replace(/@.+(\.[a-z]+)$/, '@$1');
+  // An instance may have a file of its own.
+  for (const directory of UNIT_DIRECTORIES)
+    for (const entry of new Set([name, file])) {
+      const path = join(directory, entry);
+      const found = lookAt(root, path);
+      if (found === undefined) continue;
+      if (found === 'masked') throw masked(name, path);
+      return { name, path };
+    }
+  throw serviceError(
+    'unit-not-found',
+    `there is no unit ${quote(name)}${root === '/' ? '' : ` in ${quote(root)}`}`,
+    `install the package that has it; systemctl list-unit-files shows which there are`,
+  );
+}
+
+function unitName(word: string, service: string): string {
+  const typed = TYPES.some((type) => word.endsWith(`.${type}`)) ? word : `${word}.service`;
+  const name = typed.replace(/@\./, `@${escaped(service)}.`);
+  if (NAME.test(name) && name.length <= LONGEST && !name.startsWith('.')) return name;
+  throw serviceError('unit-name-invalid', `${quote(word)} cannot be a unit`, 'name one, as nginx.service');
+}
+
+/** As systemd-escape(1) does it: a hyphen would be read as a slash. */
+function escaped(service: string): string {
+  return service.replaceAll('-', '\\x2d');
+}
+
+/** A link to /dev/null masks a unit. Other links are followed in the root. */
+function lookAt(root: string, path: string): 'found' | 'masked' | undefined {
+  const found = resolved(root, path);
+  if (found === undefined) return undefined;
+  if (found === 'null' || found.size === 0) return 'masked';
+  return found.isFile() ? 'found' : undefined;
+}
+
+/** Links of systemd's are absolute: to the root, and not to this host. */
+function resolved(root: string, path: string): Stats | 'null' | undefined {
+  let at = path;
+  for (let links = 0; links < 8; links += 1) {
+    if (at === '/dev/null') return 'null';
+    const there = join(root, at);
+    const found = lstatSync(there, { throwIfNoEntry: false });
+    if (!found?.isSymbolicLink()) return found ?? valueOr(() => statSync(there), undefined);
+    const target = readlinkSync(there);
+    at = target.startsWith('/') ? target : join(at, '..', target);
+  }
+  return undefined;
+}
+
+function masked(name: string, path: string) {
+  return serviceError(
+    'unit-masked',
+    `the unit ${quote(name)} is masked by ${quote(path)}`,
+    `unmask it, if it is to run: systemctl unmask ${name}`,
+  );
+}
