@@ -41,6 +41,9 @@ INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
 NATIVE_PROGRAMS := init dhcp supervisor root-view root-overlay share-server qemu-wall netwall
 PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench virt-sandbox-ctl virt-sandbox-image \
   virt-sandbox-service
+# What systemd runs to learn of services, as the host's and as that of a user.
+GENERATOR := virt-sandbox-service-generator
+GENERATORS := $(DESTDIR)$(PREFIX)/lib/systemd
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 C_SOURCES := $(shell find init test/fuzz -name '*.[ch]' 2>/dev/null)
@@ -150,7 +153,8 @@ soak: setup-test build build/.tests
 	@node scripts/soak.mjs $(addprefix --only ,$(ONLY)) $(addprefix --seed ,$(SEED)) $(addprefix --count ,$(COUNT)) \
 	  $(addprefix --hours ,$(SOAK_HOURS)) $(SOAK)
 
-# A tree of its own, with the packages for running and none of those for building, and a link to each program.
+# A tree of its own, with the packages for running and none of those for building, and a link to each program. systemd
+# looks for generators below /usr/lib, /usr/local/lib and /etc.
 install: build
 	rm -rf '$(INSTALLED)'
 	mkdir -p '$(INSTALLED)/dist/native' '$(DESTDIR)$(PREFIX)/bin'
@@ -161,6 +165,10 @@ install: build
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'
 	for program in $(PROGRAMS); do \
 	  ln -sfn "../lib/virt-sandbox/bin/$$program" '$(DESTDIR)$(PREFIX)/bin/'"$$program"; \
+	done
+	for scope in system user; do \
+	  mkdir -p '$(GENERATORS)'/$$scope-generators; \
+	  ln -sfn ../../virt-sandbox/bin/$(GENERATOR) '$(GENERATORS)'/$$scope-generators/$(GENERATOR); \
 	done
 
 clean:

@@ -38,6 +38,7 @@ await build({
     'virt-sandbox-ctl': 'src/cli/ctl/main.ts',
     'virt-sandbox-image': 'src/cli/image/main.ts',
     'virt-sandbox-service': 'src/cli/service/main.ts',
+    'virt-sandbox-service-generator': 'src/cli/service-generator/main.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
@@ -56,7 +57,7 @@ await build({
   format: 'cjs',
 });
 const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
-const programs = ['', '-pool', '-bake', '-bench', '-ctl', '-image', '-service'].map(
+const programs = ['', '-pool', '-bake', '-bench', '-ctl', '-image', '-service', '-service-generator'].map(
   (ending) => `virt-sandbox${ending}`,
 );
 for (const name of programs) {

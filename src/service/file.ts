@@ -25,13 +25,14 @@ export async function formatService({ config, settings }: Described): Promise<st
   // Without a word about it root in such a file keeps every capability.
   const said = { ...config, privileged: config.privileged ?? false };
   const file = KeyFile.parse(await formatSandboxCfg(said), 'sandbox.cfg');
-  const put = (key: string, value: string | number | undefined) => {
+  const put = (key: string, value: string | number | boolean | undefined) => {
     if (value !== undefined) file.set(GROUP, key, value);
   };
   const changed = <K extends keyof ServiceSettings>(key: K) =>
     settings[key] === DEFAULT_SETTINGS[key] ? undefined : settings[key];
   put('connect', settings.connect);
   put('restart', changed('restart'));
+  put('autostart', changed('autostart'));
   put('health', settings.health);
   put('starttimeout', changed('startTimeout'));
   put('stoptimeout', changed('stopTimeout'));
@@ -100,6 +101,7 @@ function readSettings(section: Section): ServiceSettings {
   return {
     connect: section.text('connect'),
     restart: readRestart(section),
+    autostart: section.flag('autostart', DEFAULT_SETTINGS.autostart),
     health: section.text('health'),
     startTimeout: milliseconds('starttimeout', DEFAULT_SETTINGS.startTimeout),
     stopTimeout: milliseconds('stoptimeout', DEFAULT_SETTINGS.stopTimeout),

@@ -12,6 +12,8 @@ export interface ServiceSettings {
   /** URI of libvirt; undefined: that of virt-sandbox. */
   readonly connect: string | undefined;
   readonly restart: RestartPolicy;
+  /** The host's systemd starts it at boot; that of an ordinary user, when the user logs in. */
+  readonly autostart: boolean;
   /** Words for a shell inside. The service is ready when they first succeed; undefined: when its command runs. */
   readonly health: string | undefined;
   /** Milliseconds that it may take to be ready. */
@@ -27,6 +29,7 @@ export interface ServiceSettings {
 export const DEFAULT_SETTINGS: ServiceSettings = {
   connect: undefined,
   restart: 'no',
+  autostart: false,
   health: undefined,
   startTimeout: 120_000,
   stopTimeout: 30_000,

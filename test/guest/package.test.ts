@@ -52,6 +52,13 @@ describe('the package', () => {
       const installed = join(destination, 'opt/vs/bin', name);
       assert.match(execFileSync(installed, ['--help'], { ...quiet, cwd: '/' }), new RegExp(`^Usage: ${name} `));
     }
+    for (const scope of ['system', 'user']) {
+      const link = join(destination, `opt/vs/lib/systemd/${scope}-generators/virt-sandbox-service-generator`);
+      assert.match(
+        execFileSync(link, ['--version'], { ...quiet, cwd: '/' }),
+        /^virt-sandbox-service-generator version /,
+      );
+    }
     // With the common init and a profile from the installation.
     const image = join(destination, 'image');
     const bake = ['create', '--common-init', 'guest', '--profile', 'fast', '-o', image, '--json'];

@@ -136,6 +136,7 @@ describe('a file with keys of this program', () => {
     const settings = {
       connect: 'lxc:///',
       restart: 'always',
+      autostart: true,
       health: 'test -e "/a b" && \\\n true',
       startTimeout: 1000,
       stopTimeout: 2000,
@@ -153,6 +154,7 @@ describe('a file with keys of this program', () => {
 
   for (const [line, pattern] of [
     ['restart=often', /\[service\] of x has "often" for restart/],
+    ['autostart=yes', /for autostart/],
     ['starttimeout=0', /for starttimeout/],
     ['copied.1=/a', /copied\.1/],
   ] as const)
