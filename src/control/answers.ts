@@ -1,5 +1,6 @@
 /** What the holder of a sandbox does when it is asked to. */
 import { constants } from 'node:os';
+import type { SandboxConfig } from '../config/types.js';
 import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
 import type { Launched } from '../sandbox/launched.js';
 import type { ProcessExit } from '../sandbox/process/types.js';
@@ -10,6 +11,9 @@ import { type ForHolder, Refusal } from './serving.js';
 import { statsOf } from './stats.js';
 
 const { SIGTERM, SIGKILL } = constants.signals;
+
+/** SIGRTMIN+3, by which systemd halts. */
+const SIGRTMIN_3 = 37;
 
 /** How long a killed application may take to end, in milliseconds. */
 const KILLED_MS = 2000;
@@ -31,7 +35,7 @@ export interface Served {
 export async function answer(sandbox: Served, request: ForHolder): Promise<unknown> {
   switch (request.ask) {
     case 'stop':
-      await stop(sandbox, request.timeoutMs);
+      await stopServed(sandbox, request.timeoutMs);
       return {};
     case 'wait':
       return endingOfSandbox(sandbox);
@@ -45,15 +49,24 @@ export async function answer(sandbox: Served, request: ForHolder): Promise<unkno
   }
 }
 
-/** Resolves when nothing is left, whatever the end was: who wants to know waits. */
-async function stop(sandbox: Served, timeout: number): Promise<void> {
+/**
+ * Asks the application to end, and kills it after the time. Resolves when nothing is left, whatever the end was: who
+ * wants to know waits.
+ */
+export async function stopServed(sandbox: Served, timeout: number): Promise<void> {
   if (sandbox.isIdle || !(await endsBySignal(sandbox, timeout))) await sandbox.stop();
   else await sandbox.exited.catch(() => {});
 }
 
+/** What asks the application to end. */
+export function stopSignalOf({ root, service }: SandboxConfig): number {
+  // SIGTERM has systemd execute itself again.
+  if (service?.type === 'systemd') return SIGRTMIN_3;
+  return (root.type === 'image' ? root.stored?.stopSignal : undefined) ?? SIGTERM;
+}
+
 async function endsBySignal(sandbox: Served, timeout: number): Promise<boolean> {
-  const { root } = sandbox.launched.config;
-  void sandbox.kill((root.type === 'image' ? root.stored?.stopSignal : undefined) ?? SIGTERM);
+  void sandbox.kill(stopSignalOf(sandbox.launched.config));
   if (await settlesWithin(sandbox.ending, timeout)) return true;
   void sandbox.kill(SIGKILL);
   return settlesWithin(sandbox.ending, KILLED_MS);

@@ -1,4 +1,4 @@
-/** Writes the log of a detached sandbox. */
+/** Writes the log of a detached sandbox, or of a service. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { isSystemError } from '../util/errors.js';
@@ -6,6 +6,12 @@ import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, NEXT_LOG_FILE, OLDER_
 
 /** So much of the application's output is made lines of at once: they are up to 35 times as long. */
 const PIECE_BYTES = 16 << 10;
+
+/** The file must not be there, or it may. */
+const [NEW, GOES_ON] = ['ax', 'a+'] as const;
+type Flags = typeof NEW | typeof GOES_ON;
+
+const LINE_FEED = 0x0a;
 
 /**
  * Two files of at most 8 MiB. What cannot be written, as on a full disk, is left out, and the application goes on.
@@ -28,11 +34,22 @@ export class LogWriter {
   }
 
   /** Makes the log. @throws a system error */
-  static async create(stateDirectory: string): Promise<LogWriter> {
-    const log = new LogWriter(await open(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY));
+  static create(stateDirectory: string): Promise<LogWriter> {
+    return LogWriter.#open(stateDirectory, NEW);
+  }
+
+  /** Goes on with the log that an earlier process has left there, or makes one. @throws a system error */
+  static goOn(directory: string): Promise<LogWriter> {
+    return LogWriter.#open(directory, GOES_ON);
+  }
+
+  static async #open(directory: string, flags: Flags): Promise<LogWriter> {
+    const log = new LogWriter(await open(directory, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
-      log.#file = await make(log.#directory, LOG_FILE);
-      log.#next = await make(log.#directory, NEXT_LOG_FILE);
+      log.#file = await make(log.#directory, LOG_FILE, flags);
+      log.#next = await make(log.#directory, NEXT_LOG_FILE, flags);
+      log.#size = (await log.#file.stat()).size;
+      log.#isTorn = log.#size > 0 && !(await endsLine(log.#file, log.#size));
       return log;
     } catch (error) {
       await log.close();
@@ -101,8 +118,13 @@ export class LogWriter {
   }
 }
 
-function make(directory: FileHandle, name: string): Promise<FileHandle> {
-  return open(pathIn(directory, name), 'ax', 0o600);
+function make(directory: FileHandle, name: string, flags: Flags = NEW): Promise<FileHandle> {
+  return open(pathIn(directory, name), flags, 0o600);
+}
+
+async function endsLine(file: FileHandle, size: number): Promise<boolean> {
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer[0] === LINE_FEED;
 }
 
 /** @returns false if it is not there: somebody has removed it, or the sandbox has ended */

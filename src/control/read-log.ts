@@ -1,4 +1,4 @@
-/** Reads the log of a detached sandbox, while it is written. */
+/** Reads the log of a detached sandbox, or of a service, while it is written. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,10 +20,32 @@ const LOOK_MS = 100;
  * @throws {SandboxError} `no-log` if it is not detached; `control-failed`
  */
 export async function* readLog(sandbox: RunningSandbox, options: ReadLogOptions = {}): AsyncGenerator<LogRecord> {
+  const { name, user } = sandbox;
+  yield* readLogIn({ name, uid: user?.uid, open: () => openState(sandbox), missing: () => noLog(name) }, options);
+}
+
+/** A log, and whose it is. */
+export interface LogSource {
+  readonly name: string;
+  /** Whose files they must be; undefined: anyone's. */
+  readonly uid: number | undefined;
+  /** Opens the directory. @throws a system error */
+  open(): number;
+  /** The error if there is no log. */
+  missing(): SandboxError;
+  /** Whether nothing is written any more although the log stays. Default: it goes with who writes it. */
+  isOver?(): boolean;
+}
+
+/**
+ * What is in a log, as {@link readLog}.
+ * @throws {SandboxError} `control-failed`, and `source.missing()`
+ */
+export async function* readLogIn(source: LogSource, options: ReadLogOptions): AsyncGenerator<LogRecord> {
   const { since, tail, follow = false, signal } = options;
   const counts = ({ time }: LogRecord) => since === undefined || time >= since;
-  const directory = open(sandbox.name, () => openState(sandbox));
-  const reader = new LogReader(`/proc/self/fd/${directory}`, sandbox, follow);
+  const directory = open(source);
+  const reader = new LogReader(`/proc/self/fd/${directory}`, source, follow);
   try {
     reader.begin();
     // Count first and skip then: nothing has to be kept, however long the log is.
@@ -51,8 +73,7 @@ function* filtered(records: Iterable<LogRecord>, counts: (record: LogRecord) => 
  */
 class LogReader {
   readonly #directory: string;
-  readonly #name: string;
-  readonly #uid: number | undefined;
+  readonly #source: LogSource;
   readonly #follow: boolean;
   /** The first is being read. The others come after it. */
   readonly #files: LogFile[] = [];
@@ -62,17 +83,16 @@ class LogReader {
   #isComplete = false;
 
   /** @param follow whether files are read that are not there when it begins */
-  constructor(directory: string, { name, user }: RunningSandbox, follow: boolean) {
+  constructor(directory: string, source: LogSource, follow: boolean) {
     this.#directory = directory;
-    this.#name = name;
-    this.#uid = user?.uid;
+    this.#source = source;
     this.#follow = follow;
   }
 
-  /** @throws {SandboxError} `no-log` */
+  /** @throws {SandboxError} that there is no log */
   begin(): void {
     this.#look();
-    if (this.#files.length === 0) throw noLog(this.#name);
+    if (this.#files.length === 0) throw this.#source.missing();
     // An application that writes all the time would keep a reader for ever.
     if (!this.#follow) for (const file of this.#files) file.endHere();
   }
@@ -100,8 +120,10 @@ class LogReader {
       this.#isComplete = false;
       return this.#files.length > 0 ? 'next' : 'ended';
     }
+    // Before the look: what is written until then is found.
+    const isOver = this.#source.isOver?.() === true;
     const isThere = this.#look();
-    this.#isComplete = !isThere || this.#files.slice(1).some(({ isBegun }) => isBegun);
+    this.#isComplete = isOver || !isThere || this.#files.slice(1).some(({ isBegun }) => isBegun);
     return this.#isComplete ? 'next' : 'none';
   }
 
@@ -139,18 +161,23 @@ class LogReader {
     const fd = valueOr(() => openSync(join(this.#directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK), undefined);
     if (fd === undefined) return undefined;
     const found = fstatSync(fd);
-    if (found.isFile() && (this.#uid === undefined || found.uid === this.#uid)) return new LogFile(fd, this.#name);
+    const { uid } = this.#source;
+    if (found.isFile() && (uid === undefined || found.uid === uid)) return new LogFile(fd, this.#source.name);
     closeSync(fd);
     return undefined;
   }
 }
 
-function open(name: string, read: () => number): number {
+function open(source: LogSource): number {
   try {
-    return read();
+    return source.open();
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw controlError(`the log of ${name} cannot be read: ${error.message}`, 'see that the sandbox still runs', error);
+    throw controlError(
+      `the log of ${source.name} cannot be read: ${error.message}`,
+      'see that the sandbox still runs',
+      error,
+    );
   }
 }
 

@@ -27,20 +27,26 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+export interface ServeOptions {
+  readonly detached: boolean;
+  /** Called when somebody asks for its end. */
+  readonly onStop?: () => void;
+}
+
 /**
  * Puts a running sandbox on record, and serves it. Close the server when the sandbox has ended: requests for its end are
  * answered then.
  * @throws a system error
  */
-export async function serveControl(
-  sandbox: Sandbox,
-  { detached }: { readonly detached: boolean },
-): Promise<ControlServer> {
+export async function serveControl(sandbox: Sandbox, { detached, onStop }: ServeOptions): Promise<ControlServer> {
   const { state, channel, kernelRelease } = sandbox.launched;
   return serveIn(state.path, recordOf(sandbox, detached), {
     channel,
     kernelRelease: kernelRelease ?? '',
-    answer: (request) => answer(sandbox, request),
+    answer: (request) => {
+      if (request.ask === 'stop') onStop?.();
+      return answer(sandbox, request);
+    },
   });
 }
 

@@ -8,13 +8,15 @@ import { findRunning } from '../../sandbox/state/running.js';
 import { escapeLines } from '../../util/errors.js';
 import { Printer } from '../terminal/output.js';
 import { type CtlArguments, isSet, textOf, usageError } from './arguments.js';
-import { sinceTime } from './times.js';
+import { type Fail, sinceTime } from './times.js';
+
+const logsError: Fail = (message) => usageError(message, 'logs');
 
 /** @returns the exit status */
 export async function logs(args: CtlArguments): Promise<number> {
   const [name = ''] = args.words;
   const given = textOf(args, 'since');
-  const since = given === undefined ? undefined : sinceTime(given, Date.now());
+  const since = given === undefined ? undefined : sinceTime(given, Date.now(), logsError);
   const tail = tailLines(textOf(args, 'tail'));
   const sandbox = await findRunning(name);
   const records = readLog(sandbox, { since, tail, follow: isSet(args, 'follow') });
@@ -23,24 +25,24 @@ export async function logs(args: CtlArguments): Promise<number> {
 }
 
 /**
+ * @param fail makes the error of a wrong text
  * @returns undefined for all
- * @throws {SandboxError} `usage`
  */
-export function tailLines(text = 'all'): number | undefined {
+export function tailLines(text = 'all', fail: Fail = logsError): number | undefined {
   if (text === 'all' || text === '-1') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw usageError(`--tail ${JSON.stringify(text)} is no number of lines`, 'logs');
+  throw fail(`--tail ${JSON.stringify(text)} is no number of lines`);
 }
 
-interface LogPrinterOptions {
+export interface LogPrinterOptions {
   /** Each line has its time in front. */
   readonly timestamps: boolean;
-  /** The log is another user's. */
+  /** The log is another user's, or of what may want to harm who reads it. */
   readonly isForeign: boolean;
 }
 
 /** Writes each stream to its own descriptor. Both may be the same file, so one is written before the other goes on. */
-class LogPrinter {
+export class LogPrinter {
   readonly #printers = { stdout: new Printer(1), stderr: new Printer(2) };
   readonly #timestamps: boolean;
   /** What makes text of a stream's bytes that a terminal may have. Undefined: they are written as they are. */

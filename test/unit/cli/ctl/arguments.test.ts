@@ -130,7 +130,10 @@ describe('values', () => {
   });
 
   it('numbers of lines', async () => {
-    assert.deepEqual(['0', '12', '-1', 'all', undefined].map(tailLines), [0, 12, undefined, undefined, undefined]);
+    assert.deepEqual(
+      ['0', '12', '-1', 'all', undefined].map((text) => tailLines(text)),
+      [0, 12, undefined, undefined, undefined],
+    );
     for (const text of ['', 'x', '1.5', '-2']) await refuses(() => tailLines(text), 'arguments', 'usage');
   });
 
