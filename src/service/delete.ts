@@ -1,5 +1,6 @@
 /** Removes services. */
-import type { ServiceRoots } from './paths.js';
+import { type ServiceRoots, servicePaths } from './paths.js';
+import { removeLife } from './run/record.js';
 import { type LockOptions, withServiceLock } from './store/lock.js';
 import { removeService } from './store/staging.js';
 
@@ -21,6 +22,7 @@ export async function deleteService(
     'exclusive',
     async () => {
       await stop();
+      await removeLife(servicePaths(roots, name).life);
       return removeService(roots, name);
     },
     options,

@@ -34,6 +34,7 @@ export async function formatService({ config, settings }: Described): Promise<st
   put('restart', changed('restart'));
   put('autostart', changed('autostart'));
   put('health', settings.health);
+  put('healthinterval', changed('healthInterval'));
   put('starttimeout', changed('startTimeout'));
   put('stoptimeout', changed('stopTimeout'));
   for (const [index, name] of settings.packages.entries()) put(`package.${index}`, name);
@@ -103,6 +104,7 @@ function readSettings(section: Section): ServiceSettings {
     restart: readRestart(section),
     autostart: section.flag('autostart', DEFAULT_SETTINGS.autostart),
     health: section.text('health'),
+    healthInterval: milliseconds('healthinterval', DEFAULT_SETTINGS.healthInterval),
     startTimeout: milliseconds('starttimeout', DEFAULT_SETTINGS.startTimeout),
     stopTimeout: milliseconds('stoptimeout', DEFAULT_SETTINGS.stopTimeout),
     packages: section.numberedTexts('package'),

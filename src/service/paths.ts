@@ -14,6 +14,8 @@ export interface ServiceRoots {
   readonly directories: string;
   /** Where states are kept in disk images. */
   readonly images: string;
+  /** What is known of their lives, and their logs: a directory for each service. */
+  readonly lives: string;
 }
 
 /** The files of one service. */
@@ -23,6 +25,8 @@ export interface ServicePaths {
   readonly config: string;
   /** Its sandbox.cfg. */
   readonly file: string;
+  /** What is known of its life, and its log. */
+  readonly life: string;
 }
 
 /**
@@ -40,6 +44,7 @@ export function serviceRoots(
       services: '/etc/libvirt-sandbox/services',
       directories: '/var/lib/libvirt/filesystems',
       images: '/var/lib/libvirt/images',
+      lives: '/var/lib/libvirt-sandbox/services',
     };
   const configHome = process.env['XDG_CONFIG_HOME'] || join(home ?? '/', '.config');
   const dataHome = process.env['XDG_DATA_HOME'] || join(home ?? '/', '.local/share');
@@ -48,6 +53,7 @@ export function serviceRoots(
     services: join(configHome, 'libvirt-sandbox/services'),
     directories: join(dataHome, 'libvirt-sandbox/filesystems'),
     images: join(dataHome, 'libvirt-sandbox/images'),
+    lives: join(process.env['XDG_STATE_HOME'] || join(home ?? '/', '.local/state'), 'libvirt-sandbox/services'),
   };
 }
 
@@ -56,5 +62,5 @@ export function servicePaths(roots: ServiceRoots, name: string): ServicePaths {
   checkServiceName(name);
   const directory = join(roots.services, name);
   const config = join(directory, 'config');
-  return { directory, config, file: join(config, 'sandbox.cfg') };
+  return { directory, config, file: join(config, 'sandbox.cfg'), life: join(roots.lives, name) };
 }

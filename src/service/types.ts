@@ -16,6 +16,8 @@ export interface ServiceSettings {
   readonly autostart: boolean;
   /** Words for a shell inside. The service is ready when they first succeed; undefined: when its command runs. */
   readonly health: string | undefined;
+  /** Milliseconds between two checks of a service that runs. */
+  readonly healthInterval: number;
   /** Milliseconds that it may take to be ready. */
   readonly startTimeout: number;
   /** Milliseconds that it may take to end by itself. */
@@ -31,6 +33,7 @@ export const DEFAULT_SETTINGS: ServiceSettings = {
   restart: 'no',
   autostart: false,
   health: undefined,
+  healthInterval: 30_000,
   startTimeout: 120_000,
   stopTimeout: 30_000,
   packages: [],

@@ -40,7 +40,7 @@ export async function makeService(
     const config = join(directory, 'config');
     await mkdir(config, { mode: 0o700 });
     const made = new MadeRecord(directory);
-    await fill({ paths: { directory, config, file: join(config, 'sandbox.cfg') }, made });
+    await fill({ paths: { directory, config, file: join(config, 'sandbox.cfg'), life: paths.life }, made });
     await flush(directory);
     refuseExisting(paths, name);
     renameSync(directory, paths.directory);

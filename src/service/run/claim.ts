@@ -1,0 +1,67 @@
+/**
+ * Who holds a service: a directory for as long as its holder lives, beside those of sandboxes. Making it claims the
+ * service. One whose holder was killed is recognised by the process ID and the start of that process.
+ */
+import { chmodSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  claimStateMeanwhile,
+  ownerLives,
+  ownerText,
+  releaseState,
+  type StateDirectory,
+  stateBase,
+} from '../../sandbox/state/state-directory.js';
+import { SandboxError, valueOr } from '../../util/errors.js';
+import { alreadyRuns } from './errors.js';
+
+/** What the name of their directory has behind that of the directories of sandboxes. */
+const BESIDE = '-services';
+
+export type Claim = Pick<StateDirectory, 'path' | 'owner'>;
+
+export interface Holder {
+  readonly pid: number;
+  /** Its process ID and its start. */
+  readonly owner: string;
+  /** Its directory, with its socket. */
+  readonly directory: string;
+}
+
+/**
+ * Claims a service, which no other process holds then.
+ * @throws {SandboxError} `service-running`, `service-name-invalid`, `state-not-writable`
+ */
+export async function claimService(name: string): Promise<Claim> {
+  try {
+    const claim = await claimStateMeanwhile(name, 'session', claims());
+    chmodSync(claim.path, 0o700);
+    return claim;
+  } catch (error) {
+    if (error instanceof SandboxError && error.code === 'name-in-use') throw alreadyRuns(name, error);
+    throw error;
+  }
+}
+
+export function releaseService(claim: Claim): void {
+  releaseState(claim);
+}
+
+/** The process that holds a service of this user; undefined: it does not run. */
+export function findHolder(name: string): Holder | undefined {
+  const directory = join(claims(), name);
+  const found = valueOr(() => statSync(directory), undefined);
+  if (found === undefined || !found.isDirectory() || found.uid !== process.geteuid?.()) return undefined;
+  if (!ownerLives(directory)) return undefined;
+  const owner = ownerText(directory);
+  return owner === undefined ? undefined : { pid: Number(owner.split(' ')[0]), owner, directory };
+}
+
+/** What of a claim is the same as `owner` of its {@link Holder}. */
+export function ownerOf({ owner }: Claim): string {
+  return owner.split(' ', 2).join(' ');
+}
+
+function claims(): string {
+  return `${stateBase()}${BESIDE}`;
+}

@@ -1,0 +1,74 @@
+/** Errors of the life of a service. */
+import { quote } from '../../config/errors.js';
+import type { SandboxError } from '../../util/errors.js';
+import { serviceError } from '../errors.js';
+
+export function alreadyRuns(name: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-running',
+    `the service ${quote(name)} already runs`,
+    `see virt-sandbox-service status ${name}, or start it anew with virt-sandbox-service restart ${name}`,
+    cause,
+  );
+}
+
+export function notRunning(name: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-not-running',
+    `the service ${quote(name)} does not run`,
+    `start it: virt-sandbox-service start ${name}`,
+    cause,
+  );
+}
+
+/** @param waitedFor what was not so in time, as a sentence */
+export function startTimeout(name: string, milliseconds: number, waitedFor: string): SandboxError {
+  return serviceError(
+    'service-start-timeout',
+    `the service ${quote(name)} was not ready within ${milliseconds / 1000} s: ${waitedFor}`,
+    `see virt-sandbox-service logs ${name}, or allow more: starttimeout in [service] of its sandbox.cfg, in milliseconds`,
+  );
+}
+
+/** @param how as `exitText` says it */
+export function endedEarly(name: string, how: string): SandboxError {
+  return serviceError(
+    'service-ended',
+    `the service ${quote(name)} ended before it was ready: ${how}`,
+    `see virt-sandbox-service logs ${name}`,
+  );
+}
+
+export function startStopped(name: string): SandboxError {
+  return serviceError(
+    'service-stopped',
+    `the service ${quote(name)} was stopped while it started`,
+    `start it again: virt-sandbox-service start ${name}`,
+  );
+}
+
+export function holderSilent(name: string, pid: number, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-not-answering',
+    `the process that holds the service ${quote(name)} does not answer`,
+    `see whether PID ${pid} is stopped, and let it go on with kill -CONT ${pid}`,
+    cause,
+  );
+}
+
+export function neverRan(name: string): SandboxError {
+  return serviceError(
+    'service-no-log',
+    `the service ${quote(name)} has no log: it was never started`,
+    `start it: virt-sandbox-service start ${name}`,
+  );
+}
+
+/** What `reload` says of a service that has no units. */
+export function notReloadable(name: string): SandboxError {
+  return serviceError(
+    'service-not-reloadable',
+    `the service ${quote(name)} runs a command, and has no units to reload`,
+    `start it anew: virt-sandbox-service restart ${name}`,
+  );
+}

@@ -1,0 +1,178 @@
+/** A service that this process holds: claimed, recorded, logged, and served to those who stop it. */
+import { constants } from 'node:os';
+import type { LogWriter } from '../../control/log-writer.js';
+import { type ControlServer, listenIn } from '../../control/server.js';
+import { type ForHolder, Refusal } from '../../control/serving.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
+import { deferred } from '../../util/promises.js';
+import { loadService } from '../file.js';
+import type { ServiceRoots } from '../paths.js';
+import { type LockOptions, withServiceLock } from '../store/lock.js';
+import type { Service } from '../types.js';
+import { type Claim, claimService, releaseService } from './claim.js';
+import { endText, type ServiceEnd } from './end.js';
+import type { Health } from './health.js';
+import { LastLines } from './last-lines.js';
+import { LifeRecorder } from './life-recorder.js';
+import { openServiceLog, ownLine } from './log.js';
+import type { Phase } from './record.js';
+import { type LifeObserver, type PhaseFacts, ServiceRunner } from './runner.js';
+import type { SystemdUnit } from './under-systemd.js';
+
+export interface HoldOptions {
+  /** While another process changes the service. */
+  readonly lock?: LockOptions;
+  readonly launch?: LaunchOptions;
+  /** That of the host's systemd whose main process this is: it starts the service again, and not this process. */
+  readonly unit?: SystemdUnit | undefined;
+  /** Takes the output beside the log. */
+  readonly onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void>;
+  readonly onPhase?: (phase: Phase, facts: PhaseFacts) => void;
+  readonly onHealth?: (health: Health) => void;
+}
+
+export class HeldService implements LifeObserver {
+  /** How it has ended for good. Nothing is left of it then, but its log and its record. */
+  readonly ended: Promise<ServiceEnd>;
+  readonly service: Service;
+  readonly #claim: Claim;
+  readonly #log: LogWriter;
+  readonly #recorder: LifeRecorder;
+  readonly #options: HoldOptions;
+  readonly #runner: ServiceRunner;
+  readonly #server: ControlServer;
+  readonly #last = new LastLines();
+  /** Another process can claim it. */
+  readonly #released = deferred<void>();
+
+  /**
+   * Claims a service, and begins to start it.
+   * @throws {SandboxError} `service-not-found`, `service-running`, `service-not-recorded`, `state-not-writable`, and
+   *   what `loadService` throws
+   */
+  static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
+    // First, so that a name that is wrong makes nothing.
+    const { paths } = await loadService(roots, name);
+    // Who changes or removes the service then finds it claimed.
+    const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
+    let log: LogWriter | undefined;
+    let server: ControlServer | undefined;
+    const held: { service?: HeldService } = {};
+    const serving = {
+      channel: undefined,
+      kernelRelease: '',
+      answer: async (request: ForHolder) => {
+        if (request.ask !== 'stop' || held.service === undefined)
+          throw new Refusal(constants.errno.EINVAL, 'control: the holder of a service has no such request');
+        await held.service.stop(request.timeoutMs);
+        return {};
+      },
+    };
+    try {
+      log = await openServiceLog(paths);
+      server = await listenIn(claim.path, serving, () => {});
+      // What its file says now counts.
+      const service = await loadService(roots, name);
+      held.service = new HeldService(service, { claim, log, server }, options);
+      return held.service;
+    } catch (error) {
+      await server?.close();
+      await log?.close();
+      releaseService(claim);
+      throw error;
+    }
+  }
+
+  private constructor(
+    service: Service,
+    { claim, log, server }: { claim: Claim; log: LogWriter; server: ControlServer },
+    options: HoldOptions,
+  ) {
+    this.service = service;
+    this.#claim = claim;
+    this.#log = log;
+    this.#server = server;
+    this.#options = options;
+    this.#recorder = new LifeRecorder(service, claim, options.unit, (sentence) => this.onNote(sentence));
+    const { launch } = options;
+    this.#runner = new ServiceRunner(service, this, {
+      restarts: options.unit === undefined,
+      launch: {
+        ...launch,
+        onWarning: (sentence) => {
+          launch?.onWarning?.(sentence);
+          this.onNote(`warning: ${sentence}`);
+        },
+      },
+    });
+    this.ended = this.#release();
+  }
+
+  /**
+   * Resolves when it is ready.
+   * @throws {SandboxError} why it is not; with the last lines that it wrote
+   */
+  async ready(): Promise<void> {
+    try {
+      await this.#runner.ready;
+    } catch (error) {
+      // It is said when nothing is left.
+      await this.ended;
+      throw error instanceof SandboxError ? this.#last.with(error) : error;
+    }
+  }
+
+  /** As `ServiceRunner.stop`; resolves when another process can start it. */
+  async stop(timeout?: number): Promise<void> {
+    await this.#runner.stop(timeout);
+    // Not `ended`, which waits until who has asked is answered.
+    await this.#released.promise;
+  }
+
+  onPhase(phase: Phase, facts: PhaseFacts = {}): void {
+    this.#recorder.phase(phase, facts);
+    if (phase === 'running') this.onNote(`it is ready${bootText(facts)}`);
+    if (phase === 'failed' && facts.end !== undefined) this.onNote(endText(facts.end));
+    this.#options.onPhase?.(phase, facts);
+  }
+
+  onHealth(health: Health): void {
+    this.#recorder.health(health);
+    this.#options.onHealth?.(health);
+  }
+
+  onNote(sentence: string): void {
+    void this.#log.write('stderr', ownLine(sentence));
+  }
+
+  async onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): Promise<void> {
+    this.#last.add(chunk);
+    await Promise.all([this.#log.write(stream, chunk), this.#options.onOutput?.(stream, chunk)]);
+  }
+
+  /** What nothing has caught ends this process: whoever reads the log is to know why. */
+  async logFailure(error: unknown): Promise<void> {
+    await this.#log.write('stderr', ownLine(`internal error: ${oneLine(String(error))}`));
+  }
+
+  async #release(): Promise<ServiceEnd> {
+    try {
+      return await this.#runner.ended;
+    } finally {
+      await this.#recorder.written();
+      await this.#log.close();
+      // Who has asked for the end is answered, and finds nothing any more.
+      releaseService(this.#claim);
+      this.#released.resolve();
+      await this.#server.close();
+    }
+  }
+}
+
+function bootText({ sandbox }: PhaseFacts): string {
+  if (sandbox === undefined) return '';
+  const { boot } = sandbox.launched;
+  const seconds = ((sandbox.prepareMilliseconds + sandbox.startMilliseconds) / 1000).toFixed(1);
+  return boot === undefined ? `, a container after ${seconds} s` : `, a machine after ${seconds} s (${boot} boot)`;
+}

@@ -1,0 +1,94 @@
+/** Records the life of a service that this process holds. */
+import { isSystemError } from '../../util/errors.js';
+import type { Service } from '../types.js';
+import { type Claim, ownerOf } from './claim.js';
+import { endText } from './end.js';
+import type { Health } from './health.js';
+import { type Phase, readServiceRecord, type ServiceRecord, writeServiceRecord } from './record.js';
+import type { PhaseFacts } from './runner.js';
+import type { SystemdUnit } from './under-systemd.js';
+
+export class LifeRecorder {
+  readonly #path: string;
+  readonly #onFailure: (sentence: string) => void;
+  #record: ServiceRecord;
+  /** Writes are done one after the other, and what was changed meanwhile is written at once. */
+  #writing: Promise<void> = Promise.resolve();
+  #isDue = false;
+
+  /** @param onFailure gets why it cannot be written */
+  constructor(
+    { name, paths }: Service,
+    claim: Claim,
+    unit: SystemdUnit | undefined,
+    onFailure: (sentence: string) => void,
+  ) {
+    this.#path = paths.life;
+    this.#onFailure = onFailure;
+    this.#record = {
+      version: 1,
+      name,
+      owner: ownerOf(claim),
+      pid: process.pid,
+      ...unit,
+      phase: 'starting',
+      since: new Date().toISOString(),
+      restarts: 0,
+      // How it ended before.
+      lastEnd: readServiceRecord(paths.life, name)?.lastEnd,
+      ports: [],
+    };
+  }
+
+  phase(phase: Phase, { sandbox, end, again, restarts = this.#record.restarts }: PhaseFacts): void {
+    const { started, again: _again, health, ...known } = this.#record;
+    const now = new Date().toISOString();
+    const isUp = phase === 'running' || phase === 'stopping';
+    this.#change({
+      ...known,
+      phase,
+      since: now,
+      restarts,
+      ...(isUp ? { started: phase === 'running' ? now : started, health } : { ports: [] }),
+      ...(phase === 'running' ? { ports: portsOf(sandbox), health: undefined } : {}),
+      ...(again === undefined ? {} : { again: again.toISOString() }),
+      ...(end === undefined
+        ? {}
+        : { lastEnd: { at: now, why: end.why, exitCode: end.exitCode, signal: end.signal, text: endText(end) } }),
+    });
+  }
+
+  health({ checked, ...health }: Health): void {
+    this.#change({ ...this.#record, health: { ...health, checked: checked.toISOString() } });
+  }
+
+  /** Resolves when all is written, or cannot be. */
+  async written(): Promise<void> {
+    await this.#writing;
+  }
+
+  #change(record: ServiceRecord): void {
+    this.#record = record;
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#writing = this.#writing.then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    this.#isDue = false;
+    try {
+      await writeServiceRecord(this.#path, this.#record);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.#onFailure(`warning: what is known of it cannot be recorded: ${error.message}`);
+    }
+  }
+}
+
+function portsOf(sandbox: PhaseFacts['sandbox']): ServiceRecord['ports'] {
+  return (sandbox?.published ?? []).map(({ host, guestPort, protocol }) => ({
+    host,
+    guestPort,
+    protocol: protocol === 'udp:' ? 'udp' : 'tcp',
+  }));
+}

@@ -1,0 +1,37 @@
+/** When a service that has started is ready. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Session } from '../../sandbox/session.js';
+import type { Service } from '../types.js';
+import { checkHealth } from './health.js';
+
+/** Between two looks, in milliseconds: shorter at first. */
+const FIRST_LOOK_MS = 100;
+const LONGEST_LOOK_MS = 1000;
+
+/** What a start waits for now, for the error if it waits too long. */
+export interface Waiting {
+  /** A sentence. */
+  waitsFor: string;
+}
+
+/**
+ * Resolves when a service whose command runs is ready: when its health command succeeds first, or at once without one.
+ * @throws the signal's reason if it aborts
+ * @throws {SandboxError} `process-lost` if the sandbox has ended
+ */
+export async function untilReady(
+  sandbox: Pick<Session, 'run'>,
+  { settings }: Pick<Service, 'settings'>,
+  waiting: Waiting,
+  signal: AbortSignal,
+): Promise<void> {
+  const { health } = settings;
+  if (health === undefined) return;
+  waiting.waitsFor = `its health command ${JSON.stringify(health)} has not ended yet`;
+  for (let pause = FIRST_LOOK_MS; ; pause = Math.min(2 * pause, LONGEST_LOOK_MS)) {
+    const { isWell, said } = await checkHealth(sandbox, health, { signal });
+    if (isWell) return;
+    waiting.waitsFor = `its health command ${JSON.stringify(health)} fails: ${said}`;
+    await delay(pause, undefined, { signal });
+  }
+}

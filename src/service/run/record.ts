@@ -1,0 +1,128 @@
+/**
+ * What is known of the life of a service, in `service.json`, for other processes. It stays when the service has ended.
+ * Only its user can enter the directory.
+ */
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError, messageOf } from '../../util/errors.js';
+import { replaceFile } from '../../util/replace-file.js';
+import { readPlainFile } from '../../util/small-files.js';
+import { serviceError } from '../errors.js';
+
+const RECORD_FILE = 'service.json';
+
+/** More than it can have. */
+const MOST_BYTES = 1 << 20;
+
+/**
+ * - `waiting`: it has ended, and starts again in a moment.
+ * - `stopped`: it has ended as it should.
+ * - `failed`: it has ended otherwise, or did not start.
+ */
+export const PHASES = ['starting', 'running', 'stopping', 'waiting', 'stopped', 'failed'] as const;
+
+export type Phase = (typeof PHASES)[number];
+
+/** Phases that nobody holds. */
+export const OVER: readonly Phase[] = ['stopped', 'failed'];
+
+const text = v.string();
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const time = v.pipe(text, v.isoTimestamp());
+
+const schema = v.object({
+  version: v.literal(1),
+  name: text,
+  /** The process that holds it, as its claim says. */
+  owner: text,
+  pid: whole,
+  /** The unit of the host's systemd that holds it; undefined: none. */
+  unit: v.optional(text),
+  /** Which of the managers. */
+  manager: v.optional(v.picklist(['system', 'user'])),
+  phase: v.picklist(PHASES),
+  /** Since when it is in this phase. */
+  since: time,
+  /** When the sandbox that runs was started. */
+  started: v.optional(time),
+  /** When it is started again, of `waiting`. */
+  again: v.optional(time),
+  /** What the start waits for, or the reload. */
+  doing: v.optional(text),
+  /** How often it was started again by itself. */
+  restarts: whole,
+  /** Undefined: it has no health command, or was not ready yet. */
+  health: v.optional(
+    v.object({ isWell: v.boolean(), failures: whole, said: v.optional(text), checked: v.optional(time) }),
+  ),
+  /** The last time that it ended. */
+  lastEnd: v.optional(
+    v.object({
+      at: time,
+      why: v.picklist(['ended', 'stopped', 'unhealthy', 'failed']),
+      exitCode: whole,
+      signal: v.optional(text),
+      /** In words. */
+      text,
+    }),
+  ),
+  /** Its ports on this host. */
+  ports: v.array(v.object({ host: text, guestPort: whole, protocol: v.picklist(['tcp', 'udp']) })),
+});
+
+export type ServiceRecord = v.InferOutput<typeof schema>;
+
+/** Makes the directory that the record and the log are in. @throws {SandboxError} `service-not-recorded` */
+export function makeLife(path: string): void {
+  try {
+    makeDirectories(dirname(path), 0o755);
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      if (!isSystemError(error, 'EEXIST')) throw error;
+    }
+    const found = lstatSync(path);
+    if (!found.isDirectory() || found.uid !== process.geteuid?.()) throw new Error('it is no directory of this user');
+    chmodSync(path, 0o700);
+  } catch (error) {
+    throw notRecorded(path, error);
+  }
+}
+
+/** Removes it, with the log. */
+export async function removeLife(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+/** Writes it as a whole. @throws a system error */
+export async function writeServiceRecord(path: string, record: ServiceRecord): Promise<void> {
+  await replaceFile(join(path, RECORD_FILE), JSON.stringify(record), { mode: 0o600 });
+}
+
+/**
+ * Reads what its user has written.
+ * @returns undefined if there is none, or what is there is none
+ */
+export function readServiceRecord(path: string, name: string): ServiceRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(readPlainFile(join(path, RECORD_FILE), { most: MOST_BYTES, uid: process.geteuid?.() }));
+  } catch (error) {
+    if (isSystemError(error) || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  return result.success && result.output.name === name ? result.output : undefined;
+}
+
+function notRecorded(path: string, cause: unknown) {
+  return serviceError(
+    'service-not-recorded',
+    `what is known of a service cannot be kept in ${path}: ${messageOf(cause)}`,
+    'make room, and look whose that directory is',
+    cause,
+  );
+}

@@ -1,0 +1,42 @@
+/** Whether a service that has ended is started again, and when. */
+import { SandboxError } from '../../util/errors.js';
+import type { RestartPolicy } from '../types.js';
+import type { ServiceEnd } from './end.js';
+
+const FIRST_MS = 1000;
+const LONGEST_MS = 60_000;
+/** One that has run for so long has started well, in milliseconds. */
+const WELL_MS = 60_000;
+
+/** How long to wait before the next start: 1 s, and twice as long each time. */
+export class BackOff {
+  #next = FIRST_MS;
+
+  /**
+   * @param ran how long the service ran, in milliseconds
+   * @returns milliseconds
+   */
+  after(ran: number): number {
+    if (ran >= WELL_MS) this.#next = FIRST_MS;
+    const wait = this.#next;
+    this.#next = Math.min(2 * wait, LONGEST_MS);
+    return wait;
+  }
+}
+
+/** @param policy `no` under systemd, which has a policy of its own */
+export function startsAgain(policy: RestartPolicy, end: ServiceEnd): boolean {
+  if (policy === 'no' || end.why === 'stopped') return false;
+  if (end.error !== undefined && needsChange(end.error)) return false;
+  return policy === 'always' || end.why !== 'ended' || end.exitCode !== 0;
+}
+
+/** What a person has to change before a start can succeed. */
+const OF_PEOPLE: readonly string[] = ['arguments', 'config', 'kernel', 'modules'];
+
+/** The statuses of a command that is not found, or cannot be executed. */
+const NO_COMMAND: readonly number[] = [126, 127];
+
+function needsChange(error: unknown): boolean {
+  return error instanceof SandboxError && (OF_PEOPLE.includes(error.stage) || NO_COMMAND.includes(error.exitCode));
+}

@@ -1,0 +1,276 @@
+/** The life of a service: it is started, watched, and started again, until it is stopped or has ended for good. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { stopServed, stopSignalOf } from '../../control/answers.js';
+import { serveControl } from '../../control/server.js';
+import type { ProcessExit } from '../../sandbox/process/types.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
+import { SandboxError } from '../../util/errors.js';
+import { deferred, settlesWithin } from '../../util/promises.js';
+import type { Service } from '../types.js';
+import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
+import { endedEarly, startStopped, startTimeout } from './errors.js';
+import { type Health, watchHealth } from './health.js';
+import { untilReady, type Waiting } from './ready.js';
+import type { Phase } from './record.js';
+import { BackOff, startsAgain } from './restart.js';
+
+/** How a start ends that somebody stops. */
+const BY_STOP: readonly string[] = ['stopped', 'aborted', 'service-stopped', 'service-ended'];
+
+/** What happens to a service, for those who record it, log it or tell systemd. */
+export interface LifeObserver {
+  onPhase(phase: Phase, facts?: PhaseFacts): void;
+  onHealth(health: Health): void;
+  /** A sentence for the log. */
+  onNote(sentence: string): void;
+  /** Takes the output; resolves when there is room for more. */
+  onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): Promise<void>;
+}
+
+export interface PhaseFacts {
+  /** The sandbox that runs now. */
+  readonly sandbox?: Sandbox;
+  /** What it waits for. */
+  readonly doing?: string;
+  /** When it is started again. */
+  readonly again?: Date;
+  /** How it has ended. */
+  readonly end?: ServiceEnd;
+  readonly restarts?: number;
+}
+
+export interface RunnerOptions {
+  /** Observers of a start, and how it is done. */
+  readonly launch?: LaunchOptions;
+  /** Whether the restart policy of the service counts. Under systemd, systemd has one. */
+  readonly restarts: boolean;
+  /** Kills it when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class ServiceRunner {
+  /** Resolves when it is ready first; rejects if it does not start. */
+  readonly ready: Promise<void>;
+  /** How it has ended for good. Nothing is left of it then. */
+  readonly ended: Promise<ServiceEnd>;
+  readonly #ready = deferred<void>();
+  readonly #service: Service;
+  readonly #observer: LifeObserver;
+  readonly #options: RunnerOptions;
+  /** Aborts when it is to end. */
+  readonly #stopping = new AbortController();
+  #stopTimeout: number;
+  #sandbox: Sandbox | undefined;
+  /** The sandbox that runs is being ended. */
+  #ending: Promise<void> | undefined;
+  #restarts = 0;
+  /** Ends a start before its command runs. */
+  #cancelStart: (reason: unknown) => void = () => {};
+
+  constructor(service: Service, observer: LifeObserver, options: RunnerOptions) {
+    this.#service = service;
+    this.#observer = observer;
+    this.#options = options;
+    this.#stopTimeout = service.settings.stopTimeout;
+    this.ready = this.#ready.promise;
+    // Callers may ignore it.
+    this.ready.catch(() => {});
+    options.signal?.addEventListener('abort', () => void this.stop(0), { once: true });
+    this.ended = this.#live();
+    if (options.signal?.aborted) void this.stop(0);
+  }
+
+  /**
+   * Asks the program to end, kills it after `timeout` milliseconds, and starts it no more. Resolves when nothing is left.
+   * A later call with less time counts.
+   */
+  async stop(timeout = this.#service.settings.stopTimeout): Promise<void> {
+    this.#stopTimeout = timeout;
+    if (!this.#stopping.signal.aborted) this.#beginStop();
+    const sandbox = this.#sandbox;
+    if (sandbox !== undefined && !(await settlesWithin(this.ended, timeout))) await stopServed(sandbox, 0);
+    await this.ended;
+  }
+
+  #beginStop(): void {
+    this.#stopping.abort();
+    this.#cancelStart(startStopped(this.#service.name));
+    const sandbox = this.#sandbox;
+    if (sandbox === undefined) return;
+    this.#observer.onPhase('stopping', { sandbox });
+    void this.#end(sandbox);
+  }
+
+  /** Asks the program once. Resolves when nothing is left. */
+  #end(sandbox: Sandbox): Promise<void> {
+    this.#ending ??= stopServed(sandbox, this.#stopTimeout);
+    return this.#ending;
+  }
+
+  async #live(): Promise<ServiceEnd> {
+    // The constructor returns first.
+    await Promise.resolve();
+    const backOff = new BackOff();
+    const policy = this.#options.restarts ? this.#service.settings.restart : 'no';
+    for (;;) {
+      const begun = performance.now();
+      const wasReady = { value: false };
+      const end = await this.#liveOnce(wasReady);
+      const isFirst = this.#restarts === 0 && !wasReady.value;
+      if (isFirst) this.#ready.reject(end.error ?? endedEarly(this.#service.name, endText(end)));
+      const isOver = isFirst || this.#stopping.signal.aborted || !startsAgain(policy, end);
+      if (isOver || !(await this.#waits(end, backOff.after(performance.now() - begun)))) {
+        const isWell = end.why === 'stopped' || (end.why === 'ended' && end.exitCode === 0);
+        this.#observer.onPhase(isWell ? 'stopped' : 'failed', { end });
+        return end;
+      }
+      this.#restarts += 1;
+    }
+  }
+
+  /** @returns false if it is stopped meanwhile */
+  async #waits(end: ServiceEnd, milliseconds: number): Promise<boolean> {
+    const again = new Date(Date.now() + milliseconds);
+    this.#observer.onPhase('waiting', { end, again });
+    this.#observer.onNote(`${endText(end)}; it starts again in ${milliseconds / 1000} s`);
+    const { signal } = this.#stopping;
+    await delay(milliseconds, undefined, { signal }).catch(() => {});
+    return !signal.aborted;
+  }
+
+  /** From a start to its end. Nothing of the sandbox is left then. */
+  async #liveOnce(wasReady: { value: boolean }): Promise<ServiceEnd> {
+    const waiting: Waiting = { waitsFor: 'its sandbox does not run yet' };
+    const { name, settings } = this.#service;
+    const over = new AbortController();
+    const timer = setTimeout(
+      () => this.#cancelStart(startTimeout(name, settings.startTimeout, waiting.waitsFor)),
+      settings.startTimeout,
+    );
+    this.#observer.onPhase('starting', { restarts: this.#restarts });
+    try {
+      const sandbox = await this.#start(waiting);
+      const ending = this.#follow(sandbox);
+      // It may fail while something else is waited for.
+      ending.catch(() => {});
+      await this.#untilReady(sandbox, ending, waiting);
+      clearTimeout(timer);
+      wasReady.value = true;
+      this.#observer.onPhase('running', { sandbox });
+      this.#ready.resolve();
+      const unhealthy = this.#watch(sandbox, over.signal);
+      const exit = await ending;
+      if (this.#stopping.signal.aborted) return endOf('stopped', exit, stopSignalOf(sandbox.launched.config));
+      return endOf((await settlesWithin(unhealthy, 0)) ? 'unhealthy' : 'ended', exit);
+    } catch (error) {
+      return this.#failed(error);
+    } finally {
+      clearTimeout(timer);
+      over.abort();
+      this.#cancelStart = () => {};
+      this.#sandbox = undefined;
+      this.#ending = undefined;
+    }
+  }
+
+  async #failed(error: unknown): Promise<ServiceEnd> {
+    if (this.#sandbox !== undefined) await this.#end(this.#sandbox);
+    const isAsked = this.#stopping.signal.aborted && error instanceof SandboxError && BY_STOP.includes(error.code);
+    return isAsked ? stoppedEarly(startStopped(this.#service.name)) : failedEnd(error);
+  }
+
+  /** Everything is found anew, so that another kernel or QEMU does not matter. */
+  async #start(waiting: Waiting): Promise<Sandbox> {
+    const { config, settings } = this.#service;
+    const starting = new AbortController();
+    let why: unknown;
+    this.#cancelStart = (reason) => {
+      why ??= reason;
+      starting.abort(reason);
+    };
+    if (this.#stopping.signal.aborted) throw startStopped(this.#service.name);
+    const { launch } = this.#options;
+    const options: LaunchOptions = {
+      ...launch,
+      connect: settings.connect ?? launch?.connect,
+      signal: starting.signal,
+      onProgress: (message) => {
+        waiting.waitsFor = `it was busy with: ${message}`;
+        launch?.onProgress?.(message);
+      },
+    };
+    try {
+      const sandbox = await Sandbox.startChecked(config, options, 'optional');
+      if (why === undefined) this.#sandbox = sandbox;
+      else await sandbox.stop();
+    } catch (error) {
+      throw why ?? error;
+    }
+    if (this.#sandbox === undefined) throw why;
+    return this.#sandbox;
+  }
+
+  /** Serves it to others, and takes its output. Resolves when nothing is left. */
+  async #follow(sandbox: Sandbox): Promise<ProcessExit> {
+    sandbox.stdin.end();
+    for (const stream of ['stdout', 'stderr'] as const) sandbox.endAfter(this.#copy(sandbox, stream));
+    const serving = serveControl(sandbox, { detached: true, onStop: () => this.#stopping.abort() });
+    sandbox.endAfter(serving);
+    try {
+      const server = await serving;
+      try {
+        return await sandbox.exited;
+      } finally {
+        await server.close();
+      }
+    } catch (error) {
+      await sandbox.stop();
+      throw error;
+    }
+  }
+
+  async #copy(sandbox: Sandbox, stream: 'stdout' | 'stderr'): Promise<void> {
+    for await (const chunk of sandbox[stream]) await this.#observer.onOutput(stream, chunk as Buffer);
+  }
+
+  async #untilReady(sandbox: Sandbox, ending: Promise<ProcessExit>, waiting: Waiting): Promise<void> {
+    const { name } = this.#service;
+    const givingUp = new AbortController();
+    this.#cancelStart = (reason) => givingUp.abort(reason);
+    if (this.#stopping.signal.aborted) givingUp.abort(startStopped(name));
+    void ending.then(
+      (exit) => givingUp.abort(endedEarly(name, endText(endOf('ended', exit)))),
+      (error: unknown) => givingUp.abort(error),
+    );
+    try {
+      await untilReady(sandbox, this.#service, waiting, givingUp.signal);
+    } catch (error) {
+      // It is not yet known how it has ended.
+      if (!givingUp.signal.aborted) await ending.catch(() => {});
+      givingUp.signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Resolves when the service is unhealthy and ends by it. */
+  #watch(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    const unhealthy = deferred<void>();
+    const { settings } = this.#service;
+    const { health, healthInterval } = settings;
+    if (health === undefined) return unhealthy.promise;
+    let wasWell = true;
+    this.#observer.onHealth({ isWell: true, failures: 0, checked: new Date() });
+    const watching = watchHealth(sandbox, { health, healthInterval }, signal, (found) => {
+      this.#observer.onHealth(found);
+      if (found.isWell !== wasWell)
+        this.#observer.onNote(found.isWell ? 'it is healthy again' : `it is unhealthy: ${found.said}`);
+      wasWell = found.isWell;
+      if (found.isWell || settings.restart === 'no') return;
+      unhealthy.resolve();
+      void this.#end(sandbox);
+    });
+    watching.catch((error: unknown) => this.#observer.onNote(`its health is not checked any more: ${String(error)}`));
+    return unhealthy.promise;
+  }
+}

@@ -1,0 +1,67 @@
+/** How a service is now. */
+import type { SandboxRecord } from '../../control/record.js';
+import type { SandboxStats } from '../../control/requests.js';
+import { SandboxError } from '../../util/errors.js';
+import { settlesWithin } from '../../util/promises.js';
+import type { ServicePaths } from '../paths.js';
+import { findHolder } from './claim.js';
+import { OVER, readServiceRecord, type ServiceRecord } from './record.js';
+import { connectService } from './talk.js';
+
+/** How long the holder may take to tell what the service costs, in milliseconds. It may be stopped. */
+const ANSWER_MS = 3000;
+
+/** What is known of it without asking anybody. */
+export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'pid'> & {
+  /** The process that holds it; undefined: none does. */
+  readonly pid: number | undefined;
+};
+
+export interface ServiceStatus extends Life {
+  /** Undefined: no sandbox runs now, or its holder does not answer. */
+  readonly sandbox?: SandboxRecord | undefined;
+  readonly stats?: SandboxStats | undefined;
+}
+
+/** The life of a service, as its holder has recorded it. One that was killed could not do so. */
+export function lifeOf(name: string, { life }: Pick<ServicePaths, 'life'>): Life {
+  const record = readServiceRecord(life, name);
+  const holder = findHolder(name);
+  if (holder !== undefined) {
+    if (record?.owner === holder.owner) return { ...shown(record), pid: holder.pid };
+    // It has claimed the service, and recorded nothing yet.
+    return { ...never(name), phase: 'starting', pid: holder.pid, lastEnd: record?.lastEnd };
+  }
+  if (record === undefined) return never(name);
+  if (OVER.includes(record.phase)) return { ...shown(record), pid: undefined };
+  const { unit: _unit, manager: _manager, started: _started, health: _health, again: _again, ...known } = shown(record);
+  const text = 'the process that held it is gone: it was killed, or the host was';
+  const lastEnd = { at: record.since, why: 'failed', exitCode: 137, text } as const;
+  return { ...known, phase: 'failed', lastEnd, ports: [], pid: undefined };
+}
+
+/** @throws {SandboxError} what is neither that it does not run, nor that its holder does not answer */
+export async function statusOf(name: string, paths: Pick<ServicePaths, 'life'>): Promise<ServiceStatus> {
+  const life = lifeOf(name, paths);
+  if (life.pid === undefined) return life;
+  const asking = ask(name);
+  return (await settlesWithin(asking, ANSWER_MS)) ? { ...life, ...(await asking) } : life;
+}
+
+async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats'>> {
+  try {
+    await using connected = await connectService(name);
+    return { sandbox: connected.record, stats: await connected.stats() };
+  } catch (error) {
+    if (error instanceof SandboxError) return {};
+    throw error;
+  }
+}
+
+function never(name: string): Life {
+  return { name, phase: 'stopped', since: new Date(0).toISOString(), restarts: 0, ports: [], pid: undefined };
+}
+
+function shown({ version: _version, owner: _owner, pid: _pid, ...rest }: ServiceRecord): Omit<Life, 'pid'> {
+  return rest;
+}
