@@ -15,6 +15,9 @@ export const HOLD = '--hold';
 /** That of one that holds a pool. Its words are the pool's name and size, then the options of its sandboxes. */
 export const HOLD_POOL = '--hold-pool';
 
+/** That of one that holds a service. Its only word is the name of the service. */
+export const HOLD_SERVICE = '--hold-service';
+
 export const CALLER_FD = 3;
 
 /** To the holder. */

@@ -26,10 +26,12 @@ export interface HolderProgram {
   readonly role: string;
   /** What it holds, for errors. */
   readonly what: string;
+  /** Whether nothing is printed when it runs. */
+  readonly isSilent?: boolean;
 }
 
 /**
- * Prints the name of what is held when it runs.
+ * Prints the name of what is held when it runs, unless the program is silent.
  * @param words for the holder
  * @returns the exit status for this process
  */
@@ -41,7 +43,7 @@ export async function startHolder(program: HolderProgram, words: readonly string
   try {
     const name = await holder.running();
     if (typeof name === 'string') {
-      if (start.signal === undefined) await print(`${name}\n`);
+      if (start.signal === undefined && program.isSilent !== true) await print(`${name}\n`);
       // A signal has cancelled the start, even if the holder has told meanwhile that all runs.
       if (start.signal !== undefined) return 128 + constants.signals[start.signal];
       await holder.letGo();

@@ -1,11 +1,12 @@
 /** virt-sandbox-service delete: stops services, and removes them with their state. */
-import { connectSandbox } from '../../control/connect.js';
 import { deleteService } from '../../service/delete.js';
 import { type ServiceRoots, serviceRoots } from '../../service/paths.js';
+import { findHolder } from '../../service/run/claim.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { untilSignal } from '../until-signal.js';
 import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { stopService } from './stop.js';
 import { sayWait } from './waiting.js';
 
 export async function deleteServices({ words }: ServiceArguments): Promise<number> {
@@ -26,7 +27,7 @@ export async function deleteServices({ words }: ServiceArguments): Promise<numbe
 /** @returns the exit status */
 async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal): Promise<number> {
   try {
-    const kept = await deleteService(roots, name, () => stopIfRunning(name), { signal, onWait: sayWait(name) });
+    const kept = await deleteService(roots, name, () => stopIfHeld(name), { signal, onWait: sayWait(name) });
     for (const path of kept) {
       const line = `${name} is removed, but ${path} stays: it is not what was made for the service`;
       process.stderr.write(`${PROGRAM}: ${oneLine(line)}\n`);
@@ -38,13 +39,7 @@ async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal)
   }
 }
 
-/** A sandbox of the same name need not be the service. */
-async function stopIfRunning(name: string): Promise<void> {
-  try {
-    await using sandbox = await connectSandbox(name);
-    if (sandbox.record.guest.service === true) await sandbox.stop();
-  } catch (error) {
-    const isGone = error instanceof SandboxError && ['sandbox-not-found', 'sandbox-ended'].includes(error.code);
-    if (!isGone) throw error;
-  }
+/** One that is half made has nothing that could be asked how long it may take. */
+async function stopIfHeld(name: string): Promise<void> {
+  if (findHolder(name) !== undefined) await stopService(name, undefined);
 }

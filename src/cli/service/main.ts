@@ -1,6 +1,7 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
+import { HOLD_SERVICE } from '../hold/caller.js';
 import { runProgram } from '../program.js';
 import { print } from '../terminal/output.js';
 import { version } from '../version.js';
@@ -10,7 +11,9 @@ import type { ServiceCommandName } from './options.js';
 runProgram(PROGRAM, main);
 
 async function main(): Promise<number> {
-  const request = parseServiceArguments(givenWords());
+  const words = givenWords();
+  if (words[0] === HOLD_SERVICE) return (await import('./hold.js')).holdService();
+  const request = parseServiceArguments(words);
   if (!('asks' in request)) return dispatch(request.command, request.args);
   if (request.asks === 'version') await print(`${PROGRAM} version ${version}\n`);
   else await print(readHelp(request.of === undefined ? PROGRAM : `${PROGRAM}-${request.of}`));
@@ -19,7 +22,7 @@ async function main(): Promise<number> {
 
 async function dispatch(command: ServiceCommandName, args: ServiceArguments): Promise<number> {
   // What is kept in a file has to be text. Words of a command inside are passed on byte for byte.
-  for (const word of args.words) refuseRaw(word, 'the word');
+  if (command !== 'execute') for (const word of args.words) refuseRaw(word, 'the word');
   switch (command) {
     case 'create':
       return (await import('./create.js')).create(args);
@@ -29,6 +32,22 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
       return (await import('./list.js')).list(args);
     case 'show':
       return (await import('./show.js')).show(args);
+    case 'start':
+    case 'restart':
+      return (await import('./start.js'))[command](args);
+    case 'stop':
+      return (await import('./stop.js')).stop(args);
+    case 'run':
+      return (await import('./run.js')).run(args);
+    case 'status':
+      return (await import('./status.js')).status(args);
+    case 'logs':
+      return (await import('./logs.js')).logs(args);
+    case 'execute':
+    case 'connect':
+      return (await import('./execute.js'))[command](args);
+    case 'reload':
+      return (await import('./reload.js')).reload(args);
     case 'edit':
       return (await import('./edit.js')).edit(args);
   }

@@ -3,6 +3,8 @@ import type { Options } from 'yargs';
 import { type CommandEntry, flagOption as flag, textOption as text } from '../command-table.js';
 import { options as sandboxOptions } from '../sandbox-options.js';
 
+const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
+
 const json = flag('print JSON');
 const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
 
@@ -91,6 +93,64 @@ export const serviceCommands = {
       json,
     },
   },
+  start: {
+    command: 'start <name..>',
+    describe: 'Start services, one after the other, and wait until each is ready',
+    options: {},
+  },
+  stop: {
+    command: 'stop <name..>',
+    describe: 'Stop services: the program is asked to end, and killed if it does not',
+    options: { time: text('seconds that the program may take to end [stoptimeout of the service]', 't') },
+  },
+  restart: {
+    command: 'restart <name..>',
+    describe: 'Stop services that run, and start them',
+    options: { time: text('seconds that the program may take to end [stoptimeout of the service]', 't') },
+  },
+  run: {
+    command: 'run <name>',
+    describe: 'Run a service in the foreground, as its systemd unit does; SIGTERM stops it',
+    options: {},
+  },
+  status: {
+    command: 'status [name..]',
+    describe: 'Show how services are: since when, memory, ports, health, restarts, the last end',
+    options: { json },
+  },
+  logs: {
+    command: 'logs <name>',
+    describe: 'Print what a service has written, also when it has ended',
+    options: {
+      follow: flag('go on until the service ends', 'f'),
+      since: text('only what was written since a time, such as 2026-11-28T09:00:00Z, or in the last 10s, 5m or 1h30m'),
+      tail: text('only so many lines of the end [all]'),
+      timestamps: flag('print the time of each line', 't'),
+      journal: flag('the journal inside, of a service with units that runs'),
+    },
+  },
+  execute: {
+    command: 'execute <name> <command..>',
+    describe: 'Run a command, which stands behind --, in a service that runs',
+    options: {
+      user: text('name or number of a user inside [that of the service]', 'u'),
+      workdir: text('working directory inside [that of the service]', 'w'),
+      env: texts('NAME=VALUE sets a variable; NAME passes on the value of the caller; repeats', 'e'),
+      tty: flag('give the command a terminal; it has one anyway if this program has', 't'),
+      interactive: flag('pass standard input on, as is done anyway', 'i'),
+      noseclabel: flag('of libvirt-sandbox, and does nothing: the command always has the label of the service', 'N'),
+    },
+  },
+  connect: {
+    command: 'connect <name>',
+    describe: 'Open a shell in a service that runs; Ctrl+] leaves it',
+    options: { user: text('name or number of a user inside [that of the service]', 'u') },
+  },
+  reload: {
+    command: 'reload <name>',
+    describe: 'Have units inside a service reload their configuration',
+    options: { unitfile: texts('a unit [all of the service]; repeats', 'u') },
+  },
   show: {
     command: 'show <name>',
     describe: 'Print what a service is: its sandbox.cfg, or JSON',
@@ -112,7 +172,9 @@ Runs services of this host in sandboxes: makes them, starts and stops them, look
 export const serviceEpilogue = `Services of root are those of the host; each other user has services of their own. ls is list, rm is delete,
 inspect is show --json. virt-sandbox-service COMMAND --help shows the options of a command.
 
-Exit status: 0; 125 for a failure, the first one where there are several names.
+Exit status: 0; 125 for a failure, the first one where there are several names; of status 3 if a service that is
+named does not run; of run that of the service; of execute and connect that of the command, 128+N when signal N ended
+it, 127 when it is not found, 126 when it cannot be executed.
 
 Environment: LIBVIRT_DEFAULT_URI (as --connect), EDITOR, VISUAL (of edit), XDG_CONFIG_HOME (a user's
-services), XDG_DATA_HOME (their state).`;
+services), XDG_DATA_HOME (their state), XDG_STATE_HOME (their logs).`;

@@ -1,0 +1,37 @@
+/** virt-sandbox-service start and restart. */
+import { join } from 'node:path';
+import { findHolder } from '../../service/run/claim.js';
+import { alreadyRuns } from '../../service/run/errors.js';
+import { packageDirectory } from '../../util/programs.js';
+import { HOLD_SERVICE } from '../hold/caller.js';
+import { startHolder } from '../hold/start-holder.js';
+import type { ServiceArguments } from './arguments.js';
+import { forEachService, pathsOfService } from './each-service.js';
+import { stopService, stopTimeout } from './stop.js';
+import { askSystemd, knownUnit } from './systemctl.js';
+
+/** A service that systemd has a unit for is started by systemd. */
+export async function start({ words }: ServiceArguments): Promise<number> {
+  return forEachService(words, startService);
+}
+
+export async function restart(args: ServiceArguments): Promise<number> {
+  const timeout = stopTimeout(args, 'restart');
+  return forEachService(args.words, async (name) => {
+    await stopService(name, timeout);
+    return startService(name);
+  });
+}
+
+/** @returns the exit status */
+async function startService(name: string): Promise<number> {
+  pathsOfService(name);
+  if (findHolder(name) !== undefined) throw alreadyRuns(name);
+  const unit = await knownUnit(name);
+  if (unit !== undefined) {
+    await askSystemd(unit, 'start');
+    return 0;
+  }
+  const script = join(packageDirectory(), 'bin', 'virt-sandbox-service');
+  return startHolder({ script, role: HOLD_SERVICE, what: `the service ${name}`, isSilent: true }, [name]);
+}

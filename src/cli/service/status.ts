@@ -1,0 +1,92 @@
+/** virt-sandbox-service status: how services are. */
+import { serviceNames } from '../../service/list.js';
+import { serviceRoots } from '../../service/paths.js';
+import { type ServiceStatus, statusOf } from '../../service/run/status.js';
+import { oneLine } from '../../util/errors.js';
+import { uriOf } from '../ctl/describe.js';
+import { bytesText, spanText } from '../ctl/human.js';
+import { jsonText, printLines } from '../output.js';
+import { print } from '../terminal/output.js';
+import { isSet, type ServiceArguments } from './arguments.js';
+import { forEachService, pathsOfService } from './each-service.js';
+
+/** That of a service that does not run, as systemctl has it. */
+const NOT_RUNNING = 3;
+
+/** @returns 3 if a service that is named does not run */
+export async function status(args: ServiceArguments): Promise<number> {
+  const isNamed = args.words.length > 0;
+  const names = isNamed ? args.words : serviceNames(serviceRoots());
+  const found: ServiceStatus[] = [];
+  const failed = await forEachService(names, async (name) => {
+    found.push(await statusOf(name, pathsOfService(name)));
+    return 0;
+  });
+  if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
+  else await printLines(found.flatMap((one, at) => [...(at === 0 ? [] : ['']), ...statusLines(one, Date.now())]));
+  if (failed !== 0) return failed;
+  return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
+}
+
+/** What is known of a service, as lines for a person. */
+export function statusLines(known: ServiceStatus, now: number): string[] {
+  const { name, health, restarts, lastEnd, ports } = known;
+  const rows: (readonly [string, string | undefined])[] = [
+    ['held by', holderText(known)],
+    ['sandbox', sandboxText(known)],
+    ['memory', memoryText(known)],
+    ['ports', ports.map(({ host, guestPort, protocol }) => `${host} -> ${guestPort}/${protocol}`).join(', ')],
+    ['health', health && healthText(health)],
+    ['restarts', restarts === 0 ? undefined : String(restarts)],
+    ['last end', lastEnd && `${ago(lastEnd.at, now)}: ${lastEnd.text}`],
+  ];
+  const shown = rows.filter(([, text]) => text !== undefined && text !== '');
+  return [headline(name, known, now), ...shown.map(([key, text]) => `  ${key.padEnd(9)} ${oneLine(text ?? '')}`)];
+}
+
+function headline(name: string, { phase, health, since, again, started }: ServiceStatus, now: number): string {
+  if (phase === 'waiting' && again !== undefined)
+    return `${name}: waiting, starts again in ${spanText((Date.parse(again) - now) / 1000).toLowerCase()}`;
+  if (phase === 'stopped' && Date.parse(since) === 0) return `${name}: stopped, never started`;
+  const well = phase !== 'running' || health === undefined ? '' : health.isWell ? ', healthy' : ', unhealthy';
+  const from = phase === 'running' ? (started ?? since) : since;
+  return `${name}: ${phase}${well} since ${from.replace(/\.\d+Z$/, 'Z')} (${spanText((now - Date.parse(from)) / 1000).toLowerCase()})`;
+}
+
+function holderText({ pid, unit }: ServiceStatus): string | undefined {
+  if (pid === undefined) return undefined;
+  return unit === undefined ? `PID ${pid}` : `PID ${pid}, ${unit}`;
+}
+
+function sandboxText({ sandbox }: ServiceStatus): string | undefined {
+  if (sandbox === undefined) return undefined;
+  const { platform, boot, acceleration } = sandbox;
+  const how = [platform, acceleration?.toUpperCase(), boot && `${boot} boot`].filter((part) => part !== undefined);
+  return `${how.join(', ')}, ${uriOf(sandbox)}`;
+}
+
+function memoryText({ sandbox, stats }: ServiceStatus): string | undefined {
+  if (sandbox === undefined || stats === undefined) return undefined;
+  const { memoryBytes, holderBytes } = stats;
+  return `${bytesText(memoryBytes)} of ${bytesText(sandbox.memory)}, and ${bytesText(holderBytes)} to hold it`;
+}
+
+function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['health']>): string {
+  if (failures === 0) return 'healthy';
+  return `${isWell ? 'healthy' : 'unhealthy'}, ${failures} ${failures === 1 ? 'failure' : 'failures'}: ${said ?? ''}`;
+}
+
+function ago(time: string, now: number): string {
+  return `${spanText((now - Date.parse(time)) / 1000)} ago`;
+}
+
+/** For programs. Times are ISO 8601, sizes bytes. */
+export function statusJson({ sandbox, stats, phase, ...known }: ServiceStatus): object {
+  const { platform, boot, acceleration, memory, vcpus, kernel } = sandbox ?? {};
+  return {
+    state: phase,
+    ...known,
+    ...(sandbox === undefined ? {} : { sandbox: { uri: uriOf(sandbox), platform, acceleration, boot, kernel, vcpus } }),
+    ...(stats === undefined ? {} : { memory: { ...stats, limitBytes: memory } }),
+  };
+}

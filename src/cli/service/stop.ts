@@ -1,0 +1,50 @@
+/** virt-sandbox-service stop: ends services. */
+import { MOST_TIMEOUT_MS } from '../../control/requests.js';
+import { loadService } from '../../service/file.js';
+import { serviceRoots } from '../../service/paths.js';
+import { lifeOf } from '../../service/run/status.js';
+import { stopHolder } from '../../service/run/talk.js';
+import type { SystemdUnit } from '../../service/run/under-systemd.js';
+import { DEFAULT_SETTINGS } from '../../service/types.js';
+import { ignoreSandboxError } from '../../util/errors.js';
+import { optionMs } from '../ctl/times.js';
+import { type ServiceArguments, textOf, usageError } from './arguments.js';
+import { forEachService, pathsOfService } from './each-service.js';
+import { askSystemd } from './systemctl.js';
+
+/** One that does not run is passed over. */
+export async function stop(args: ServiceArguments): Promise<number> {
+  const timeout = stopTimeout(args, 'stop');
+  return forEachService(args.words, async (name) => {
+    await stopService(name, timeout);
+    return 0;
+  });
+}
+
+/** @returns milliseconds; undefined: what the service says. @throws {SandboxError} `usage` */
+export function stopTimeout(args: ServiceArguments, command: 'stop' | 'restart'): number | undefined {
+  const fail = (message: string) => usageError(message, command);
+  return optionMs(textOf(args, 'time'), '--time', fail, { least: 0, most: MOST_TIMEOUT_MS });
+}
+
+/**
+ * Stops a service, by systemd if that holds it.
+ * @throws {SandboxError} `service-not-found`, `service-not-answering`, `service-unit-failed`
+ */
+export async function stopService(name: string, timeout: number | undefined): Promise<void> {
+  const unit = holdingUnit(name);
+  if (unit !== undefined) return askSystemd(unit, 'stop');
+  await stopHolder(name, timeout ?? (await ownTimeout(name)));
+}
+
+/** The unit of the host's systemd that holds a service now. @throws {SandboxError} `service-not-found` */
+export function holdingUnit(name: string): SystemdUnit | undefined {
+  const { pid, unit, manager = 'system' } = lifeOf(name, pathsOfService(name));
+  return pid === undefined || unit === undefined ? undefined : { unit, manager };
+}
+
+/** Its file may be wrong by now. */
+async function ownTimeout(name: string): Promise<number> {
+  const service = await ignoreSandboxError(loadService(serviceRoots(), name));
+  return (service?.settings ?? DEFAULT_SETTINGS).stopTimeout;
+}
