@@ -30,7 +30,6 @@ export const virtSandboxService: Program = {
   commands: serviceCommands,
   details: {
     ...ofVirtSandbox,
-    unitfile: { value: 'UNIT' },
     path: { value: 'PATH', complete: 'directory' },
     imagesize: { value: 'SIZE' },
     uid: { value: 'UID' },

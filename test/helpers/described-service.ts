@@ -17,6 +17,7 @@ const SYSTEM: ServiceRoots = {
   services: '/etc/libvirt-sandbox/services',
   directories: '/var/lib/libvirt/filesystems',
   images: '/var/lib/libvirt/images',
+  lives: '/var/lib/libvirt-sandbox/services',
 };
 
 /** A service that nothing on the disk has. */

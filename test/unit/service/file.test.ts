@@ -138,6 +138,7 @@ describe('a file with keys of this program', () => {
       restart: 'always',
       autostart: true,
       health: 'test -e "/a b" && \\\n true',
+      healthInterval: 5000,
       startTimeout: 1000,
       stopTimeout: 2000,
       packages: ['nginx', 'nginx-common'],

@@ -21,7 +21,7 @@ class Tree {
   constructor(t: TestContext) {
     this.#directory = scratchDirectory(t);
     const services = join(this.#directory, 'services');
-    this.roots = { scope: 'system', services, directories: services, images: services };
+    this.roots = { scope: 'system', services, directories: services, images: services, lives: services };
     mkdirSync(services);
   }
 

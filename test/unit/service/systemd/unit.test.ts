@@ -117,7 +117,7 @@ WantedBy=multi-user.target
 
   it('escapes what systemd would replace', () => {
     const home = '/home/50%_"a b" $HOME\\x';
-    const roots = { scope: 'user' as const, services: home, directories: home, images: home };
+    const roots = { scope: 'user' as const, services: home, directories: home, images: home, lives: home };
     const text = unit({ roots }, 'user', '/opt/50% $HOME;/run');
     assert.deepEqual(values(text, 'ExecStart'), [':"/opt/50%% $HOME;/run" run web']);
     assert.deepEqual(values(text, 'RequiresMountsFor'), ['"/home/50%%_\\"a b\\" $HOME\\\\x/web"']);
@@ -126,7 +126,7 @@ WantedBy=multi-user.target
 
   it('leaves out a path that no unit can have', () => {
     const home = '/home/a\nb';
-    const roots = { scope: 'user' as const, services: home, directories: home, images: home };
+    const roots = { scope: 'user' as const, services: home, directories: home, images: home, lives: home };
     const text = unit({ roots }, 'user');
     assert.deepEqual(values(text, 'RequiresMountsFor'), []);
     assert.deepEqual(values(text, 'SourcePath'), []);
@@ -145,7 +145,7 @@ describe('systemd takes the unit of', { skip: unlessSystemd }, () => {
     mkdirSync(above);
     const program = join(above, 'virt-sandbox-service');
     copyFileSync('/bin/true', program);
-    const roots = { scope, services: place, directories: place, images: place };
+    const roots = { scope, services: place, directories: place, images: place, lives: place };
     const service = describedService({ ...changes, roots });
     // Not in an odd directory: systemd-analyze would make a search path of that.
     const path = join(scratchDirectory(t), unitName(service.name));
