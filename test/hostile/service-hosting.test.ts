@@ -1,0 +1,191 @@
+/**
+ * Promise: services of one host do not reach each other, whatever they run, and share the programs of the host: those
+ * that are newer serve after a restart, and each service keeps its state.
+ * Twenty sites are served by the nginx of the host, 16 in containers and 4 in machines. The attacker is root in one of
+ * each. The victims are the other sites and the host.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { embedded, enterLxc, lxc } from '../helpers/connections.js';
+import { HostedNginx, SITE, unlessNginx } from '../helpers/hosted-nginx.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
+
+const CONTAINERS = 16;
+const MACHINES = 4;
+/** How each is started, and what it may have of the host: a machine has its memory, and no more. */
+const WORDS = {
+  container: ['-c', lxc.uri, '--memory-limit', '64M'],
+  machine: ['-c', embedded.uri, '--accel', 'tcg', '--memory', '192M'],
+} as const;
+const HEALTH = `bash -c 'exec 3<>/dev/tcp/127.0.0.1/80'`;
+
+interface Site {
+  readonly name: string;
+  readonly platform: 'container' | 'machine';
+  readonly content: string;
+}
+
+interface Status {
+  readonly name: string;
+  readonly state: string;
+  readonly ports: readonly { readonly host: string }[];
+  readonly memory: { readonly memoryBytes: number; readonly holderBytes: number };
+}
+
+/** How many start at once: the host has two processors. */
+const AT_ONCE = 3;
+
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** What a site answers with, and what serves it. */
+function fetched(host: string): Promise<{ readonly body: string; readonly server: string }> {
+  return new Promise((resolve, reject) => {
+    get(`http://${host}/`, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () => resolve({ body: body.trim(), server: String(response.headers.server) }));
+    }).on('error', reject);
+  });
+}
+
+describe('services that host sites', {
+  skip: lxc.skip || embedded.skip || unlessNginx,
+}, () => {
+  const cleanUp: (() => unknown)[] = [];
+  const context = { after: (work: () => unknown) => void cleanUp.unshift(work) } as Parameters<
+    typeof serviceProgram
+  >[0];
+  let service: ServiceProgram;
+  let nginx: HostedNginx;
+  let sites: readonly Site[];
+  let secret: string;
+
+  /** In the mount namespace of the libvirtd for containers. */
+  const run = async (...args: readonly string[]) => {
+    const { code, out, stderr } = await service.run(args, { through: enterLxc });
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+    return out;
+  };
+  /** Of this test's alone. */
+  const status = async () => {
+    // Its exit status is that of the one which runs least.
+    const { out } = await service.run(['status', '--json', ...sites.map(({ name }) => name)], { through: enterLxc });
+    return JSON.parse(out) as Status[];
+  };
+  const portOf = async (name: string) => {
+    const found = (await status()).find((one) => one.name === name);
+    assert.ok(found?.ports[0], name);
+    return found.ports[0].host;
+  };
+
+  before(async () => {
+    service = serviceProgram(context);
+    const ground = scratchDirectory(context, '/var/tmp');
+    nginx = new HostedNginx(join(ground, 'nginx'));
+    secret = join(ground, 'secret');
+    writeFileSync(secret, 'of the host', { mode: 0o600 });
+    sites = Array.from({ length: CONTAINERS + MACHINES }, (_, number) => {
+      const platform = number < CONTAINERS ? 'container' : 'machine';
+      return { name: `${service.name}-${number}`, platform, content: `site ${number}` };
+    });
+    await inTurns(sites, async ({ name, platform }) => {
+      const own = ['--path', service.states, '--publish', '80', '--health', HEALTH];
+      await run('create', ...WORDS[platform], ...own, name, '--', ...nginx.command);
+      await run('start', name);
+    });
+  });
+  after(async () => {
+    await promisify(execFile)(enterLxc[0] ?? '', [
+      ...enterLxc.slice(1),
+      process.execPath,
+      `${import.meta.dirname}/../../../bin/virt-sandbox-service`,
+      'delete',
+      ...sites.map(({ name }) => name),
+    ]).catch(() => {});
+    for (const work of cleanUp) await work();
+  });
+
+  it('serve each its own state, on a port of its own', async (t) => {
+    await inTurns(sites, async ({ name, content }) => {
+      await run('execute', name, '--', 'sh', '-c', `echo ${content} > ${SITE}/www/index.html`);
+    });
+    const all = await status();
+    assert.deepEqual(
+      all.map(({ state }) => state),
+      sites.map(() => 'running'),
+    );
+    assert.equal(new Set(all.map(({ ports }) => ports[0]?.host)).size, sites.length);
+    for (const { name, content } of sites) {
+      const found = await fetched(await portOf(name));
+      assert.deepEqual(found, { body: content, server: `nginx/${nginx.version}` });
+    }
+    for (const platform of ['container', 'machine'] as const) {
+      const those = all.filter((_, at) => sites[at]?.platform === platform);
+      const text = (key: 'memoryBytes' | 'holderBytes') =>
+        those.map(({ memory }) => (memory[key] / 2 ** 20).toFixed(1)).join(' ');
+      t.diagnostic(`MiB of each ${platform}: ${text('memoryBytes')}; of what holds it: ${text('holderBytes')}`);
+    }
+  });
+
+  /** In each of these somebody is root, and may have ended what served it. */
+  const broken = [0, CONTAINERS];
+  for (const at of broken) {
+    it(`are out of reach of root in a ${at < CONTAINERS ? 'container' : 'machine'} among them`, async () => {
+      const attacker = sites[at];
+      const victim = sites[(at + 1) % sites.length];
+      assert.ok(attacker && victim);
+      const host = await portOf(victim.name);
+      const [, port] = host.split(':');
+      const script = [
+        // Its ports: it has a loopback of its own.
+        `bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}' 2>/dev/null && echo reached the port`,
+        // Its state, and all that describes services.
+        `ls ${service.states}/${victim.name} 2>/dev/null && echo saw a state`,
+        `cat ${service.roots.services}/${victim.name}/config/sandbox.cfg 2>/dev/null && echo read a config`,
+        `cat /run/libvirt-sandbox/${victim.name}/sandbox.json 2>/dev/null && echo read a record`,
+        `cat ${secret} 2>/dev/null && echo read a secret`,
+        // Its processes.
+        'grep -l nginx /proc/[0-9]*/comm 2>/dev/null | wc -l',
+        'kill -9 -1 2>/dev/null',
+        // The programs that all share.
+        `echo broken > ${nginx.command.at(-1)?.match(/exec (\S+)/)?.[1]}; rm -rf ${SITE}/../../usr/share/doc`,
+        `chmod 4755 /bin/bash`,
+      ];
+      const { out } = await service.run(['execute', attacker.name, '--', 'sh', '-c', script.slice(0, 6).join('; ')], {
+        through: enterLxc,
+      });
+      // Its own master and worker.
+      assert.equal(out.trim(), '2');
+      for (const line of script.slice(6))
+        await service.run(['execute', attacker.name, '--', 'sh', '-c', line], { through: enterLxc });
+      for (const { name, content } of sites.filter((_, other) => !broken.includes(other)))
+        assert.equal((await fetched(await portOf(name))).body, content, name);
+    });
+  }
+
+  it('serve a newer version after a restart, and keep their state', async () => {
+    const old = nginx.version;
+    nginx.upgrade();
+    assert.notEqual(nginx.version, old);
+    // Those that were broken into have programs of their own now.
+    const rest = sites.filter((_, at) => !broken.includes(at));
+    for (const { name } of rest.slice(0, 1)) assert.equal((await fetched(await portOf(name))).server, `nginx/${old}`);
+    await inTurns(rest, async ({ name }) => void (await run('restart', name)));
+    for (const { name, content } of rest)
+      assert.deepEqual(await fetched(await portOf(name)), { body: content, server: `nginx/${nginx.version}` });
+  });
+});
