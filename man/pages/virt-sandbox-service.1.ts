@@ -43,7 +43,6 @@ export const virtSandboxService: Program = {
     tail: { value: 'LINES' },
     user: { value: 'USER', complete: 'user' },
     workdir: { value: 'DIR' },
-    unitfile: { value: 'UNIT' },
   },
   runs: 'nothing',
   argument: 'service',

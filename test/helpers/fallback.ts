@@ -3,8 +3,8 @@
  * the guest's clock exactly. Most tests are not about them, and run on hosts of all kinds, so they are taken out of what
  * a program wrote to stderr: one of each, so that a second one shows.
  */
-const LINE = /^virt-sandbox(?:-bake|-ctl|-image)?: no KVM here \(.*\), so the machine is emulated, .*\r?\n/m;
-const LATE = /^virt-sandbox(?:-ctl|-image)?: warning: the guest's clock may be late by (\d+) ms: .*\r?\n/m;
+const LINE = /^virt-sandbox(?:-bake|-ctl|-image|-service)?: no KVM here \(.*\), so the machine is emulated, .*\r?\n/m;
+const LATE = /^virt-sandbox(?:-ctl|-image|-service)?: warning: the guest's clock may be late by (\d+) ms: .*\r?\n/m;
 
 export interface Told {
   /** Without the lines. */

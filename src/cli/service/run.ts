@@ -1,33 +1,48 @@
-/** virt-sandbox-service run: a service in the foreground. */
+/** virt-sandbox-service run: a service in the foreground, as the unit of the host's systemd has it. */
 import { serviceRoots } from '../../service/paths.js';
 import { HeldService } from '../../service/run/held-service.js';
+import { needsChange } from '../../service/run/restart.js';
 import { ownUnit } from '../../service/run/under-systemd.js';
+import { Notifier } from '../../service/systemd/notify.js';
+import { CONFIG_STATUS } from '../../service/systemd/unit.js';
+import { oneLine } from '../../util/errors.js';
 import { reporter } from '../hold/report.js';
+import { tellFailure } from '../program.js';
 import { sayPorts } from '../sandbox/say-ports.js';
 import { Printer, ReaderGone } from '../terminal/output.js';
-import type { ServiceArguments } from './arguments.js';
+import { PROGRAM, type ServiceArguments } from './arguments.js';
 import { endOnSignal } from './end-on-signal.js';
+import { tellSystemd } from './tell-systemd.js';
 
 /** @returns the exit status of the service */
 export async function run({ words }: ServiceArguments): Promise<number> {
   const [name = ''] = words;
+  const unit = ownUnit();
+  const systemd = tellSystemd(Notifier.take((trouble) => process.stderr.write(`${PROGRAM}: ${oneLine(trouble)}\n`)));
   const { done, ...launch } = reporter({ verbose: false, debug: false, initDebug: false });
   const output = new Output();
   process.chdir('/');
   try {
     const held = await HeldService.hold(serviceRoots(), name, {
       launch,
-      unit: ownUnit(),
+      unit,
       onOutput: (stream, chunk) => output.write(stream, chunk),
-      onPhase: (phase, { sandbox }) => {
-        if (phase !== 'running' || sandbox === undefined) return;
+      onPhase: (phase, facts) => {
+        systemd.onPhase(phase, facts);
+        if (phase !== 'running' || facts.sandbox === undefined) return;
         done();
-        sayPorts(sandbox, (note) => process.stderr.write(note), undefined);
+        sayPorts(facts.sandbox, (note) => process.stderr.write(note), undefined);
       },
+      onHealth: systemd.onHealth,
     });
     endOnSignal(held, ['SIGTERM', 'SIGINT', 'SIGHUP']);
     await held.ready();
     return (await held.ended).status;
+  } catch (error) {
+    // systemd would try again.
+    if (unit === undefined || !needsChange(error)) throw error;
+    tellFailure(PROGRAM, error);
+    return CONFIG_STATUS;
   } finally {
     done();
   }
@@ -44,7 +59,7 @@ class Output {
       await this.#printers[stream].write(chunk);
     } catch (error) {
       this.#gone.add(stream);
-      if (!(error instanceof ReaderGone)) process.stderr.write(`${String(error)}\n`);
+      if (!(error instanceof ReaderGone)) tellFailure(PROGRAM, error);
     }
   }
 }

@@ -31,12 +31,15 @@ export function startsAgain(policy: RestartPolicy, end: ServiceEnd): boolean {
   return policy === 'always' || end.why !== 'ended' || end.exitCode !== 0;
 }
 
-/** What a person has to change before a start can succeed. */
+/** Stages that fail by what a person has to change. */
 const OF_PEOPLE: readonly string[] = ['arguments', 'config', 'kernel', 'modules'];
 
 /** The statuses of a command that is not found, or cannot be executed. */
 const NO_COMMAND: readonly number[] = [126, 127];
 
-function needsChange(error: unknown): boolean {
-  return error instanceof SandboxError && (OF_PEOPLE.includes(error.stage) || NO_COMMAND.includes(error.exitCode));
+/** Whether another attempt would fail alike, until somebody changes the service or the host. */
+export function needsChange(error: unknown): boolean {
+  if (!(error instanceof SandboxError)) return false;
+  const { stage, exitCode, code } = error;
+  return OF_PEOPLE.includes(stage) || NO_COMMAND.includes(exitCode) || code === 'service-not-found';
 }

@@ -138,7 +138,7 @@ describe('a file with keys of this program', () => {
       restart: 'always',
       autostart: true,
       health: 'test -e "/a b" && \\\n true',
-      healthInterval: 5000,
+      healthInterval: 1500,
       startTimeout: 1000,
       stopTimeout: 2000,
       packages: ['nginx', 'nginx-common'],

@@ -1,0 +1,44 @@
+/** Services in machines. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { embedded } from '../helpers/connections.js';
+import { AtTerminal } from '../helpers/pty.js';
+import { PROGRAM } from '../helpers/run.js';
+import { itLivesAsAService } from '../helpers/service-life.js';
+import { serviceOf } from '../helpers/services.js';
+
+describe('a service in a machine', { skip: embedded.skip }, () => {
+  itLivesAsAService(embedded);
+
+  it('has a shell at this terminal', async (t) => {
+    const service = await serviceOf(t, embedded, { script: 'exec sleep 1000' });
+    await service.ok(['start']);
+    const connect = () =>
+      new AtTerminal(['connect', service.name], { rows: 24, columns: 80 }, { program: `${PROGRAM}-service` });
+    const shell = connect();
+    t.after(() => shell.close());
+    await shell.until(/a shell in test-[0-9a-f]+; exit ends it, Ctrl\+\] leaves it/);
+    await shell.until(/[#$] /);
+    shell.type('stty size; exit 6\r');
+    await shell.until(/24 80/);
+    assert.equal((await shell.exited()).code, 6);
+    const left = connect();
+    t.after(() => left.close());
+    await left.until(/[#$] /);
+    left.type('\u001d');
+    assert.equal((await left.exited()).code, 0);
+    assert.equal(left.settings(), left.before);
+    assert.equal((await service.status()).state, 'running');
+  });
+
+  it('follows its log to its end', async (t) => {
+    const script = 'echo one; until [ -e /tmp/go ]; do sleep 0.1; done; echo two';
+    const service = await serviceOf(t, embedded, { script });
+    await service.ok(['start']);
+    const following = service.begin(['logs', '--follow']);
+    await following.until(/one/);
+    await service.run(['execute'], ['--', 'touch', '/tmp/go']);
+    const { code, out } = await following.result;
+    assert.deepEqual([code, out], [0, 'one\ntwo\n']);
+  });
+});

@@ -1,0 +1,178 @@
+/** The life of services, the same in machines and in containers. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Way } from './connections.js';
+import { ctl } from './ctl.js';
+import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { LIVES, serviceOf } from './services.js';
+
+const STAYS = 'echo here; echo there >&2; exec sleep 1000';
+
+/** Counts its starts in a file that is kept, ends badly twice, and then stays. */
+const ENDS_TWICE = `
+n=$(cat /var/starts 2>/dev/null || echo 0)
+echo $((n + 1)) >/var/starts
+echo "start $n"
+[ $n -ge 2 ] || exit 7
+exec sleep 1000`;
+
+const lives = (pid: number | undefined) => pid !== undefined && existsSync(`/proc/${pid}`);
+
+/** Defines the tests. */
+export function itLivesAsAService(way: Way): void {
+  const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
+
+  it('starts, runs what it is told, is stopped, and starts again with its state', async (t) => {
+    const service = await serviceOf(t, way, { script: STAYS });
+    assert.match((await service.run(['status'])).out, /^test-[0-9a-f]+: stopped, never started\n$/);
+    await service.fails(['logs'], /never started/);
+    await service.fails(['execute'], /does not run/, ['--', 'true']);
+    assert.equal(await service.ok(['start']), '');
+    await service.fails(['start'], /already runs/);
+    const { state, pid, sandbox, memory, restarts } = await service.status();
+    assert.deepEqual([state, sandbox?.platform, restarts], ['running', platform, 0]);
+    assert.ok(lives(pid) && (memory?.memoryBytes ?? 0) > 1 << 18 && (memory?.holderBytes ?? 0) > 1 << 18);
+    assert.equal(
+      await service.inside('echo kept >/var/kept; id -u; echo $A; pwd', '-e', 'A=b', '-w', '/usr'),
+      '0\nb\n/usr\n',
+    );
+    assert.equal(await service.inside('id -u', '--user', 'nobody', '-N'), '65534\n');
+    const failed = await service.run(['execute'], ['--', 'sh', '-c', 'cat; exit 9'], { input: 'given' });
+    assert.deepEqual([failed.code, failed.out], [9, 'given']);
+    await service.fails(['reload'], /restart/);
+    while ((await service.log()) !== 'here\n') await sleep(20);
+    assert.equal(await service.ok(['stop']), '');
+    assert.equal(await service.ok(['stop']), '');
+    assert.ok(!lives(pid));
+    await assertNothingLeft(service.name, { ...way.where, state: '/run/libvirt-sandbox' });
+    const { code, out } = await service.run(['status']);
+    assert.equal(code, 3);
+    assert.match(out, /: stopped since .*\n {2}last end .*: stopped, ended by SIGTERM\n$/);
+    assert.equal(await service.log(), 'here\n');
+    await service.ok(['restart']);
+    assert.equal(await service.inside('cat /var/kept'), 'kept\n');
+    // The log goes on.
+    while ((await service.log()) !== 'here\nhere\n') await sleep(20);
+    const both = await service.run(['logs', '--tail', '2']);
+    assert.equal(`${both.out}${both.stderr}`.split('\n').length, 3);
+    await service.ok(['delete']);
+    assert.ok(!existsSync(`${LIVES}/${service.name}`));
+    await assertNothingLeft(service.name, { ...way.where, state: '/run/libvirt-sandbox' });
+  });
+
+  it('is ready when its health command succeeds', async (t) => {
+    const script = 'until [ -e /tmp/begun ]; do sleep 0.1; done; touch /tmp/ready; exec sleep 1000';
+    const health = 'touch /tmp/begun; [ -e /tmp/ready ] || { echo not yet; exit 1; }';
+    const service = await serviceOf(t, way, { options: ['--health', health], script });
+    await service.ok(['start']);
+    assert.equal(await service.inside('ls /tmp/ready'), '/tmp/ready\n');
+    assert.deepEqual((await service.status()).health?.failures, 0);
+  });
+
+  it('says why it is not ready, and leaves nothing', async (t) => {
+    const late = await serviceOf(t, way, {
+      options: ['--health', 'echo no database; false'],
+      script: STAYS,
+      keys: { starttimeout: 6000 },
+    });
+    const said = await late.fails(
+      ['start'],
+      /was not ready within 6 s: its health command .* fails: exit status 1; it said: no database/,
+    );
+    assert.match(said, /guest: here\n/);
+    assert.equal((await late.status()).state, 'failed');
+    const ends = await serviceOf(t, way, { options: ['--health', 'false'], script: 'echo oh no >&2; exit 3' });
+    assert.match(await ends.fails(['start'], /ended before it was ready: exit status 3/), /guest: oh no\n/);
+    for (const { name } of [late, ends])
+      await assertNothingLeft(name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
+  });
+
+  it('starts again when it ends badly, and its log is one', async (t) => {
+    const service = await serviceOf(t, way, { options: ['--restart', 'on-failure'], script: ENDS_TWICE });
+    await service.ok(['start']);
+    const { lastEnd } = await service.until(({ state, restarts }) => state === 'running' && restarts === 2);
+    assert.deepEqual([lastEnd?.why, lastEnd?.exitCode], ['ended', 7]);
+    while ((await service.log()) !== 'start 0\nstart 1\nstart 2\n') await sleep(20);
+    // Whoever stops its sandbox means it.
+    const stopped = await ctl(['stop', '-t', '5', service.name], way.options);
+    assert.equal(stopped.code, 0, stopped.stderr);
+    await service.until(({ state }) => state === 'stopped');
+  });
+
+  it('is not started again where nobody wants that', async (t) => {
+    const service = await serviceOf(t, way, { options: ['--restart', 'on-failure'], script: 'exit 0' });
+    await service.run(['start']);
+    const { lastEnd, restarts } = await service.until(({ state }) => state === 'stopped');
+    assert.deepEqual([lastEnd?.exitCode, restarts], [0, 0]);
+  });
+
+  it('is unhealthy after three failures, and starts anew', async (t) => {
+    const health = '[ ! -e /tmp/ill ] || { echo ill; exit 1; }';
+    const service = await serviceOf(t, way, {
+      options: ['--restart', 'on-failure', '--health', health],
+      script: STAYS,
+      keys: { healthinterval: 100 },
+    });
+    await service.ok(['start']);
+    await service.inside('touch /tmp/ill');
+    const { lastEnd } = await service.until(({ state, restarts }) => state === 'running' && restarts === 1);
+    assert.equal(lastEnd?.why, 'unhealthy');
+    const { stderr } = await service.run(['logs']);
+    assert.match(stderr, /it is unhealthy: exit status 1; it said: ill\n/);
+  });
+
+  it('leaves nothing when its holder is killed, and starts again', async (t) => {
+    const service = await serviceOf(t, way, { script: STAYS });
+    await service.ok(['start']);
+    const { pid = 0 } = await service.status();
+    process.kill(pid, 'SIGKILL');
+    const { state, lastEnd } = await service.until((status) => status.pid === undefined);
+    assert.deepEqual([state, lastEnd?.why], ['failed', 'failed']);
+    await assertNothingLeft(service.name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
+    await service.ok(['start']);
+    assert.equal((await service.status()).state, 'running');
+  });
+
+  it('has one holder if it is started twice at once', async (t) => {
+    const service = await serviceOf(t, way, { script: STAYS });
+    const results = await Promise.all([service.run(['start']), service.run(['start'])]);
+    assert.deepEqual(results.map(({ code }) => code).sort(), [0, 125]);
+    assert.match(results.map(({ stderr }) => stderr).join(''), /already runs/);
+    assert.equal((await service.status()).state, 'running');
+  });
+
+  it('runs in the foreground, with its output and its status', async (t) => {
+    const script = 'trap "exit 5" TERM; echo here; echo there >&2; until [ -e /tmp/go ]; do sleep 0.1; done; exit 4';
+    const service = await serviceOf(t, way, { script });
+    const running = service.begin(['run']);
+    await running.until(/here/);
+    await running.untilError(/there/);
+    assert.equal((await service.status()).pid, running.pid);
+    await service.run(['execute'], ['--', 'touch', '/tmp/go']);
+    assert.equal((await running.result).code, 4);
+    const again = service.begin(['run']);
+    await again.until(/here/);
+    again.child.kill('SIGTERM');
+    assert.equal((await again.result).code, 5);
+    assert.equal((await service.status()).state, 'stopped');
+    assert.equal(await service.log(), 'here\nhere\n');
+  });
+
+  it('is killed if it does not end in time, and ends while it starts', async (t) => {
+    const stubborn = await serviceOf(t, way, { script: 'trap "" TERM; echo here; while :; do sleep 0.1; done' });
+    await stubborn.ok(['start']);
+    while ((await stubborn.log()) === '') await sleep(20);
+    await stubborn.ok(['stop', '-t', '0.5']);
+    assert.equal((await stubborn.status()).lastEnd?.signal, 'SIGKILL');
+    const slow = await serviceOf(t, way, { options: ['--health', 'false'], script: STAYS });
+    const starting = slow.begin(['start']);
+    await slow.until(({ state, pid }) => state === 'starting' && pid !== undefined);
+    await slow.ok(['stop']);
+    const { code, stderr } = await starting.result;
+    assert.equal(code, 125);
+    assert.match(stderr, /was stopped while it started/);
+    assert.equal((await slow.status()).state, 'stopped');
+  });
+}

@@ -1,0 +1,136 @@
+/** Services for one test: they are removed after it. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Way } from './connections.js';
+import { uniqueName } from './leftovers.js';
+import { PROGRAM, type Running, type RunOptions, type RunResult, runSandbox, startSandbox } from './run.js';
+
+const SERVICE = `${PROGRAM}-service`;
+
+/** Where root's services are. */
+export const SERVICES = '/etc/libvirt-sandbox/services';
+export const LIVES = '/var/lib/libvirt-sandbox/services';
+
+/** Between two looks, in milliseconds. */
+const LOOK_MS = 50;
+
+/** What `status --json` says of a service. */
+export interface Status {
+  readonly state: string;
+  readonly pid?: number;
+  readonly restarts: number;
+  readonly since: string;
+  readonly health?: { readonly isWell: boolean; readonly failures: number; readonly said?: string };
+  readonly lastEnd?: {
+    readonly why: string;
+    readonly exitCode: number;
+    readonly signal?: string;
+    readonly text: string;
+  };
+  readonly ports: readonly { readonly host: string; readonly guestPort: number }[];
+  readonly sandbox?: { readonly platform: string; readonly boot?: string };
+  readonly memory?: { readonly memoryBytes: number; readonly holderBytes: number };
+}
+
+/** A service, and what is done with it over one connection. */
+export class TestService {
+  constructor(
+    readonly name: string,
+    readonly way: Way,
+  ) {}
+
+  /** Runs `virt-sandbox-service COMMAND [OPTIONS] NAME [WORDS]` to its end. */
+  async run(
+    [command = '', ...given]: readonly string[],
+    words: readonly string[] = [],
+    options: RunOptions = {},
+  ): Promise<RunResult> {
+    return runSandbox([command, ...given, this.name, ...words], { ...this.way.options, program: SERVICE, ...options });
+  }
+
+  /** As {@link run}, and it succeeds without a word on stderr. @returns what it prints */
+  async ok(given: readonly string[], words: readonly string[] = [], options: RunOptions = {}): Promise<string> {
+    const { code, signal, out, stderr } = await this.run(given, words, options);
+    assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' }, given.join(' '));
+    return out;
+  }
+
+  /** As {@link run}, and it fails with one line with message and remedy. @returns all of stderr */
+  async fails(given: readonly string[], pattern: RegExp, words: readonly string[] = []): Promise<string> {
+    const { code, out, stderr } = await this.run(given, words);
+    assert.deepEqual({ code, out }, { code: 125, out: '' }, stderr);
+    assert.match(stderr, /^virt-sandbox-service: [a-z]+: [^\n]+; [^\n]+\n( {2}guest: [^\n]*\n)*$/);
+    assert.match(stderr, pattern);
+    return stderr;
+  }
+
+  /** Starts `virt-sandbox-service COMMAND [OPTIONS] NAME`. */
+  begin([command = '', ...given]: readonly string[], options: RunOptions = {}): Running {
+    return startSandbox([command, ...given, this.name], { ...this.way.options, program: SERVICE, ...options });
+  }
+
+  /** Runs words in its shell. @returns what they print */
+  async inside(script: string, ...options: readonly string[]): Promise<string> {
+    return this.ok(['execute', ...options], ['--', 'sh', '-c', script]);
+  }
+
+  async status(): Promise<Status> {
+    const { out, stderr } = await this.run(['status', '--json']);
+    assert.equal(stderr, '');
+    const [status] = JSON.parse(out) as Status[];
+    return status ?? assert.fail(out);
+  }
+
+  /** Waits until it is so; the time limit of the test ends that. */
+  async until(holds: (status: Status) => boolean): Promise<Status> {
+    for (;;) {
+      const status = await this.status();
+      if (holds(status)) return status;
+      await sleep(LOOK_MS);
+    }
+  }
+
+  async log(...options: readonly string[]): Promise<string> {
+    const { out, stderr, code } = await this.run(['logs', ...options]);
+    assert.equal(code, 0, stderr);
+    return out;
+  }
+
+  /** Adds keys to [service] of its sandbox.cfg. */
+  set(keys: Readonly<Record<string, string | number>>): void {
+    const path = `${SERVICES}/${this.name}/config/sandbox.cfg`;
+    const lines = Object.entries(keys).map(([key, value]) => `${key}=${value}\n`);
+    const text = readFileSync(path, 'utf8');
+    const group = '[service]\n';
+    const added = text.includes(group) ? text.replace(group, group + lines.join('')) : text + group + lines.join('');
+    writeFileSync(path, added);
+  }
+}
+
+export interface WantedService {
+  /** Of `create`. */
+  readonly options?: readonly string[];
+  /** A script of the shell inside. */
+  readonly script: string;
+  /** Further keys of `[service]`. */
+  readonly keys?: Readonly<Record<string, string | number>>;
+}
+
+/** Creates a service, and deletes it after the test. */
+export async function serviceOf(t: TestContext, way: Way, wanted: WantedService): Promise<TestService> {
+  const { options = [], script, keys = {} } = wanted;
+  const name = uniqueName();
+  const given = { ...way.options, program: SERVICE };
+  const words = ['-c', way.uri, 'create', ...options, name, '--', 'sh', '-c', script];
+  const { code, stderr } = await runSandbox(words, given);
+  assert.equal(code, 0, stderr);
+  t.after(async () => {
+    await runSandbox(['stop', '-t', '0', name], given);
+    await runSandbox(['delete', name], given);
+  });
+  const service = new TestService(name, way);
+  service.set(keys);
+  return service;
+}
