@@ -186,6 +186,6 @@ function noLog(name: string): SandboxError {
     stage: 'application',
     code: 'no-log',
     message: `the sandbox ${name} has no log: who started it has its output`,
-    remedy: 'start it with --detach',
+    remedy: 'start it with --detach; of a service see virt-sandbox-service logs',
   });
 }

@@ -6,9 +6,18 @@ import { AtTerminal } from '../helpers/pty.js';
 import { PROGRAM } from '../helpers/run.js';
 import { itLivesAsAService } from '../helpers/service-life.js';
 import { serviceOf } from '../helpers/services.js';
+import { sharedSnapshot } from '../helpers/snapshots.js';
 
 describe('a service in a machine', { skip: embedded.skip }, () => {
   itLivesAsAService(embedded);
+
+  it('is restored where there is a snapshot', {
+    skip: sharedSnapshot() === undefined && 'there is none',
+  }, async (t) => {
+    const service = await serviceOf(t, embedded, { options: ['--boot', 'warm'], script: 'exec sleep 1000' });
+    await service.ok(['start']);
+    assert.equal((await service.status()).sandbox?.boot, 'warm');
+  });
 
   it('has a shell at this terminal', async (t) => {
     const service = await serviceOf(t, embedded, { script: 'exec sleep 1000' });

@@ -1,7 +1,7 @@
 /** virt-sandbox-service delete: stops services, and removes them with their state. */
 import { deleteService } from '../../service/delete.js';
 import { type ServiceRoots, serviceRoots } from '../../service/paths.js';
-import { findHolder } from '../../service/run/claim.js';
+import { findHolder, removeDeadClaim } from '../../service/run/claim.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { untilSignal } from '../until-signal.js';
@@ -42,4 +42,5 @@ async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal)
 /** One that is half made has nothing that could be asked how long it may take. */
 async function stopIfHeld(name: string): Promise<void> {
   if (findHolder(name) !== undefined) await stopService(name, undefined);
+  await removeDeadClaim(name);
 }

@@ -4,14 +4,15 @@ import type { LogRecord, ReadLogOptions } from '../../control/log.js';
 import type { SandboxProcess } from '../../sandbox/process/process.js';
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
-import { notReloadable } from '../../service/run/errors.js';
+import { withoutUnits } from '../../service/run/errors.js';
 import { connectService } from '../../service/run/talk.js';
 import { LogPrinter } from '../ctl/logs.js';
 
 /** @returns the exit status of journalctl */
 export async function journal(name: string, { since, tail, follow }: ReadLogOptions): Promise<number> {
   const { config } = await loadService(serviceRoots(), name);
-  if (config.service?.type !== 'systemd') throw notReloadable(name);
+  if (config.service?.type !== 'systemd')
+    throw withoutUnits(name, `read what it has written: virt-sandbox-service logs ${name}`);
   await using sandbox = await connectService(name);
   const words = [
     'journalctl',

@@ -9,6 +9,7 @@ import { jsonText, printLines } from '../output.js';
 import { print } from '../terminal/output.js';
 import { isSet, type ServiceArguments } from './arguments.js';
 import { forEachService, pathsOfService } from './each-service.js';
+import { restartsOf } from './systemctl.js';
 
 /** That of a service that does not run, as systemctl has it. */
 const NOT_RUNNING = 3;
@@ -19,13 +20,19 @@ export async function status(args: ServiceArguments): Promise<number> {
   const names = isNamed ? args.words : serviceNames(serviceRoots());
   const found: ServiceStatus[] = [];
   const failed = await forEachService(names, async (name) => {
-    found.push(await statusOf(name, pathsOfService(name)));
+    const known = await statusOf(name, pathsOfService(name));
+    found.push({ ...known, restarts: (await restartsBySystemd(known)) ?? known.restarts });
     return 0;
   });
   if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
   else await printLines(found.flatMap((one, at) => [...(at === 0 ? [] : ['']), ...statusLines(one, Date.now())]));
   if (failed !== 0) return failed;
   return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
+}
+
+/** How often systemd has started it again; undefined: systemd does not hold it. */
+async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatus): Promise<number | undefined> {
+  return pid === undefined || unit === undefined ? undefined : restartsOf({ unit, manager });
 }
 
 /** What is known of a service, as lines for a person. */
@@ -47,10 +54,11 @@ export function statusLines(known: ServiceStatus, now: number): string[] {
 function headline(name: string, { phase, health, since, again, started }: ServiceStatus, now: number): string {
   if (phase === 'waiting' && again !== undefined)
     return `${name}: waiting, starts again in ${spanText((Date.parse(again) - now) / 1000).toLowerCase()}`;
-  if (phase === 'stopped' && Date.parse(since) === 0) return `${name}: stopped, never started`;
-  const well = phase !== 'running' || health === undefined ? '' : health.isWell ? ', healthy' : ', unhealthy';
   const from = phase === 'running' ? (started ?? since) : since;
-  return `${name}: ${phase}${well} since ${from.replace(/\.\d+Z$/, 'Z')} (${spanText((now - Date.parse(from)) / 1000).toLowerCase()})`;
+  if (from === undefined) return `${name}: ${phase}${phase === 'stopped' ? ', never started' : ''}`;
+  const well = phase !== 'running' || health === undefined ? '' : health.isWell ? ', healthy' : ', unhealthy';
+  const span = spanText((now - Date.parse(from)) / 1000).toLowerCase();
+  return `${name}: ${phase}${well} since ${from.replace(/\.\d+Z$/, 'Z')} (${span})`;
 }
 
 function holderText({ pid, unit }: ServiceStatus): string | undefined {

@@ -16,6 +16,13 @@ export async function knownUnit(name: string): Promise<SystemdUnit | undefined> 
   return status === 0 && output.trim() === 'loaded' ? known : undefined;
 }
 
+/** How often systemd has started a unit again by itself; undefined: that is not known. */
+export async function restartsOf(unit: SystemdUnit): Promise<number | undefined> {
+  const { status, output } = await systemctl(unit, ['show', '--property=NRestarts', '--value'], 'pipe');
+  const text = output.trim();
+  return status === 0 && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
 /**
  * Has systemd start or stop it, and waits until that is done.
  * @throws {SandboxError} `service-unit-failed`

@@ -6,9 +6,11 @@ import { chmodSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   claimStateMeanwhile,
+  isLeft,
   ownerLives,
   ownerText,
   releaseState,
+  removeStaleMeanwhile,
   type StateDirectory,
   stateBase,
 } from '../../sandbox/state/state-directory.js';
@@ -55,6 +57,12 @@ export function findHolder(name: string): Holder | undefined {
   if (!ownerLives(directory)) return undefined;
   const owner = ownerText(directory);
   return owner === undefined ? undefined : { pid: Number(owner.split(' ')[0]), owner, directory };
+}
+
+/** Removes the claim of a holder that was killed, if there is one. */
+export async function removeDeadClaim(name: string): Promise<void> {
+  const directory = join(claims(), name);
+  if (isLeft(directory)) await removeStaleMeanwhile(directory);
 }
 
 /** What of a claim is the same as `owner` of its {@link Holder}. */

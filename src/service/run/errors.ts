@@ -64,11 +64,11 @@ export function neverRan(name: string): SandboxError {
   );
 }
 
-/** What `reload` says of a service that has no units. */
-export function notReloadable(name: string): SandboxError {
+/** @param remedy what to do in place of what needs units */
+export function withoutUnits(name: string, remedy: string): SandboxError {
   return serviceError(
-    'service-not-reloadable',
-    `the service ${quote(name)} runs a command, and has no units to reload`,
-    `start it anew: virt-sandbox-service restart ${name}`,
+    'service-without-units',
+    `the service ${quote(name)} runs a command, and has no units with a systemd`,
+    remedy,
   );
 }

@@ -1,10 +1,11 @@
 /** Records the life of a service that this process holds. */
+import { isIPv6 } from 'node:net';
 import { isSystemError } from '../../util/errors.js';
 import type { Service } from '../types.js';
 import { type Claim, ownerOf } from './claim.js';
 import { endText } from './end.js';
 import type { Health } from './health.js';
-import { type Phase, readServiceRecord, type ServiceRecord, writeServiceRecord } from './record.js';
+import { lastEndOf, type Phase, readServiceRecord, type ServiceRecord, writeServiceRecord } from './record.js';
 import type { PhaseFacts } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
@@ -23,6 +24,7 @@ export class LifeRecorder {
     unit: SystemdUnit | undefined,
     onFailure: (sentence: string) => void,
   ) {
+    const before = readServiceRecord(paths.life, name);
     this.#path = paths.life;
     this.#onFailure = onFailure;
     this.#record = {
@@ -34,8 +36,7 @@ export class LifeRecorder {
       phase: 'starting',
       since: new Date().toISOString(),
       restarts: 0,
-      // How it ended before.
-      lastEnd: readServiceRecord(paths.life, name)?.lastEnd,
+      lastEnd: before && lastEndOf(before),
       ports: [],
     };
   }
@@ -86,8 +87,8 @@ export class LifeRecorder {
 }
 
 function portsOf(sandbox: PhaseFacts['sandbox']): ServiceRecord['ports'] {
-  return (sandbox?.published ?? []).map(({ host, guestPort, protocol }) => ({
-    host,
+  return (sandbox?.published ?? []).map(({ address, hostPort, guestPort, protocol }) => ({
+    host: `${isIPv6(address) ? `[${address}]` : address}:${hostPort}`,
     guestPort,
     protocol: protocol === 'udp:' ? 'udp' : 'tcp',
   }));

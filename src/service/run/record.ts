@@ -50,8 +50,6 @@ const schema = v.object({
   started: v.optional(time),
   /** When it is started again, of `waiting`. */
   again: v.optional(time),
-  /** What the start waits for, or the reload. */
-  doing: v.optional(text),
   /** How often it was started again by itself. */
   restarts: whole,
   /** Undefined: it has no health command, or was not ready yet. */
@@ -74,6 +72,15 @@ const schema = v.object({
 });
 
 export type ServiceRecord = v.InferOutput<typeof schema>;
+
+export type LastEnd = NonNullable<ServiceRecord['lastEnd']>;
+
+/** The last end of a service that nobody holds. A holder that was killed could not record it. */
+export function lastEndOf({ phase, since, lastEnd }: ServiceRecord): LastEnd | undefined {
+  if (OVER.includes(phase)) return lastEnd;
+  const text = 'the process that held it is gone: it was killed, or the host was';
+  return { at: since, why: 'failed', exitCode: 137, text };
+}
 
 /** Makes the directory that the record and the log are in. @throws {SandboxError} `service-not-recorded` */
 export function makeLife(path: string): void {

@@ -31,8 +31,6 @@ export interface LifeObserver {
 export interface PhaseFacts {
   /** The sandbox that runs now. */
   readonly sandbox?: Sandbox;
-  /** What it waits for. */
-  readonly doing?: string;
   /** When it is started again. */
   readonly again?: Date;
   /** How it has ended. */

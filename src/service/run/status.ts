@@ -5,14 +5,16 @@ import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
 import type { ServicePaths } from '../paths.js';
 import { findHolder } from './claim.js';
-import { OVER, readServiceRecord, type ServiceRecord } from './record.js';
+import { lastEndOf, OVER, readServiceRecord, type ServiceRecord } from './record.js';
 import { connectService } from './talk.js';
 
 /** How long the holder may take to tell what the service costs, in milliseconds. It may be stopped. */
 const ANSWER_MS = 3000;
 
 /** What is known of it without asking anybody. */
-export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'pid'> & {
+export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'pid' | 'since'> & {
+  /** Since when it is in this phase; undefined: it was never started, or has just begun. */
+  readonly since?: string | undefined;
   /** The process that holds it; undefined: none does. */
   readonly pid: number | undefined;
 };
@@ -35,9 +37,7 @@ export function lifeOf(name: string, { life }: Pick<ServicePaths, 'life'>): Life
   if (record === undefined) return never(name);
   if (OVER.includes(record.phase)) return { ...shown(record), pid: undefined };
   const { unit: _unit, manager: _manager, started: _started, health: _health, again: _again, ...known } = shown(record);
-  const text = 'the process that held it is gone: it was killed, or the host was';
-  const lastEnd = { at: record.since, why: 'failed', exitCode: 137, text } as const;
-  return { ...known, phase: 'failed', lastEnd, ports: [], pid: undefined };
+  return { ...known, phase: 'failed', lastEnd: lastEndOf(record), ports: [], pid: undefined };
 }
 
 /** @throws {SandboxError} what is neither that it does not run, nor that its holder does not answer */
@@ -59,7 +59,7 @@ async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats
 }
 
 function never(name: string): Life {
-  return { name, phase: 'stopped', since: new Date(0).toISOString(), restarts: 0, ports: [], pid: undefined };
+  return { name, phase: 'stopped', restarts: 0, ports: [], pid: undefined };
 }
 
 function shown({ version: _version, owner: _owner, pid: _pid, ...rest }: ServiceRecord): Omit<Life, 'pid'> {

@@ -7,7 +7,7 @@ import { Channel } from '../../protocol/channel.js';
 import { connectTo } from '../../sandbox/state/connect-to.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
-import { findHolder, type Holder } from './claim.js';
+import { findHolder, type Holder, removeDeadClaim } from './claim.js';
 import { holderSilent, notRunning } from './errors.js';
 
 /** Between two attempts, in milliseconds. */
@@ -20,15 +20,18 @@ const GRACE_MS = 15_000;
 const KILLED_MS = 10_000;
 
 /**
- * Stops a service. Resolves when another process can start it, and nothing of its sandbox is left. A holder that does
- * not do so in time is killed: its supervisor removes what is left.
+ * Stops a service. Resolves when another process can start it. A holder that does not do so in time is killed: its
+ * supervisor removes what is left of the sandbox.
  * @param timeout milliseconds that the program may take
  * @returns false if it did not run
  * @throws {SandboxError} `service-not-answering`
  */
 export async function stopHolder(name: string, timeout: number): Promise<boolean> {
   const holder = findHolder(name);
-  if (holder === undefined) return false;
+  if (holder === undefined) {
+    await removeDeadClaim(name);
+    return false;
+  }
   const signal = AbortSignal.timeout(timeout + GRACE_MS);
   try {
     await unlessAborted(askToStop(name, holder, timeout, signal), signal, (reason) => reason as Error);
@@ -38,6 +41,7 @@ export async function stopHolder(name: string, timeout: number): Promise<boolean
     if (signal.aborted) kill(name, holder);
   }
   await untilGone(name, holder);
+  await removeDeadClaim(name);
   return true;
 }
 
