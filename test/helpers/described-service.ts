@@ -16,7 +16,6 @@ const SYSTEM: ServiceRoots = {
   scope: 'system',
   services: '/etc/libvirt-sandbox/services',
   directories: '/var/lib/libvirt/filesystems',
-  lives: '/var/lib/libvirt-sandbox/services',
   images: '/var/lib/libvirt/images',
   lives: '/var/lib/libvirt-sandbox/services',
 };
