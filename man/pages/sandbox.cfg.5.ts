@@ -111,7 +111,10 @@ const BODY: readonly Section[] = [
           ['`[publish]`', '`port.0`, `port.1` and so on: ports, as values of `--publish`.'],
           ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
           ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],
-          ['`[service]`', '`bootTarget`: the target of systemd, default `multi-user.target`.'],
+          [
+            '`[service]`',
+            '`bootTarget`: the target of systemd, default `multi-user.target`. The other keys are those of virt-sandbox-service(1): `unit.0`, `unit.1` and so on: units that systemd starts, with what they need and nothing else. `connect`: the URI of libvirt. `restart`: `no`, `on-failure` or `always`, default `no`. `autostart`: whether the systemd of the host starts it, default `false`. `health`: words for a shell inside. `healthinterval`: milliseconds between two checks, default 30000. `starttimeout` and `stoptimeout`: milliseconds that it may take to be ready, default 120000, and to end, default 30000. `package.0`, `copied.0` and so on: packages that were looked at, and files that were copied, when it was made.',
+          ],
           [
             '`[machine]`',
             '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `requirekvm`: whether to start nothing but a machine under KVM, default `false`. `nestedkvm`: whether the machine may run machines under KVM itself, default `false`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `rootfs`: `auto`, `9p` or `virtiofs`, default `auto`. `rootcache`: `auto`, `never` or `always`, default `auto`. `boottimeout`: milliseconds, default 60000.',
