@@ -43,6 +43,7 @@ export const virtSandboxService: Program = {
     tail: { value: 'LINES' },
     user: { value: 'USER', complete: 'user' },
     workdir: { value: 'DIR' },
+    unitfile: { value: 'UNIT' },
   },
   runs: 'nothing',
   argument: 'service',

@@ -25,7 +25,7 @@ export function itLivesAsAService(way: Way): void {
   const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
 
   it('starts, runs what it is told, is stopped, and starts again with its state', async (t) => {
-    const service = await serviceOf(t, way, { script: STAYS });
+    const service = await serviceOf(t, way, { script: STAYS, isKept: true });
     assert.match((await service.run(['status'])).out, /^test-[0-9a-f]+: stopped, never started\n$/);
     await service.fails(['logs'], /never started/);
     await service.fails(['execute'], /does not run/, ['--', 'true']);
@@ -90,7 +90,7 @@ export function itLivesAsAService(way: Way): void {
   });
 
   it('starts again when it ends badly, and its log is one', async (t) => {
-    const service = await serviceOf(t, way, { options: ['--restart', 'on-failure'], script: ENDS_TWICE });
+    const service = await serviceOf(t, way, { options: ['--restart', 'on-failure'], script: ENDS_TWICE, isKept: true });
     await service.ok(['start']);
     const { lastEnd } = await service.until(({ state, restarts }) => state === 'running' && restarts === 2);
     assert.deepEqual([lastEnd?.why, lastEnd?.exitCode], ['ended', 7]);

@@ -114,13 +114,15 @@ export interface WantedService {
   readonly options?: readonly string[];
   /** A script of the shell inside. */
   readonly script: string;
+  /** It has a state. Others start from the snapshot of the tests, which has no overlay. */
+  readonly isKept?: boolean;
   /** Further keys of `[service]`. */
   readonly keys?: Readonly<Record<string, string | number>>;
 }
 
 /** Creates a service, and deletes it after the test. */
 export async function serviceOf(t: TestContext, way: Way, wanted: WantedService): Promise<TestService> {
-  const { options = [], script, keys = {} } = wanted;
+  const { options = [], script, isKept = false, keys = {} } = wanted;
   const name = uniqueName();
   const given = { ...way.options, program: SERVICE };
   const words = ['-c', way.uri, 'create', ...options, name, '--', 'sh', '-c', script];
@@ -132,5 +134,6 @@ export async function serviceOf(t: TestContext, way: Way, wanted: WantedService)
   });
   const service = new TestService(name, way);
   service.set(keys);
+  if (!isKept) service.change((text) => text.replace(/^\[overlay\]\n(?:[a-z].*\n)*/m, ''));
   return service;
 }

@@ -4,7 +4,6 @@ import { type CommandEntry, flagOption as flag, textOption as text } from '../co
 import { options as sandboxOptions } from '../sandbox-options.js';
 
 const json = flag('print JSON');
-const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
 
 export const connectOption = text(
   'libvirt URI: qemu:///system, qemu:///session, qemu:///embed (no daemon) or lxc:/// (a container)',
