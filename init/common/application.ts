@@ -1,12 +1,12 @@
 /** Starts the application: its argv, identity, capabilities and terminal. */
 import { type Guest, OperationError, type SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
+import { ALL_CAPABILITIES } from './capabilities.js';
 import type { GuestConfig } from './config.js';
 import { environmentOf } from './environment.js';
 import { OCI_CAPABILITIES } from './oci-root.js';
 import { tracedCommand } from './strace.js';
-
-export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
+import { spawnOfSystemd } from './systemd.js';
 
 /**
  * Starts the application, in the config's working directory, else in the home directory, else in /.
@@ -37,7 +37,8 @@ export function isChdir(error: OperationError): boolean {
 }
 
 function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
-  return { ...processOperation(config, cwd), flags: flagsOf(config) | SpawnFlag.APPLICATION };
+  const spawn = { ...processOperation(config, cwd), flags: flagsOf(config) | SpawnFlag.APPLICATION };
+  return config.systemd === undefined ? spawn : spawnOfSystemd(spawn, config.systemd);
 }
 
 /** The operation that starts a process as the config says, beside the application. */

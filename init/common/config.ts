@@ -165,6 +165,18 @@ export interface GuestHome {
   readonly after: number;
 }
 
+/** The systemd of the root is the application: init/common/systemd.ts */
+export interface GuestSystemd {
+  /** The unit that it boots to. */
+  readonly bootTarget: string;
+  /** What it starts instead, with what that needs; none: all that `bootTarget` wants. */
+  readonly units: readonly string[];
+  /** 32 hexadecimal digits. */
+  readonly machineId: string;
+  /** The journal is on the overlay, which is kept; else in memory. */
+  readonly keepsJournal: boolean;
+}
+
 export interface GuestConfig {
   /** In a container libvirt has set up devices, /proc and /sys already. */
   readonly platform: 'machine' | 'container';
@@ -216,6 +228,8 @@ export interface GuestConfig {
   readonly network: GuestNetwork | undefined;
   /** Undefined: the home directory, or / if that does not exist. */
   readonly cwd: string | undefined;
+  /** Undefined: the application is any other program. */
+  readonly systemd?: GuestSystemd | undefined;
   /** Program and arguments; empty: no application. */
   readonly command: readonly string[];
   /** In milliseconds; undefined: none. */

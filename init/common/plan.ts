@@ -8,6 +8,7 @@ import { ociRootStep } from './oci-root.js';
 import { coverOverlayDisk } from './overlay.js';
 import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
+import { systemdStep } from './systemd.js';
 
 /** Inputs that differ from run to run. */
 export interface RunInputs {
@@ -38,6 +39,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
     ...confineStep(config),
+    ...systemdStep(config),
     ...(shell ? consoleStep(config.hostname, shell) : []),
   ];
 }

@@ -1,7 +1,7 @@
 /** Root shells beside the application, for debugging. */
 import type { SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
-import { ALL_CAPABILITIES } from './application.js';
+import { ALL_CAPABILITIES } from './capabilities.js';
 import type { GuestShell, TerminalSize } from './config.js';
 import { DEFAULT_PATH } from './environment.js';
 import { call, type Step } from './step.js';

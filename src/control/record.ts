@@ -80,6 +80,7 @@ const guestSchema = v.object({
   userNamespaces: v.optional(v.boolean()),
   ociRoot: v.optional(v.boolean()),
   service: v.optional(v.boolean()),
+  systemd: v.optional(v.object({ bootTarget: text, units: list(text), machineId: text, keepsJournal: v.boolean() })),
   environment: list(v.object({ key: text, value: text })),
   cwd: v.optional(text),
 });
@@ -120,14 +121,17 @@ const schema = v.object({
 
 /** What of a guest's config is put on record. */
 export function recordedGuest(config: GuestConfig): GuestConfig {
-  const { platform, hostname, identity, privileged, userNamespaces, ociRoot, service, environment, cwd } = config;
-  return completed({ platform, hostname, identity, privileged, userNamespaces, ociRoot, service, environment, cwd });
+  const { platform, hostname, identity, privileged, userNamespaces, environment, cwd } = config;
+  const { ociRoot, service, systemd } = config;
+  const kinds = { ociRoot, service, systemd };
+  return completed({ platform, hostname, identity, privileged, userNamespaces, ...kinds, environment, cwd });
 }
 
 type KnownOfGuest = Pick<GuestConfig, 'platform' | 'hostname' | 'identity' | 'privileged' | 'environment' | 'cwd'> & {
   readonly userNamespaces?: boolean | undefined;
   readonly ociRoot?: boolean | undefined;
   readonly service?: boolean | undefined;
+  readonly systemd?: GuestConfig['systemd'];
 };
 
 function completed(known: KnownOfGuest): GuestConfig {

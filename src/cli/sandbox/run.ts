@@ -65,7 +65,13 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     sayPorts(sandbox, (message) => process.stderr.write(message), observers.onChoice);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     const traced = options.trace !== undefined;
-    return await supervise(sandbox, { tty, traced, control: serveBeside(sandbox), onSignals: start.release });
+    return await supervise(sandbox, {
+      tty,
+      traced,
+      isSystemd: config.service?.type === 'systemd',
+      control: serveBeside(sandbox),
+      onSignals: start.release,
+    });
   } catch (error) {
     const { signal } = start;
     // A signal that comes between the start and what follows it stops the sandbox.

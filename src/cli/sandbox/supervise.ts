@@ -16,6 +16,8 @@ import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
 
 /** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
 const GRACE_MS = 2000;
+/** The same for systemd, which ends its units first. */
+const SYSTEMD_GRACE_MS = 30_000;
 
 const TIME_OVER = 'the application was killed, because the time of --timeout was over';
 
@@ -36,6 +38,8 @@ export interface SuperviseOptions {
   readonly tty: boolean;
   /** The application runs under strace, whose trace is on the sandbox's stderr. */
   readonly traced: boolean;
+  /** The application is systemd. */
+  readonly isSystemd?: boolean;
   /** What serves the sandbox to others meanwhile; it is closed at the end. */
   readonly control?: { close(): Promise<void> };
   /** Called when signals are handled here. Whoever handled them before lets go then, and none is lost in between. */
@@ -48,7 +52,7 @@ export interface SuperviseOptions {
  * @throws {SandboxError} `input-failed`, `output-failed`, `trace-not-written`, and what `sandbox.exited` rejects with
  */
 export function supervise(sandbox: Supervised, options: SuperviseOptions): Promise<number> {
-  return new Supervisor(sandbox).run(options);
+  return new Supervisor(sandbox, options.isSystemd ? SYSTEMD_GRACE_MS : GRACE_MS).run(options);
 }
 
 class Supervisor {
@@ -66,7 +70,10 @@ class Supervisor {
     this.#giveUp = resolve;
   });
 
-  constructor(readonly sandbox: Supervised) {}
+  constructor(
+    readonly sandbox: Supervised,
+    readonly graceMs: number,
+  ) {}
 
   async run({ tty, traced, control, onSignals }: SuperviseOptions): Promise<number> {
     const releaseSignals = this.#endOnSignal();
@@ -127,7 +134,7 @@ class Supervisor {
   }
 
   /**
-   * The first SIGTERM or SIGHUP goes to the application. A second one, or {@link GRACE_MS}, stops the sandbox.
+   * The first SIGTERM or SIGHUP goes to the application. A second one, or the end of `graceMs`, stops the sandbox.
    * @returns a function that removes the handlers
    */
   #endOnSignal(): () => void {
@@ -156,7 +163,7 @@ class Supervisor {
   /** Passes a signal on, and stops the sandbox if the application does not end by it. */
   #tell(signal: NodeJS.Signals): void {
     void this.sandbox.kill(signal);
-    this.#timer = setTimeout(() => this.#end(128 + constants.signals[signal]), GRACE_MS);
+    this.#timer = setTimeout(() => this.#end(128 + constants.signals[signal]), this.graceMs);
   }
 }
 

@@ -5,12 +5,13 @@ import type { Readable, Writable } from 'node:stream';
 import { isChdir, processOperation } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { namesOf } from '../../../init/common/environment.js';
+import { spawnBesideSystemd } from '../../../init/common/systemd.js';
 import { inMilliseconds } from '../../config/parsers/duration.js';
 import type { EnvironmentVariable } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError, type SpawnOperation } from '../../protocol/operations.js';
 import type { GuestProcess } from '../../protocol/process.js';
-import { MAX_PROCESSES, MAX_TIME_LIMIT } from '../../protocol/wire.js';
+import { MAX_PROCESSES, MAX_TIME_LIMIT, SpawnFlag } from '../../protocol/wire.js';
 import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
@@ -203,7 +204,9 @@ export async function spawnInGuest(
   flags = 0,
 ): Promise<{ process: GuestProcess; pid: number }> {
   const wanted = processOperation(config, config.cwd ?? config.identity.home);
-  const operation: SpawnOperation = { ...wanted, flags: wanted.flags | flags };
+  const plain: SpawnOperation = { ...wanted, flags: wanted.flags | flags };
+  const isBesideSystemd = config.systemd !== undefined && (flags & SpawnFlag.BUILTIN) === 0;
+  const operation = isBesideSystemd ? spawnBesideSystemd(plain, config) : plain;
   try {
     return await channel.spawn(operation, { tolerate: true });
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Turns a sandbox into the config of the common init. */
-import type { GuestConfig } from '../../../init/common/config.js';
+import { randomUUID } from 'node:crypto';
+import type { GuestConfig, GuestSystemd } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { lateProcessors } from '../../domain/processors.js';
 import type { Profile } from '../../profile/types.js';
@@ -39,9 +40,17 @@ export function guestConfig(
     environment: config.environment,
     cwd: config.cwd,
     command: config.command,
+    systemd: systemdOf(config),
     timeLimit,
     terminal: config.tty ? (terminal ?? { rows: 24, columns: 80, type: 'linux' }) : undefined,
   };
+}
+
+function systemdOf({ service, uuid = randomUUID(), overlay }: SandboxConfig): GuestSystemd | undefined {
+  if (service?.type !== 'systemd') return undefined;
+  const { bootTarget, units } = service;
+  const machineId = uuid.replaceAll('-', '').toLowerCase();
+  return { bootTarget, units, machineId, keepsJournal: overlay !== undefined && overlay.type !== 'memory' };
 }
 
 /** A valid host name: letters, digits and hyphens, at most 63 characters. hostname(7) */

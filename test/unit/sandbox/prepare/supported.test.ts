@@ -15,14 +15,32 @@ test('a supported configuration is accepted', async () => {
   refuseUnsupported(await configFromOptions({ command, mount, disk, env: ['A=1'], privileged: true, vcpus: '2' }));
 });
 
-test('a service is refused, not ignored', async () => {
-  const config = {
-    ...(await configFromOptions({ command })),
-    service: { type: 'systemd', bootTarget: 'multi-user.target' },
-  };
-  assert.throws(
-    () => refuseUnsupported(config as SandboxConfig),
-    (error) =>
-      error instanceof SandboxError && error.code === 'not-supported' && /a service that systemd/.test(error.message),
-  );
+const service = { type: 'systemd', bootTarget: 'multi-user.target', units: ['web@one.service'] } as const;
+
+async function withService(changes: Partial<SandboxConfig>): Promise<SandboxConfig> {
+  return { ...(await configFromOptions({ command, privileged: true })), service, ...changes };
+}
+
+async function refusal(changes: Partial<SandboxConfig>): Promise<string> {
+  const config = await withService(changes);
+  try {
+    refuseUnsupported(config);
+  } catch (error) {
+    assert.ok(error instanceof SandboxError);
+    return error.code;
+  }
+  return 'none';
+}
+
+test('units run as root with all capabilities, and are refused otherwise', async () => {
+  assert.equal(await refusal({}), 'none');
+  assert.equal(await refusal({ privileged: undefined }), 'systemd-needs-root');
+  const identity = { uid: 1000, gid: 1000, groups: [], username: 'me', home: '/' };
+  assert.equal(await refusal({ identity }), 'systemd-needs-root');
+});
+
+test('what is no name of a unit is refused: it is written into a unit', async () => {
+  for (const unit of ['nginx', '', 'a b.service', 'a\n.service', '--root=x', '%n.service', '../a.service'])
+    assert.equal(await refusal({ service: { ...service, units: [unit] } }), 'unit-name-invalid', unit);
+  assert.equal(await refusal({ service: { ...service, bootTarget: 'x' } }), 'unit-name-invalid');
 });
