@@ -100,12 +100,18 @@ export class TestService {
 
   /** Adds keys to [service] of its sandbox.cfg. */
   set(keys: Readonly<Record<string, string | number>>): void {
-    const path = `${SERVICES}/${this.name}/config/sandbox.cfg`;
     const lines = Object.entries(keys).map(([key, value]) => `${key}=${value}\n`);
-    const text = readFileSync(path, 'utf8');
     const group = '[service]\n';
-    const added = text.includes(group) ? text.replace(group, group + lines.join('')) : text + group + lines.join('');
-    writeFileSync(path, added);
+    this.change((text) => {
+      const whole = text.includes(group) ? text : text + group;
+      return whole.replace(group, group + lines.join(''));
+    });
+  }
+
+  /** Changes its sandbox.cfg. */
+  change(by: (text: string) => string): void {
+    const path = `${SERVICES}/${this.name}/config/sandbox.cfg`;
+    writeFileSync(path, by(readFileSync(path, 'utf8')));
   }
 }
 

@@ -3,6 +3,8 @@ import type { Options } from 'yargs';
 import { type CommandEntry, flagOption as flag, textOption as text } from '../command-table.js';
 import { options as sandboxOptions } from '../sandbox-options.js';
 
+const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
+
 const json = flag('print JSON');
 
 export const connectOption = text(
