@@ -22,6 +22,7 @@ export const virtSandboxService: Program = {
     '*NAME* has letters `a` to `z`, digits, `_`, `.` and `-`, at most 64 of them. Services of root are those of the host. Every other user has services of their own, over `qemu:///session` or `qemu:///embed`.',
     '`create` makes a service and does not start it. What it is to run stands behind `--`. Options of virt-sandbox(1) mean the same here. Root inside has the capabilities that engines give to containers, such as those for ports below 1024 and for other users; with `--privileged` it has every one. Without `--network` the service has its own loopback alone, and `--publish` works all the same.',
     'The state is kept in a directory, *PATH*`/`*NAME*, or with `--imagesize` in a disk image, *PATH*`/`*NAME*`.qcow2`. Services of users have an image. In a container the state cannot be in an image. A path that exists is never taken.',
+    'A sandbox reads the files of the host as a user to whom none belongs, so what only root, or a group, may read is closed to it, to root inside too. With `--copy` such files are copied into the state, and their paths are printed: of the package that has the program or the unit, of those that were built with it, and of each `--package`, what is below `/etc` and `/var`, and all that is in directories that no other package has. `--copy-path` copies files that no package has, such as a key in `/etc/ssl/private`. Copies have the owners and modes of what they were made of. Files below `/var/log` are made empty. Root inside reads the copies, and changes of the host do not reach them. In a container with `--uid` it is what that user may not read, and with `--privileged` nothing.',
     '`delete` stops a service that runs, and removes all that was made for it. Of a service that libvirt-sandbox made, the state stays, as this program does not know where it is.',
     '`edit` runs `VISUAL`, `EDITOR` or vi(1). What is written counts when it is checked; a service that runs has it from its next start.',
     'Whoever kills this program at any moment leaves no half of a service: the next command for the same name removes what was begun, or finishes what was being removed.',
@@ -31,6 +32,8 @@ export const virtSandboxService: Program = {
   details: {
     ...ofVirtSandbox,
     path: { value: 'PATH', complete: 'directory' },
+    package: { value: 'PKG' },
+    'copy-path': { value: 'PATH', complete: 'paths' },
     imagesize: { value: 'SIZE' },
     uid: { value: 'UID' },
     gid: { value: 'GID' },

@@ -1,11 +1,14 @@
 /** virt-sandbox-service create: makes a service. */
 
+import type { CopyProgress } from '../../service/content/copy.js';
 import { createService } from '../../service/create/create.js';
 import { type CreateTexts, describeService } from '../../service/create/describe.js';
 import { serviceRoots } from '../../service/paths.js';
-import { printJson } from '../output.js';
+import { oneLine } from '../../util/errors.js';
+import { printJson, printLines, size } from '../output.js';
+import { progressLine } from '../terminal/progress-line.js';
 import { untilSignal } from '../until-signal.js';
-import { isSet, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
 import { serviceJson } from './show.js';
 import { sayWait } from './waiting.js';
 
@@ -13,10 +16,16 @@ export async function create(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
   const [name = '', ...command] = args.words;
   const wanted = await describeService(roots, name, createTexts(args, command));
+  const progress = progressLine(PROGRAM);
+  const onProgress = ({ files, bytes }: CopyProgress) => progress.show(`copying: ${files} files, ${size(bytes)}`);
   return untilSignal(
-    (signal) => createService(roots, name, wanted, { signal, onWait: sayWait(name) }),
+    (signal) =>
+      createService(roots, name, wanted, { signal, onWait: sayWait(name), onProgress }).finally(() => progress.clear()),
     async (service) => {
+      for (const path of service.unsettled)
+        process.stderr.write(`${PROGRAM}: ${oneLine(`${path} was written to while it was copied`)}\n`);
       if (isSet(args, 'json')) await printJson(serviceJson(service));
+      else await printLines(service.settings.copied.map(oneLine));
       return 0;
     },
   );
@@ -50,6 +59,9 @@ function createTexts(args: ServiceArguments, command: readonly string[]): Create
     command,
     units: textsOf(args, 'unitfile'),
     connect: text('connect'),
+    copy: isSet(args, 'copy'),
+    packages: textsOf(args, 'package'),
+    copyPaths: textsOf(args, 'copy-path'),
     path: text('path'),
     imageSize: text('imagesize'),
     restart: text('restart'),

@@ -38,6 +38,9 @@ const {
 export const createOptions = {
   connect: connectOption,
   unitfile: texts('a unit of the root that its systemd is to run, as nginx.service; repeats', 'u'),
+  package: texts('a package whose files below /etc and /var the service is about; repeats', 'P'),
+  copy: flag('copy files of the packages that only root may read into the state, and print their paths', 'C'),
+  'copy-path': texts('copy that file or directory, as far as only root may read it; repeats'),
   path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
   imagesize: text(
     'keep the state in a disk image of this size: MB, or a number with K, M or G; without it in a directory',

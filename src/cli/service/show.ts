@@ -36,6 +36,7 @@ export function serviceJson({ name, paths, config, settings }: Service): object 
     publish: config.publish.map(publishText),
     restart: settings.restart,
     ...(settings.health === undefined ? {} : { health: settings.health }),
+    packages: settings.packages,
     copied: settings.copied,
   };
 }

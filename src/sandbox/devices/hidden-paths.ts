@@ -15,7 +15,7 @@ import { stateBase } from '../state/state-directory.js';
 import { type Origin, originOf, otherPathsOf, placesOf } from './host-mounts.js';
 
 /** What the common init mounts before it covers anything: what the root has below is not seen. */
-const OVER_ROOT = ['/dev', '/proc', '/run', '/sys', '/tmp'];
+export const OVER_ROOT = ['/dev', '/proc', '/run', '/sys', '/tmp'];
 
 /** Root's own store and a user's, also where another one is used. */
 const ROOT_STORE = '/var/cache/virt-sandbox';

@@ -11,10 +11,25 @@ export type IsOpaque = (fd: number) => boolean;
 /** @param kind of the sandboxes: the host's kernel names the attributes of containers as they are */
 export function opaqueByAttribute(kind: OverlayKind = 'machine'): IsOpaque {
   const fgetxattr = libc().func('intptr_t fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)');
-  const name = `${kind === 'machine' ? PREFIX : ''}trusted.overlay.opaque`;
+  const name = opaqueName(kind);
   return (fd) => {
     const value = Buffer.alloc(1);
     return fgetxattr(fd, name, value, value.length) === 1 && value.toString() === 'y';
+  };
+}
+
+/**
+ * Makes a directory of the overlay, by its descriptor, hide that of the root.
+ * @throws {Error} if its file system has no such attributes
+ */
+export type MakeOpaque = (fd: number) => void;
+
+export function opaqueMaker(kind: OverlayKind): MakeOpaque {
+  const fsetxattr = libc().func('int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)');
+  const name = opaqueName(kind);
+  return (fd) => {
+    if (fsetxattr(fd, name, Buffer.from('y'), 1, 0) !== 0)
+      throw new Error(`its file system has no extended attributes (${attributesOf(kind)}.*)`);
   };
 }
 
@@ -33,6 +48,10 @@ export function takesAttributes(directory: string, kind: OverlayKind = 'machine'
   if (setxattr(directory, name, Buffer.from('y'), 1, 0) !== 0) return false;
   library.func('int removexattr(const char *path, const char *name)')(directory, name);
   return true;
+}
+
+function opaqueName(kind: OverlayKind): string {
+  return `${kind === 'machine' ? PREFIX : ''}trusted.overlay.opaque`;
 }
 
 /** Loaded where it is used: few starts have such an overlay. */

@@ -26,8 +26,12 @@ export const OVERLAY_IMAGE_BYTES = 10 * 2 ** 30;
 /** The group's bits and those of others that let them write. */
 const OTHERS_WRITE = 0o022;
 
-/** Time limit of a program, in milliseconds. */
+/** Makes what an image has in the beginning, in that directory. */
+export type FillImage = (directory: string) => Promise<void>;
+
+/** Time limit of a program, in milliseconds: what it is to copy may be much. */
 const TIMEOUT = 60_000;
+const FILLING = 1_800_000;
 
 /** More than an image takes to be made, in milliseconds. */
 const MAKING = 3_600_000;
@@ -66,9 +70,14 @@ export function checkOverlayImage({ overlay }: SandboxConfig): void {
 /**
  * Makes the image if it is missing. It has its name when it is complete and on the disk.
  * @param bytes of a new one
- * @throws {SandboxError} `overlay-tool-missing`, and as {@link checkOverlayImage}
+ * @param fill makes what a new one has in the beginning, in a directory that becomes its topmost one
+ * @throws {SandboxError} `overlay-tool-missing`, `overlay-image-too-small`, what `fill` throws, and as {@link checkOverlayImage}
  */
-export async function makeOverlayImage(config: SandboxConfig, bytes = OVERLAY_IMAGE_BYTES): Promise<void> {
+export async function makeOverlayImage(
+  config: SandboxConfig,
+  bytes = OVERLAY_IMAGE_BYTES,
+  fill?: FillImage,
+): Promise<void> {
   checkOverlayImage(config);
   const { overlay } = config;
   if (overlay?.type !== 'image') return;
@@ -80,7 +89,7 @@ export async function makeOverlayImage(config: SandboxConfig, bytes = OVERLAY_IM
   const directory = join(above, `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    linkTo(overlay.path, await makeIn(directory, config, bytes));
+    linkTo(overlay.path, await makeIn(directory, config, { bytes, fill }));
   } catch (error) {
     throw unusable(overlay.path, error);
   } finally {
@@ -125,24 +134,45 @@ async function removeStale(directory: string): Promise<void> {
 }
 
 /** @returns the path of a complete image */
-async function makeIn(directory: string, { root }: SandboxConfig, bytes: number): Promise<string> {
+async function makeIn(
+  directory: string,
+  { root }: SandboxConfig,
+  { bytes, fill }: { readonly bytes: number; readonly fill: FillImage | undefined },
+): Promise<string> {
   const [mke2fs, qemuImg] = [tool('mke2fs', 'e2fsprogs'), tool('qemu-img', 'qemu-utils')];
   const [raw, image] = [join(directory, 'raw'), join(directory, 'image')];
   await writeFile(raw, '', { mode: 0o600, flag: 'wx' });
   await truncate(raw, bytes);
-  await run(mke2fs, ['-q', '-F', ...EXT4, ...(await contentFor(directory, root)), raw]);
-  await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image]);
+  const content = join(directory, 'content');
+  const words = await contentFor(content, root, fill);
+  await run(mke2fs, ['-q', '-F', ...EXT4, ...words, raw], fill && FILLING).catch((error: unknown) => {
+    throw fill === undefined ? error : tooSmall(error);
+  });
+  await rm(content, { recursive: true, force: true });
+  await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], fill && FILLING);
   chmodSync(image, 0o600);
   sync(image);
   return image;
 }
 
 /** Words for what the disk has from the beginning: over an OCI image, the directory that says over which. */
-async function contentFor(directory: string, root: Root): Promise<string[]> {
-  if (root.type !== 'image' || root.stored === undefined) return [];
-  const content = join(directory, 'content');
-  makeDirectories(join(content, keptFor(root.stored.id)), 0o700);
+async function contentFor(content: string, root: Root, fill: FillImage | undefined): Promise<string[]> {
+  const of = root.type === 'image' ? root.stored : undefined;
+  if (of === undefined && fill === undefined) return [];
+  makeDirectories(of === undefined ? content : join(content, keptFor(of.id)), 0o700);
+  await fill?.(content);
   return ['-d', content];
+}
+
+/** What mke2fs says when blocks or inodes do not suffice for what it is to copy. */
+function tooSmall(error: unknown): unknown {
+  if (!/Could not allocate|No free space|No space left|inode table full/i.test(messageOf(error))) return error;
+  return configError(
+    'overlay-image-too-small',
+    `what the image of an overlay is to have in the beginning does not fit in it: ${messageOf(error)}`,
+    'make the image larger, and look that there is room for it',
+    error,
+  );
 }
 
 /** Gives the image its name, and replaces nothing. Another sandbox may have made one meanwhile, which serves as well. */
@@ -174,11 +204,11 @@ function tool(name: string, debianPackage: string): string {
   );
 }
 
-async function run(program: string, args: readonly string[]): Promise<void> {
+async function run(program: string, args: readonly string[], timeout = TIMEOUT): Promise<void> {
   const { execa } = await import('execa');
   const { failed, stderr, shortMessage } = await execa(program, args, {
     reject: false,
-    timeout: TIMEOUT,
+    timeout,
     stdin: 'ignore',
     env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
   });

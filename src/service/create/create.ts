@@ -10,6 +10,7 @@ import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
+import { type Filled, type FillOptions, fillDirectory, fillDisk, planCopies } from '../content/fill.js';
 import { abortedError, serviceError } from '../errors.js';
 import { saveService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
@@ -19,18 +20,26 @@ import { makeService } from '../store/staging.js';
 import type { Service } from '../types.js';
 import type { Wanted } from './describe.js';
 
+export interface CreateOptions extends LockOptions, FillOptions {}
+
+/** A service that was made. */
+export interface CreatedService extends Service {
+  /** Paths of files that were written to while they were copied. */
+  readonly unsettled: readonly string[];
+}
+
 /**
  * Makes a service: its file, and where its state is kept. It is not started. If anything fails, nothing is left.
  * @throws {SandboxError} `service-exists`, `service-state-exists`, `service-not-writable`, `not-supported`, and what
- *   `checkHost`, `checkOverlay` and `makeOverlayImage` throw
+ *   `checkHost`, `checkOverlay`, `planCopies`, `fillDirectory` and `makeOverlayImage` throw
  */
 export async function createService(
   roots: ServiceRoots,
   name: string,
   wanted: Wanted,
-  options: LockOptions = {},
-): Promise<Service> {
-  const { config, settings } = wanted;
+  options: CreateOptions = {},
+): Promise<CreatedService> {
+  const { config } = wanted;
   refuseUnsupported(config);
   await checkHost(config);
   return withServiceLock(
@@ -38,34 +47,50 @@ export async function createService(
     name,
     'exclusive',
     async () => {
+      let filled: Filled = { copied: [], unsettled: [] };
+      let { settings } = wanted;
       const paths = await makeService(roots, name, async (staged) => {
-        await makeState(roots, wanted, staged.made);
+        filled = await makeState(roots, wanted, staged.made, options);
+        settings = { ...settings, copied: filled.copied };
         await saveService({ paths: staged.paths, config, settings });
         if (options.signal?.aborted) throw abortedError(name);
       });
-      return { name, paths, config, settings };
+      return { name, paths, config, settings, unsettled: filled.unsettled };
     },
     options,
   );
 }
 
-/** Makes the directory, or the image, in which the state is to be. */
+/** Makes the directory, or the image, in which the state is to be, and copies into it what is asked for. */
 async function makeState(
   roots: ServiceRoots,
-  { config, settings, imageBytes }: Wanted,
+  { config, settings, imageBytes, content }: Wanted,
   made: MadeRecord,
-): Promise<void> {
+  options: CreateOptions,
+): Promise<Filled> {
   const { overlay } = config;
-  if (overlay === undefined || overlay.type === 'memory') return;
+  let filled: Filled = { copied: [], unsettled: [] };
+  if (overlay === undefined || overlay.type === 'memory') return filled;
   makeParent(roots, overlay.path);
   if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) throw stateExists(overlay.path);
-  checkOverlay(config, settings.connect === undefined ? 'embedded' : kindOf(settings.connect));
+  const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
+  checkOverlay(config, kind);
+  const platform = kind === 'lxc' ? 'container' : 'machine';
+  const plan = await planCopies(roots, { config, content, platform }, options);
+  const fill =
+    plan &&
+    (async (directory: string) => {
+      filled = await fillDisk(directory, { config, plan }, options);
+    });
   try {
     if (overlay.type === 'directory') await made.directory(overlay.path);
-    else await made.file(overlay.path, (path) => makeOverlayImage(withOverlay(config, path), imageBytes));
+    else await made.file(overlay.path, (path) => makeOverlayImage(withOverlay(config, path), imageBytes, fill));
   } catch (error) {
     throw isSystemError(error, 'EEXIST') ? stateExists(overlay.path, error) : error;
   }
+  if (plan && overlay.type === 'directory')
+    filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
+  return filled;
 }
 
 function stateExists(path: string, cause?: unknown): SandboxError {

@@ -12,6 +12,7 @@ import type { Overlay, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { defaultUri } from '../../libvirt/default-uri.js';
+import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
 import { serviceError } from '../errors.js';
 import type { Described } from '../file.js';
 import { checkServiceName } from '../names.js';
@@ -26,7 +27,7 @@ const MEGABYTE = 1_000_000;
 const LEAST_IMAGE = 150 * MEGABYTE;
 
 /** What is asked for, as options have it. */
-export interface CreateTexts extends IdentityTexts {
+export interface CreateTexts extends IdentityTexts, ContentTexts {
   readonly sandbox: Omit<ConfigOptions, 'name' | 'overlay' | 'switchto' | 'command' | 'tty'>;
   readonly command: readonly string[];
   /** Units of the root: `--unitfile` */
@@ -44,12 +45,14 @@ export interface CreateTexts extends IdentityTexts {
 export interface Wanted extends Described {
   /** Bytes of the image that keeps its state; undefined: as an overlay's. */
   readonly imageBytes: number | undefined;
+  /** What is to be copied into its state. */
+  readonly content: Content;
 }
 
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, `service-unit-of-image`, and what `findUnit` throws
+ *   `service-command-and-unit`, `service-unit-of-image`, and what `findUnit` and `describeContent` throw
  */
 export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
   checkServiceName(name);
@@ -66,15 +69,19 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
     overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
     ...programOf(name, base, texts.units ?? [], connect === 'lxc:///'),
   };
+  const checked = validateConfig(config);
+  const content = await describeContent(roots, name, checked, texts);
   return {
-    config: validateConfig(config),
+    config: checked,
     settings: {
       ...DEFAULT_SETTINGS,
       connect,
       restart: texts.restart === undefined ? DEFAULT_SETTINGS.restart : parseRestart(texts.restart),
       health: texts.health,
+      packages: content.packages.named,
     },
     imageBytes,
+    content,
   };
 }
 

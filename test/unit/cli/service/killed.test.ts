@@ -37,6 +37,8 @@ async function atEveryStep(run: (call: string, step: number) => Promise<boolean>
 describe('a virt-sandbox-service that is killed', { skip: unlessRoot('states in directories') }, () => {
   for (const [where, options] of [
     ['a directory', []],
+    // Copies are made there, too.
+    ['a directory with copies', ['--copy-path', '/etc/shadow']],
     ['an image', ['--imagesize', '150']],
   ] as const) {
     it(`leaves no half of a service with its state in ${where}`, async (context) => {
