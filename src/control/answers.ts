@@ -6,6 +6,7 @@ import type { Launched } from '../sandbox/launched.js';
 import type { ProcessExit } from '../sandbox/process/types.js';
 import { SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
+import type { Pause } from './pause.js';
 import { type Ending, endingOf, failedEnding } from './requests.js';
 import { type ForHolder, Refusal } from './serving.js';
 import { statsOf } from './stats.js';
@@ -31,8 +32,16 @@ export interface Served {
   stop(): Promise<void>;
 }
 
+/** What a request is answered with besides the sandbox. */
+export interface Answering {
+  /** Aborts when the connection of the host ends. */
+  readonly lease: AbortSignal;
+  /** Of the sandbox. */
+  readonly pause: Pause;
+}
+
 /** @throws {Refusal} */
-export async function answer(sandbox: Served, request: ForHolder): Promise<unknown> {
+export async function answer(sandbox: Served, request: ForHolder, { lease, pause }: Answering): Promise<unknown> {
   switch (request.ask) {
     case 'stop':
       await stopServed(sandbox, request.timeoutMs);
@@ -44,6 +53,12 @@ export async function answer(sandbox: Served, request: ForHolder): Promise<unkno
       return {};
     case 'stats':
       return statsOf(sandbox.launched);
+    case 'pause':
+      await pause.begin(lease);
+      return {};
+    case 'resume':
+      await pause.end(lease);
+      return {};
     default:
       throw new Refusal(constants.errno.EINVAL, 'control: a sandbox has no such request');
   }

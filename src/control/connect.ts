@@ -15,6 +15,7 @@ import { findRunning, type RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { controlError, endedError, notYoursError } from './errors.js';
+import type { Stillness } from './hold-still.js';
 import { RecordError, readRecord, type SandboxRecord } from './record.js';
 import { type ControlRequest, exitOf, parseEnding, parseStats, type SandboxStats } from './requests.js';
 
@@ -120,6 +121,17 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
     } catch (error) {
       throw error instanceof SandboxError && error.code === 'process-lost' ? endedError(this.name, error) : error;
     }
+  }
+
+  /**
+   * Holds the sandbox still, with all that it has written where the host sees it, until it is released or the connection
+   * ends.
+   * @throws {SandboxError} `sandbox-not-still`, `control-failed`, `sandbox-ended`
+   * @internal
+   */
+  async holdStill(signal?: AbortSignal): Promise<Stillness> {
+    const { holdStill } = await import('./hold-still.js');
+    return holdStill({ channel: this.#channel, record: this.record, ask: (request) => this.ask(request) }, signal);
   }
 
   /** Ends the connection, and with it what was started over it. A holder that reads nothing is not waited for. */

@@ -21,6 +21,9 @@ const request = v.variant('ask', [
   v.strictObject({ ask: v.literal('wait') }),
   v.strictObject({ ask: v.literal('kill'), signal: v.pipe(whole, v.minValue(1), v.maxValue(64)) }),
   v.strictObject({ ask: v.literal('stats') }),
+  /** Nothing inside runs from the answer on, until the same host asks for `resume` or its connection ends. */
+  v.strictObject({ ask: v.literal('pause') }),
+  v.strictObject({ ask: v.literal('resume') }),
   /** What this connection starts from now on lives on when the connection ends. */
   v.strictObject({ ask: v.literal('keep') }),
   /** What this connection starts next is the application: signals go to it, and the sandbox ends with it. */

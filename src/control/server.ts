@@ -10,6 +10,7 @@ import { peerOf } from '../sandbox/state/peer.js';
 import { settlesWithin } from '../util/promises.js';
 import { answer } from './answers.js';
 import { CONTROL_SOCKET } from './connect.js';
+import { Pause } from './pause.js';
 import { recordedGuest, type SandboxRecord, writeRecord } from './record.js';
 import { ServedHost } from './served-host.js';
 import type { ServedHostOptions } from './serving.js';
@@ -40,12 +41,13 @@ export interface ServeOptions {
  */
 export async function serveControl(sandbox: Sandbox, { detached, onStop }: ServeOptions): Promise<ControlServer> {
   const { state, channel, kernelRelease } = sandbox.launched;
+  const pause = new Pause(sandbox.launched);
   return serveIn(state.path, recordOf(sandbox, detached), {
     channel,
     kernelRelease: kernelRelease ?? '',
-    answer: (request) => {
+    answer: (request, lease) => {
       if (request.ask === 'stop') onStop?.();
-      return answer(sandbox, request);
+      return answer(sandbox, request, { lease, pause });
     },
   });
 }

@@ -55,6 +55,13 @@ export interface Domain {
    */
   seesQemu(): Promise<boolean>;
   /**
+   * Keeps the domain from running until {@link resume}. Undefined without a daemon: QEMU's monitor can.
+   * @throws {SandboxError} `suspend-failed`
+   */
+  suspend?(): Promise<void>;
+  /** @throws {SandboxError} `resume-failed` */
+  resume?(): Promise<void>;
+  /**
    * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
    * the domain has stopped.
    *

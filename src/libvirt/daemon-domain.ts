@@ -76,6 +76,31 @@ export class DaemonDomain implements Domain {
     return kind !== 'lxc' && seesQemu(daemonPidFile(kind, this.name), this.name);
   }
 
+  async suspend(): Promise<void> {
+    const { client, domain } = this.#started;
+    await this.#saying('suspend', client.suspendDomain(domain));
+  }
+
+  async resume(): Promise<void> {
+    const { client, domain } = this.#started;
+    await this.#saying('resume', client.resumeDomain(domain));
+  }
+
+  async #saying(what: 'suspend' | 'resume', call: Promise<void>): Promise<void> {
+    try {
+      await call;
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      throw new SandboxError({
+        stage: 'domain',
+        code: `${what}-failed`,
+        message: `libvirt could not ${what} domain ${this.name}: ${error.message}`,
+        remedy: `try it with: virsh -c ${URI[this.#started.kind]} ${what} ${this.name}`,
+        cause: error,
+      });
+    }
+  }
+
   async destroy({ force, keepLogs = !force }: DestroyOptions): Promise<void> {
     const { kind, logs, supervisor } = this.#started;
     try {

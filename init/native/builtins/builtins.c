@@ -26,7 +26,7 @@ static const struct builtin {
 	{"rename", 2, builtin_rename},   {"stat", 2, builtin_stat},
 	{"watch", 2, builtin_watch},     {"write", 3, builtin_write},
 	{"pack", 1, builtin_pack},       {"unpack", 2, builtin_unpack},
-	{"layer", 1, builtin_layer},
+	{"layer", 1, builtin_layer},     {"freeze", 1, builtin_freeze},
 };
 
 static const struct builtin *find(const char *name)

@@ -50,5 +50,6 @@ void builtin_write(char **argv);
 void builtin_pack(char **argv);
 void builtin_unpack(char **argv);
 void builtin_layer(char **argv);
+void builtin_freeze(char **argv);
 
 #endif

@@ -8,6 +8,7 @@ import { messageOf, SandboxError } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
 import { answer } from '../answers.js';
 import { LogWriter } from '../log-writer.js';
+import { Pause } from '../pause.js';
 import { type ControlServer, listenIn, recordOf, serveIn } from '../server.js';
 import { type ForHolder, Refusal } from '../serving.js';
 import { poolEndedError, poolFullError } from './errors.js';
@@ -190,10 +191,11 @@ export class PoolServer {
     try {
       const record = { ...recordOf(sandbox, detached), name, command: request.command };
       const { channel, kernelRelease = '' } = sandbox.launched;
+      const pause = new Pause(sandbox.launched);
       server = await serveIn(directory, record, {
         channel,
         kernelRelease,
-        answer: (asked) => answer(taken, asked),
+        answer: (asked, lease) => answer(taken, asked, { lease, pause }),
         application: () => taken.application(),
       });
       this.#taken.set(name, taken);

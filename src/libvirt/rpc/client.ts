@@ -117,6 +117,15 @@ export class DaemonClient {
     await this.#call(PROCEDURE.domainDestroy, writeDomain(new XdrWriter(), domain), nothing);
   }
 
+  /** Keeps a domain from running. */
+  async suspendDomain(domain: DomainReference): Promise<void> {
+    await this.#call(PROCEDURE.domainSuspend, writeDomain(new XdrWriter(), domain), nothing);
+  }
+
+  async resumeDomain(domain: DomainReference): Promise<void> {
+    await this.#call(PROCEDURE.domainResume, writeDomain(new XdrWriter(), domain), nothing);
+  }
+
   /** The XML of a running domain. */
   domainXml(domain: DomainReference): Promise<string> {
     return this.#call(PROCEDURE.domainXml, writeDomain(new XdrWriter(), domain).int(0), (answer) => answer.string());

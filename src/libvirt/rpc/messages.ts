@@ -24,6 +24,8 @@ export const PROCEDURE = {
   domainCreateXml: 10,
   domainDestroy: 12,
   domainXml: 14,
+  domainResume: 28,
+  domainSuspend: 34,
   authList: 66,
   authPolkit: 70,
   libraryVersion: 157,

@@ -9,6 +9,7 @@ import { Bytes } from '../../util/bytes.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { bytesOf } from '../../util/raw-text.js';
+import { asRoot } from '../process/as-root.js';
 import { BuiltinError, startBuiltin } from '../process/builtin.js';
 import { ImageBelow } from './image-below.js';
 import { type LowerLayer, MOST_MEMORY, Room, type UpperLayer } from './layer.js';
@@ -20,7 +21,7 @@ import { rootBelow } from './unseen.js';
 import { type Change, Walk } from './walk.js';
 
 /** The init's descriptor of the layers. Only a process with all its capabilities may follow it. */
-const KEPT = `/proc/1/fd/${KEPT_FD}`;
+export const KEPT = `/proc/1/fd/${KEPT_FD}`;
 
 /** More than a mount table has. */
 const MOST_TABLE_BYTES = 8 << 20;
@@ -113,13 +114,11 @@ async function runAsRoot(
   take: (chunk: Buffer) => void,
   silence: number,
 ): Promise<void> {
-  const identity = { uid: 0, gid: 0, groups: [], username: 'root', home: '/' };
-  const root: GuestConfig = { ...guest, identity, privileged: true, userNamespaces: false, environment: [], cwd: '/' };
   const silent = new AbortController();
   const { signal } = silent;
   const timer = setTimeout(() => silent.abort(silentError(name, silence)), silence);
   try {
-    const program = await startBuiltin(channel, root, argv, `the changes of ${name}`, { signal });
+    const program = await startBuiltin(channel, asRoot(guest), argv, `the changes of ${name}`, { signal });
     const read = async () => {
       program.stdin.end();
       for await (const chunk of program.stdout as AsyncIterable<Buffer>) {
