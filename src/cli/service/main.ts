@@ -26,6 +26,8 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
   switch (command) {
     case 'create':
       return (await import('./create.js')).create(args);
+    case 'clone':
+      return (await import('./clone.js')).clone(args);
     case 'delete':
       return (await import('./delete.js')).deleteServices(args);
     case 'list':

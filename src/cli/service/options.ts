@@ -81,6 +81,20 @@ export const serviceCommands = {
     describe: 'Make a service that runs COMMAND, which stands behind --, or units; it is not started',
     options: createOptions,
   },
+  clone: {
+    command: 'clone <source> <name>',
+    describe: 'Make a service NAME that is as SOURCE is now, with a state, ports and identities of its own',
+    options: {
+      path: text("directory in which the state is kept [that of SOURCE's state]", 'p'),
+      publish: { ...publish, describe: `${publish.describe}; in place of those of SOURCE` },
+      network: { ...network, describe: `${network.describe}; in place of those of SOURCE` },
+      security,
+      live: flag('hold SOURCE still while its state is copied, if it runs'),
+      stop: flag('stop SOURCE while its state is copied, if it runs, and start it again'),
+      'new-host-keys': flag('make new host keys for sshd, where SOURCE has some'),
+      json,
+    },
+  },
   delete: {
     command: 'delete <name..>',
     describe: 'Stop services, and remove them with their state',

@@ -3,7 +3,7 @@
  * the guest's own kernel mounts what is behind that.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, fsyncSync, linkSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, linkSync, lstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { keptFor } from '../../../init/common/overlay.js';
@@ -115,6 +115,21 @@ export function overlayImageReason(error: unknown, disks: readonly DiskDevice[])
     remedy: 'end that first, or name another file',
     cause: error,
   });
+}
+
+/** "2: OFDLCK ADVISORY  READ -1 fe:00:1234 100 101": proc_locks(5). QEMU shows so what it does with an image. */
+const QEMU_LOCK = /^\d+: OFDLCK +\S+ +\S+ +-?\d+ [0-9a-f]+:[0-9a-f]+:(\d+) (\d+) (\d+|EOF)$/gm;
+
+/** The byte that QEMU locks of an image that it may write to: raw_apply_lock_bytes() of its block/file-posix.c */
+const QEMU_WRITES = 101;
+
+/** Whether a QEMU of this host may write to the image. Another file system may have a file of that number too. */
+export function isImageInUse(path: string): boolean {
+  const { ino } = lstatSync(path, { bigint: true });
+  return [...readFileSync('/proc/locks', 'latin1').matchAll(QEMU_LOCK)].some(
+    ([, inode, first, last]) =>
+      inode === String(ino) && Number(first) <= QEMU_WRITES && (last === 'EOF' || Number(last) >= QEMU_WRITES),
+  );
 }
 
 /** Removes what a process that was killed has begun there. */

@@ -9,7 +9,7 @@ import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { isLeft, ownerText, removeStaleMeanwhile, stateBase } from '../state/state-directory.js';
 import { OVERLAY_TAG, overlayKindOf, overlayServer, type Platform, topmostOf } from './overlay.js';
-import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
+import { type KeptOverlay, layersOf, makeOverlayDirectory } from './overlay-directory.js';
 
 /** How long the server of a sandbox that has ended may take to end, in milliseconds. */
 const ENDING_MS = 10_000;
@@ -139,6 +139,15 @@ export function overlayReason(shares: readonly Share[], error: unknown, name: st
   return holder === undefined || holder.isGone || holder.stateDirectory === dirname(program)
     ? error
     : inUse(directory, holder);
+}
+
+/**
+ * Refuses a directory whose overlay is in use.
+ * @throws {SandboxError} `overlay-in-use`
+ */
+export function refuseUsedOverlay({ directory, layers, kind }: KeptOverlay): void {
+  const holder = kind === 'machine' ? holderOf(layers) : heldBy(directory, '');
+  if (holder !== undefined && !holder.isGone) throw inUse(layers, holder);
 }
 
 /** Who has the lock. */

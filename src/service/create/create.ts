@@ -1,22 +1,20 @@
 /** Makes services. */
 import { lstatSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { quote } from '../../config/errors.js';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { makeOverlayImage } from '../../sandbox/devices/overlay-image.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
-import { makeDirectories } from '../../util/directories.js';
-import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
+import { isSystemError } from '../../util/errors.js';
 import { type Filled, type FillOptions, fillDirectory, fillDisk, planCopies } from '../content/fill.js';
-import { abortedError, serviceError } from '../errors.js';
+import { abortedError } from '../errors.js';
 import { saveService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { MadeRecord } from '../store/made.js';
 import { makeService } from '../store/staging.js';
+import { makeStateParent, stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import type { Wanted } from './describe.js';
 
@@ -71,7 +69,7 @@ async function makeState(
   const { overlay } = config;
   let filled: Filled = { copied: [], unsettled: [] };
   if (overlay === undefined || overlay.type === 'memory') return filled;
-  makeParent(roots, overlay.path);
+  makeStateParent(roots, overlay.path);
   if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) throw stateExists(overlay.path);
   const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
   checkOverlay(config, kind);
@@ -93,31 +91,6 @@ async function makeState(
   return filled;
 }
 
-function stateExists(path: string, cause?: unknown): SandboxError {
-  return serviceError(
-    'service-state-exists',
-    `${quote(path)} is there already, and the state of the service was to be kept there`,
-    'remove it if nothing needs it, or choose another directory with --path',
-    cause,
-  );
-}
-
 function withOverlay(config: SandboxConfig, path: string): SandboxConfig {
   return { ...config, overlay: { type: 'image', path } };
-}
-
-/** Those that every host has are made as libvirt makes them. A directory of the user's own choice has to be there. */
-function makeParent(roots: ServiceRoots, path: string): void {
-  const parent = dirname(path);
-  if (parent !== roots.directories && parent !== roots.images) return;
-  try {
-    makeDirectories(parent, 0o711);
-  } catch (error) {
-    throw serviceError(
-      'service-not-writable',
-      `the directory ${quote(parent)} for states of services cannot be made: ${messageOf(error)}`,
-      'name another one with --path',
-      error,
-    );
-  }
 }

@@ -146,7 +146,8 @@ function removeOne({ kind, path, inodes, isUnique = false }: Made): boolean {
   if (inodes.length === 0 && !isUnique) return removeEmpty(kind, path, found.size === 0n);
   if (!isUnique && !inodes.includes(found.ino.toString())) return false;
   if ((kind === 'directory') !== found.isDirectory()) return false;
-  rmSync(path, { recursive: true, force: true });
+  // What a killed process had started there may still be ending.
+  rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   return true;
 }
 

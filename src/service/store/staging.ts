@@ -32,7 +32,7 @@ export async function makeService(
   fill: (staged: Staged) => Promise<void>,
 ): Promise<ServicePaths> {
   const paths = servicePaths(roots, name);
-  refuseExisting(paths, name);
+  refuseExisting(roots, name);
   removeLeftovers(roots, name);
   const directory = staging(roots, name, 'new');
   try {
@@ -42,7 +42,7 @@ export async function makeService(
     const made = new MadeRecord(directory);
     await fill({ paths: { directory, config, file: join(config, 'sandbox.cfg'), life: paths.life }, made });
     await flush(directory);
-    refuseExisting(paths, name);
+    refuseExisting(roots, name);
     renameSync(directory, paths.directory);
     await flush(roots.services);
   } catch (error) {
@@ -120,7 +120,9 @@ function staging(roots: ServiceRoots, name: string, ending: Ending): string {
   return join(roots.services, `.${name}.${ending}`);
 }
 
-function refuseExisting({ directory }: ServicePaths, name: string): void {
+/** @throws {SandboxError} `service-exists` */
+export function refuseExisting(roots: ServiceRoots, name: string): void {
+  const { directory } = servicePaths(roots, name);
   if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return;
   throw serviceError(
     'service-exists',

@@ -124,7 +124,7 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-image run --pull ', ['missing', 'always', 'never']],
   ['virt-sandbox-image run --accel ', ['auto', 'kvm', 'tcg']],
   ['virt-sandbox-image run debian setpri', ['setpriv']],
-  ['virt-sandbox-service ', ['create', 'delete', 'list', 'show', 'edit'], ['ls']],
+  ['virt-sandbox-service ', ['create', 'clone', 'delete', 'list', 'show', 'edit'], ['ls']],
   ['virt-sandbox-service create --restart ', ['no', 'on-failure', 'always']],
   [`virt-sandbox-service show ${SERVICE.slice(0, -1)}`, [SERVICE]],
 ];

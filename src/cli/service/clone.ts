@@ -1,0 +1,70 @@
+/** virt-sandbox-service clone: makes a service of what another one is at this moment. */
+import { publishText } from '../../config/parsers/publish.js';
+import { type Cloned, cloneService } from '../../service/clone/clone.js';
+import type { WhenRunning } from '../../service/clone/source.js';
+import { serviceRoots } from '../../service/paths.js';
+import { oneLine } from '../../util/errors.js';
+import { printJson } from '../output.js';
+import { untilSignal } from '../until-signal.js';
+import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf, usageError } from './arguments.js';
+import { serviceJson } from './show.js';
+import { sourceControl } from './source-control.js';
+import { sayWait } from './waiting.js';
+
+/** Of a clone that is made while its source does not run again. */
+const FAILED = 125;
+
+export async function clone(args: ServiceArguments): Promise<number> {
+  const roots = serviceRoots();
+  const [source = '', name = ''] = args.words;
+  const options = {
+    path: textOf(args, 'path'),
+    security: textOf(args, 'security'),
+    publish: ifAny(textsOf(args, 'publish')),
+    network: ifAny(textsOf(args, 'network')),
+    newHostKeys: isSet(args, 'new-host-keys'),
+    whenRunning: whenRunning(args),
+    control: sourceControl(roots),
+    onWait: (waited: string) => sayWait(waited)(),
+  };
+  return untilSignal(
+    (signal) => cloneService(roots, [source, name], { ...options, signal }),
+    async (cloned) => {
+      say(cloned);
+      if (isSet(args, 'json')) await printJson(json(cloned));
+      return cloned.startFailure === undefined ? 0 : FAILED;
+    },
+  );
+}
+
+/** What is not given is the source's. */
+function ifAny(texts: readonly string[]): readonly string[] | undefined {
+  return texts.length > 0 ? texts : undefined;
+}
+
+function whenRunning(args: ServiceArguments): WhenRunning {
+  if (!isSet(args, 'live')) return isSet(args, 'stop') ? 'stop' : 'refuse';
+  if (!isSet(args, 'stop')) return 'live';
+  throw usageError('--live and --stop do not go together: a source that is stopped does not run', 'clone');
+}
+
+/** What users cannot know beforehand. */
+function say({ source, service, notes, startFailure }: Cloned): void {
+  const ports = service.config.publish.flatMap((own, index) => {
+    const old = source.config.publish[index];
+    if (old === undefined || old.hostPort === own.hostPort || old.guestPort !== own.guestPort) return [];
+    return [`port ${old.hostPort} of ${source.name} is ${own.hostPort} of ${service.name}`];
+  });
+  const failures = startFailure === undefined ? [] : [startFailure];
+  for (const sentence of [...ports, ...notes, ...failures]) process.stderr.write(`${PROGRAM}: ${oneLine(sentence)}\n`);
+}
+
+function json({ source, service, changed, standstill }: Cloned): object {
+  return {
+    ...serviceJson(service),
+    publish: service.config.publish.map(publishText),
+    source: source.name,
+    changed,
+    ...(standstill === undefined ? {} : { standstillMs: Math.round(standstill) }),
+  };
+}

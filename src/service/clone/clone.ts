@@ -1,0 +1,109 @@
+/** Makes a clone of a service: its state as it is at one moment, and identities of its own. */
+import { join } from 'node:path';
+import type { Publish, SandboxConfig } from '../../config/types.js';
+import { kindOf } from '../../libvirt/connect.js';
+import { lockFile } from '../../oci/lock.js';
+import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
+import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
+import { abortedError } from '../errors.js';
+import { loadService, saveService } from '../file.js';
+import { listServices } from '../list.js';
+import { checkServiceName } from '../names.js';
+import type { ServiceRoots } from '../paths.js';
+import { type HeldLockOptions, holdServiceLocks, type Release, releaseAll } from '../store/held-lock.js';
+import { makeService, refuseExisting } from '../store/staging.js';
+import { makeStateParent } from '../store/state.js';
+import type { Service } from '../types.js';
+import { type CloneTexts, describeClone, type WantedClone } from './describe.js';
+import { sameName } from './errors.js';
+import { type FilledState, fillState } from './fill.js';
+import { checkKeyMaker } from './host-keys.js';
+import { otherPorts } from './ports.js';
+import type { SourceControl, WhenRunning } from './source.js';
+
+export interface CloneOptions extends CloneTexts, HeldLockOptions {
+  readonly whenRunning: WhenRunning;
+  /** Gives it host keys of its own, of the kinds that the source has. */
+  readonly newHostKeys: boolean;
+  readonly control: SourceControl;
+}
+
+export interface Cloned extends FilledState {
+  readonly service: Service;
+  readonly source: Service;
+  /** What the two share, as sentences. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * If anything fails, nothing of the clone is left, and a source that ran runs again.
+ * @throws {SandboxError} `service-not-found`, `service-exists`, `service-no-port`, `service-not-writable`, and what
+ *   `describeClone`, `checkOverlay` and `fillState` throw
+ */
+export async function cloneService(
+  roots: ServiceRoots,
+  [from, name]: readonly [source: string, clone: string],
+  options: CloneOptions,
+): Promise<Cloned> {
+  for (const each of [from, name]) checkServiceName(each);
+  if (from === name) throw sameName(name);
+  if (options.newHostKeys) checkKeyMaker();
+  const held = await holdServiceLocks(roots, [from, name], options);
+  try {
+    refuseExisting(roots, name);
+    const source = await loadService(roots, from);
+    const wanted = describeClone(source, name, options);
+    return await make(roots, { ...options, source, wanted, unlock: async () => held.get(from)?.() });
+  } finally {
+    await releaseAll(held);
+  }
+}
+
+function checkWanted(roots: ServiceRoots, { config, settings: { connect }, state }: WantedClone): void {
+  refuseUnsupported(config);
+  makeStateParent(roots, state.path);
+  checkOverlay(config, connect === undefined ? 'embedded' : kindOf(connect));
+}
+
+interface Making extends CloneOptions {
+  readonly source: Service;
+  readonly wanted: WantedClone;
+  /** Lets the lock of the source go. */
+  readonly unlock: Release;
+}
+
+async function make(roots: ServiceRoots, making: Making): Promise<Cloned> {
+  const { wanted, source, signal } = making;
+  const { name, settings } = wanted;
+  let unlockPorts: Release | undefined;
+  let filled: FilledState = { changed: [] };
+  let config: SandboxConfig = wanted.config;
+  try {
+    const paths = await makeService(roots, name, async (staged) => {
+      // What a killed process has left at the place of the state is gone by now.
+      checkWanted(roots, wanted);
+      filled = await fillState(making, staged.made);
+      unlockPorts = await lockPorts(roots, signal);
+      config = { ...config, publish: await portsOf(roots, wanted) };
+      await saveService({ paths: staged.paths, config, settings });
+      if (signal?.aborted) throw abortedError(name);
+    });
+    return { ...filled, source, notes: wanted.notes, service: { name, paths, config, settings } };
+  } finally {
+    await unlockPorts?.();
+  }
+}
+
+/** Of clones that are made at once each sees what the others have chosen. */
+async function lockPorts({ services }: ServiceRoots, signal: AbortSignal | undefined): Promise<Release> {
+  // It is never removed.
+  const file = await lockFile(join(services, '.ports'), 'exclusive', { signal });
+  return async () => file?.close();
+}
+
+async function portsOf(roots: ServiceRoots, { config, choosesPorts }: WantedClone): Promise<readonly Publish[]> {
+  if (!choosesPorts || config.publish.length === 0) return config.publish;
+  const all = await listServices(roots);
+  const others = all.flatMap((one) => ('service' in one ? one.service.config.publish : []));
+  return otherPorts(config.publish, others);
+}

@@ -1,0 +1,123 @@
+/** The clone that is described by its source and the options: a service of its own, with other identities. */
+import { randomUUID } from 'node:crypto';
+import { basename, dirname, extname, join, relative } from 'node:path';
+import { parseNetworks } from '../../config/parsers/network.js';
+import { parsePublish } from '../../config/parsers/publish.js';
+import { parseSecurity } from '../../config/parsers/security.js';
+import { covers, hostPath, normalizePath } from '../../config/path.js';
+import type { Include, Mount, Network, Overlay, SandboxConfig } from '../../config/types.js';
+import { validateConfig } from '../../config/validate.js';
+import { macOf } from '../../domain/mac.js';
+import type { Described } from '../file.js';
+import type { Service } from '../types.js';
+import { stateUnknown, staticAddress } from './errors.js';
+
+/** What is asked for, as options have it. */
+export interface CloneTexts {
+  /** The directory in which the state is to be; undefined: beside the source's. */
+  readonly path?: string | undefined;
+  readonly security?: string | undefined;
+  /** They replace the source's. Without them the clone has other ports of this host. */
+  readonly publish?: readonly string[] | undefined;
+  /** They replace the source's. */
+  readonly network?: readonly string[] | undefined;
+}
+
+/** A state that is kept. */
+export type KeptState = Extract<Overlay, { readonly path: string }>;
+
+/** A clone that is to be made. */
+export interface WantedClone extends Described {
+  readonly name: string;
+  readonly uuid: string;
+  readonly state: KeptState;
+  /** Its ports are chosen when it is made. */
+  readonly choosesPorts: boolean;
+  /** What the two share, as sentences. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-state-unknown`,
+ *   `service-address-taken`
+ */
+export function describeClone(source: Service, name: string, texts: CloneTexts): WantedClone {
+  const { config, settings } = source;
+  const from = stateOf(source);
+  const state = { ...from, path: statePath(from, name, texts.path) };
+  const move = mover(from.path, state.path);
+  const uuid = randomUUID();
+  const own: SandboxConfig = {
+    ...config,
+    name,
+    uuid,
+    overlay: state,
+    networks: networksOf(source, name, texts.network),
+    publish: texts.publish === undefined ? config.publish : texts.publish.map(parsePublish),
+    security: texts.security === undefined ? config.security : parseSecurity(texts.security),
+    mounts: config.mounts.map((mount) => moveMount(mount, move)),
+    disks: config.disks.map((disk) => ({ ...disk, source: move(disk.source) })),
+    home: config.home?.type === 'directory' ? { ...config.home, path: move(config.home.path) } : config.home,
+  };
+  return {
+    name,
+    uuid,
+    config: validateConfig(own),
+    settings,
+    state,
+    choosesPorts: texts.publish === undefined,
+    notes: sharedNotes(source, own, texts),
+  };
+}
+
+/** @throws {SandboxError} `service-state-unknown` */
+export function stateOf({ name, config: { overlay } }: Service): KeptState {
+  if (overlay === undefined || overlay.type === 'memory') throw stateUnknown(name);
+  return overlay;
+}
+
+function statePath(from: KeptState, name: string, path: string | undefined): string {
+  const above = path === undefined ? dirname(normalizePath(from.path)) : hostPath(path, '--path');
+  return join(above, from.type === 'image' ? `${name}${extname(basename(from.path)) || '.qcow2'}` : name);
+}
+
+/** Paths of the source's state become those of the clone's. A word that merely contains its name is no such path. */
+function mover(from: string, to: string): (path: string) => string {
+  return (path) => (covers(from, path) ? join(to, relative(normalizePath(from), normalizePath(path))) : path);
+}
+
+function moveMount(mount: Mount, move: (path: string) => string): Mount {
+  const includes: readonly Include[] = mount.includes.map((one) => ({ ...one, source: move(one.source) }));
+  if (mount.type === 'host-image') return { ...mount, includes, source: move(mount.source) };
+  if (mount.type !== 'host-bind') return { ...mount, includes };
+  return { ...mount, includes, source: mount.source === undefined ? undefined : move(mount.source) };
+}
+
+/** User networking is the sandbox's alone, so an address there may be that of others. */
+function networksOf({ name: source, config }: Service, name: string, texts: CloneTexts['network']): readonly Network[] {
+  if (texts !== undefined) {
+    const networks = parseNetworks(texts);
+    return networks === 'none' ? [] : networks;
+  }
+  return config.networks.map((network, index) => {
+    const [address] = network.source === undefined ? [] : network.addresses;
+    if (address !== undefined) throw staticAddress(source, address.primary);
+    return network.mac === undefined ? network : { ...network, mac: macOf(name, index) };
+  });
+}
+
+function sharedNotes(source: Service, { name, mounts, disks, security }: SandboxConfig, texts: CloneTexts): string[] {
+  const both = `${source.name} and ${name}`;
+  const label = texts.security === undefined && security.mode === 'static' ? security.label : undefined;
+  return [
+    ...mounts.flatMap((mount) =>
+      mount.type === 'host-bind' && !mount.readOnly && mount.source !== undefined
+        ? [`${both} both write to ${mount.source}, which is no part of the state`]
+        : [],
+    ),
+    ...[...mounts.filter((mount) => mount.type === 'host-image'), ...disks].flatMap((image) =>
+      image.readOnly ? [] : [`${both} both have the image ${image.source}, so only one of them can run at a time`],
+    ),
+    ...(label === undefined ? [] : [`${both} both have the label ${label}: --security gives another one`]),
+  ];
+}

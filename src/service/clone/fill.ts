@@ -1,0 +1,71 @@
+/** Makes the state of a clone: what the source has at one moment, with identities of its own. */
+import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { isSystemError } from '../../util/errors.js';
+import type { MadeRecord } from '../store/made.js';
+import { stateExists } from '../store/state.js';
+import type { Service } from '../types.js';
+import { checkSource, copyState } from './copy-state.js';
+import type { WantedClone } from './describe.js';
+import { DirectoryFiles } from './directory-files.js';
+import { makeHostKey } from './host-keys.js';
+import { giveIdentity, type StateFiles } from './identity.js';
+import { withImageFiles } from './image-files.js';
+import { copyFromSource, type SourceCopy, type SourceTold } from './source.js';
+
+/** A state that is to be made. */
+export interface StateWork extends Pick<SourceCopy, 'whenRunning' | 'control' | 'signal' | 'unlock'> {
+  readonly source: Service;
+  readonly wanted: WantedClone;
+  readonly newHostKeys: boolean;
+}
+
+export interface FilledState extends SourceTold {
+  /** Files inside that are the clone's own, as paths. */
+  readonly changed: readonly string[];
+}
+
+/**
+ * The source goes on as soon as its state is copied.
+ * @throws {SandboxError} `service-state-exists`, and what `copyFromSource`, `copyState` and the start of a machine throw
+ */
+export async function fillState(work: StateWork, made: MadeRecord): Promise<FilledState> {
+  const { wanted, signal } = work;
+  const { type, path } = wanted.state;
+  try {
+    if (type === 'directory') {
+      await made.directory(path);
+      const told = await copyTo(path, work);
+      const kept = keptOverlay(path);
+      const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
+      return { ...told, changed };
+    }
+    let filled: FilledState = { changed: [] };
+    await made.file(path, async (temporary) => {
+      const told = await copyTo(temporary, work);
+      const { connect } = wanted.settings;
+      const changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, work));
+      filled = { ...told, changed };
+    });
+    return filled;
+  } catch (error) {
+    throw isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
+  }
+}
+
+function copyTo(to: string, { source, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {
+  return copyFromSource({
+    name: source.name,
+    whenRunning,
+    control,
+    signal,
+    unlock,
+    check: (isRunning) => checkSource(source, isRunning),
+    copy: (isRunning) => copyState({ source, to, isRunning, signal }),
+  });
+}
+
+function give(files: StateFiles, { source, wanted, newHostKeys }: StateWork): Promise<string[]> {
+  const { name, uuid } = wanted;
+  const hostKey = newHostKeys ? (type: string) => makeHostKey(type, name) : undefined;
+  return giveIdentity(files, { sourceName: source.name, name, uuid, hostKey });
+}

@@ -1,0 +1,44 @@
+/** Services in a directory of a test, and beside those of this host. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SandboxConfig } from '../../src/config/types.js';
+import { createService } from '../../src/service/create/create.js';
+import { type CreateTexts, describeService } from '../../src/service/create/describe.js';
+import type { ServiceRoots } from '../../src/service/paths.js';
+import type { Service } from '../../src/service/types.js';
+import { PROGRAM, type RunOptions, type RunResult, runSandbox } from './run.js';
+
+/** Places of services below a directory. */
+export function servicesIn(directory: string): ServiceRoots {
+  const roots: ServiceRoots = {
+    scope: 'system',
+    services: join(directory, 'services'),
+    directories: join(directory, 'filesystems'),
+    images: join(directory, 'images'),
+    lives: join(directory, 'lives'),
+  };
+  for (const path of [roots.services, roots.directories, roots.images]) mkdirSync(path, { mode: 0o755 });
+  return roots;
+}
+
+/** Makes a service that is not to be started. */
+export async function makeTestService(
+  roots: ServiceRoots,
+  name: string,
+  texts: Omit<Partial<CreateTexts>, 'sandbox'> & { readonly sandbox?: CreateTexts['sandbox'] } = {},
+  change: (config: SandboxConfig) => SandboxConfig = (config) => config,
+): Promise<Service> {
+  const { sandbox = {}, ...own } = texts;
+  const wanted = await describeService(roots, name, {
+    sandbox,
+    command: ['/bin/sleep', '1000'],
+    connect: 'qemu:///embed',
+    ...own,
+  });
+  return createService(roots, name, { ...wanted, config: change(wanted.config) });
+}
+
+/** Runs `virt-sandbox-service ARGS` to its end. */
+export function service(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return runSandbox(args, { ...options, program: `${PROGRAM}-service` });
+}

@@ -1,0 +1,27 @@
+/** File systems of tests. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { freshDirectory, WITH_ATTRIBUTES } from './scratch.js';
+
+/**
+ * A new file system, which is gone after the test.
+ * @param mkfs the program that makes it, and its options
+ * @param size as truncate(1) takes it
+ * @returns where it is mounted
+ */
+export function scratchMount(context: Pick<TestContext, 'after'>, mkfs: readonly string[], size: string): string {
+  const directory = freshDirectory(WITH_ATTRIBUTES);
+  const [disk, at] = [join(directory, 'disk'), join(directory, 'at')];
+  const [program = '', ...options] = mkfs;
+  mkdirSync(at);
+  execFileSync('truncate', ['-s', size, disk]);
+  execFileSync(program, ['-q', ...options, disk]);
+  execFileSync('mount', ['-o', 'loop', disk, at]);
+  context.after(() => {
+    execFileSync('umount', [at]);
+    rmSync(directory, { recursive: true });
+  });
+  return at;
+}
