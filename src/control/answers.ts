@@ -13,9 +13,6 @@ import { statsOf } from './stats.js';
 
 const { SIGTERM, SIGKILL } = constants.signals;
 
-/** SIGRTMIN+3, by which systemd halts. */
-const SIGRTMIN_3 = 37;
-
 /** How long a killed application may take to end, in milliseconds. */
 const KILLED_MS = 2000;
 
@@ -74,9 +71,7 @@ export async function stopServed(sandbox: Served, timeout: number): Promise<void
 }
 
 /** What asks the application to end. */
-export function stopSignalOf({ root, service }: SandboxConfig): number {
-  // SIGTERM has systemd execute itself again.
-  if (service?.type === 'systemd') return SIGRTMIN_3;
+export function stopSignalOf({ root }: SandboxConfig): number {
   return (root.type === 'image' ? root.stored?.stopSignal : undefined) ?? SIGTERM;
 }
 

@@ -1,11 +1,20 @@
-/** virt-sandbox-service reload: units inside a service reload their configuration. */
+/** virt-sandbox-service reload: units inside a service read their settings again. */
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
 import { withoutUnits } from '../../service/run/errors.js';
-import type { ServiceArguments } from './arguments.js';
+import { unitsOf } from '../../service/run/health.js';
+import { connectService } from '../../service/run/talk.js';
+import { reloadUnits } from '../../service/run/units-active.js';
+import { unitName } from '../../service/units/find.js';
+import { type ServiceArguments, textsOf } from './arguments.js';
 
-export async function reload({ words }: ServiceArguments): Promise<number> {
-  const [name = ''] = words;
-  await loadService(serviceRoots(), name);
-  throw withoutUnits(name, `start it anew: virt-sandbox-service restart ${name}`);
+export async function reload(args: ServiceArguments): Promise<number> {
+  const [name = ''] = args.words;
+  const { config } = await loadService(serviceRoots(), name);
+  if (config.service?.type !== 'systemd')
+    throw withoutUnits(name, `start it anew: virt-sandbox-service restart ${name}`);
+  const given = textsOf(args, 'unitfile').map((word) => unitName(word, name));
+  await using sandbox = await connectService(name);
+  await reloadUnits(sandbox, given.length > 0 ? given : unitsOf(config));
+  return 0;
 }

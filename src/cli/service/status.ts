@@ -2,6 +2,8 @@
 import { serviceNames } from '../../service/list.js';
 import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
+import type { UnitState } from '../../service/run/unit-states.js';
+import { isUp } from '../../service/run/units-active.js';
 import { oneLine } from '../../util/errors.js';
 import { uriOf } from '../ctl/describe.js';
 import { bytesText, spanText } from '../ctl/human.js';
@@ -37,12 +39,13 @@ async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatu
 
 /** What is known of a service, as lines for a person. */
 export function statusLines(known: ServiceStatus, now: number): string[] {
-  const { name, health, restarts, lastEnd, ports } = known;
+  const { name, health, restarts, lastEnd, ports, units } = known;
   const rows: (readonly [string, string | undefined])[] = [
     ['held by', holderText(known)],
     ['sandbox', sandboxText(known)],
     ['memory', memoryText(known)],
     ['ports', ports.map(({ host, guestPort, protocol }) => `${host} -> ${guestPort}/${protocol}`).join(', ')],
+    ...(units ?? []).map((unit) => ['unit', unitText(unit)] as const),
     ['health', health && healthText(health)],
     ['restarts', restarts === 0 ? undefined : String(restarts)],
     ['last end', lastEnd && `${ago(lastEnd.at, now)}: ${lastEnd.text}`],
@@ -51,14 +54,22 @@ export function statusLines(known: ServiceStatus, now: number): string[] {
   return [headline(name, known, now), ...shown.map(([key, text]) => `  ${key.padEnd(9)} ${oneLine(text ?? '')}`)];
 }
 
-function headline(name: string, { phase, health, since, again, started }: ServiceStatus, now: number): string {
+function headline(name: string, known: ServiceStatus, now: number): string {
+  const { phase, since, again, started } = known;
   if (phase === 'waiting' && again !== undefined)
     return `${name}: waiting, starts again in ${spanText((Date.parse(again) - now) / 1000).toLowerCase()}`;
   const from = phase === 'running' ? (started ?? since) : since;
   if (from === undefined) return `${name}: ${phase}${phase === 'stopped' ? ', never started' : ''}`;
-  const well = phase !== 'running' || health === undefined ? '' : health.isWell ? ', healthy' : ', unhealthy';
+  const well = phase === 'running' ? wellText(known) : '';
   const span = spanText((now - Date.parse(from)) / 1000).toLowerCase();
   return `${name}: ${phase}${well} since ${from.replace(/\.\d+Z$/, 'Z')} (${span})`;
+}
+
+/** What systemd says now is newer than the last check. */
+function wellText({ health, units = [] }: ServiceStatus): string {
+  if (units.some((unit) => !isUp(unit))) return ', degraded';
+  if (health === undefined) return '';
+  return health.isWell ? ', healthy' : ', unhealthy';
 }
 
 function holderText({ pid, unit }: ServiceStatus): string | undefined {
@@ -77,6 +88,12 @@ function memoryText({ sandbox, stats }: ServiceStatus): string | undefined {
   if (sandbox === undefined || stats === undefined) return undefined;
   const { memoryBytes, holderBytes } = stats;
   return `${bytesText(memoryBytes)} of ${bytesText(sandbox.memory)}, and ${bytesText(holderBytes)} to hold it`;
+}
+
+function unitText({ unit, load, active, sub, result, restarts }: UnitState): string {
+  const how = load === 'loaded' ? `${active} (${sub})` : load;
+  const why = result === '' || result === 'success' ? '' : `, ${result}`;
+  return `${unit} ${how}${why}${restarts === 0 ? '' : `, ${restarts} restarts`}`;
 }
 
 function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['health']>): string {

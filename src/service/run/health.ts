@@ -1,7 +1,11 @@
-/** Whether a service that runs is well: a command inside says so. */
+/** Whether a service that runs is well: a command inside says so, or the systemd inside. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SandboxConfig } from '../../config/types.js';
 import type { Session } from '../../sandbox/session.js';
 import { messageOf, SandboxError, SHOWN_CHARACTERS } from '../../util/errors.js';
+import type { Service } from '../types.js';
+import { unitStates } from './unit-states.js';
+import { isUp } from './units-active.js';
 
 /** How often it fails in a row before the service is unhealthy. */
 export const HEALTH_FAILURES = 3;
@@ -20,6 +24,53 @@ export interface Checked {
   readonly isWell: boolean;
   /** Why not, with the end of what it said. Empty if it is well. */
   readonly said: string;
+}
+
+/** Looks once. @throws as {@link checkHealth} */
+export type Check = (sandbox: Pick<Session, 'run'>, signal: AbortSignal) => Promise<Checked>;
+
+/** What tells whether a service is well; undefined: nothing does, but that its command runs. */
+export function checkOf({ config, settings }: Pick<Service, 'config' | 'settings'>): Check | undefined {
+  const { health } = settings;
+  const words: Check | undefined =
+    health === undefined ? undefined : (sandbox, signal) => checkHealth(sandbox, health, { signal });
+  const units = unitsOf(config);
+  if (units.length === 0) return words;
+  return async (sandbox, signal) => {
+    const found = await checkUnits(sandbox, units, signal);
+    return found.isWell && words !== undefined ? words(sandbox, signal) : found;
+  };
+}
+
+/** The units that a service is there for; none: it runs a command. */
+export function unitsOf({ service }: SandboxConfig): readonly string[] {
+  return service?.type === 'systemd' ? service.units : [];
+}
+
+async function checkUnits(
+  sandbox: Pick<Session, 'run'>,
+  units: readonly string[],
+  signal: AbortSignal,
+): Promise<Checked> {
+  const late = AbortSignal.timeout(CHECK_MS);
+  const bounded: Pick<Session, 'run'> = {
+    run: (command, options) => sandbox.run(command, { ...options, signal: AbortSignal.any([signal, late]) }),
+  };
+  try {
+    const wrong = (await unitStates(bounded, units)).find((state) => !isUp(state));
+    if (wrong === undefined) return { isWell: true, said: '' };
+    return { isWell: false, said: `the unit ${wrong.unit} is ${wrong.active} (${wrong.sub})` };
+  } catch (error) {
+    return notWell(error, signal, late);
+  }
+}
+
+/** @throws `error`, unless it says that the service is not well */
+function notWell(error: unknown, signal: AbortSignal | undefined, late: AbortSignal, most = CHECK_MS): Checked {
+  signal?.throwIfAborted();
+  if (late.aborted) return failed(tooSlow(most), '');
+  if (!(error instanceof SandboxError) || error.code === 'process-lost') throw error;
+  return failed(messageOf(error), '');
 }
 
 /**
@@ -42,10 +93,7 @@ export async function checkHealth(
     if (exitCode === 0 && !timedOut) return { isWell: true, said: '' };
     return failed(timedOut ? tooSlow(timeout) : `exit status ${exitCode}`, `${stdout}${stderr}`);
   } catch (error) {
-    signal?.throwIfAborted();
-    if (late.aborted) return failed(tooSlow(timeout), '');
-    if (!(error instanceof SandboxError) || error.code === 'process-lost') throw error;
-    return failed(messageOf(error), '');
+    return notWell(error, signal, late, timeout);
   }
 }
 
@@ -75,15 +123,15 @@ export interface Health {
  */
 export async function watchHealth(
   sandbox: Pick<Session, 'run'>,
-  { health, healthInterval }: { readonly health: string; readonly healthInterval: number },
+  { check, interval }: { readonly check: Check; readonly interval: number },
   signal: AbortSignal,
   report: (health: Health) => void,
 ): Promise<void> {
   let failures = 0;
   try {
     for (;;) {
-      await delay(healthInterval, undefined, { signal });
-      const { isWell, said } = await checkHealth(sandbox, health, { signal });
+      await delay(interval, undefined, { signal });
+      const { isWell, said } = await check(sandbox, signal);
       failures = isWell ? 0 : failures + 1;
       const told = isWell ? {} : { said };
       report({ isWell: failures < HEALTH_FAILURES, failures, checked: new Date(), ...told });

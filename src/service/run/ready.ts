@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Session } from '../../sandbox/session.js';
 import type { Service } from '../types.js';
-import { checkHealth } from './health.js';
+import { checkHealth, unitsOf } from './health.js';
+import { unitsActive } from './units-active.js';
 
 /** Between two looks, in milliseconds: shorter at first. */
 const FIRST_LOOK_MS = 100;
@@ -15,16 +16,21 @@ export interface Waiting {
 }
 
 /**
- * Resolves when a service whose command runs is ready: when its health command succeeds first, or at once without one.
+ * Resolves when a service whose command runs is ready: when its units are active, and when its health command succeeds
+ * first. One without both is ready at once.
+ * @throws {SandboxError} of a unit that failed: `unit-failed`, `unit-not-loaded`, `unit-inactive`, `systemd-silent`
  * @throws the signal's reason if it aborts
  * @throws {SandboxError} `process-lost` if the sandbox has ended
  */
 export async function untilReady(
   sandbox: Pick<Session, 'run'>,
-  { settings }: Pick<Service, 'settings'>,
+  { config, settings }: Pick<Service, 'config' | 'settings'>,
   waiting: Waiting,
   signal: AbortSignal,
 ): Promise<void> {
+  const units = unitsOf(config);
+  waiting.waitsFor = `systemd inside does not say yet that ${units.join(', ')} can be used`;
+  await unitsActive(sandbox, units, { signal });
   const { health } = settings;
   if (health === undefined) return;
   waiting.waitsFor = `its health command ${JSON.stringify(health)} has not ended yet`;

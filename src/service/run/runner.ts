@@ -10,7 +10,7 @@ import { deferred, settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
 import { endedEarly, startStopped, startTimeout } from './errors.js';
-import { type Health, watchHealth } from './health.js';
+import { checkOf, type Health, watchHealth } from './health.js';
 import { untilReady, type Waiting } from './ready.js';
 import type { Phase } from './record.js';
 import { BackOff, startsAgain } from './restart.js';
@@ -245,7 +245,7 @@ export class ServiceRunner {
       await untilReady(sandbox, this.#service, waiting, givingUp.signal);
     } catch (error) {
       // It is not yet known how it has ended.
-      if (!givingUp.signal.aborted) await ending.catch(() => {});
+      if (error instanceof SandboxError && error.code === 'process-lost') await ending.catch(() => {});
       givingUp.signal.throwIfAborted();
       throw error;
     }
@@ -255,11 +255,11 @@ export class ServiceRunner {
   #watch(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
     const unhealthy = deferred<void>();
     const { settings } = this.#service;
-    const { health, healthInterval } = settings;
-    if (health === undefined) return unhealthy.promise;
+    const check = checkOf(this.#service);
+    if (check === undefined) return unhealthy.promise;
     let wasWell = true;
     this.#observer.onHealth({ isWell: true, failures: 0, checked: new Date() });
-    const watching = watchHealth(sandbox, { health, healthInterval }, signal, (found) => {
+    const watching = watchHealth(sandbox, { check, interval: settings.healthInterval }, signal, (found) => {
       this.#observer.onHealth(found);
       if (found.isWell !== wasWell)
         this.#observer.onNote(found.isWell ? 'it is healthy again' : `it is unhealthy: ${found.said}`);

@@ -1,12 +1,13 @@
 /** How a service is now. */
 import type { SandboxRecord } from '../../control/record.js';
 import type { SandboxStats } from '../../control/requests.js';
-import { SandboxError } from '../../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
 import type { ServicePaths } from '../paths.js';
 import { findHolder } from './claim.js';
 import { lastEndOf, OVER, readServiceRecord, type ServiceRecord } from './record.js';
 import { connectService } from './talk.js';
+import { type UnitState, unitStates } from './unit-states.js';
 
 /** How long the holder may take to tell what the service costs, in milliseconds. It may be stopped. */
 const ANSWER_MS = 3000;
@@ -23,6 +24,8 @@ export interface ServiceStatus extends Life {
   /** Undefined: no sandbox runs now, or its holder does not answer. */
   readonly sandbox?: SandboxRecord | undefined;
   readonly stats?: SandboxStats | undefined;
+  /** Those that it is there for; undefined: it runs a command, or its systemd does not say. */
+  readonly units?: readonly UnitState[] | undefined;
 }
 
 /** The life of a service, as its holder has recorded it. One that was killed could not do so. */
@@ -48,10 +51,13 @@ export async function statusOf(name: string, paths: Pick<ServicePaths, 'life'>):
   return (await settlesWithin(asking, ANSWER_MS)) ? { ...life, ...(await asking) } : life;
 }
 
-async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats'>> {
+async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats' | 'units'>> {
   try {
     await using connected = await connectService(name);
-    return { sandbox: connected.record, stats: await connected.stats() };
+    const units = connected.record.guest.systemd?.units ?? [];
+    const asked = units.length === 0 ? undefined : ignoreSandboxError(unitStates(connected, units));
+    const [stats, states] = await Promise.all([connected.stats(), asked]);
+    return { sandbox: connected.record, stats, units: states };
   } catch (error) {
     if (error instanceof SandboxError) return {};
     throw error;

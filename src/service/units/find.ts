@@ -55,7 +55,8 @@ export function findUnit(root: string, word: string, service: string): FoundUnit
   );
 }
 
-function unitName(word: string, service: string): string {
+/** The name of the unit that a word means, as {@link findUnit}. */
+export function unitName(word: string, service: string): string {
   const typed = TYPES.some((type) => word.endsWith(`.${type}`)) ? word : `${word}.service`;
   const name = typed.replace(/@\./, `@${escaped(service)}.`);
   if (NAME.test(name) && name.length <= LONGEST && !name.startsWith('.')) return name;

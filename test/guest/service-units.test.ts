@@ -1,0 +1,81 @@
+/** Services that are units of a systemd, from their start to their end. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { embedded } from '../helpers/connections.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { PROGRAM, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { TestService } from '../helpers/services.js';
+import { OWN_UNITS, writeUnits } from '../helpers/systemd-sandbox.js';
+
+const UNITS = {
+  'steady.service': `[Service]
+ExecStart=/bin/sh -c 'echo steady runs; exec sleep 1000'
+ExecReload=/bin/sh -c 'echo steady reloads; echo x >>/run/reloads'
+`,
+  'fails.service': `[Service]
+ExecStart=/bin/sh -c 'echo it is no good; exit 3'
+Type=oneshot
+`,
+};
+
+/** A service of units of the test. The host has none of them, so they are named in its file. */
+async function unitsOf(t: TestContext, units: readonly string[], ...options: readonly string[]): Promise<TestService> {
+  const directory = writeUnits(scratchDirectory(t), UNITS);
+  const name = uniqueName();
+  const given = { program: `${PROGRAM}-service` };
+  const mount = ['-m', `host-bind:${OWN_UNITS}=${directory},ro`];
+  const created = await runSandbox(['-c', embedded.uri, 'create', ...mount, ...options, '-u', 'dbus', name], given);
+  assert.equal(created.code, 0, created.stderr);
+  t.after(async () => {
+    await runSandbox(['stop', '-t', '0', name], given);
+    await runSandbox(['delete', name], given);
+  });
+  const service = new TestService(name, embedded);
+  const keys = units.map((unit, index) => `unit.${index}=${unit}\n`);
+  service.change((text) => text.replace(/^unit\.0=dbus\.service\n/m, keys.join('')));
+  return service;
+}
+
+describe('a service of units', { skip: embedded.skip }, () => {
+  it('is ready when they are active, reloads them, and shows what they write', async (t) => {
+    const service = await unitsOf(t, ['steady.service']);
+    await service.ok(['start']);
+    const { units } = await service.status();
+    assert.deepEqual(
+      units?.map(({ unit, active }) => [unit, active]),
+      [['steady.service', 'active']],
+    );
+    await service.ok(['reload']);
+    await service.ok(['reload', '-u', 'steady']);
+    assert.equal(await service.inside('cat /run/reloads'), 'x\nx\n');
+    await service.fails(['reload', '-u', 'none'], /none\.service cannot be reloaded/);
+    while (!/steady reloads/.test(await service.ok(['logs', '--journal']))) await sleep(50);
+    assert.match(await service.ok(['logs', '--journal', '--tail', '100']), /steady runs/);
+    assert.equal(await service.inside('systemctl is-active steady'), 'active\n');
+    await service.ok(['stop']);
+    const { state, lastEnd } = await service.status();
+    assert.deepEqual([state, lastEnd?.why, lastEnd?.exitCode], ['stopped', 'stopped', 0]);
+    await service.fails(['logs', '--journal'], /does not run/);
+  });
+
+  it('is not ready if one fails, and says what that said', async (t) => {
+    const service = await unitsOf(t, ['steady.service', 'fails.service']);
+    const { code, stderr } = await service.run(['start']);
+    assert.equal(code, 125);
+    assert.match(stderr, /the unit fails\.service failed: exit-code, status 3; its journal ends with:.*it is no good/);
+    assert.equal((await service.status()).state, 'failed');
+  });
+
+  it('is unhealthy when one fails later, and starts anew', async (t) => {
+    const service = await unitsOf(t, ['steady.service'], '--restart', 'on-failure');
+    service.set({ healthinterval: 100 });
+    await service.ok(['start']);
+    await service.inside('systemctl kill --signal KILL steady');
+    const { lastEnd } = await service.until(({ state, restarts }) => state === 'running' && restarts === 1);
+    assert.equal(lastEnd?.why, 'unhealthy');
+    const { stderr } = await service.run(['logs']);
+    assert.match(stderr, /it is unhealthy: the unit steady\.service is failed \(failed\)/);
+  });
+});
