@@ -42,7 +42,7 @@ export class HeldService implements LifeObserver {
   readonly #options: HoldOptions;
   readonly #runner: ServiceRunner;
   readonly #server: ControlServer;
-  readonly #last = new LastLines();
+  #last = new LastLines();
   /** Another process can claim it. */
   readonly #released = deferred<void>();
 
@@ -132,6 +132,8 @@ export class HeldService implements LifeObserver {
 
   onPhase(phase: Phase, facts: PhaseFacts = {}): void {
     this.#recorder.phase(phase, facts);
+    if (phase === 'starting') this.#last = new LastLines();
+    if (phase === 'stopping') this.#last.end();
     if (phase === 'running') this.onNote(`it is ready${bootText(facts)}`);
     if (phase === 'failed' && facts.end !== undefined) this.onNote(endText(facts.end));
     this.#options.onPhase?.(phase, facts);

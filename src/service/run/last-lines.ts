@@ -8,8 +8,15 @@ const MOST_CHARACTERS = 200;
 export class LastLines {
   readonly #decoder = new StringDecoder('utf8');
   #text = '';
+  #isOver = false;
+
+  /** What comes from now on is of its end. */
+  end(): void {
+    this.#isOver = true;
+  }
 
   add(chunk: Buffer): void {
+    if (this.#isOver) return;
     // Whatever is written, so much of its end is enough.
     const most = MOST_LINES * 4 * MOST_CHARACTERS;
     this.#text = (this.#text + this.#decoder.write(chunk.subarray(-most))).slice(-most);

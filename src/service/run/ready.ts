@@ -1,6 +1,7 @@
 /** When a service that has started is ready. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Session } from '../../sandbox/session.js';
+import { SandboxError } from '../../util/errors.js';
 import type { Service } from '../types.js';
 import { checkHealth, unitsOf } from './health.js';
 import { unitsActive } from './units-active.js';
@@ -30,7 +31,7 @@ export async function untilReady(
 ): Promise<void> {
   const units = unitsOf(config);
   waiting.waitsFor = `systemd inside does not say yet that ${units.join(', ')} can be used`;
-  await unitsActive(sandbox, units, { signal });
+  await untilActive(sandbox, units, waiting, signal);
   const { health } = settings;
   if (health === undefined) return;
   waiting.waitsFor = `its health command ${JSON.stringify(health)} has not ended yet`;
@@ -39,5 +40,24 @@ export async function untilReady(
     if (isWell) return;
     waiting.waitsFor = `its health command ${JSON.stringify(health)} fails: ${said}`;
     await delay(pause, undefined, { signal });
+  }
+}
+
+/** On a busy host systemd may be too slow for systemctl. */
+async function untilActive(
+  sandbox: Pick<Session, 'run'>,
+  units: readonly string[],
+  waiting: Waiting,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      await unitsActive(sandbox, units, { signal });
+      return;
+    } catch (error) {
+      if (!(error instanceof SandboxError) || error.code !== 'systemd-silent') throw error;
+      waiting.waitsFor = error.message;
+      await delay(LONGEST_LOOK_MS, undefined, { signal });
+    }
   }
 }

@@ -173,7 +173,10 @@ export class ServiceRunner {
   }
 
   async #failed(error: unknown): Promise<ServiceEnd> {
-    if (this.#sandbox !== undefined) await this.#end(this.#sandbox);
+    if (this.#sandbox !== undefined) {
+      this.#observer.onPhase('stopping', { sandbox: this.#sandbox });
+      await this.#end(this.#sandbox);
+    }
     const isAsked = this.#stopping.signal.aborted && error instanceof SandboxError && BY_STOP.includes(error.code);
     return isAsked ? stoppedEarly(startStopped(this.#service.name)) : failedEnd(error);
   }
