@@ -1,7 +1,7 @@
 /** Starts the application: its argv, identity, capabilities and terminal. */
 import { type Guest, OperationError, type SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
-import { ALL_CAPABILITIES } from './capabilities.js';
+import { ALL_CAPABILITIES, ALL_IN_NAMESPACE } from './capabilities.js';
 import type { GuestConfig } from './config.js';
 import { environmentOf } from './environment.js';
 import { OCI_CAPABILITIES } from './oci-root.js';
@@ -63,15 +63,16 @@ export function processOperation(config: GuestConfig, cwd: string): SpawnOperati
  * Of a process that is root. Another user has those of set-user-ID programs at most. In a container they count in the
  * application's user namespace only.
  */
-function capabilitiesOf({ privileged, ociRoot, service }: GuestConfig): bigint {
+function capabilitiesOf({ privileged, ociRoot, service, platform, systemd }: GuestConfig): bigint {
+  if (systemd !== undefined && platform === 'container') return ALL_IN_NAMESPACE;
   if (privileged) return ALL_CAPABILITIES;
   return ociRoot || service ? OCI_CAPABILITIES : 0n;
 }
 
-function flagsOf({ platform, terminal, trace, userNamespaces }: GuestConfig): number {
+function flagsOf({ platform, terminal, trace, userNamespaces, systemd }: GuestConfig): number {
   return (
     (terminal ? SpawnFlag.PTY : 0) |
     (terminal && trace ? SpawnFlag.TRACE : 0) |
-    (platform === 'container' && userNamespaces ? SpawnFlag.NAMESPACES : 0)
+    (platform === 'container' && (userNamespaces || systemd !== undefined) ? SpawnFlag.NAMESPACES : 0)
   );
 }

@@ -173,6 +173,10 @@ export interface GuestSystemd {
   readonly units: readonly string[];
   /** 32 hexadecimal digits. */
   readonly machineId: string;
+  /** The same, of this run. */
+  readonly bootId: string;
+  /** The path of the container's control group, in which systemd gets one; undefined: a machine. */
+  readonly group?: string | undefined;
   /** The journal is on the overlay, which is kept; else in memory. */
   readonly keepsJournal: boolean;
 }

@@ -22,6 +22,9 @@ export const START_SCRIPT = `${SYSTEMD_DIRECTORY}/start`;
 const ENTER_SCRIPT = `${SYSTEMD_DIRECTORY}/enter`;
 /** An empty directory, which covers others. */
 export const EMPTY = `${SYSTEMD_DIRECTORY}/empty`;
+export const HOSTNAME = `${SYSTEMD_DIRECTORY}/hostname`;
+/** Another /proc of a container. */
+export const WHOLE_PROC = `${SYSTEMD_DIRECTORY}/proc`;
 export const MACHINE_ID = `${SYSTEMD_DIRECTORY}/machine-id`;
 
 /** SIGRTMIN+3, which asks systemd to halt. A shell has no name for it. */
@@ -70,15 +73,17 @@ exit $status
  * Becomes systemd. Here are the mounts that it alone sees. mount(8) makes all of them in one run; it passes over one
  * whose source and target are mounted already, hence sources with a name of ours.
  * @param hasUnits only those units are started, so nothing that a directory of the root wants
+ * @param ownsSys systemd may mount /sys; in a container it is read-only already
  */
-export function enterScript(hasUnits: boolean): string {
+export function enterScript(hasUnits: boolean, ownsSys: boolean): string {
   const own = [
-    'echo "virt-sandbox /sys sysfs ro,nosuid,nodev,noexec 0 0"',
+    ...(ownsSys ? ['echo "virt-sandbox /sys sysfs ro,nosuid,nodev,noexec 0 0"'] : []),
     'echo "virt-sandbox /sys/fs/cgroup cgroup2 nosuid,nodev,noexec 0 0"',
     // proc_pid_stat(5): the number of the terminal, whose minor part is in two pieces.
     'read -r _ _ _ _ _ _ tty _ </proc/self/stat',
     'echo "/dev/pts/$((tty & 255 | tty >> 12 & 0xfff00)) /dev/console none bind 0 0"',
     `[ ! -f /etc/machine-id ] || echo "${MACHINE_ID} /etc/machine-id none bind 0 0"`,
+    `[ ! -f /etc/hostname ] || echo "${HOSTNAME} /etc/hostname none bind 0 0"`,
   ];
   return `cd /
 {
@@ -94,8 +99,8 @@ const COVER_WANTS = `\tfor wants in ${UNIT_DIRECTORIES.flatMap((path) => [`${pat
 `;
 
 /** The files of the scripts. */
-export function scriptFiles(hasUnits: boolean): Readonly<Record<string, string>> {
-  return { [START_SCRIPT]: startScript(), [ENTER_SCRIPT]: enterScript(hasUnits) };
+export function scriptFiles(hasUnits: boolean, ownsSys: boolean): Readonly<Record<string, string>> {
+  return { [START_SCRIPT]: startScript(), [ENTER_SCRIPT]: enterScript(hasUnits, ownsSys) };
 }
 
 /** Waits until systemd is up, and enters its namespaces. The words behind it are those of `sh -c` there. */

@@ -1,19 +1,34 @@
 /** The systemd of the root as the application: its plan, its command line, and that of processes beside it. */
-import type { SpawnOperation } from '../../src/protocol/operations.js';
+import { posix } from 'node:path';
+import type { Guest, SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag, WriteFlag } from '../../src/protocol/wire.js';
-import { ALL_CAPABILITIES } from './capabilities.js';
+import { ALL_CAPABILITIES, ALL_IN_NAMESPACE } from './capabilities.js';
 import type { GuestConfig, GuestSystemd } from './config.js';
 import { DEFAULT_PATH } from './environment.js';
-import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
+import {
+  call,
+  MNT_DETACH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  mountOf,
+  type PlannedCall,
+  type Step,
+  tolerated,
+} from './step.js';
 import {
   asUser,
   besideSystemd,
   EMPTY,
+  HOSTNAME,
   MACHINE_ID,
   START_SCRIPT,
   SYSTEMD_CGROUP,
+  SYSTEMD_DIRECTORY,
   scriptFiles,
   UP_FIFO,
+  WHOLE_PROC,
 } from './systemd-scripts.js';
 
 export const SYSTEMD_STEP = 'systemd';
@@ -50,12 +65,16 @@ ExecStart=/bin/true
 export function systemdStep(config: GuestConfig): Step[] {
   const { systemd } = config;
   if (systemd === undefined) return [];
-  const files = { ...scriptFiles(systemd.units.length > 0), ...systemdFiles(systemd, config.environment) };
+  const files = {
+    ...scriptFiles(systemd.units.length > 0, config.platform === 'machine'),
+    ...systemdFiles(systemd, config.environment),
+    [HOSTNAME]: `${config.hostname}\n`,
+  };
   return [
     {
       name: SYSTEMD_STEP,
       calls: [
-        ...groupCalls(),
+        ...(config.platform === 'machine' ? groupCalls() : containerCalls(systemd)),
         call({ op: 'mkdir', path: EMPTY, mode: 0o755 }),
         call({ op: 'mknod', path: UP_FIFO, mode: S_IFIFO | 0o600, deviceMajor: 0, deviceMinor: 0 }),
         ...Object.entries(files).map(([path, text]) => file(path, text)),
@@ -65,24 +84,62 @@ export function systemdStep(config: GuestConfig): Step[] {
   ];
 }
 
+const GROUPS = '/sys/fs/cgroup';
+
 /** A part of the machine's control groups for systemd, as large as the machine. */
 function groupCalls(): PlannedCall[] {
-  const root = '/sys/fs/cgroup';
-  // Some kernels lack some of them.
-  const controllers = ['cpu', 'io', 'memory', 'pids'].map((name) =>
-    tolerated({
-      op: 'writeFile',
-      path: `${root}/cgroup.subtree_control`,
-      mode: 0o644,
-      flags: WriteFlag.APPEND,
-      data: new TextEncoder().encode(`+${name}`),
-    }),
-  );
   return [
-    call(mountOf('cgroup2', root, 'cgroup2', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
-    ...controllers,
+    call(mountOf('cgroup2', GROUPS, 'cgroup2', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
+    ...controllers(GROUPS),
     call({ op: 'mkdir', path: SYSTEMD_CGROUP, mode: 0o755 }),
   ];
+}
+
+/**
+ * A control group of root inside, below that of the container, and what else root of a user namespace cannot make. The
+ * init goes to a group beside that of systemd: one with processes of its own cannot have controllers.
+ */
+function containerCalls(systemd: GuestSystemd): PlannedCall[] {
+  const all = `${SYSTEMD_DIRECTORY}/groups`;
+  const above = posix.join(all, systemd.group ?? '/');
+  const own = posix.join(above, groupNameOf(systemd));
+  return [
+    call({ op: 'mkdir', path: all, mode: 0o700 }),
+    call(mountOf('cgroup2', all, 'cgroup2', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
+    // The init makes them for root inside, whose they are.
+    ...['init', 'systemd'].map((name) => call({ op: 'mkdir', path: `${own}/${name}`, mode: 0o755 })),
+    call(write(`${own}/init/cgroup.procs`, '0')),
+    ...[above, own].flatMap(controllers),
+    call(mountOf(own, GROUPS, '', MS_BIND, '')),
+    // Nobody inside sees other groups of the host.
+    call({ op: 'unmount', path: all, flags: MNT_DETACH }),
+    // With a whole one the kernel lets root inside mount that of its own PID namespace.
+    call({ op: 'mkdir', path: WHOLE_PROC, mode: 0o755 }),
+    call(mountOf('proc', WHOLE_PROC, 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
+    // Only the init makes anything in /dev.
+    tolerated({ op: 'symlink', target: '/run/systemd/journal/dev-log', path: '/dev/log' }),
+  ];
+}
+
+/** What a container's group of systemd is called: as nothing else, also of an earlier run. */
+export function groupNameOf({ bootId }: GuestSystemd): string {
+  return `virt-sandbox-${bootId}`;
+}
+
+/** Some kernels lack some of them, and a group with processes has none. */
+function controllers(group: string): PlannedCall[] {
+  const names = ['cpu', 'io', 'memory', 'pids'];
+  return names.map((name) => tolerated(write(`${group}/cgroup.subtree_control`, `+${name}`)));
+}
+
+function write(path: string, text: string) {
+  return { op: 'writeFile', path, mode: 0o644, flags: WriteFlag.APPEND, data: new TextEncoder().encode(text) } as const;
+}
+
+/** The control group of the container's init, which libvirt has put it in. @throws {OperationError} */
+export async function ownGroup(guest: Guest): Promise<string> {
+  const { value } = await guest.call({ op: 'readFile', path: '/proc/self/cgroup', limit: 65_536 });
+  return /^0::(\/.*)$/m.exec(new TextDecoder().decode(value))?.[1] ?? '/';
 }
 
 /** What is started if no units are named: all that the target wants, and what waits for systemd. */
@@ -181,6 +238,6 @@ export function spawnBesideSystemd(spawn: SpawnOperation, config: GuestConfig): 
     uid: 0,
     gid: 0,
     groups: [],
-    capabilities: ALL_CAPABILITIES,
+    capabilities: config.platform === 'container' ? ALL_IN_NAMESPACE : ALL_CAPABILITIES,
   };
 }

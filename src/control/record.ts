@@ -80,7 +80,9 @@ const guestSchema = v.object({
   userNamespaces: v.optional(v.boolean()),
   ociRoot: v.optional(v.boolean()),
   service: v.optional(v.boolean()),
-  systemd: v.optional(v.object({ bootTarget: text, units: list(text), machineId: text, keepsJournal: v.boolean() })),
+  systemd: v.optional(
+    v.object({ bootTarget: text, units: list(text), machineId: text, bootId: text, keepsJournal: v.boolean() }),
+  ),
   environment: list(v.object({ key: text, value: text })),
   cwd: v.optional(text),
 });

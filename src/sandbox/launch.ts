@@ -12,6 +12,7 @@ import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
 import { startDespiteGone } from './gone-path.js';
 import type { Launched } from './launched.js';
+import { containedConfig } from './prepare/contained.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
@@ -26,7 +27,8 @@ const noBarrier = () =>
  * Starts the domain and, in it, the application.
  * @throws {SandboxError} if anything fails; nothing is left then, and the connection is closed
  */
-export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+export async function launch(wanted: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+  const config = containedConfig(wanted, prepared.platform);
   if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(noBarrier());
   try {
     makeHomeDirectory(config);

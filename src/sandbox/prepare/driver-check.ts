@@ -12,7 +12,7 @@ import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `systemd-needs-machine`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
+ * @throws {SandboxError} `kvm-required`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
  *   `host-loopback-needs-user-network`, `passt-missing`, `network-needs-system`, `filter-needs-network`,
  *   `net-limit-needs-network`, and what {@link checkTuningHere} throws
  */
@@ -24,23 +24,10 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
-  if (kind === 'lxc') {
-    refuseSystemd(config);
-    checkImage(config);
-  }
+  if (kind === 'lxc') checkImage(config);
   checkOverlay(config, kind);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
-}
-
-/** It mounts file systems and has control groups, for which a container has no rights. */
-function refuseSystemd({ service }: SandboxConfig): void {
-  if (service?.type !== 'systemd') return;
-  throw refusal(
-    'systemd-needs-machine',
-    'systemd runs in a machine, and this is a container',
-    `run a machine (${shortOption('connect', 'qemu:///embed')}), or a command in the place of units`,
-  );
 }
 
 /** The host's own kernel mounts the file system of a container's image. */

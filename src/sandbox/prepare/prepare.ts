@@ -27,6 +27,7 @@ import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { abortError } from '../start/boot-errors.js';
 import { closedToQemu } from '../state/daemon-directory.js';
 import type { LaunchOptions } from '../types.js';
+import { containedConfig } from './contained.js';
 import { checkDriver } from './driver-check.js';
 import { checkLoopImage } from './loop-image.js';
 import { chooseMachine } from './machine.js';
@@ -57,7 +58,9 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });
     mark('image.start');
     const facts = { name, connection, profile, model, securityLabels };
-    return await (connection.kind === 'lxc' ? prepareContainer : prepareServed)(config, facts, options);
+    return await (connection.kind === 'lxc'
+      ? prepareContainer(containedConfig(config, 'container'), facts, options)
+      : prepareServed(config, facts, options));
   } catch (error) {
     await connection.close();
     throw error;

@@ -49,8 +49,14 @@ export function guestConfig(
 function systemdOf({ service, uuid = randomUUID(), overlay }: SandboxConfig): GuestSystemd | undefined {
   if (service?.type !== 'systemd') return undefined;
   const { bootTarget, units } = service;
-  const machineId = uuid.replaceAll('-', '').toLowerCase();
-  return { bootTarget, units, machineId, keepsJournal: overlay !== undefined && overlay.type !== 'memory' };
+  const digits = (text: string) => text.replaceAll('-', '').toLowerCase();
+  return {
+    bootTarget,
+    units,
+    machineId: digits(uuid),
+    bootId: digits(randomUUID()),
+    keepsJournal: overlay !== undefined && overlay.type !== 'memory',
+  };
 }
 
 /** A valid host name: letters, digits and hyphens, at most 63 characters. hostname(7) */

@@ -54,6 +54,10 @@ export async function runPlan(answering: Answering): Promise<void> {
     guest = { ...guest, hidden: await hiddenNow(channel, answering, answering.hiding) };
   }
   if (looksAtDevices(answering)) await attached;
+  if (guest.systemd !== undefined && guest.platform === 'container') {
+    const { ownGroup } = await import('../../../init/common/systemd.js');
+    guest = { ...guest, systemd: { ...guest.systemd, group: await ownGroup(channel) } };
+  }
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
   const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });

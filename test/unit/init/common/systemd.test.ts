@@ -12,6 +12,7 @@ const systemd: GuestSystemd = {
   bootTarget: 'multi-user.target',
   units: ['nginx.service', 'web@one.service'],
   machineId: '3b0dc4f66b1f4a0e9d1c0a4f9e7b2d11',
+  bootId: '00000000000000000000000000000001',
   keepsJournal: false,
 };
 
@@ -51,7 +52,7 @@ describe('the plan of systemd', () => {
     const paths = step?.calls.map(({ operation }) => ('path' in operation ? operation.path : ''));
     assert.ok(!paths?.includes('/run/systemd/system/virt-sandbox.target'));
     assert.ok(paths?.includes('/run/systemd/system/sysinit.target.wants/virt-sandbox-up.socket'));
-    assert.doesNotMatch(enterScript(false), /\.wants/);
+    assert.doesNotMatch(enterScript(false, true), /\.wants/);
     const { argv } = spawnOfSystemd(processOperation(config, '/'), { ...systemd, units: [] });
     assert.ok(argv.includes('--unit=multi-user.target'));
   });
@@ -73,8 +74,28 @@ describe('the plan of systemd', () => {
     assert.equal(other['/run/systemd/journal/flushed'], undefined);
   });
 
+  it('gives a container a group of its own, and hides all others before anything runs', () => {
+    const [step] = systemdStep({ ...config, platform: 'container', systemd: { ...systemd, group: '/machine/x' } });
+    const said = step?.calls.map(({ operation }) => {
+      const { op, ...rest } = operation;
+      const at = 'target' in rest ? rest.target : 'path' in rest ? rest.path : '';
+      return `${op} ${'source' in rest ? `${rest.source} ` : ''}${at}`;
+    });
+    const own = '/run/virt-sandbox/groups/machine/x/virt-sandbox-00000000000000000000000000000001';
+    const at = (text: string) => {
+      const index = said?.indexOf(text) ?? -1;
+      assert.ok(index >= 0, text);
+      return index;
+    };
+    assert.ok(at(`mkdir ${own}/systemd`) < at(`writeFile ${own}/init/cgroup.procs`));
+    assert.ok(at(`mount ${own} /sys/fs/cgroup`) < at('unmount /run/virt-sandbox/groups'));
+    const spawn = spawnOfSystemd(processOperation({ ...config, platform: 'container' }, '/'), systemd);
+    assert.notEqual(spawn.capabilities, 0xffff_ffff_ffff_ffffn);
+    assert.equal(spawn.flags & SpawnFlag.NAMESPACES, SpawnFlag.NAMESPACES);
+  });
+
   it('has scripts that a shell takes', () => {
-    for (const script of [startScript(), enterScript(true), enterScript(false)])
+    for (const script of [startScript(), enterScript(true, true), enterScript(false, false)])
       execFileSync('/bin/sh', ['-n'], { input: script });
   });
 });
