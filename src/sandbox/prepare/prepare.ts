@@ -39,17 +39,18 @@ import { callerLabel, securityModel } from './security-model.js';
  * Connects, decides on devices, and finds or builds the boot image. The caller closes the connection.
  * @throws {SandboxError} whatever is wrong; the connection is closed then
  */
-export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
-  const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
+export async function prepare(asked: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
+  const name = asked.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
   mark('prepare.start');
   requireOpenFiles();
-  await checkHost(config);
-  checkHomeDirectory(config);
-  const profile = await loadProfile(options.profile ?? config.profile);
+  await checkHost(asked);
+  checkHomeDirectory(asked);
+  const profile = await loadProfile(options.profile ?? asked.profile);
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.
   const connection = await connectUnlessAborted(options);
   try {
+    const config = containedConfig(asked, connection.kind === 'lxc' ? 'container' : 'machine');
     checkDriver(config, connection.kind);
     // A container has none, whatever it is.
     checkOverlayImage(config);
@@ -59,7 +60,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     mark('image.start');
     const facts = { name, connection, profile, model, securityLabels };
     return await (connection.kind === 'lxc'
-      ? prepareContainer(containedConfig(config, 'container'), facts, options)
+      ? prepareContainer(config, facts, options)
       : prepareServed(config, facts, options));
   } catch (error) {
     await connection.close();

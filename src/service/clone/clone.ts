@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Publish, SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { lockFile } from '../../oci/lock.js';
+import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { abortedError } from '../errors.js';
@@ -62,7 +63,8 @@ export async function cloneService(
 function checkWanted(roots: ServiceRoots, { config, settings: { connect }, state }: WantedClone): void {
   refuseUnsupported(config);
   makeStateParent(roots, state.path);
-  checkOverlay(config, connect === undefined ? 'embedded' : kindOf(connect));
+  const kind = connect === undefined ? 'embedded' : kindOf(connect);
+  checkOverlay(containedConfig(config, kind === 'lxc' ? 'container' : 'machine'), kind);
 }
 
 interface Making extends CloneOptions {

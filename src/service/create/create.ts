@@ -4,6 +4,7 @@ import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { makeOverlayImage } from '../../sandbox/devices/overlay-image.js';
+import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { isSystemError } from '../../util/errors.js';
@@ -62,18 +63,19 @@ export async function createService(
 /** Makes the directory, or the image, in which the state is to be, and copies into it what is asked for. */
 async function makeState(
   roots: ServiceRoots,
-  { config, settings, imageBytes, content }: Wanted,
+  { config: asked, settings, imageBytes, content }: Wanted,
   made: MadeRecord,
   options: CreateOptions,
 ): Promise<Filled> {
+  const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
+  const platform = kind === 'lxc' ? 'container' : 'machine';
+  const config = containedConfig(asked, platform);
   const { overlay } = config;
   let filled: Filled = { copied: [], unsettled: [] };
   if (overlay === undefined || overlay.type === 'memory') return filled;
   makeStateParent(roots, overlay.path);
   if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) throw stateExists(overlay.path);
-  const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
   checkOverlay(config, kind);
-  const platform = kind === 'lxc' ? 'container' : 'machine';
   const plan = await planCopies(roots, { config, content, platform }, options);
   const fill =
     plan &&

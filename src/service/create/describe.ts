@@ -67,7 +67,7 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
     uuid: randomUUID(),
     identity,
     overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
-    ...programOf(name, base, texts.units ?? [], connect === 'lxc:///'),
+    ...programOf(name, base, texts.units ?? []),
   };
   const checked = validateConfig(config);
   const content = await describeContent(roots, name, checked, texts);
@@ -90,7 +90,6 @@ function programOf(
   name: string,
   base: SandboxConfig,
   units: readonly string[],
-  isContainer: boolean,
 ): Pick<SandboxConfig, 'command' | 'service' | 'privileged'> {
   const { command, root, privileged } = base;
   if (units.length === 0) {
@@ -118,8 +117,8 @@ function programOf(
   return {
     command: systemdCommand(bootTarget),
     service: { type: 'systemd', bootTarget, units: [...new Set(names)] },
-    // A container with that is root of this host.
-    privileged: isContainer ? privileged : true,
+    // In a container that is what systemd has in the user namespace: src/sandbox/prepare/contained.ts
+    privileged: true,
   };
 }
 

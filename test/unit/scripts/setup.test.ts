@@ -60,7 +60,10 @@ describe('scripts/setup', { skip: unlessApt }, () => {
     const env = { ...process.env, PATH: `${directory}:${process.env['PATH']}` };
     const run = spawnSync(script, ['test'], { encoding: 'utf8', env, timeout: 60_000 });
     assert.equal(run.status, 0, run.stderr);
-    assert.equal(readFileSync(log, 'utf8'), 'apt-get download selinux-policy-default policycoreutils selinux-utils nginx\n');
+    assert.equal(
+      readFileSync(log, 'utf8'),
+      'apt-get download selinux-policy-default policycoreutils selinux-utils nginx\n',
+    );
     assert.match(run.stderr, /the tests of SELinux and of nginx are skipped/);
     assert.deepEqual(readdirSync(join(directory, 'build')), []);
   });
