@@ -1,9 +1,13 @@
 /** Services in machines. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
+import { DatagramSocket } from '../helpers/datagrams.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { PROGRAM } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 import { itLivesAsAService } from '../helpers/service-life.js';
 import { serviceOf } from '../helpers/services.js';
 import { sharedSnapshot } from '../helpers/snapshots.js';
@@ -38,6 +42,30 @@ describe('a service in a machine', { skip: embedded.skip }, () => {
     assert.equal((await left.exited()).code, 0);
     assert.equal(left.settings(), left.before);
     assert.equal((await service.status()).state, 'running');
+  });
+
+  it('tells systemd when it is ready, that it lives, and that it ends', async (t) => {
+    const service = await serviceOf(t, embedded, {
+      options: ['--health', '[ ! -e /tmp/ill ]'],
+      script: 'exec sleep 1000',
+    });
+    const address = join(scratchDirectory(t), 'notify');
+    const socket = new DatagramSocket(address);
+    t.after(() => socket.close());
+    const told: string[] = [];
+    const hears = async (text: string) => {
+      for (; !told.some((message) => message.includes(text)); await sleep(20)) told.push(...socket.received());
+    };
+    const running = service.begin(['run'], { env: { NOTIFY_SOCKET: address, WATCHDOG_USEC: '1000000' } });
+    await hears('READY=1\nSTATUS=running');
+    assert.equal((await service.status()).state, 'running');
+    assert.equal(told[0], 'STATUS=starting');
+    await hears('WATCHDOG=1');
+    // The service is not told.
+    assert.equal(await service.inside('echo $NOTIFY_SOCKET'), '\n');
+    running.child.kill('SIGTERM');
+    await hears('STOPPING=1');
+    assert.equal((await running.result).code, 0);
   });
 
   it('follows its log to its end', async (t) => {
