@@ -19,6 +19,8 @@ const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer',
 /** Until this is there, it is another libvirtd of this host that answers. */
 const PID_FILE = '/run/libvirt/private.pid';
 
+const DAEMON = `libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}`;
+
 const SCRIPT = `
 ip link set lo up
 for directory in /run/libvirt /etc/libvirt/nwfilter /etc/libvirt/qemu /var/lib/libvirt/dnsmasq; do
@@ -37,7 +39,7 @@ virtlogd -p /run/libvirt/virtlogd.pid &
 # Ordinary users may connect, as where polkit or a group lets them.
 printf '%s\\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' >/run/libvirt/private.conf
 # The namespaces outlive a libvirtd that a test kills.
-exec tini -s -- sh -c 'libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}; [ $? -lt 128 ] || exec sleep infinity'
+exec tini -s -- sh -c '${DAEMON}; [ $? -lt 128 ] || exec sleep infinity'
 `;
 
 export class PrivateLibvirt {
@@ -110,6 +112,12 @@ export class PrivateLibvirt {
   /** Kills libvirtd, which leaves its machines and containers running. */
   async killDaemon(): Promise<void> {
     await this.run('sh', '-c', `kill -9 $(cat ${PID_FILE})`);
+  }
+
+  /** Starts another libvirtd, when the one of the start was killed. Resolves when it answers. */
+  async restartDaemon(): Promise<void> {
+    await this.run('sh', '-c', `rm -f ${PID_FILE}; setsid ${DAEMON} >/dev/null 2>&1 &`);
+    await this.#answers();
   }
 
   /** Runs `virt-sandbox -c qemu:///system ARGS` there. */
