@@ -27,8 +27,8 @@ export function itReadsCopies(way: Way, what: string, options: readonly string[]
     const before = fingerprint(ground);
     const paths = ['--copy-path', join(ground, 'key'), '--copy-path', closed];
     const [with_, without] = [
-      await serviceOf(t, way, { options: [...options, ...paths], script: STAYS }),
-      await serviceOf(t, way, { options, script: STAYS }),
+      await serviceOf(t, way, { options: [...options, ...paths], script: STAYS, isKept: true }),
+      await serviceOf(t, way, { options, script: STAYS, isKept: true }),
     ];
     for (const each of [with_, without]) assert.equal((await each.run(['start'])).code, 0);
     const cd = `cd ${ground}; exec 2>/dev/null;`;

@@ -23,18 +23,10 @@ describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
         assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
         return out;
       };
-      await ok(
-        'create',
-        '-c',
-        uri,
-        '--path',
-        states,
-        name,
-        '--',
-        'sh',
-        '-c',
-        'echo started >> /srv/log; exec sleep 1000',
-      );
+      // Ready is what has written.
+      const script = 'echo started >> /srv/log; touch /run/up; exec sleep 1000';
+      const own = ['-c', uri, '--path', states, '--health', 'test -e /run/up'];
+      await ok('create', ...own, name, '--', 'sh', '-c', script);
       await ok('start', name);
       await lab.killDaemon();
       assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\n');

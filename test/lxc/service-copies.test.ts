@@ -25,7 +25,7 @@ describe('a service in a container', { skip: lxc.skip }, () => {
       );
     }
     const options = mounts.flatMap((mount) => ['--copy-path', mount]);
-    const service = await serviceOf(t, lxc, { options, script: 'exec sleep 1000' });
+    const service = await serviceOf(t, lxc, { options, script: 'exec sleep 1000', isKept: true });
     assert.equal((await service.run(['start'])).code, 0);
     for (const mount of mounts)
       assert.equal(await service.inside(`cd ${mount}; cat key sub/deep; echo mine > key; ls sub`), 'key\ndeep\ndeep\n');

@@ -50,6 +50,8 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
       return (await import('./execute.js'))[command](args);
     case 'reload':
       return (await import('./reload.js')).reload(args);
+    case 'upgrade':
+      return (await import('./upgrade.js')).upgrade(args);
     case 'edit':
       return (await import('./edit.js')).edit(args);
   }

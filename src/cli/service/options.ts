@@ -172,6 +172,11 @@ export const serviceCommands = {
     describe: 'Print what a service is: its sandbox.cfg, or JSON',
     options: { json },
   },
+  upgrade: {
+    command: 'upgrade <name>',
+    describe: 'Give a service what its host has newer, and show which of the files that it hides it keeps',
+    options: { 'dry-run': flag('only show it'), json },
+  },
   edit: {
     command: 'edit <name>',
     describe: 'Change the sandbox.cfg of a service in an editor; it is checked before it counts',

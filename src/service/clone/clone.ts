@@ -6,6 +6,7 @@ import { lockFile } from '../../oci/lock.js';
 import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
+import { copyBaseline } from '../content/baseline.js';
 import { abortedError } from '../errors.js';
 import { loadService, saveService } from '../file.js';
 import { listServices } from '../list.js';
@@ -85,6 +86,7 @@ async function make(roots: ServiceRoots, making: Making): Promise<Cloned> {
       // What a killed process has left at the place of the state is gone by now.
       checkWanted(roots, wanted);
       filled = await fillState(making, staged.made);
+      await copyBaseline(source.paths.directory, staged.paths.directory);
       unlockPorts = await lockPorts(roots, signal);
       config = { ...config, publish: await portsOf(roots, wanted) };
       await saveService({ paths: staged.paths, config, settings });

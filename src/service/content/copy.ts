@@ -34,7 +34,7 @@ import type { Layers } from './layers.js';
 const { O_RDONLY, O_DIRECTORY } = constants;
 const PERMISSIONS = 0o7777;
 /** What the host has logged is not the service's. */
-const LOGS = '/var/log';
+export const LOGS = '/var/log';
 
 /** How far it is. */
 export interface CopyProgress {

@@ -1,7 +1,9 @@
 /** Packages of dpkg: dpkg-query(1) */
 import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findInPath } from '../../util/programs.js';
+import { linkIn } from '../../util/real-path.js';
 import { queryLines } from './query.js';
 import type { Package, PackageManager } from './types.js';
 
@@ -20,6 +22,7 @@ export function dpkgOf(root: string): PackageManager | undefined {
   return {
     installed: async (name) =>
       parseInstalled(await ask(['--show', `--showformat=${FORMAT}`, ...(name === undefined ? [] : ['--', name])])),
+    digests: async () => digestsIn(root, join(database, 'info')),
     files: async (names) => (names.length === 0 ? [] : parseFiles(await ask(['--listfiles', '--', ...names]))),
     owners: async (paths) => {
       const owners = new Map<string, string[]>();
@@ -53,6 +56,23 @@ export function parseInstalled(lines: readonly string[]): Package[] {
     const [name = '', status, source = ''] = line.split('\t');
     return status === 'installed' ? [{ name, source }] : [];
   });
+}
+
+/** Of all packages, but not of their configuration: deb-md5sums(5) */
+async function digestsIn(root: string, directory: string): Promise<Map<string, string>> {
+  const digests = new Map<string, string>();
+  // Where /lib is a link to /usr/lib packages may have either.
+  const merged = ['bin', 'sbin', 'lib', 'lib64'].filter((name) => linkIn(root, `/${name}`) === `usr/${name}`);
+  for (const name of await readdir(directory)) {
+    if (!name.endsWith('.md5sums')) continue;
+    for (const line of (await readFile(join(directory, name), 'utf8')).split('\n')) {
+      const [, digest, path = ''] = /^([0-9a-f]{32}) {2}(.+)$/.exec(line) ?? [];
+      if (digest === undefined) continue;
+      const isMerged = merged.some((top) => path.startsWith(`${top}/`));
+      digests.set(`/${isMerged ? 'usr/' : ''}${path}`, `md5:${digest}`);
+    }
+  }
+  return digests;
 }
 
 /** Beside paths it says what diverts them: `diverted by dash to: /bin/sh.distrib`. */

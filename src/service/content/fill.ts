@@ -75,7 +75,11 @@ export async function planCopies(
 }
 
 /** What is never copied: file systems of the kernel, and what is kept of services and sandboxes. */
-function foreignPaths({ services, directories, images }: ServiceRoots, { overlay }: SandboxConfig, root: string) {
+export function foreignPaths(
+  { services, directories, images }: ServiceRoots,
+  { overlay }: SandboxConfig,
+  root: string,
+) {
   const own = overlay !== undefined && overlay.type !== 'memory' ? [dirname(overlay.path)] : [];
   const kept = [services, directories, images, stateBase(), ...own].flatMap((path) => pathBelow(root, path));
   return new Set([...rootBelow(root).foreign, ...kept.map((path) => `/${path}`)]);

@@ -15,11 +15,18 @@ const MOST_DEPTH = 256;
 /** A directory of the tree, with those above it open. */
 export class HostTree {
   readonly #descent: Descent;
+  readonly #first: number;
   #path: string;
 
-  /** @param root a directory of the host */
-  constructor(root: string) {
+  /**
+   * @param root a directory of the host
+   * @param way directories from there to the top of the tree
+   * @throws the error of a system call: ENOTDIR if one of them is none
+   */
+  constructor(root: string, way: readonly string[] = []) {
     this.#descent = new Descent(root);
+    for (const name of way) this.#descent.enter(bytesOf(name));
+    this.#first = this.#descent.depth;
     this.#path = '/';
   }
 
@@ -52,6 +59,11 @@ export class HostTree {
   names(): string[] {
     const names = readdirSync(`/proc/self/fd/${this.#descent.fd}`, { encoding: 'buffer' });
     return names.sort(Buffer.compare).map(textOf);
+  }
+
+  /** Directories of the tree that were entered. */
+  get depth(): number {
+    return this.#descent.depth - this.#first;
   }
 
   /** @returns false: it is no directory, or not any more */

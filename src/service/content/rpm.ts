@@ -19,6 +19,7 @@ export function rpmOf(root: string): PackageManager | undefined {
       parseInstalled(
         await ask(['-q', '--qf', `${NAME}\\t%{SOURCERPM}\\n`, ...(name === undefined ? ['-a'] : ['--', name])]),
       ),
+    digests: async () => parseDigests(await ask(['-q', '-a', '--qf', '[%{FILENAMES}\\t%{FILEDIGESTS}\\n]'])),
     files: async (names) =>
       names.length === 0 ? [] : (await ask(['-q', '-l', '--', ...names])).filter((line) => line.startsWith('/')),
     // One by one: of several it does not say which is whose.
@@ -40,6 +41,16 @@ export function parseInstalled(lines: readonly string[]): Package[] {
     // nginx-1.26.3-1.fc42.src.rpm
     return source === undefined ? [] : [{ name, source: source.replace(/-[^-]+-[^-]+$/, '') }];
   });
+}
+
+/** SHA-256 today; what has no digest is no file. */
+export function parseDigests(lines: readonly string[]): Map<string, string> {
+  const digests = new Map<string, string>();
+  for (const line of lines) {
+    const [, path, digest] = /^(\/.*)\t([0-9a-f]{64})$/.exec(line) ?? [];
+    if (path !== undefined) digests.set(path, `sha256:${digest}`);
+  }
+  return digests;
 }
 
 export function parseOwners(lines: readonly string[]): string[] {

@@ -14,6 +14,8 @@ export interface PackageManager {
   installed(name?: string): Promise<Package[]>;
   /** The names of the packages that each path belongs to; a path that belongs to none is left out. */
   owners(paths: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Digests of files as the packages have them, by their paths: `md5:…`. */
+  digests(): Promise<ReadonlyMap<string, string>>;
   /** Files and directories of packages, by their names. */
   files(names: readonly string[]): Promise<string[]>;
 }

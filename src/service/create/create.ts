@@ -9,12 +9,12 @@ import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { isSystemError } from '../../util/errors.js';
 import { type Filled, type FillOptions, fillDirectory, fillDisk, planCopies } from '../content/fill.js';
+import { recordHost } from '../content/host-now.js';
 import { abortedError } from '../errors.js';
 import { saveService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
-import type { MadeRecord } from '../store/made.js';
-import { makeService } from '../store/staging.js';
+import { makeService, type Staged } from '../store/staging.js';
 import { makeStateParent, stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import type { Wanted } from './describe.js';
@@ -49,7 +49,7 @@ export async function createService(
       let filled: Filled = { copied: [], unsettled: [] };
       let { settings } = wanted;
       const paths = await makeService(roots, name, async (staged) => {
-        filled = await makeState(roots, wanted, staged.made, options);
+        filled = await makeState(roots, wanted, staged, options);
         settings = { ...settings, copied: filled.copied };
         await saveService({ paths: staged.paths, config, settings });
         if (options.signal?.aborted) throw abortedError(name);
@@ -64,7 +64,7 @@ export async function createService(
 async function makeState(
   roots: ServiceRoots,
   { config: asked, settings, imageBytes, content }: Wanted,
-  made: MadeRecord,
+  { paths, made }: Staged,
   options: CreateOptions,
 ): Promise<Filled> {
   const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
@@ -77,6 +77,9 @@ async function makeState(
   if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) throw stateExists(overlay.path);
   checkOverlay(config, kind);
   const plan = await planCopies(roots, { config, content, platform }, options);
+  // What the host changes from now on is newer.
+  if (overlay.type === 'directory')
+    await recordHost(roots, { paths, config, settings: { copied: plan?.wishes.map(({ path }) => path) ?? [] } });
   const fill =
     plan &&
     (async (directory: string) => {

@@ -1,0 +1,101 @@
+/** Brings a service up to date with its host. */
+import { realpathSync } from 'node:fs';
+import { quote } from '../../config/errors.js';
+import { rootDirectoryOf } from '../../config/root.js';
+import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { upperLayers } from '../../sandbox/devices/overlay-layers.js';
+import { valueOr } from '../../util/errors.js';
+import { readBaseline, saveBaseline } from '../content/baseline.js';
+import { hostNow } from '../content/host-now.js';
+import { serviceError } from '../errors.js';
+import { loadService } from '../file.js';
+import type { ServiceRoots } from '../paths.js';
+import { claimService, findHolder, releaseService } from '../run/claim.js';
+import { type LockOptions, withServiceLock } from '../store/lock.js';
+import type { Service } from '../types.js';
+import { type HiddenFile, hiddenFiles } from './hidden.js';
+import { type TakenOver, takeOverFile } from './old-file.js';
+import { dropCopies, type Overlay } from './renew.js';
+
+export interface Upgraded {
+  /** What has become of its sandbox.cfg. */
+  readonly file: TakenOver;
+  /** Files that the host has changed and the overlay hides. */
+  readonly files: readonly HiddenFile[];
+  /** Why nobody knows which files these are; undefined: they are known. */
+  readonly unknown?: string | undefined;
+}
+
+export interface UpgradeOptions extends LockOptions {
+  /** Nothing is changed. */
+  readonly isDry?: boolean | undefined;
+}
+
+/**
+ * Takes over the file of an older version, and drops copies in the overlay that the service has never changed where the
+ * host has something newer. It must not run: nothing else may write to the overlay.
+ * @throws {SandboxError} `service-not-found`, `service-running`, `service-damaged`, `service-upgrade-failed`, and what
+ *   `takeOverFile` and `keptOverlay` throw
+ */
+export async function upgradeService(
+  roots: ServiceRoots,
+  name: string,
+  options: UpgradeOptions = {},
+): Promise<Upgraded> {
+  const { isDry = false } = options;
+  return withServiceLock(
+    roots,
+    name,
+    'exclusive',
+    async () => {
+      if (findHolder(name) !== undefined) throw running(name);
+      const claim = await claimService(name);
+      try {
+        const file = await takeOverFile(roots, name, isDry);
+        // A file that was not moved yet describes nothing that could hide anything.
+        if (isDry && file === 'moved') return { file, files: [] };
+        return { file, ...(await renew(roots, await loadService(roots, name), isDry)) };
+      } finally {
+        releaseService(claim);
+      }
+    },
+    options,
+  );
+}
+
+async function renew(roots: ServiceRoots, service: Service, isDry: boolean): Promise<Omit<Upgraded, 'file'>> {
+  const { config, paths, settings } = service;
+  const { overlay } = config;
+  if (config.root.type === 'image' || overlay === undefined || overlay.type === 'memory') return { files: [] };
+  if (overlay.type === 'image')
+    return { files: [], unknown: 'its state is in an image, which this host does not read' };
+  const now = await hostNow(roots, service);
+  const before = await readBaseline(paths.directory);
+  const found = overlayIn(overlay.path, realpathSync(rootDirectoryOf(config)));
+  const files = before && found ? await hiddenFiles({ ...found, before, now, copied: settings.copied }) : [];
+  if (!isDry) {
+    if (found)
+      await dropCopies(
+        found,
+        files.filter(({ verdict }) => verdict === 'hidden'),
+      );
+    await saveBaseline(paths.directory, now);
+  }
+  return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };
+}
+
+/** Undefined: it was never started. */
+function overlayIn(path: string, root: string): Overlay | undefined {
+  const kept = keptOverlay(path);
+  if (kept === undefined) return undefined;
+  const { directory, layers, kind } = kept;
+  return { directory, layers, root, all: valueOr(() => upperLayers(layers, kind), []) };
+}
+
+function running(name: string) {
+  return serviceError(
+    'service-running',
+    `the service ${quote(name)} runs, and what it has written cannot be looked at meanwhile`,
+    `stop it first: virt-sandbox-service stop ${name}`,
+  );
+}

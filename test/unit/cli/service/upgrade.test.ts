@@ -1,0 +1,201 @@
+/** virt-sandbox-service upgrade, of services whose overlays were written to; nothing is started. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { findInPath } from '../../../../src/util/programs.js';
+import { installPackage, makePackagedRoot } from '../../../helpers/packaged-root.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
+import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
+
+const skip =
+  unlessRoot('overlays in directories are its') || (findInPath('dpkg') === undefined ? 'there is no dpkg' : false);
+
+const packageOf = (version: string) => ({
+  name: 'web',
+  files: {
+    '/usr/sbin/webd': { text: `webd ${version}`, mode: 0o755 },
+    '/usr/share/web/page': { text: `page ${version}` },
+    '/usr/share/web/style': { text: `style ${version}` },
+    '/usr/share/web/same': { text: 'same' },
+    '/etc/web/web.conf': { text: 'conf' },
+    '/etc/web/private/key': { text: 'key', mode: 0o600 },
+    '/etc/web/private': { mode: 0o700 },
+  },
+});
+
+interface Ground {
+  readonly root: string;
+  readonly upper: string;
+  readonly service: ServiceProgram;
+  /** Writes to the root as its host does. */
+  host(path: string, text: string | undefined, mode?: number): void;
+  /** Writes as the service does. */
+  inside(path: string, text: string): void;
+  /** Copies a file up, as when it was opened to be written to. */
+  copyUp(path: string): void;
+  upgrade(...args: string[]): Promise<string[]>;
+}
+
+async function ground(context: TestContext, options: readonly string[] = []): Promise<Ground> {
+  const root = scratchDirectory(context, WITH_ATTRIBUTES);
+  makePackagedRoot(root, [packageOf('1')]);
+  writeFileSync(join(root, 'etc/hosts'), 'hosts 1');
+  const service = serviceProgram(context);
+  await service.create('-r', root, '-C', '-P', 'web', ...options, service.name, '--', 'webd');
+  const upper = join(service.states, service.name, 'layers/upper');
+  const put = (top: string, path: string, text: string | undefined, mode = 0o644) => {
+    if (text === undefined) return rmSync(join(top, path));
+    execFileSync('mkdir', ['-p', join(top, dirname(path))]);
+    writeFileSync(join(top, path), text);
+    chmodSync(join(top, path), mode);
+  };
+  return {
+    root,
+    upper,
+    service,
+    host: (path, text, mode) => put(root, path, text, mode),
+    inside: (path, text) => put(upper, path, text),
+    copyUp: (path) => put(upper, path, readFileSync(join(root, path), 'utf8')),
+    upgrade: async (...args) =>
+      (
+        JSON.parse(await service.out('upgrade', '--json', ...args, service.name)) as {
+          files: { verdict: string; path: string }[];
+        }
+      ).files.map(({ verdict, path }) => `${verdict} ${path}`),
+  };
+}
+
+describe('virt-sandbox-service upgrade', { skip }, () => {
+  it('drops copies that were never changed, keeps what both have changed, and says nothing of the rest', async (context) => {
+    const { root, upper, service, host, inside, copyUp, upgrade } = await ground(context);
+    for (const path of ['/usr/share/web/page', '/usr/share/web/same', '/etc/web/web.conf', '/etc/hosts']) copyUp(path);
+    inside('/usr/share/web/style', 'style of the service');
+    inside('/etc/web/web.conf', 'conf of the service');
+    inside('/etc/own.conf', 'own');
+    inside('/var/lib/own', 'own');
+    // Only the service has changed it so far.
+    assert.deepEqual(await upgrade('--dry-run'), []);
+    installPackage(root, packageOf('2'), '2');
+    host('/etc/hosts', 'hosts 2');
+    const expected = ['hidden /etc/hosts', 'hidden /usr/share/web/page', 'conflict /usr/share/web/style'];
+    assert.deepEqual(await upgrade('--dry-run'), expected);
+    assert.ok(existsSync(join(upper, 'etc/hosts')));
+    const table = await service.out('upgrade', service.name);
+    assert.match(table, /^BEFORE +NOW +SERVICE +RESULT +PATH\n([0-9a-f]{12} +){2}[0-9a-f]{12} +host +\/etc\/hosts\n/);
+    assert.match(table, /kept +\/usr\/share\/web\/style\n$/);
+    for (const path of ['etc/hosts', 'usr/share/web/page']) assert.ok(!existsSync(join(upper, path)), path);
+    assert.equal(readFileSync(join(upper, 'usr/share/web/style'), 'utf8'), 'style of the service');
+    assert.equal(readFileSync(join(upper, 'etc/own.conf'), 'utf8'), 'own');
+    assert.deepEqual(await upgrade(), []);
+  });
+
+  it('makes copies of create anew, also of what is new in their directories', async (context) => {
+    const { upper, service, host, upgrade } = await ground(context);
+    const at = (name: string) => join(upper, 'etc/web/private', name);
+    assert.equal(readFileSync(at('key'), 'utf8'), 'key');
+    host('/etc/web/private/key', 'key 2', 0o640);
+    host('/etc/web/private/more', 'more', 0o600);
+    writeFileSync(at('own'), 'own');
+    assert.deepEqual(await upgrade(), ['hidden /etc/web/private/key', 'hidden /etc/web/private/more']);
+    assert.deepEqual(
+      ['key', 'more', 'own'].map((name) => readFileSync(at(name), 'utf8')),
+      ['key 2', 'more', 'own'],
+    );
+    host('/etc/web/private/key', undefined);
+    // The service has changed the other one, and the host too.
+    writeFileSync(at('more'), 'of the service');
+    host('/etc/web/private/more', 'more 2', 0o600);
+    assert.deepEqual(await upgrade(), ['hidden /etc/web/private/key', 'conflict /etc/web/private/more']);
+    assert.ok(!existsSync(at('key')));
+    assert.deepEqual(await upgrade(), []);
+    assert.ok(!existsSync(join(service.states, service.name, 'upgrade')));
+  });
+
+  it('keeps a copy with another mode, what was removed, and what the service had first', async (context) => {
+    const { root, upper, host, inside, copyUp, upgrade } = await ground(context);
+    copyUp('/etc/hosts');
+    chmodSync(join(upper, 'etc/hosts'), 0o600);
+    host('/etc/hosts', 'hosts 2');
+    execFileSync('mkdir', ['-p', join(upper, 'usr/share/web')]);
+    execFileSync('mknod', [join(upper, 'usr/share/web/page'), 'c', '0', '0']);
+    inside('/etc/later', 'of the service');
+    host('/etc/later', 'of the host');
+    installPackage(root, packageOf('2'), '2');
+    assert.deepEqual(await upgrade(), ['conflict /etc/hosts', 'conflict /etc/later', 'conflict /usr/share/web/page']);
+  });
+
+  it('follows no link of the service', async (context) => {
+    const { root, upper, service, host, upgrade } = await ground(context);
+    const trap = join(service.states, 'trap');
+    mkdirSync(trap);
+    writeFileSync(join(trap, 'key'), 'key');
+    writeFileSync(join(trap, 'page'), 'page 1');
+    rmSync(join(upper, 'etc/web/private'), { recursive: true });
+    symlinkSync(trap, join(upper, 'etc/web/private'));
+    execFileSync('mkdir', ['-p', join(upper, 'usr/share')]);
+    symlinkSync(trap, join(upper, 'usr/share/web'));
+    host('/etc/web/private/key', 'key 2', 0o600);
+    host('/etc/web/private/more', 'more', 0o600);
+    installPackage(root, packageOf('2'), '2');
+    assert.deepEqual(await upgrade(), []);
+    assert.deepEqual(
+      ['key', 'page'].map((name) => readFileSync(join(trap, name), 'utf8')),
+      ['key', 'page 1'],
+    );
+    assert.ok(!existsSync(join(trap, 'more')));
+  });
+
+  it('goes on after it was killed at any step', async (context) => {
+    const { root, upper, service, host, copyUp, upgrade } = await ground(context);
+    let [killed, turn] = [0, 0];
+    for (const call of ['mkdir', 'rename', 'fsync', 'unlink', 'unlinkat', 'rmdir'])
+      for (let step = 1; ; step += 1) {
+        turn += 1;
+        host('/etc/hosts', `hosts ${turn}`);
+        await upgrade();
+        copyUp('/etc/hosts');
+        host('/etc/hosts', `hosts ${turn} newer`);
+        host('/etc/web/private/key', `key ${turn}`, 0o600);
+        const { code } = await service.run(['upgrade', service.name], {
+          through: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${step}`],
+          env: { UV_THREADPOOL_SIZE: '1' },
+        });
+        await upgrade();
+        assert.ok(!existsSync(join(upper, 'etc/hosts')), `${call} ${step}`);
+        assert.equal(readFileSync(join(upper, 'etc/web/private/key'), 'utf8'), `key ${turn}`);
+        if (code === 0) break;
+        killed += 1;
+      }
+    assert.ok(killed >= 8, `${killed} steps`);
+    assert.ok(root !== upper);
+  });
+
+  it('takes over files of older versions', async (context) => {
+    const service = serviceProgram(context);
+    const { name, roots } = service;
+    const old = join(roots.services, `${name}.sandbox`);
+    context.after(() => rmSync(old, { force: true }));
+    mkdirSync(roots.services, { recursive: true });
+    const text = `[api]\nclass=GVirSandboxConfigServiceGeneric\nversion=0.2.1\n\n[core]\nname=${name}\nroot=/\n\n[command]\nargv.0=/bin/true\n`;
+    writeFileSync(old, text);
+    const upgrade = () => service.run(['upgrade', name]);
+    assert.match((await service.run(['upgrade', '--dry-run', name])).stderr, /is moved\n$/);
+    assert.ok(existsSync(old));
+    const { code, stderr } = await upgrade();
+    assert.deepEqual([code, /is moved\n$/.test(stderr)], [0, true], stderr);
+    assert.ok(!existsSync(old));
+    assert.match(await service.out('show', name), /^argv\.0=\/bin\/true$/m);
+    assert.equal((await upgrade()).stderr, '');
+    // It was killed before it had removed the old one.
+    writeFileSync(old, text);
+    assert.equal((await upgrade()).code, 0);
+    assert.ok(!existsSync(old));
+    const file = join(roots.services, name, 'config/sandbox.cfg');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^version=.*/m, 'version=0.5.0'));
+    assert.match((await upgrade()).stderr, /is rewritten\n$/);
+    assert.match(await service.out('show', name), /^argv\.0=\/bin\/true$/m);
+    await service.fails(['upgrade', `${name}-none`], /there is no service/);
+  });
+});
