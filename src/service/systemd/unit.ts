@@ -64,8 +64,9 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
   const overlay = service.config.overlay;
   const state = overlay === undefined || overlay.type === 'memory' ? [] : [dirname(overlay.path)];
   const daemon = scope === 'system' && mayUseDaemon(service.settings.connect);
-  // Behind these, so that the service ends before libvirt does, and before systemd ends libvirt's domains itself.
-  const after = daemon ? [...DAEMON_UNITS, 'libvirt-guests.service', GUEST_SHUTDOWN] : [];
+  // Behind these, so that the service ends before libvirt does, and before systemd ends libvirt's domains itself: those
+  // of the embedded driver, too, are in scopes of systemd-machined.
+  const after = [...(daemon ? [...DAEMON_UNITS, 'libvirt-guests.service'] : []), GUEST_SHUTDOWN];
   return [
     ['Description', freeText(`Sandbox of the service ${name}${units.length === 0 ? '' : ` (${units.join(', ')})`}`)],
     ['Documentation', 'man:virt-sandbox-service(1)'],
@@ -73,7 +74,7 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
     ['RequiresMountsFor', pathList([paths.directory, ...state])],
     ['After', scope === 'system' ? ['network.target', ...after].join(' ') : undefined],
     // Otherwise it would have no part in a shutdown.
-    ['Wants', daemon ? GUEST_SHUTDOWN : undefined],
+    ['Wants', scope === 'system' ? GUEST_SHUTDOWN : undefined],
     // A reload of the host's unit, as by a timer that renews certificates, reloads those of the sandboxes.
     ['ReloadPropagatedFrom', units.join(' ')],
   ];

@@ -71,7 +71,7 @@ WantedBy=multi-user.target
 
   it('waits for no daemon where there is none', () => {
     for (const connect of ['qemu:///embed', 'qemu:///embed?root=/x', 'qemu:///session'])
-      assert.deepEqual(values(unit({ settings: { connect } }), 'After'), ['network.target']);
+      assert.deepEqual(values(unit({ settings: { connect } }), 'After'), ['network.target virt-guest-shutdown.target']);
     for (const connect of ['qemu:///system', 'lxc:///', undefined])
       assert.match(values(unit({ settings: { connect } }), 'After').join(), /libvirtd\.socket .*virtlxcd\.socket/);
   });

@@ -1,0 +1,174 @@
+/**
+ * Services that the host's systemd manages. No test host has one that runs, so a machine is such a host: its systemd
+ * asks the generator, and starts, watches and ends sandboxes there: a container, and a machine under KVM.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { configFromOptions } from '../../src/config/options.js';
+import type { SandboxConfig } from '../../src/config/types.js';
+import { formatService } from '../../src/service/file.js';
+import { DEFAULT_SETTINGS, type ServiceSettings } from '../../src/service/types.js';
+import { TCG } from '../helpers/acceleration.js';
+import { bakeJson } from '../helpers/bake.js';
+import { makeCache, removeCache } from '../helpers/cache.js';
+import { embedded } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
+import { runSandbox } from '../helpers/run.js';
+import { freshDirectory } from '../helpers/scratch.js';
+import { COMMAND, GATES, HELLO, type Parts, SITE, WRONG } from '../helpers/service-host.js';
+import { MANAGER, managerUnit, systemdHost } from '../helpers/systemd-host.js';
+
+const SERVICES = 'etc/libvirt-sandbox/services';
+
+/** Says on the host's side of /gate what it does. */
+const UNIT = `[Service]
+ExecStart=/bin/sleep infinity
+ExecReload=/bin/true
+`;
+
+const SCRIPT = `trap 'echo asked to end >/gate/ended; exit 0' TERM
+echo >/gate/begun
+while :; do sleep 0.2; done`;
+
+const skip =
+  embedded.skip || unlessProgram('libvirtd', 'virtlogd', 'systemctl', 'modprobe', 'journalctl', 'dmesg', 'pgrep');
+
+describe('a host with systemd', { skip }, () => {
+  let parts: Partial<Parts> = {};
+  const part = <Name extends keyof Parts>(name: Name): Parts[Name] => parts[name] ?? assert.fail(`no ${name}`);
+
+  const cache = makeCache();
+  const media = freshDirectory();
+  after(() => {
+    removeCache(cache);
+    removeCache(media);
+  });
+
+  function add(path: string, text: string): void {
+    const file = join(media, 'root', path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+
+  async function addService(
+    name: string,
+    command: readonly string[],
+    changes: Partial<SandboxConfig>,
+    settings: Partial<ServiceSettings>,
+  ) {
+    const mount = [`host-bind:/gate=${GATES}/${name}`];
+    const config = await configFromOptions({ name, command, mount, bootTimeout: '300' });
+    const longer = { startTimeout: 600_000, stopTimeout: 15_000 };
+    const service = { config: { ...config, ...changes }, settings: { ...DEFAULT_SETTINGS, ...longer, ...settings } };
+    add(`${SERVICES}/${name}/config/sandbox.cfg`, await formatService(service));
+  }
+
+  before(async () => {
+    chmodSync(media, 0o755);
+    await bakeJson(cache, ['create']);
+    add(`etc/systemd/system/${MANAGER}`, managerUnit('service-host.js'));
+    add(`etc/systemd/system/${HELLO}`, UNIT);
+    const onFailure = { restart: 'on-failure' } as const;
+    const generic = { service: { type: 'generic' as const } };
+    await addService(COMMAND, ['sh', '-c', SCRIPT], generic, {
+      ...onFailure,
+      connect: 'lxc:///',
+      health: 'test -e /gate/open',
+    });
+    add(`etc/systemd/system/${COMMAND}_sandbox.service.d/soon.conf`, '[Service]\nWatchdogSec=20s\n');
+    await addService(WRONG, ['/no/such/program'], generic, { restart: 'always', connect: 'lxc:///' });
+    const systemd = { type: 'systemd' as const, bootTarget: 'multi-user.target', units: [HELLO] };
+    const site = { service: systemd, privileged: true, overlay: { type: 'memory' as const }, requireKvm: true };
+    await addService(SITE, ['/lib/systemd/systemd'], site, { connect: embedded.uri, autostart: true });
+    add(`${SERVICES}/broken/config/sandbox.cfg`, 'nothing\n');
+    add(`${SERVICES}/.${SITE}.new/config/sandbox.cfg`, 'nothing\n');
+    const words = ['-c', embedded.uri, ...TCG, ...systemdHost(media, cache)];
+    const { code, stderr } = await runSandbox(words, { timeout: 900_000 });
+    const lines = readFileSync(join(media, 'told'), 'utf8').trimEnd().split('\n');
+    parts = Object.assign({}, ...lines.map((line) => JSON.parse(line) as object));
+    assert.ok(parts.end, `${readFileSync(join(media, 'log'), 'utf8')}\n${code}\n${stderr}`);
+  });
+
+  it('has a unit for each service, by its generator', () => {
+    const { units } = part('generated');
+    for (const name of [COMMAND, SITE, WRONG]) {
+      const { LoadState, UnitFileState, SourcePath, NotifyAccess } = units[name] ?? assert.fail(name);
+      assert.deepEqual(
+        { LoadState, UnitFileState, SourcePath, NotifyAccess },
+        {
+          LoadState: 'loaded',
+          UnitFileState: 'generated',
+          SourcePath: `/${SERVICES}/${name}/config/sandbox.cfg`,
+          NotifyAccess: 'main',
+        },
+      );
+    }
+    assert.equal(units['broken']?.LoadState, 'not-found');
+  });
+
+  it('says in the log of the kernel what is broken', () => {
+    assert.match(part('generated').log, /^[^\n]*virt-sandbox-service-generator: "[^"]*\/broken" gets no unit: [^\n]+$/);
+  });
+
+  it('has its target want what is to start by itself', () => {
+    assert.match(part('generated').wanted, /\bsite_sandbox\.service\b/);
+    assert.doesNotMatch(part('generated').wanted, /\bcommand_sandbox\.service\b/);
+  });
+
+  it('a start is over when the service is ready', () => {
+    const [starting, ready] = [part('starting'), part('ready')];
+    assert.deepEqual([starting.ActiveState, starting.SubState], ['activating', 'start']);
+    assert.deepEqual([ready.ActiveState, ready.SubState], ['active', 'running']);
+    assert.equal(ready.MainPID, starting.MainPID);
+    assert.match(ready.StatusText, /^running/);
+  });
+
+  it('a command cannot be reloaded', () => {
+    assert.notEqual(part('refused').status, 0);
+    assert.match(part('refused').stderr, /reload is not applicable/);
+  });
+
+  it('a service whose holder was killed is started again', () => {
+    assert.notEqual(part('killed').MainPID, part('ready').MainPID);
+    assert.equal(part('killed').NRestarts, '1');
+  });
+
+  it('one that hangs is ended by the watchdog, and started again', () => {
+    assert.equal(part('ready').WatchdogUSec, '20s');
+    assert.match(part('hung').log, /Watchdog timeout/);
+    assert.match(part('hung').log, /Failed with result 'watchdog'/);
+  });
+
+  it('a stop asks the command to end, and leaves nothing', () => {
+    const { ActiveState, Result, ExecMainStatus, said, left } = part('stopped');
+    assert.deepEqual(
+      { ActiveState, Result, ExecMainStatus, said, left },
+      {
+        ActiveState: 'inactive',
+        Result: 'success',
+        ExecMainStatus: '0',
+        said: 'asked to end\n',
+        left: [],
+      },
+    );
+  });
+
+  it('what only a person can mend is not started again', () => {
+    const { ActiveState, Result, NRestarts, ExecMainStatus } = part('wrong');
+    assert.deepEqual(
+      { ActiveState, Result, NRestarts, ExecMainStatus },
+      { ActiveState: 'failed', Result: 'exit-code', NRestarts: '0', ExecMainStatus: '78' },
+    );
+  });
+
+  it('a machine is started with its target, in the control group of its unit', () => {
+    assert.equal(part('site').ActiveState, 'active', part('site').StatusText);
+    assert.match(part('site').processes, /\bvirt-qemu-run\b/);
+  });
+
+  it('a reload of a unit of the host comes to the sandboxes that run it', () => {
+    assert.match(part('reloaded'), /\/virt-sandbox-service ; argv\[\]=\S+ reload site ;.* code=exited/);
+  });
+});

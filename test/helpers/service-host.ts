@@ -1,0 +1,176 @@
+/**
+ * Runs as a service of the systemd of a machine, which manages sandboxes as services. It prints one line of JSON for
+ * each part, and guest/service-host-systemd.test.ts judges them.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** The services: a command in a container, units in a machine, and one that cannot run. */
+export const COMMAND = 'command';
+export const SITE = 'site';
+export const WRONG = 'wrong';
+
+/** The unit that the machine runs, and this host too. */
+export const HELLO = 'hello.service';
+
+/** Where each service has a directory, which is its `/gate`. */
+export const GATES = '/run/gates';
+
+/** Between two looks, in milliseconds: a program that starts takes long here. */
+const LOOK_MS = 300;
+
+/** What `systemctl show` says of a unit. */
+export type Facts = Readonly<Record<(typeof PROPERTIES)[number], string>>;
+
+const PROPERTIES = [
+  'LoadState',
+  'UnitFileState',
+  'SourcePath',
+  'ActiveState',
+  'SubState',
+  'Result',
+  'NRestarts',
+  'MainPID',
+  'ExecMainStatus',
+  'StatusText',
+  'NotifyAccess',
+  'WatchdogUSec',
+] as const;
+
+export interface Parts {
+  /** Before anything was started: the units, what wants them, and what the kernel's log has of the generator. */
+  readonly generated: {
+    readonly units: Readonly<Record<string, Facts>>;
+    readonly wanted: string;
+    readonly log: string;
+  };
+  /** Its program runs, and it is not healthy yet. */
+  readonly starting: Facts;
+  readonly ready: Facts;
+  /** `systemctl reload` of a command. */
+  readonly refused: { readonly status: number | null; readonly stderr: string };
+  /** Its holder was killed. */
+  readonly killed: Facts;
+  /** Its container was stopped, by SIGSTOP to what runs there. */
+  readonly hung: Facts & { readonly log: string };
+  readonly stopped: Facts & { readonly said: string; readonly left: readonly string[] };
+  readonly wrong: Facts;
+  /** The target that wants it was started. */
+  readonly site: Facts & { readonly processes: string };
+  /** A unit of this host was reloaded: what systemd has run for that of the machine. */
+  readonly reloaded: string;
+  /** systemd is about to end, with the machine running. */
+  readonly end: true;
+}
+
+function tell<Name extends keyof Parts>(name: Name, value: Parts[Name]): void {
+  process.stderr.write(`${Math.round(performance.now() / 1000)} s: ${name} ${JSON.stringify(value)}\n`);
+  process.stdout.write(`${JSON.stringify({ [name]: value })}\n`);
+}
+
+const unit = (name: string) => `${name}_sandbox.service`;
+
+function systemctl(...words: readonly string[]): string {
+  return execFileSync('systemctl', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function facts(name: string): Facts {
+  const lines = systemctl('show', `--property=${PROPERTIES.join(',')}`, unit(name))
+    .trimEnd()
+    .split('\n');
+  return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)])) as Facts;
+}
+
+/** Waits until the facts are so; the time limit of the test ends that. */
+async function until(name: string, holds: (facts: Facts) => boolean): Promise<Facts> {
+  for (;;) {
+    const found = facts(name);
+    if (holds(found)) return found;
+    await sleep(LOOK_MS);
+  }
+}
+
+async function untilThere(path: string): Promise<void> {
+  while (!existsSync(path)) await sleep(LOOK_MS);
+}
+
+const isActive = ({ ActiveState }: Facts) => ActiveState === 'active';
+const gate = (name: string, file: string) => `${GATES}/${name}/${file}`;
+
+/** What systemd has said, which is told to the kernel here. */
+function saidOf(text: string): string {
+  const log = execFileSync('dmesg', { encoding: 'utf8' });
+  return log
+    .split('\n')
+    .filter((line) => line.includes(text))
+    .join('\n');
+}
+
+/** The first process of the container, as this host has it. */
+function containerProcess(): number {
+  const [holder = ''] = execFileSync('pgrep', ['-x', 'libvirt_lxc'], { encoding: 'utf8' }).split('\n');
+  return Number(readFileSync(`/proc/${holder}/task/${holder}/children`, 'utf8').split(' ')[0]);
+}
+
+async function container(): Promise<void> {
+  systemctl('start', '--no-block', unit(COMMAND));
+  await untilThere(gate(COMMAND, 'begun'));
+  tell('starting', facts(COMMAND));
+  writeFileSync(gate(COMMAND, 'open'), '');
+  const ready = await until(COMMAND, isActive);
+  tell('ready', ready);
+  const { status, stderr } = spawnSync('systemctl', ['reload', unit(COMMAND)], { encoding: 'utf8' });
+  tell('refused', { status, stderr });
+  process.kill(Number(ready.MainPID), 'SIGKILL');
+  tell('killed', await until(COMMAND, (now) => now.NRestarts === '1' && isActive(now)));
+  process.kill(containerProcess(), 'SIGSTOP');
+  tell('hung', {
+    ...(await until(COMMAND, (now) => now.NRestarts === '2' && isActive(now))),
+    log: saidOf(`${unit(COMMAND)}: `),
+  });
+  systemctl('stop', unit(COMMAND));
+  const left = [
+    ...readdirSync('/run/libvirt-sandbox'),
+    execFileSync('virsh', ['-qc', 'lxc:///', 'list', '--name'], { encoding: 'utf8' }).trim(),
+  ];
+  tell('stopped', {
+    ...facts(COMMAND),
+    said: readFileSync(gate(COMMAND, 'ended'), 'utf8'),
+    left: left.filter((name) => /^[^.]/.test(name)),
+  });
+}
+
+async function wrong(): Promise<void> {
+  spawnSync('systemctl', ['start', unit(WRONG)]);
+  tell('wrong', await until(WRONG, ({ ActiveState }) => ActiveState !== 'activating'));
+}
+
+async function site(): Promise<void> {
+  systemctl('start', HELLO);
+  systemctl('start', '--no-block', 'multi-user.target');
+  const now = await until(SITE, ({ ActiveState }) => !['inactive', 'activating'].includes(ActiveState));
+  const group = systemctl('show', '--property=ControlGroup', '--value', unit(SITE)).trim();
+  const processes = readFileSync(`/sys/fs/cgroup${group}/cgroup.procs`, 'utf8').trim().split('\n');
+  const names = processes.map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  tell('site', { ...now, processes: names.join(' ') });
+  systemctl('reload', HELLO);
+  const reload = () => systemctl('show', '--property=ExecReload', '--value', unit(SITE));
+  while (!reload().includes('code=exited')) await sleep(LOOK_MS);
+  tell('reloaded', reload());
+}
+
+async function main(): Promise<void> {
+  for (const name of [COMMAND, SITE, WRONG]) mkdirSync(`${GATES}/${name}`);
+  const units = Object.fromEntries([COMMAND, SITE, WRONG, 'broken'].map((name) => [name, facts(name)]));
+  const wanted = systemctl('show', '--property=Wants', '--value', 'multi-user.target');
+  tell('generated', { units, wanted, log: saidOf('virt-sandbox-service-generator: ') });
+  systemctl('start', 'virtlogd.socket', 'libvirtd.socket');
+  await container();
+  await wrong();
+  await site();
+  tell('end', true);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
