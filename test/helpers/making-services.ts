@@ -6,6 +6,7 @@ import { createService } from '../../src/service/create/create.js';
 import { type CreateTexts, describeService } from '../../src/service/create/describe.js';
 import type { ServiceRoots } from '../../src/service/paths.js';
 import type { Service } from '../../src/service/types.js';
+import { endDetached } from './ctl.js';
 import { PROGRAM, type RunOptions, type RunResult, runSandbox } from './run.js';
 
 /** Places of services below a directory. */
@@ -41,4 +42,12 @@ export async function makeTestService(
 /** Runs `virt-sandbox-service ARGS` to its end. */
 export function service(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return runSandbox(args, { ...options, program: `${PROGRAM}-service` });
+}
+
+/** Ends services of this host, and removes them. */
+export async function removeServices(names: readonly string[], options: RunOptions = {}): Promise<void> {
+  for (const name of names) {
+    await endDetached(name, options);
+    await service(['delete', name], options);
+  }
 }

@@ -1,0 +1,171 @@
+/** virt-sandbox-service clone, of services in machines that run and have written files. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
+import { ACCEL } from '../helpers/acceleration.js';
+import { embedded, system, type Way } from '../helpers/connections.js';
+import { said } from '../helpers/ctl.js';
+import { unlessProgram } from '../helpers/images.js';
+import { leftAtLast, uniqueName } from '../helpers/leftovers.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
+import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { removeServices, service } from '../helpers/making-services.js';
+
+const SERVICES = '/etc/libvirt-sandbox/services';
+/** It writes what it has to, tells its name, and goes on writing. */
+const COMMAND = `mkdir -p /etc/ssh && printf '%032d\\n' 7 > /etc/machine-id && hostname > /etc/hostname &&
+  echo of the host > /etc/ssh/ssh_host_ed25519_key && head -c 32 /dev/urandom > /var/lib/systemd/random-seed &&
+  echo "$(hostname)" > /srv/writer && sync && touch /srv/ready; while sleep 0.1; do date >> /srv/log; done`;
+/** Written once: what a clone does at its own start must not hide what it has. */
+const ONCE = `test -e /srv/ready || { ${COMMAND}; }; while sleep 1; do :; done`;
+
+interface Made {
+  readonly web: string;
+  readonly clone: string;
+  /** Where their states are. */
+  readonly path: string;
+}
+
+/** A service that runs and has written its files. */
+async function running(t: TestContext, { uri }: Way, options: readonly string[]): Promise<Made> {
+  const path = scratchDirectory(t, WITH_ATTRIBUTES);
+  const web = uniqueName();
+  const clone = `${web}-2`;
+  t.after(() => removeServices([clone, web]));
+  await done(['create', '-c', uri, '-p', path, ...ACCEL, ...options, web, '--', '/bin/sh', '-c', ONCE]);
+  await start(web, uri);
+  return { web, clone, path };
+}
+
+async function done(args: readonly string[]): Promise<string> {
+  const { code, out, stderr } = await service(args);
+  assert.equal(code, 0, stderr);
+  return out;
+}
+
+async function start(name: string, uri: string): Promise<void> {
+  const file = join(SERVICES, name, 'config/sandbox.cfg');
+  const { code, stderr } = await runSandbox(['--config', file, '-c', uri, '--detach']);
+  assert.equal(code, 0, stderr);
+  const ready = 'until test -e /srv/ready; do sleep 0.1; done';
+  assert.equal(await inside(name, ready), '');
+}
+
+async function inside(name: string, words: string): Promise<string> {
+  return said(['exec', name, '--', 'sh', '-c', words]);
+}
+
+const LOOK = 'cat /etc/machine-id /etc/hostname /srv/writer /etc/ssh/ssh_host_ed25519_key; hostname';
+
+/** Both run, each with what is its own. */
+async function assertApart({ web, clone }: Made, uri: string): Promise<void> {
+  const before = await inside(web, `sha256sum /var/lib/systemd/random-seed; ${LOOK}`);
+  await start(clone, uri);
+  const after = await inside(clone, `sha256sum /var/lib/systemd/random-seed; ${LOOK}`);
+  const [own = [], other = []] = [before, after].map((text) => text.split('\n'));
+  const [seed, id, ...rest] = own;
+  assert.deepEqual([id, ...rest], [`${'0'.repeat(31)}7`, web, web, 'of the host', web, '']);
+  const [otherSeed, otherId, ...others] = other;
+  assert.deepEqual(others, [clone, web, 'of the host', clone, '']);
+  assert.match(otherId ?? '', /^[0-9a-f]{32}$/);
+  assert.notEqual(otherId, id);
+  assert.notEqual(otherSeed, seed);
+  await inside(clone, 'echo changed > /srv/writer; sync');
+  assert.equal(await inside(web, 'cat /srv/writer'), `${web}\n`);
+  assert.equal(await inside(web, LOOK), `${own.slice(1).join('\n')}`);
+}
+
+const STATES = [
+  { what: 'a directory', options: [] },
+  { what: 'an image', options: ['-i', '300'] },
+];
+const TOOLS = unlessProgram('qemu-img', 'mke2fs', 'ssh-keygen');
+
+for (const { what, options } of STATES)
+  describe(`a clone of a machine with its state in ${what}`, { skip: embedded.skip || TOOLS }, () => {
+    it('is made while the source stands still, and both run side by side', async (t) => {
+      const made = await running(t, embedded, options);
+      const refused = await service(['clone', made.web, made.clone]);
+      assert.equal(refused.code, 125);
+      assert.match(refused.stderr, /runs, .*--stop.*--live/);
+      const { source, changed, standstillMs } = JSON.parse(
+        await done(['clone', '--live', '--json', made.web, made.clone]),
+      );
+      assert.equal(source, made.web);
+      assert.deepEqual(changed, ['/etc/machine-id', '/etc/hostname', '/var/lib/systemd/random-seed']);
+      t.diagnostic(`it stood still for ${standstillMs} ms`);
+      // It goes on writing.
+      await inside(made.web, 'a=$(wc -l < /srv/log); until test $(wc -l < /srv/log) -gt $a; do sleep 0.1; done');
+      await assertApart(made, embedded.uri);
+    });
+
+    it('has a source that goes on if the clone is killed meanwhile', async (t) => {
+      const { web, clone, path } = await running(t, embedded, options);
+      await inside(web, 'head -c 40M /dev/urandom > /srv/large && sync');
+      const cloning = startSandbox(['clone', '--live', web, clone], { program: `${PROGRAM}-service` });
+      const isOther = (name: string) => !name.startsWith(`${web}.`) && name !== web;
+      const hasBegun = () =>
+        readdirSync(path).some(
+          (name) => isOther(name) && (options.length > 0 || readdirSync(join(path, name)).length > 0),
+        );
+      while (!hasBegun()) await sleep(1);
+      cloning.child.kill('SIGKILL');
+      await cloning.result;
+      assert.equal(await inside(web, 'echo again > /srv/again && sync && cat /srv/again'), 'again\n');
+      const { code, stderr } = await service(['clone', '--live', web, clone]);
+      assert.equal(code, 0, stderr);
+      const names = options.length > 0 ? [`${web}.qcow2`, `${clone}.qcow2`] : [web, clone];
+      assert.deepEqual(readdirSync(path).sort(), names.sort());
+    });
+  });
+
+describe('a clone whose machine runs', { skip: embedded.skip || TOOLS }, () => {
+  it('leaves neither the machine nor an image if it is killed', async (t) => {
+    const path = scratchDirectory(t, WITH_ATTRIBUTES);
+    const web = uniqueName();
+    const clone = `${web}-2`;
+    t.after(() => removeServices([clone, web]));
+    await done(['create', '-c', embedded.uri, '-p', path, ...ACCEL, '-i', '200', web, '--', '/bin/sleep', '9']);
+    const cloning = startSandbox(['clone', web, clone], { program: `${PROGRAM}-service` });
+    const drafts = () => readdirSync(path).filter((name) => name.startsWith('.') && isImageInUse(join(path, name)));
+    await holdsDuring(cloning.result, () => drafts().length > 0);
+    cloning.child.kill('SIGKILL');
+    await cloning.result;
+    assert.deepEqual(await leftAtLast(drafts), []);
+    await done(['clone', web, clone]);
+    assert.deepEqual(readdirSync(path).sort(), [`${clone}.qcow2`, `${web}.qcow2`].sort());
+  });
+});
+
+describe('a clone of a source that is stopped for it', { skip: embedded.skip || TOOLS }, () => {
+  it('lets it run again, and makes host keys', async (t) => {
+    const made = await running(t, embedded, ['-i', '300', '--publish', '127.0.0.1:0:80']);
+    const { changed, publish } = JSON.parse(
+      await done(['clone', '--stop', '--new-host-keys', '--json', made.web, made.clone]),
+    );
+    assert.ok(changed.includes('/etc/ssh/ssh_host_ed25519_key'), String(changed));
+    assert.deepEqual(publish, ['127.0.0.1:0:80']);
+    assert.equal(await inside(made.web, 'cat /etc/ssh/ssh_host_ed25519_key'), 'of the host\n');
+    await start(made.clone, embedded.uri);
+    const keys = await inside(made.clone, 'cat /etc/ssh/ssh_host_ed25519_key; ls /srv');
+    assert.match(keys, /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
+    assert.match(keys, /^writer$/m);
+  });
+});
+
+describe('a clone over a daemon', { skip: system.skip || TOOLS }, () => {
+  it('has the ports that it is given, and is no clone of one that is there', async (t) => {
+    const made = await running(t, system, []);
+    await done(['clone', '--live', '--publish', '0:81', made.web, made.clone]);
+    const again = await service(['clone', '--live', made.web, made.clone]);
+    assert.match(again.stderr, /there is a service/);
+    const file = readFileSync(join(SERVICES, made.clone, 'config/sandbox.cfg'), 'utf8');
+    assert.match(file, /^port\.0=127\.0\.0\.1:0:81$/m);
+    assert.match(file, new RegExp(`^name=${made.clone}$`, 'm'));
+    await assertApart(made, system.uri);
+  });
+});

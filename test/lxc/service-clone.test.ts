@@ -1,0 +1,78 @@
+/** virt-sandbox-service clone, of services in containers. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lxc } from '../helpers/connections.js';
+import { said } from '../helpers/ctl.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { removeServices, service } from '../helpers/making-services.js';
+
+const ONCE = `test -e /srv/ready || {
+  printf '%032d\\n' 7 > /etc/machine-id.new && mv /etc/machine-id.new /etc/machine-id && rm -f /etc/hostname &&
+    hostname > /etc/hostname && touch /srv/ready; }
+  while sleep 0.1; do date >> /srv/log; done`;
+
+/** A service that runs and has written its files. */
+async function running(t: TestContext) {
+  const path = scratchDirectory(t, WITH_ATTRIBUTES);
+  const web = uniqueName();
+  const clone = `${web}-2`;
+  t.after(() => removeServices([clone, web], lxc.options));
+  await done(['-c', lxc.uri, 'create', '-p', path, web, '--', '/bin/sh', '-c', ONCE]);
+  await start(web);
+  return { web, clone, path };
+}
+
+async function done(args: readonly string[]): Promise<string> {
+  const { code, out, stderr } = await service(args, lxc.options);
+  assert.equal(code, 0, stderr);
+  return out;
+}
+
+async function start(name: string): Promise<void> {
+  const file = join('/etc/libvirt-sandbox/services', name, 'config/sandbox.cfg');
+  const { code, stderr } = await runSandbox(['--config', file, '-c', lxc.uri, '--detach'], lxc.options);
+  assert.equal(code, 0, stderr);
+  await inside(name, 'until test -e /srv/ready; do sleep 0.1; done');
+}
+
+function inside(name: string, words: string): Promise<string> {
+  return said(['exec', name, '--', 'sh', '-c', words], lxc.options);
+}
+
+const GROWS = 'a=$(wc -l < /srv/log); until test $(wc -l < /srv/log) -gt $a; do sleep 0.1; done';
+
+describe('a clone of a container', { skip: lxc.skip }, () => {
+  for (const way of ['--live', '--stop'])
+    it(`is made with ${way}, and both run side by side`, async (t) => {
+      const { web, clone } = await running(t);
+      const { changed, standstillMs } = JSON.parse(await done(['clone', way, '--json', web, clone]));
+      assert.deepEqual(changed, ['/etc/machine-id', '/etc/hostname']);
+      t.diagnostic(`${standstillMs} ms`);
+      await start(clone);
+      const look = 'cat /etc/machine-id /etc/hostname; hostname; stat -c "%u:%g %a" /etc/machine-id';
+      const [own, other] = [await inside(web, look), await inside(clone, look)];
+      assert.equal(own, `${'0'.repeat(31)}7\n${web}\n${web}\n0:0 644\n`);
+      assert.match(other, new RegExp(`^(?!0{31}7)[0-9a-f]{32}\n${clone}\n${clone}\n0:0 644\n$`));
+      await inside(web, GROWS);
+      await inside(clone, 'echo changed > /srv/ready');
+      assert.equal(await inside(web, 'cat /srv/ready'), '');
+    });
+
+  it('has a source that goes on if the clone is killed meanwhile', async (t) => {
+    const { web, clone, path } = await running(t);
+    await inside(web, 'head -c 200M /dev/urandom > /srv/large');
+    const cloning = startSandbox(['clone', '--live', web, clone], { ...lxc.options, program: `${PROGRAM}-service` });
+    const hasBegun = () => readdirSync(path).some((name) => name !== web && readdirSync(join(path, name)).length > 0);
+    while (!hasBegun()) await sleep(1);
+    cloning.child.kill('SIGKILL');
+    await cloning.result;
+    await inside(web, GROWS);
+    await done(['clone', '--live', web, clone]);
+    assert.deepEqual(readdirSync(path).sort(), [web, clone]);
+  });
+});
