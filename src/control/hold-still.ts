@@ -17,7 +17,7 @@ const FREEZE_MS = 60_000;
 
 /** A sandbox that stands still. */
 export interface Stillness {
-  /** When it began to, as performance.now() has it. */
+  /** When it began to, as performance.now() has it: its file system was frozen then. */
   readonly since: number;
   /**
    * Lets it go on.

@@ -10,10 +10,10 @@ import { embedded, system, type Way } from '../helpers/connections.js';
 import { said } from '../helpers/ctl.js';
 import { unlessProgram } from '../helpers/images.js';
 import { leftAtLast, uniqueName } from '../helpers/leftovers.js';
+import { removeServices, service } from '../helpers/making-services.js';
 import { holdsDuring } from '../helpers/meanwhile.js';
 import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { removeServices, service } from '../helpers/making-services.js';
 
 const SERVICES = '/etc/libvirt-sandbox/services';
 /** It writes what it has to, tells its name, and goes on writing. */

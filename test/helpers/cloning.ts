@@ -9,6 +9,7 @@ const roots = {
   services: join(directory, 'services'),
   directories: join(directory, 'filesystems'),
   images: join(directory, 'images'),
+  lives: join(directory, 'lives'),
 } as const;
 const control = { connect: async () => undefined, start: async () => {} };
 try {

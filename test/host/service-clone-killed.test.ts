@@ -9,9 +9,9 @@ import { deleteService } from '../../src/service/delete.js';
 import { serviceNames } from '../../src/service/list.js';
 import type { ServiceRoots } from '../../src/service/paths.js';
 import { unlessProgram } from '../helpers/images.js';
+import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { makeTestService, servicesIn } from '../helpers/making-services.js';
 
 const ID = `${'1'.repeat(32)}\n`;
 

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
 import { said } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
+import { removeServices, service } from '../helpers/making-services.js';
 import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { removeServices, service } from '../helpers/making-services.js';
 
 const ONCE = `test -e /srv/ready || {
   printf '%032d\\n' 7 > /etc/machine-id.new && mv /etc/machine-id.new /etc/machine-id && rm -f /etc/hostname &&

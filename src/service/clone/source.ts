@@ -8,8 +8,8 @@ export type WhenRunning = 'refuse' | 'stop' | 'live';
 /** A service that runs. */
 export interface RunningSource extends AsyncDisposable {
   stop(): Promise<void>;
-  /** Nothing inside runs until it is released, or this process ends. */
-  holdStill(signal?: AbortSignal): Promise<{ release(): Promise<void> }>;
+  /** Nothing inside runs until it is released, or this process ends. `since`: as performance.now() has it. */
+  holdStill(signal?: AbortSignal): Promise<{ readonly since: number; release(): Promise<void> }>;
 }
 
 /** How services are found, and started. */
@@ -61,13 +61,12 @@ export async function copyFromSource(work: SourceCopy): Promise<SourceTold> {
 
 async function copyLive(running: RunningSource, { signal, copy, unlock }: SourceCopy): Promise<SourceTold> {
   const stillness = await running.holdStill(signal);
-  const since = performance.now();
   try {
     await copy(true);
   } finally {
     await stillness.release();
   }
-  const standstill = performance.now() - since;
+  const standstill = performance.now() - stillness.since;
   await unlock();
   return { standstill };
 }

@@ -61,10 +61,10 @@ class Running implements RunningSource {
     this.onStandstill();
   }
 
-  async holdStill(): Promise<{ release(): Promise<void> }> {
+  async holdStill(): ReturnType<RunningSource['holdStill']> {
     this.told.push('hold');
     this.onStandstill();
-    return { release: async () => void this.told.push('release') };
+    return { since: performance.now(), release: async () => void this.told.push('release') };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
