@@ -24,7 +24,7 @@ export async function clone(args: ServiceArguments): Promise<number> {
     network: ifAny(textsOf(args, 'network')),
     newHostKeys: isSet(args, 'new-host-keys'),
     whenRunning: whenRunning(args),
-    control: sourceControl(roots),
+    control: sourceControl,
     onWait: (waited: string) => sayWait(waited)(),
   };
   return untilSignal(

@@ -24,7 +24,7 @@ export async function restart(args: ServiceArguments): Promise<number> {
 }
 
 /** @returns the exit status */
-async function startService(name: string): Promise<number> {
+export async function startService(name: string): Promise<number> {
   pathsOfService(name);
   if (findHolder(name) !== undefined) throw alreadyRuns(name);
   const unit = await knownUnit(name);
