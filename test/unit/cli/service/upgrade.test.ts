@@ -159,7 +159,16 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
         host('/etc/hosts', `hosts ${turn} newer`);
         host('/etc/web/private/key', `key ${turn}`, 0o600);
         const { code } = await service.run(['upgrade', service.name], {
-          through: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${step}`],
+          through: [
+            'strace',
+            '-f',
+            '--seccomp-bpf',
+            '-qq',
+            '-o',
+            '/dev/null',
+            '-e',
+            `inject=${call}:signal=KILL:when=${step}`,
+          ],
           env: { UV_THREADPOOL_SIZE: '1' },
         });
         await upgrade();
