@@ -1,28 +1,53 @@
 /** How a clone finds its source, stops it and starts it again. */
+import type { ConnectedSandbox } from '../../control/connect.js';
 import { connectSandbox } from '../../control/lazy.js';
 import type { RunningSource, SourceControl } from '../../service/clone/source.js';
 import { serviceError } from '../../service/errors.js';
 import { findHolder } from '../../service/run/claim.js';
+import { notRunning } from '../../service/run/errors.js';
+import { SandboxError } from '../../util/errors.js';
 import { startService } from './start.js';
 import { stopService } from './stop.js';
 
 export const sourceControl: SourceControl = { connect: findRunning, start };
 
-/** One that waits for its next start counts as running: it would start while it is copied. */
+/**
+ * One that waits for its next start counts as running: it would start while it is copied. So does a sandbox that
+ * virt-sandbox has started from the file.
+ */
 async function findRunning(name: string, signal?: AbortSignal): Promise<RunningSource | undefined> {
-  if (findHolder(name) === undefined) return undefined;
-  const closing: (() => Promise<void>)[] = [];
+  const isHeld = findHolder(name) !== undefined;
+  const sandbox = await sandboxOf(name, signal);
+  if (!isHeld && sandbox === undefined) return undefined;
   return {
-    stop: () => stopService(name, undefined),
+    stop: () => (isHeld || sandbox === undefined ? stopService(name, undefined) : stopUnlessEnded(sandbox)),
     holdStill: async (signalled) => {
-      const sandbox = await connectSandbox(name, { signal });
-      closing.push(() => sandbox.close());
+      if (sandbox === undefined) throw notRunning(name);
       return sandbox.holdStill(signalled);
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const close of closing) await close();
-    },
+    [Symbol.asyncDispose]: async () => sandbox?.close(),
   };
+}
+
+/** A sandbox of the same name need not be the service. */
+async function sandboxOf(name: string, signal?: AbortSignal): Promise<ConnectedSandbox | undefined> {
+  try {
+    const sandbox = await connectSandbox(name, { signal });
+    if (sandbox.record.guest.service === true) return sandbox;
+    await sandbox.close();
+  } catch (error) {
+    const isGone = error instanceof SandboxError && ['sandbox-not-found', 'sandbox-ended'].includes(error.code);
+    if (!isGone) throw error;
+  }
+  return undefined;
+}
+
+async function stopUnlessEnded(sandbox: ConnectedSandbox): Promise<void> {
+  try {
+    await sandbox.stop();
+  } catch (error) {
+    if (!(error instanceof SandboxError) || error.code !== 'sandbox-ended') throw error;
+  }
 }
 
 async function start(name: string): Promise<void> {
