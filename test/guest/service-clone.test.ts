@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system, type Way } from '../helpers/connections.js';
@@ -112,7 +111,7 @@ for (const { what, options } of STATES)
         readdirSync(path).some(
           (name) => isOther(name) && (options.length > 0 || readdirSync(join(path, name)).length > 0),
         );
-      while (!hasBegun()) await sleep(1);
+      await holdsDuring(cloning.result, hasBegun);
       cloning.child.kill('SIGKILL');
       await cloning.result;
       assert.equal(await inside(web, 'echo again > /srv/again && sync && cat /srv/again'), 'again\n');

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
 import { said } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { removeServices, service } from '../helpers/making-services.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
@@ -68,7 +68,7 @@ describe('a clone of a container', { skip: lxc.skip }, () => {
     await inside(web, 'head -c 200M /dev/urandom > /srv/large');
     const cloning = startSandbox(['clone', '--live', web, clone], { ...lxc.options, program: `${PROGRAM}-service` });
     const hasBegun = () => readdirSync(path).some((name) => name !== web && readdirSync(join(path, name)).length > 0);
-    while (!hasBegun()) await sleep(1);
+    await holdsDuring(cloning.result, hasBegun);
     cloning.child.kill('SIGKILL');
     await cloning.result;
     await inside(web, GROWS);
