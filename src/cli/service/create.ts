@@ -65,6 +65,7 @@ function createTexts(args: ServiceArguments, command: readonly string[]): Create
     path: text('path'),
     imageSize: text('imagesize'),
     restart: text('restart'),
+    autostart: isSet(args, 'autostart'),
     health: text('health'),
     uid: text('uid'),
     gid: text('gid'),

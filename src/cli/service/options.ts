@@ -63,6 +63,7 @@ export const createOptions = {
   username: text('its name [that of the uid]'),
   homedir: text('its home directory [that of the uid]'),
   restart: text('no, on-failure or always: when a service that has ended is started again [no]'),
+  autostart: flag("the host's systemd starts it at boot"),
   health: text('words for a shell inside: the service is ready, and well, when they succeed'),
   memory,
   vcpus,

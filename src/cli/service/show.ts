@@ -35,6 +35,7 @@ export function serviceJson({ name, paths, config, settings }: Service): object 
     vcpus: config.vcpus,
     publish: config.publish.map(publishText),
     restart: settings.restart,
+    autostart: settings.autostart,
     ...(settings.health === undefined ? {} : { health: settings.health }),
     packages: settings.packages,
     copied: settings.copied,

@@ -38,6 +38,8 @@ export interface CreateTexts extends IdentityTexts, ContentTexts {
   /** Size of an image: `--imagesize` */
   readonly imageSize?: string | undefined;
   readonly restart?: string | undefined;
+  /** The host's systemd starts it at boot. */
+  readonly autostart?: boolean | undefined;
   readonly health?: string | undefined;
 }
 
@@ -77,6 +79,7 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
       ...DEFAULT_SETTINGS,
       connect,
       restart: texts.restart === undefined ? DEFAULT_SETTINGS.restart : parseRestart(texts.restart),
+      autostart: texts.autostart === true,
       health: texts.health,
       packages: content.packages.named,
     },

@@ -37,6 +37,13 @@ describe('virt-sandbox-service create', { skip }, () => {
     assert.deepEqual(service.leftovers(), []);
   });
 
+  it('starts with the host if it is to', async (context) => {
+    const service = serviceProgram(context);
+    await service.create('--autostart', service.name, '--', 'true');
+    assert.equal(((await service.json('show', service.name)) as { autostart: unknown }).autostart, true);
+    assert.match(await service.out('show', service.name), /^autostart=true$/m);
+  });
+
   it('takes -c before the command, as libvirt-sandbox does', async (context) => {
     const service = serviceProgram(context);
     await service.out('-c', 'lxc:///', 'create', '-p', service.states, service.name, '--', 'true');
