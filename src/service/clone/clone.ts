@@ -9,6 +9,7 @@ import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { copyBaseline } from '../content/baseline.js';
 import { abortedError } from '../errors.js';
 import { loadService, saveService } from '../file.js';
+import { labelsOf } from '../label.js';
 import { listServices } from '../list.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
@@ -54,7 +55,7 @@ export async function cloneService(
   try {
     refuseExisting(roots, name);
     const source = await loadService(roots, from);
-    const wanted = describeClone(source, name, options);
+    const wanted = describeClone(source, name, { ...options, labels: await labelsOf(roots) });
     return await make(roots, { ...options, source, wanted, unlock: async () => held.get(from)?.() });
   } finally {
     await releaseAll(held);

@@ -9,6 +9,7 @@ import type { Include, Mount, Network, Overlay, SandboxConfig } from '../../conf
 import { validateConfig } from '../../config/validate.js';
 import { macOf } from '../../domain/mac.js';
 import type { Described } from '../file.js';
+import { clonedSecurity, serviceSecurity } from '../label.js';
 import type { Service } from '../types.js';
 import { stateUnknown, staticAddress } from './errors.js';
 
@@ -17,6 +18,8 @@ export interface CloneTexts {
   /** The directory in which the state is to be; undefined: beside the source's. */
   readonly path?: string | undefined;
   readonly security?: string | undefined;
+  /** Those that services have. */
+  readonly labels?: ReadonlySet<string> | undefined;
   /** They replace the source's. Without them the clone has other ports of this host. */
   readonly publish?: readonly string[] | undefined;
   /** They replace the source's. */
@@ -54,7 +57,10 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     overlay: state,
     networks: networksOf(source, name, texts.network),
     publish: texts.publish === undefined ? config.publish : texts.publish.map(parsePublish),
-    security: texts.security === undefined ? config.security : parseSecurity(texts.security),
+    security:
+      texts.security === undefined
+        ? clonedSecurity(config.security, uuid, texts.labels)
+        : serviceSecurity(parseSecurity(texts.security), uuid, texts.labels),
     mounts: config.mounts.map((mount) => moveMount(mount, move)),
     disks: config.disks.map((disk) => ({ ...disk, source: move(disk.source) })),
     home: config.home?.type === 'directory' ? { ...config.home, path: move(config.home.path) } : config.home,
@@ -66,7 +72,7 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     settings,
     state,
     choosesPorts: texts.publish === undefined,
-    notes: sharedNotes(source, own, texts),
+    notes: sharedNotes(source, own),
   };
 }
 
@@ -106,9 +112,10 @@ function networksOf({ name: source, config }: Service, name: string, texts: Clon
   });
 }
 
-function sharedNotes(source: Service, { name, mounts, disks, security }: SandboxConfig, texts: CloneTexts): string[] {
+function sharedNotes(source: Service, { name, mounts, disks, security }: SandboxConfig): string[] {
   const both = `${source.name} and ${name}`;
-  const label = texts.security === undefined && security.mode === 'static' ? security.label : undefined;
+  const { mode, label: own } = security;
+  const label = mode === 'static' && own === source.config.security.label ? own : undefined;
   return [
     ...mounts.flatMap((mount) =>
       mount.type === 'host-bind' && !mount.readOnly && mount.source !== undefined

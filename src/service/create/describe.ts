@@ -15,6 +15,7 @@ import { defaultUri } from '../../libvirt/default-uri.js';
 import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
 import { serviceError } from '../errors.js';
 import type { Described } from '../file.js';
+import { labelsOf, serviceSecurity } from '../label.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
@@ -63,10 +64,12 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
   const base = await configFromOptions({ ...texts.sandbox, command: texts.command }, HOST_USERS, undefined, true);
   const identity =
     texts.sandbox.privileged === true ? base.identity : await serviceIdentity(await callerIdentity(), texts);
+  const uuid = randomUUID();
   const config: SandboxConfig = {
     ...base,
     name,
-    uuid: randomUUID(),
+    uuid,
+    security: serviceSecurity(base.security, uuid, await labelsOf(roots)),
     identity,
     overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
     ...programOf(name, base, texts.units ?? []),

@@ -1,0 +1,51 @@
+/** The SELinux labels of services: each its own categories, which keep services of one type apart. */
+import { createHash } from 'node:crypto';
+import type { Security } from '../config/types.js';
+import { listServices } from './list.js';
+import type { ServiceRoots } from './paths.js';
+
+/** Of SELinux's targeted policy: c0 to c1023. */
+const CATEGORIES = 1024;
+
+/** A label that has a level without categories, or none: `system_u:system_r:svirt_lxc_net_t:s0`. */
+const WITHOUT_CATEGORIES = /^([^:]+:[^:]+:[^:]+)(?::s0)?$/;
+
+/** Two categories, as each service has. */
+const OWN_CATEGORIES = /:s0:c\d+,c\d+$/;
+
+/**
+ * What a service is confined with. libvirt gives a dynamic label categories of its own at each start; a static one that
+ * has none would be that of each service, so it gets two that no other has.
+ * @param taken labels of other services
+ */
+export function serviceSecurity(security: Security, uuid: string, taken: ReadonlySet<string> = new Set()): Security {
+  const { mode, label } = security;
+  const bare = mode === 'static' && label !== undefined ? WITHOUT_CATEGORIES.exec(label)?.[1] : undefined;
+  if (bare === undefined) return security;
+  for (let attempt = 0; ; attempt += 1) {
+    const own = `${bare}:s0:${categoriesOf(`${uuid} ${attempt}`).join(',')}`;
+    // There are half a million pairs.
+    if (!taken.has(own)) return { mode, label: own };
+  }
+}
+
+/** What a clone is confined with: other categories than its source, if that has two. */
+export function clonedSecurity(security: Security, uuid: string, taken?: ReadonlySet<string>): Security {
+  const { mode, label } = security;
+  const hasOwn = mode === 'static' && label !== undefined && OWN_CATEGORIES.test(label);
+  return hasOwn ? serviceSecurity({ mode, label: label.replace(OWN_CATEGORIES, '') }, uuid, taken) : security;
+}
+
+/** The labels that services of this user have. */
+export async function labelsOf(roots: ServiceRoots): Promise<ReadonlySet<string>> {
+  const services = await listServices(roots);
+  return new Set(services.flatMap((one) => ('service' in one ? (one.service.config.security.label ?? []) : [])));
+}
+
+/** Two that differ, the lower one first, as SELinux writes them. */
+function categoriesOf(text: string): string[] {
+  const digest = createHash('sha256').update(text).digest();
+  const first = digest.readUInt16BE(0) % CATEGORIES;
+  const other = (first + 1 + (digest.readUInt16BE(2) % (CATEGORIES - 1))) % CATEGORIES;
+  return [first, other].sort((a, b) => a - b).map((number) => `c${number}`);
+}
