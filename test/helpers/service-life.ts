@@ -1,11 +1,11 @@
 /** The life of services, the same in machines and in containers. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Way } from './connections.js';
 import { ctl } from './ctl.js';
-import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { assertNothingLeft, exceptLogs, processesWith } from './leftovers.js';
 import { LIVES, serviceOf } from './services.js';
 
 const STAYS = 'echo here; echo there >&2; exec sleep 1000';
@@ -133,6 +133,23 @@ export function itLivesAsAService(way: Way): void {
     await assertNothingLeft(service.name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
     await service.ok(['start']);
     assert.equal((await service.status()).state, 'running');
+  });
+
+  it('starts with its state when the host has gone down and is up again', async (t) => {
+    const script = 'echo started >> /srv/log; sync; touch /tmp/up; exec sleep 1000';
+    const service = await serviceOf(t, way, { options: ['--health', 'test -e /tmp/up'], script, isKept: true });
+    await service.ok(['start']);
+    const { pid = 0 } = await service.status();
+    const all = [pid, ...processesWith(service.name).map((line) => Number.parseInt(line, 10))];
+    // Each at once, so that none of them cleans up after another.
+    for (const one of all) process.kill(one, 'SIGSTOP');
+    for (const one of all) process.kill(one, 'SIGKILL');
+    while (processesWith(service.name).length > 0) await sleep(20);
+    for (const above of ['libvirt-sandbox', 'libvirt-sandbox-services'])
+      rmSync(`/run/${above}/${service.name}`, { recursive: true, force: true });
+    await service.until((status) => status.pid === undefined);
+    await service.ok(['start']);
+    assert.equal(await service.inside('cat /srv/log'), 'started\nstarted\n');
   });
 
   it('has one holder if it is started twice at once', async (t) => {

@@ -61,7 +61,7 @@ for (const [platform, way] of Object.entries({ machine: embedded, container: lxc
 
     for (const [overlay, change] of Object.entries(OVERLAYS))
       it(`with ${overlay} reads nothing that is its owner's alone`, async (t) => {
-        const service = await serviceOf(t, way, { script: 'exec sleep 1000' });
+        const service = await serviceOf(t, way, { script: 'exec sleep 1000', isKept: true });
         const file = join(SERVICES, service.name, 'config/sandbox.cfg');
         writeFileSync(file, change(readFileSync(file, 'utf8')));
         await service.ok(['start']);
