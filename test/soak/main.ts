@@ -20,6 +20,7 @@ import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
 import { pools } from './pools.js';
 import type { Finding, Scenario } from './scenario.js';
+import { services } from './services.js';
 import { shares } from './shares.js';
 import { shortage } from './shortage.js';
 import { signals } from './signals.js';
@@ -44,6 +45,7 @@ const SCENARIOS: readonly Scenario[] = [
   kept,
   versions,
   imageStore,
+  services,
   templates,
   talking,
   pools,
