@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
-import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
+import { killedAt, unlessTraced } from '../helpers/killing.js';
+import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
+import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
 /** Calls that change what is on the disk. */
 const CALLS = ['mkdir', 'rename', 'fsync', 'link', 'unlink', 'rmdir', 'unlinkat'] as const;
@@ -17,20 +18,11 @@ const MOST_STEPS = 60;
  */
 async function isKilledAt(service: ServiceProgram, args: readonly string[], call: string, step: number) {
   const { signal, code, stderr } = await service.run(args, {
-    through: [
-      'strace',
-      '-f',
-      '--seccomp-bpf',
-      '-qq',
-      '-o',
-      '/dev/null',
-      '-e',
-      `inject=${call}:signal=KILL:when=${step}`,
-    ],
+    through: killedAt(call, step),
     // One thread works on files, so steps have an order.
     env: { UV_THREADPOOL_SIZE: '1' },
   });
-  assert.ok(signal === 'SIGKILL' || [0, 125, 137].includes(code ?? 0), stderr);
+  assert.ok(signal === 'SIGKILL' || [0, 125, 137].includes(code ?? -1), `${signal ?? code} ${stderr}`);
   return code !== 0;
 }
 
@@ -53,7 +45,9 @@ async function atEveryStep(run: (call: string, step: number) => Promise<boolean>
   return killed;
 }
 
-describe('a virt-sandbox-service that is killed', { skip: unlessRoot('states in directories') }, () => {
+describe('a virt-sandbox-service that is killed', {
+  skip: unlessRoot('states in directories') || unlessTraced(),
+}, () => {
   for (const [where, options] of [
     ['a directory', []],
     // Copies are made there, too.
