@@ -101,6 +101,7 @@ export class TestService {
 
   /** Adds keys to [service] of its sandbox.cfg. */
   set(keys: Readonly<Record<string, string | number>>): void {
+    if (Object.keys(keys).length === 0) return;
     const lines = Object.entries(keys).map(([key, value]) => `${key}=${value}\n`);
     const group = '[service]\n';
     this.change((text) => {
@@ -109,10 +110,13 @@ export class TestService {
     });
   }
 
-  /** Changes its sandbox.cfg. */
+  /** Changes its sandbox.cfg, which has what is to be changed. */
   change(by: (text: string) => string): void {
     const path = `${SERVICES}/${this.name}/config/sandbox.cfg`;
-    writeFileSync(path, by(readFileSync(path, 'utf8')));
+    const text = readFileSync(path, 'utf8');
+    const changed = by(text);
+    assert.notEqual(changed, text, 'the file is as before');
+    writeFileSync(path, changed);
   }
 }
 

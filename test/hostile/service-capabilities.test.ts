@@ -9,16 +9,19 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded, lxc, type Way } from '../helpers/connections.js';
 import { freshDirectory } from '../helpers/scratch.js';
-import { SERVICES, serviceOf } from '../helpers/services.js';
+import { serviceOf } from '../helpers/services.js';
 
 const SECRET = 'of the host alone';
 const NOBODY = 65_534;
 
-/** In the file of the service: where what is written to the root goes. */
-const OVERLAYS: Readonly<Record<string, (text: string) => string>> = {
-  'an overlay that is kept': (text) => text,
-  'an overlay in memory': (text) => text.replace(/^\[overlay\]\ntype=directory\npath=.*$/m, '[overlay]\ntype=memory'),
-  'no overlay': (text) => text.replace(/^\[overlay\]\ntype=directory\npath=.*\n\n/m, ''),
+/** Where what is written to the root goes: whether the service is made with a state, and a change of its file. */
+const OVERLAYS: Readonly<Record<string, { isKept: boolean; change?: (text: string) => string }>> = {
+  'an overlay that is kept': { isKept: true },
+  'an overlay in memory': {
+    isKept: true,
+    change: (text) => text.replace(/^\[overlay\]\ntype=directory\npath=.*$/m, '[overlay]\ntype=memory'),
+  },
+  'no overlay': { isKept: false },
 };
 
 /** Where mount(8) and chroot(2) could lead it: what it can do as root of its own namespaces. */
@@ -59,11 +62,10 @@ for (const [platform, way] of Object.entries({ machine: embedded, container: lxc
     });
     after(() => rmSync(ground, { recursive: true, force: true }));
 
-    for (const [overlay, change] of Object.entries(OVERLAYS))
+    for (const [overlay, { isKept, change }] of Object.entries(OVERLAYS))
       it(`with ${overlay} reads nothing that is its owner's alone`, async (t) => {
-        const service = await serviceOf(t, way, { script: 'exec sleep 1000', isKept: true });
-        const file = join(SERVICES, service.name, 'config/sandbox.cfg');
-        writeFileSync(file, change(readFileSync(file, 'utf8')));
+        const service = await serviceOf(t, way, { script: 'exec sleep 1000', isKept });
+        if (change !== undefined) service.change(change);
         await service.ok(['start']);
         assert.match(await service.inside('grep CapEff /proc/self/status'), /00000000800405fb$/m);
         const shadow = readFileSync('/etc/shadow', 'utf8');
