@@ -41,35 +41,36 @@ export class HostedNginx {
     this.#put(readFileSync(UNPACKED));
   }
 
+  /** Its path. */
+  get program(): string {
+    return join(this.#directory, 'nginx');
+  }
+
   /** The command of a service. */
   get command(): readonly string[] {
     const made = `mkdir -p ${SITE}/www && [ -e ${SITE}/www/index.html ] || echo new > ${SITE}/www/index.html`;
-    const nginx = `exec ${this.#program} -e stderr -c ${join(this.#directory, 'nginx.conf')} -g "daemon off;"`;
+    const nginx = `exec ${this.program} -e stderr -c ${join(this.#directory, 'nginx.conf')} -g "daemon off;"`;
     return ['/bin/sh', '-c', `${made}; ${nginx}`];
   }
 
   /** The version that it calls itself: `1.26.3`. */
   get version(): string {
-    return /nginx\/(\d+\.\d+\.\d+)\0/.exec(readFileSync(this.#program, 'latin1'))?.[1] ?? '';
+    return /nginx\/(\d+\.\d+\.\d+)\0/.exec(readFileSync(this.program, 'latin1'))?.[1] ?? '';
   }
 
   /** Puts another version in its place, as dpkg does: programs that run keep the file that they have. */
   upgrade(): void {
-    const old = readFileSync(this.#program, 'latin1');
+    const old = readFileSync(this.program, 'latin1');
     const { version } = this;
     const next = version.replace(/\d$/, (digit) => String((Number(digit) + 1) % 10));
     this.#put(Buffer.from(old.replaceAll(`nginx/${version}`, `nginx/${next}`), 'latin1'));
   }
 
-  get #program(): string {
-    return join(this.#directory, 'nginx');
-  }
-
   #put(program: Buffer): void {
-    const fresh = `${this.#program}.dpkg-new`;
+    const fresh = `${this.program}.dpkg-new`;
     copyFileSync(UNPACKED, fresh);
     writeFileSync(fresh, program);
     chmodSync(fresh, 0o755);
-    renameSync(fresh, this.#program);
+    renameSync(fresh, this.program);
   }
 }

@@ -5,15 +5,14 @@
  * each. The victims are the other sites and the host.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import { embedded, enterLxc, lxc } from '../helpers/connections.js';
 import { HostedNginx, SITE, unlessNginx } from '../helpers/hosted-nginx.js';
 import { scratchDirectory } from '../helpers/scratch.js';
+import type { Status as AnyStatus } from '../helpers/services.js';
 import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
 const CONTAINERS = 16;
@@ -31,12 +30,7 @@ interface Site {
   readonly content: string;
 }
 
-interface Status {
-  readonly name: string;
-  readonly state: string;
-  readonly ports: readonly { readonly host: string }[];
-  readonly memory: { readonly memoryBytes: number; readonly holderBytes: number };
-}
+type Status = AnyStatus & { readonly name: string };
 
 /** How many start at once: the host has two processors. */
 const AT_ONCE = 3;
@@ -71,7 +65,7 @@ describe('services that host sites', {
   >[0];
   let service: ServiceProgram;
   let nginx: HostedNginx;
-  let sites: readonly Site[];
+  let sites: readonly Site[] = [];
   let secret: string;
 
   /** In the mount namespace of the libvirtd for containers. */
@@ -109,13 +103,9 @@ describe('services that host sites', {
     });
   });
   after(async () => {
-    await promisify(execFile)(enterLxc[0] ?? '', [
-      ...enterLxc.slice(1),
-      process.execPath,
-      `${import.meta.dirname}/../../../bin/virt-sandbox-service`,
-      'delete',
-      ...sites.map(({ name }) => name),
-    ]).catch(() => {});
+    const names = sites.map(({ name }) => name);
+    const options = { through: enterLxc, timeout: 300_000 };
+    if (names.length > 0) await service.run(['delete', ...names], options).catch(() => {});
     for (const work of cleanUp) await work();
   });
 
@@ -136,12 +126,12 @@ describe('services that host sites', {
     for (const platform of ['container', 'machine'] as const) {
       const those = all.filter((_, at) => sites[at]?.platform === platform);
       const text = (key: 'memoryBytes' | 'holderBytes') =>
-        those.map(({ memory }) => (memory[key] / 2 ** 20).toFixed(1)).join(' ');
+        those.map(({ memory }) => ((memory?.[key] ?? 0) / 2 ** 20).toFixed(1)).join(' ');
       t.diagnostic(`MiB of each ${platform}: ${text('memoryBytes')}; of what holds it: ${text('holderBytes')}`);
     }
   });
 
-  /** In each of these somebody is root, and may have ended what served it. */
+  /** In each of these somebody is root, who ends what served it. */
   const broken = [0, CONTAINERS];
   for (const at of broken) {
     it(`are out of reach of root in a ${at < CONTAINERS ? 'container' : 'machine'} among them`, async () => {
@@ -150,7 +140,9 @@ describe('services that host sites', {
       assert.ok(attacker && victim);
       const host = await portOf(victim.name);
       const [, port] = host.split(':');
-      const script = [
+      const execute = (script: string) =>
+        service.run(['execute', attacker.name, '--', 'sh', '-c', script], { through: enterLxc });
+      const reaching = [
         // Its ports: it has a loopback of its own.
         `bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}' 2>/dev/null && echo reached the port`,
         // Its state, and all that describes services.
@@ -160,18 +152,23 @@ describe('services that host sites', {
         `cat ${secret} 2>/dev/null && echo read a secret`,
         // Its processes.
         'grep -l nginx /proc/[0-9]*/comm 2>/dev/null | wc -l',
-        'kill -9 -1 2>/dev/null',
-        // The programs that all share.
-        `echo broken > ${nginx.command.at(-1)?.match(/exec (\S+)/)?.[1]}; rm -rf ${SITE}/../../usr/share/doc`,
-        `chmod 4755 /bin/bash`,
       ];
-      const { out } = await service.run(['execute', attacker.name, '--', 'sh', '-c', script.slice(0, 6).join('; ')], {
-        through: enterLxc,
-      });
       // Its own master and worker.
-      assert.equal(out.trim(), '2');
-      for (const line of script.slice(6))
-        await service.run(['execute', attacker.name, '--', 'sh', '-c', line], { through: enterLxc });
+      assert.equal((await execute(reaching.join('; '))).out.trim(), '2');
+      const ofHost = () => [readFileSync(nginx.program), statSync('/bin/bash').mode];
+      const before = ofHost();
+      // The programs that all share. One that runs is not written to, but replaced.
+      const { program } = nginx;
+      for (const script of [
+        `echo broken > ${program}; echo broken > ${program}.new; mv ${program}.new ${program}`,
+        'rm -rf /usr/share/base-files; chmod 4755 /bin/bash',
+      ]) {
+        const { code, stderr } = await execute(script);
+        assert.notEqual(code, 125, stderr);
+      }
+      // At last, since its own nginx ends by that, and the service with it.
+      await execute('kill -9 -1');
+      assert.deepEqual(ofHost(), before);
       for (const { name, content } of sites.filter((_, other) => !broken.includes(other)))
         assert.equal((await fetched(await portOf(name))).body, content, name);
     });
