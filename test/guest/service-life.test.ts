@@ -53,10 +53,21 @@ describe('a service in a machine', { skip: embedded.skip }, () => {
     const socket = new DatagramSocket(address);
     t.after(() => socket.close());
     const told: string[] = [];
-    const hears = async (text: string) => {
-      for (; !told.some((message) => message.includes(text)); await sleep(20)) told.push(...socket.received());
-    };
     const running = service.begin(['run'], { env: { NOTIFY_SOCKET: address, WATCHDOG_USEC: '1000000' } });
+    let hasEnded = false;
+    const ends = () => {
+      hasEnded = true;
+    };
+    void running.result.then(ends, ends);
+    const hears = async (text: string) => {
+      for (;;) {
+        const isLast = hasEnded;
+        told.push(...socket.received());
+        if (told.some((message) => message.includes(text))) return;
+        assert.ok(!isLast, `it has ended, and told ${told.join(', ')}`);
+        await sleep(20);
+      }
+    };
     await hears('READY=1\nSTATUS=running');
     assert.equal((await service.status()).state, 'running');
     assert.equal(told[0], 'STATUS=starting');

@@ -1,7 +1,6 @@
 /** Services that are units of a systemd, from their start to their end. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { PROGRAM, runSandbox } from '../helpers/run.js';
@@ -51,7 +50,10 @@ describe('a service of units', { skip: embedded.skip }, () => {
     await service.ok(['reload', '-u', 'steady']);
     assert.equal(await service.inside('cat /run/reloads'), 'x\nx\n');
     await service.fails(['reload', '-u', 'none'], /none\.service cannot be reloaded/);
-    while (!/steady reloads/.test(await service.ok(['logs', '--journal']))) await sleep(50);
+    await service.eventually(
+      () => service.ok(['logs', '--journal']),
+      (text) => text.includes('steady reloads'),
+    );
     assert.match(await service.ok(['logs', '--journal', '--tail', '100']), /steady runs/);
     assert.equal(await service.inside('systemctl is-active steady'), 'active\n');
     await service.ok(['stop']);

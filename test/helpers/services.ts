@@ -16,6 +16,9 @@ export const LIVES = '/var/lib/libvirt-sandbox/services';
 /** Between two looks, in milliseconds. */
 const LOOK_MS = 50;
 
+/** For what a service is to come to, in milliseconds. It may boot twice until then, on a loaded machine. */
+const PATIENCE_MS = 180_000;
+
 /** What `status --json` says of a service. */
 export interface Status {
   readonly state: string;
@@ -84,12 +87,28 @@ export class TestService {
     return status ?? assert.fail(out);
   }
 
-  /** Waits until it is so; the time limit of the test ends that. */
+  /** Waits until it is so. */
   async until(holds: (status: Status) => boolean): Promise<Status> {
-    for (;;) {
-      const status = await this.status();
-      if (holds(status)) return status;
-      await sleep(LOOK_MS);
+    return this.eventually(() => this.status(), holds);
+  }
+
+  /** Waits until its log, which only grows, is `text`. */
+  async untilLog(text: string): Promise<void> {
+    await this.eventually(
+      () => this.log(),
+      (log) => {
+        assert.equal(log, text.slice(0, log.length));
+        return log === text;
+      },
+    );
+  }
+
+  /** Looks again and again, until it is so. */
+  async eventually<T>(look: () => Promise<T>, holds: (found: T) => boolean): Promise<T> {
+    for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(LOOK_MS)) {
+      const found = await look();
+      if (holds(found)) return found;
+      assert.ok(Date.now() < deadline, `after ${PATIENCE_MS} ms it is ${JSON.stringify(found)}`);
     }
   }
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { PROGRAM } from '../helpers/run.js';
 import { LIVES, serviceOf } from '../helpers/services.js';
@@ -41,7 +41,7 @@ describe('a service that was broken into', { skip: embedded.skip }, () => {
   it('says why it does not start without doing anything to the terminal', async (t) => {
     const options = ['--health', `printf '${ESCAPES}'; false`];
     const script = `printf '${ESCAPES}\\n'; exec sleep 1000`;
-    const service = await serviceOf(t, embedded, { options, script, keys: { starttimeout: 5000 } });
+    const service = await serviceOf(t, embedded, { options, script, keys: { starttimeout: 15_000 } });
     const { code, stderr } = await service.run(['start']);
     assert.equal(code, 125);
     assert.match(stderr, /it said: .*title/);
@@ -54,12 +54,11 @@ describe('a service that was broken into', { skip: embedded.skip }, () => {
     const service = await serviceOf(t, embedded, {
       options: ['--health', 'yes healthy | head -c 300000; yes ill >&2'],
       script: 'while :; do head -c 1000000 /dev/zero; yes; done',
-      keys: { starttimeout: 20_000 },
     });
     const starting = service.begin(['start']);
     const { pid = 0 } = await service.until((status) => status.pid !== undefined);
     const sizeOf = (file: string) => statSync(`${LIVES}/${service.name}/${file}`, { throwIfNoEntry: false })?.size ?? 0;
-    while (sizeOf('log.1') === 0) await sleep(50);
+    await holdsDuring(starting.result, () => sizeOf('log.1') > 0);
     assert.ok(sizeOf('log') + sizeOf('log.1') <= 17 << 20);
     // It does not hold the others up.
     assert.equal((await service.status()).pid, pid);
