@@ -12,12 +12,13 @@ describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
   for (const uri of ['qemu:///system', 'lxc:///']) {
     it(`outlives its libvirtd, and is stopped and started with the next one: ${uri}`, async (t) => {
       const lab = await PrivateLibvirt.start();
-      t.after(() => lab.end());
       const name = uniqueName();
-      const states = scratchDirectory(t, WITH_ATTRIBUTES);
       const run = (...words: readonly string[]) =>
         runSandbox(words, { program: SERVICE_PROGRAM, through: lab.through });
-      t.after(() => run('delete', name));
+      t.after(async () => {
+        await run('delete', name).finally(() => lab.end());
+      });
+      const states = scratchDirectory(t, WITH_ATTRIBUTES);
       const ok = async (...words: readonly string[]) => {
         const { code, out, stderr } = await run(...words);
         assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
