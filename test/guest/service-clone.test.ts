@@ -11,10 +11,10 @@ import { unlessProgram } from '../helpers/images.js';
 import { leftAtLast, uniqueName } from '../helpers/leftovers.js';
 import { removeServices, service } from '../helpers/making-services.js';
 import { holdsDuring } from '../helpers/meanwhile.js';
-import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { runSandbox, SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { SERVICES } from '../helpers/services.js';
 
-const SERVICES = '/etc/libvirt-sandbox/services';
 /** It writes what it has to, tells its name, and goes on writing. */
 const COMMAND = `mkdir -p /etc/ssh && printf '%032d\\n' 7 > /etc/machine-id && hostname > /etc/hostname &&
   echo of the host > /etc/ssh/ssh_host_ed25519_key && head -c 32 /dev/urandom > /var/lib/systemd/random-seed &&
@@ -105,7 +105,7 @@ for (const { what, options } of STATES)
     it('has a source that goes on if the clone is killed meanwhile', async (t) => {
       const { web, clone, path } = await running(t, embedded, options);
       await inside(web, 'head -c 40M /dev/urandom > /srv/large && sync');
-      const cloning = startSandbox(['clone', '--live', web, clone], { program: `${PROGRAM}-service` });
+      const cloning = startSandbox(['clone', '--live', web, clone], { program: SERVICE_PROGRAM });
       const isOther = (name: string) => !name.startsWith(`${web}.`) && name !== web;
       const hasBegun = () =>
         readdirSync(path).some(
@@ -129,7 +129,7 @@ describe('a clone whose machine runs', { skip: embedded.skip || TOOLS }, () => {
     const clone = `${web}-2`;
     t.after(() => removeServices([clone, web]));
     await done(['create', '-c', embedded.uri, '-p', path, ...ACCEL, '-i', '200', web, '--', '/bin/sleep', '9']);
-    const cloning = startSandbox(['clone', web, clone], { program: `${PROGRAM}-service` });
+    const cloning = startSandbox(['clone', web, clone], { program: SERVICE_PROGRAM });
     const drafts = () => readdirSync(path).filter((name) => name.startsWith('.') && isImageInUse(join(path, name)));
     await holdsDuring(cloning.result, () => drafts().length > 0);
     cloning.child.kill('SIGKILL');

@@ -4,9 +4,8 @@ import { describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
-import { runSandbox } from '../helpers/run.js';
+import { runSandbox, SERVICE_PROGRAM } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { SERVICE_PROGRAM } from '../helpers/serving.js';
 
 describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
   for (const uri of ['qemu:///system', 'lxc:///']) {

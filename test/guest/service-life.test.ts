@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
 import { DatagramSocket } from '../helpers/datagrams.js';
 import { AtTerminal } from '../helpers/pty.js';
-import { PROGRAM } from '../helpers/run.js';
+import { SERVICE_PROGRAM } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { itLivesAsAService } from '../helpers/service-life.js';
 import { serviceOf } from '../helpers/services.js';
@@ -27,7 +27,7 @@ describe('a service in a machine', { skip: embedded.skip }, () => {
     const service = await serviceOf(t, embedded, { script: 'exec sleep 1000' });
     await service.ok(['start']);
     const connect = () =>
-      new AtTerminal(['connect', service.name], { rows: 24, columns: 80 }, { program: `${PROGRAM}-service` });
+      new AtTerminal(['connect', service.name], { rows: 24, columns: 80 }, { program: SERVICE_PROGRAM });
     const shell = connect();
     t.after(() => shell.close());
     await shell.until(/a shell in test-[0-9a-f]+; exit ends it, Ctrl\+\] leaves it/);

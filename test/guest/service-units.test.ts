@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { embedded } from '../helpers/connections.js';
-import { uniqueName } from '../helpers/leftovers.js';
-import { PROGRAM, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { TestService } from '../helpers/services.js';
-import { OWN_UNITS, writeUnits } from '../helpers/systemd-sandbox.js';
+import { createdService, type TestService } from '../helpers/services.js';
+import { OWN_UNITS, unlessHostSystemd, writeUnits } from '../helpers/systemd-sandbox.js';
 
 const UNITS = {
   'steady.service': `[Service]
@@ -19,25 +17,17 @@ Type=oneshot
 `,
 };
 
-/** A service of units of the test. The host has none of them, so they are named in its file. */
+/** A service of units of the test. The host has none of them, so its file names them in the place of one that it has. */
 async function unitsOf(t: TestContext, units: readonly string[], ...options: readonly string[]): Promise<TestService> {
   const directory = writeUnits(scratchDirectory(t), UNITS);
-  const name = uniqueName();
-  const given = { program: `${PROGRAM}-service` };
   const mount = ['-m', `host-bind:${OWN_UNITS}=${directory},ro`];
-  const created = await runSandbox(['-c', embedded.uri, 'create', ...mount, ...options, '-u', 'dbus', name], given);
-  assert.equal(created.code, 0, created.stderr);
-  t.after(async () => {
-    await runSandbox(['stop', '-t', '0', name], given);
-    await runSandbox(['delete', name], given);
-  });
-  const service = new TestService(name, embedded);
+  const service = await createdService(t, embedded, [...mount, ...options, '-u', 'systemd-journald']);
   const keys = units.map((unit, index) => `unit.${index}=${unit}\n`);
-  service.change((text) => text.replace(/^unit\.0=dbus\.service\n/m, keys.join('')));
+  service.change((text) => text.replace(/^unit\.0=systemd-journald\.service\n/m, keys.join('')));
   return service;
 }
 
-describe('a service of units', { skip: embedded.skip }, () => {
+describe('a service of units', { skip: embedded.skip || unlessHostSystemd }, () => {
   it('is ready when they are active, reloads them, and shows what they write', async (t) => {
     const service = await unitsOf(t, ['steady.service']);
     await service.ok(['start']);

@@ -7,7 +7,7 @@ import { type CreateTexts, describeService } from '../../src/service/create/desc
 import type { ServiceRoots } from '../../src/service/paths.js';
 import type { Service } from '../../src/service/types.js';
 import { endDetached } from './ctl.js';
-import { PROGRAM, type RunOptions, type RunResult, runSandbox } from './run.js';
+import { type RunOptions, type RunResult, runSandbox, SERVICE_PROGRAM } from './run.js';
 
 /** Places of services below a directory. */
 export function servicesIn(directory: string): ServiceRoots {
@@ -41,7 +41,7 @@ export async function makeTestService(
 
 /** Runs `virt-sandbox-service ARGS` to its end. */
 export function service(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  return runSandbox(args, { ...options, program: `${PROGRAM}-service` });
+  return runSandbox(args, { ...options, program: SERVICE_PROGRAM });
 }
 
 /** Ends services of this host, and removes them. */

@@ -8,6 +8,7 @@ import { withoutFallback } from './fallback.js';
 export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 /** The program in the repository. */
 export const PROGRAM = `${REPOSITORY}bin/virt-sandbox`;
+export const SERVICE_PROGRAM = `${PROGRAM}-service`;
 
 export interface RunResult {
   /** null if a signal ended it. */

@@ -5,9 +5,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Way } from './connections.js';
 import { uniqueName } from './leftovers.js';
-import { PROGRAM, type Running, type RunOptions, type RunResult, runSandbox, startSandbox } from './run.js';
-
-const SERVICE = `${PROGRAM}-service`;
+import { type Running, type RunOptions, type RunResult, runSandbox, SERVICE_PROGRAM, startSandbox } from './run.js';
 
 /** Where root's services are. */
 export const SERVICES = '/etc/libvirt-sandbox/services';
@@ -51,7 +49,11 @@ export class TestService {
     words: readonly string[] = [],
     options: RunOptions = {},
   ): Promise<RunResult> {
-    return runSandbox([command, ...given, this.name, ...words], { ...this.way.options, program: SERVICE, ...options });
+    return runSandbox([command, ...given, this.name, ...words], {
+      ...this.way.options,
+      program: SERVICE_PROGRAM,
+      ...options,
+    });
   }
 
   /** As {@link run}, and it succeeds without a word on stderr. @returns what it prints */
@@ -72,7 +74,7 @@ export class TestService {
 
   /** Starts `virt-sandbox-service COMMAND [OPTIONS] NAME`. */
   begin([command = '', ...given]: readonly string[], options: RunOptions = {}): Running {
-    return startSandbox([command, ...given, this.name], { ...this.way.options, program: SERVICE, ...options });
+    return startSandbox([command, ...given, this.name], { ...this.way.options, program: SERVICE_PROGRAM, ...options });
   }
 
   /** Runs words in its shell. @returns what they print */
@@ -153,17 +155,26 @@ export interface WantedService {
 /** Creates a service, and deletes it after the test. */
 export async function serviceOf(t: TestContext, way: Way, wanted: WantedService): Promise<TestService> {
   const { options = [], script, isKept = false, keys = {} } = wanted;
+  const service = await createdService(t, way, options, ['--', 'sh', '-c', script]);
+  service.set(keys);
+  if (!isKept) service.change((text) => text.replace(/^\[overlay\]\n(?:[a-z].*\n)*/m, ''));
+  return service;
+}
+
+/** The same of any service. @param what stands behind the name */
+export async function createdService(
+  t: TestContext,
+  way: Way,
+  options: readonly string[],
+  what: readonly string[] = [],
+): Promise<TestService> {
   const name = uniqueName();
-  const given = { ...way.options, program: SERVICE };
-  const words = ['-c', way.uri, 'create', ...options, name, '--', 'sh', '-c', script];
-  const { code, stderr } = await runSandbox(words, given);
+  const given = { ...way.options, program: SERVICE_PROGRAM };
+  const { code, stderr } = await runSandbox(['-c', way.uri, 'create', ...options, name, ...what], given);
   assert.equal(code, 0, stderr);
   t.after(async () => {
     await runSandbox(['stop', '-t', '0', name], given);
     await runSandbox(['delete', name], given);
   });
-  const service = new TestService(name, way);
-  service.set(keys);
-  if (!isKept) service.change((text) => text.replace(/^\[overlay\]\n(?:[a-z].*\n)*/m, ''));
-  return service;
+  return new TestService(name, way);
 }

@@ -5,10 +5,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ServiceRoots, serviceRoots } from '../../src/service/paths.js';
 import { uniqueName } from './leftovers.js';
-import { REPOSITORY, type RunOptions, type RunResult, startSandbox } from './run.js';
+import { type RunOptions, type RunResult, SERVICE_PROGRAM, startSandbox } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
-
-export const SERVICE_PROGRAM = `${REPOSITORY}bin/virt-sandbox-service`;
 
 export interface ServiceProgram {
   /** A name for a service. */

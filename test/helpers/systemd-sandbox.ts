@@ -1,11 +1,16 @@
 /** Sandboxes with the systemd of this host, and units of a test. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configFromOptions } from '../../src/config/options.js';
 import type { Overlay, Service } from '../../src/config/types.js';
 import { validateConfig } from '../../src/config/validate.js';
 import { Sandbox } from '../../src/index.js';
 import { uniqueName } from './leftovers.js';
+
+/** A reason to skip, or false if this host has a systemd, which need not run. */
+export const unlessHostSystemd: string | false = existsSync('/lib/systemd/systemd')
+  ? false
+  : 'this host has no systemd';
 
 /** Where the units of a test are, inside: nothing else is there on most hosts. */
 export const OWN_UNITS = '/usr/local/lib/systemd/system';

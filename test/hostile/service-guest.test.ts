@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
 import { holdsDuring } from '../helpers/meanwhile.js';
 import { AtTerminal } from '../helpers/pty.js';
-import { PROGRAM } from '../helpers/run.js';
+import { SERVICE_PROGRAM } from '../helpers/run.js';
 import { LIVES, serviceOf } from '../helpers/services.js';
 
 const SIZE = { rows: 24, columns: 200 };
@@ -27,7 +27,7 @@ describe('a service that was broken into', { skip: embedded.skip }, () => {
       ['logs', /\\u\{1b\}\]0;title\\u\{7\}\\u\{1b\}\[2J.*end/s],
       ['status', /unhealthy, \d+ failures: exit status 1; it said: .*title/],
     ] as const) {
-      const terminal = new AtTerminal([command, service.name], SIZE, { program: `${PROGRAM}-service` });
+      const terminal = new AtTerminal([command, service.name], SIZE, { program: SERVICE_PROGRAM });
       t.after(() => terminal.close());
       await terminal.until(pattern);
       await terminal.exited();

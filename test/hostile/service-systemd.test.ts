@@ -4,14 +4,15 @@
  * The attacker is that root. The victims are files of the host.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { enterLxc, lxc } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { serviceProgram } from '../helpers/serving.js';
+import { unlessHostSystemd } from '../helpers/systemd-sandbox.js';
 
-const skip = lxc.skip || (existsSync('/lib/systemd/systemd') ? false : 'this host has no systemd');
+const skip = lxc.skip || unlessHostSystemd;
 const SECRET = 'of the host alone';
 
 /** Ways to what a cover hides, or to what only others may read. */

@@ -8,8 +8,9 @@ import { said } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { removeServices, service } from '../helpers/making-services.js';
 import { holdsDuring } from '../helpers/meanwhile.js';
-import { PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { runSandbox, SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { SERVICES } from '../helpers/services.js';
 
 const ONCE = `test -e /srv/ready || {
   printf '%032d\\n' 7 > /etc/machine-id.new && mv /etc/machine-id.new /etc/machine-id && rm -f /etc/hostname &&
@@ -34,7 +35,7 @@ async function done(args: readonly string[]): Promise<string> {
 }
 
 async function start(name: string): Promise<void> {
-  const file = join('/etc/libvirt-sandbox/services', name, 'config/sandbox.cfg');
+  const file = join(SERVICES, name, 'config/sandbox.cfg');
   const { code, stderr } = await runSandbox(['--config', file, '-c', lxc.uri, '--detach'], lxc.options);
   assert.equal(code, 0, stderr);
   await inside(name, 'until test -e /srv/ready; do sleep 0.1; done');
@@ -66,7 +67,7 @@ describe('a clone of a container', { skip: lxc.skip }, () => {
   it('has a source that goes on if the clone is killed meanwhile', async (t) => {
     const { web, clone, path } = await running(t);
     await inside(web, 'head -c 200M /dev/urandom > /srv/large');
-    const cloning = startSandbox(['clone', '--live', web, clone], { ...lxc.options, program: `${PROGRAM}-service` });
+    const cloning = startSandbox(['clone', '--live', web, clone], { ...lxc.options, program: SERVICE_PROGRAM });
     const hasBegun = () => readdirSync(path).some((name) => name !== web && readdirSync(join(path, name)).length > 0);
     await holdsDuring(cloning.result, hasBegun);
     cloning.child.kill('SIGKILL');

@@ -12,9 +12,9 @@ import { ctl } from '../helpers/ctl.js';
 import { assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { OWN_UNITS, writeUnits } from '../helpers/systemd-sandbox.js';
+import { OWN_UNITS, unlessHostSystemd, writeUnits } from '../helpers/systemd-sandbox.js';
 
-const skip = lxc.skip || (existsSync('/lib/systemd/systemd') ? false : 'this host has no systemd');
+const skip = lxc.skip || unlessHostSystemd;
 
 const SLEEP = 'exec sleep infinity';
 
