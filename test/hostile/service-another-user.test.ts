@@ -27,6 +27,7 @@ describe('what another user can do to a service', { skip: embedded.skip }, () =>
   it('is nothing: neither read its log, nor talk to its holder, nor put anything there', async (t) => {
     const service = await serviceOf(t, embedded, { script: STAYS });
     await service.ok(['start']);
+    assert.ok(asNobody('test', '-e', '/'));
     const [life, claim] = [join(LIVES, service.name), join(CLAIMS, service.name)];
     for (const path of [life, claim]) assert.equal(statSync(path).mode & 0o077, 0, path);
     for (const path of [`${life}/log`, `${life}/service.json`, `${claim}/owner`, `${claim}/control`]) {
@@ -45,7 +46,7 @@ describe('what another user can do to a service', { skip: embedded.skip }, () =>
     const kept = `${life}-kept`;
     t.after(() => rmSync(kept, { recursive: true, force: true }));
     mkdirSync(kept);
-    for (const file of ['owner']) cpSync(join(claim, file), join(kept, file));
+    cpSync(join(claim, 'owner'), join(kept, 'owner'));
     cpSync(join(life, 'service.json'), join(kept, 'service.json'));
     await service.ok(['stop']);
     mkdirSync(claim, { mode: 0o700 });

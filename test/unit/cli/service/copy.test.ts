@@ -7,6 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { findInPath } from '../../../../src/util/programs.js';
 import { makePackagedRoot } from '../../../helpers/packaged-root.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
+import { scratchMount } from '../../../helpers/scratch-mount.js';
 import { serviceProgram } from '../../../helpers/serving.js';
 
 const skip = unlessRoot('only root copies') || (findInPath('dpkg') === undefined ? 'there is no dpkg' : false);
@@ -133,27 +134,18 @@ describe('virt-sandbox-service create --copy', { skip }, () => {
       execFileSync('dd', ['if=/dev/urandom', `of=${big}`, 'bs=1M', 'count=160'], { stdio: 'ignore' });
       chmodSync(big, 0o600);
       const service = serviceProgram(context);
-      const disk = join(service.states, 'disk');
-      const states = join(service.states, 'small');
-      mkdirSync(states);
-      execFileSync('truncate', ['-s', '64M', disk]);
-      execFileSync('mke2fs', ['-q', '-F', disk], { stdio: 'ignore' });
-      const isMounted = options.length === 0;
-      if (isMounted) execFileSync('mount', ['-o', 'loop', disk, states]);
-      try {
-        await service.fails(
-          ['create', '-p', states, ...options, '-r', root, '-C', service.name, '--', 'webd'],
-          isMounted
-            ? /"\/etc\/web\/big" cannot be copied into the state of the service: .*no space left.*; make room there/
-            : /does not fit in it: .*; make the image larger/,
-        );
-        assert.deepEqual(
-          readdirSync(states).filter((name) => name !== 'lost+found'),
-          [],
-        );
-      } finally {
-        if (isMounted) execFileSync('umount', [states]);
-      }
+      const isDirectory = options.length === 0;
+      const states = isDirectory ? scratchMount(context, ['mke2fs', '-F'], '64M') : service.states;
+      await service.fails(
+        ['create', '-p', states, ...options, '-r', root, '-C', service.name, '--', 'webd'],
+        isDirectory
+          ? /"\/etc\/web\/big" cannot be copied into the state of the service: .*no space left.*; make room there/
+          : /does not fit in it: .*; make the image larger/,
+      );
+      assert.deepEqual(
+        readdirSync(states).filter((name) => name !== 'lost+found'),
+        [],
+      );
       assert.deepEqual(
         readdirSync(service.roots.services).filter((name) => name.includes(service.name)),
         [],

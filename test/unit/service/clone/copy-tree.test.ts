@@ -1,10 +1,9 @@
 /** What cp(1) keeps of a state that a guest has made, and that it never leaves it. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  existsSync,
   lchownSync,
   linkSync,
   mkdirSync,
@@ -15,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { copyFile, copyTree } from '../../../../src/service/clone/copy-tree.js';
+import { unlessProgram } from '../../../helpers/images.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { scratchMount } from '../../../helpers/scratch-mount.js';
 
@@ -79,7 +79,6 @@ describe('copyTree', { skip: ROOT }, () => {
 while os.path.exists("go"):
   os.rename("d", "kept"); os.symlink(sys.argv[1], "d"); os.unlink("d"); os.rename("kept", "d")`;
     writeFileSync(join(from, 'go'), '');
-    const { spawn } = await import('node:child_process');
     const swapping = spawn('python3', ['-c', swap, secret], { cwd: from, stdio: 'ignore' });
     const ended = new Promise((resolve) => swapping.once('exit', resolve));
     for (let round = 0; round < 30; round += 1) {
@@ -112,7 +111,7 @@ while os.path.exists("go"):
   });
 
   it('shares blocks where the file system can', {
-    skip: existsSync('/usr/sbin/mkfs.btrfs') ? false : 'no mkfs.btrfs',
+    skip: unlessProgram('mkfs.btrfs'),
   }, async (t) => {
     const ground = scratchMount(t, ['mkfs.btrfs'], '256M');
     const [from, to] = [join(ground, 'from'), join(ground, 'to')];
