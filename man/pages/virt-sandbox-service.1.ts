@@ -27,6 +27,8 @@ export const virtSandboxService: Program = {
     'A *SOURCE* that runs is refused, unless it is to be stopped for that time and started again (`--stop`), or held still (`--live`): it writes out what it has in memory, the file system of an image is frozen, and nothing inside runs until all is copied. The clone is then as after a power failure at that moment, with all that was written before. If the state is in an image, a machine is started with it for a moment: this host never mounts what guests have written.',
     '`delete` stops a service that runs, and removes all that was made for it. Of a service that libvirt-sandbox made, the state stays, as this program does not know where it is.',
     '`upgrade` shows which files of its host a service hides by copies of its own, where the host has something newer: what the host had when the service was made, or upgraded last, what it has now, and what the service has. A copy that the service has never changed goes, so that the service sees the host’s file; a copy that `create` has made is made anew. What both have changed stays as the service has it. Files below `/etc`, copies of `create` and files of packages are known. The service must not run, and its state must be in a directory. `upgrade` also takes over files of other versions, *NAME*`.sandbox` of libvirt-sandbox before 0.5 among them.',
+    'With `--unitfile` the systemd of the root runs as the application, and starts these units, what they need, and nothing else. The service is ready when they are active. `--restart`, `--health` and `--publish` mean the same; `reload` has units read their settings again, and `logs --journal` shows the journal inside.',
+    'The systemd of the host has a unit for each service, *NAME*`_sandbox.service`, from its start or the next `systemctl daemon-reload` on: virt-sandbox-service-generator makes it, as systemd.generator(7) describes. `start`, `stop` and `restart` ask systemd then. With `--autostart` systemd starts the service at boot; that of a user, when the user logs in. Without such a unit a process of this program holds the service.',
     '`edit` runs `VISUAL`, `EDITOR` or vi(1). What is written counts when it is checked; a service that runs has it from its next start.',
     'Whoever kills this program at any moment leaves no half of a service: the next command for the same name removes what was begun, or finishes what was being removed.',
   ],
@@ -65,7 +67,12 @@ export const virtSandboxService: Program = {
               '`125`',
               'A failure. One line on standard error says what happened and what to do. Where there are several names, each is done, and the first failure counts.',
             ],
+            ['`3`', '`status`: a service that is named does not run.'],
             ['`129`, `130`, `143`', '`SIGHUP`, `SIGINT` or `SIGTERM` interrupted it. What was begun is undone.'],
+            [
+              'any other',
+              '`run` has that of the service, `execute` and `connect` that of the command: 128+*N* when signal *N* ended it, 127 when it is not found, 126 when it cannot be executed. A unit of systemd has 78 where somebody has to change the service first.',
+            ],
           ],
         },
       ],
@@ -87,6 +94,10 @@ export const virtSandboxService: Program = {
               '`~/.local/share/libvirt-sandbox/images/`*NAME*`.qcow2`',
               'The state of a user’s service. `XDG_DATA_HOME` moves it.',
             ],
+            [
+              '`/var/lib/libvirt-sandbox/services/`*NAME*, `~/.local/state/libvirt-sandbox/services/`*NAME*',
+              'What is known of its life, and its log: of root, of another user. `XDG_STATE_HOME` moves the second one.',
+            ],
           ],
         },
       ],
@@ -94,10 +105,10 @@ export const virtSandboxService: Program = {
     {
       title: 'Examples',
       body: [
-        'A service of two that share the host’s nginx, each with a port and a state of its own:',
+        'Two services that share the host’s nginx, each with a port and a state of its own:',
         {
           block:
-            'virt-sandbox-service -c lxc:/// create --publish 8081:80 web1 -- nginx -g "daemon off;"\nvirt-sandbox-service -c lxc:/// create --publish 8082:80 web2 -- nginx -g "daemon off;"\nvirt-sandbox-service list',
+            'virt-sandbox-service -c lxc:/// create --copy --publish 8081:80 web1 -- nginx -g "daemon off;"\nvirt-sandbox-service -c lxc:/// create --copy --publish 8082:80 web2 -- nginx -g "daemon off;"\nvirt-sandbox-service list',
         },
       ],
     },
