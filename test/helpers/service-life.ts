@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { it } from 'node:test';
+import { valueOr } from '../../src/util/errors.js';
 import type { Way } from './connections.js';
 import { ctl } from './ctl.js';
-import { assertNothingLeft, exceptLogs, processesWith } from './leftovers.js';
+import { assertNothingLeft, exceptLogs, leftAtLast, processesWith } from './leftovers.js';
 import { LIVES, serviceOf } from './services.js';
 
 const STAYS = 'echo here; echo there >&2; exec sleep 1000';
@@ -142,10 +143,10 @@ export function itLivesAsAService(way: Way): void {
     await service.ok(['start']);
     const { pid = 0 } = await service.status();
     const all = [pid, ...processesWith(service.name).map((line) => Number.parseInt(line, 10))];
-    // Each at once, so that none of them cleans up after another.
-    for (const one of all) process.kill(one, 'SIGSTOP');
-    for (const one of all) process.kill(one, 'SIGKILL');
-    while (processesWith(service.name).length > 0) await sleep(20);
+    // Each at once, so that none of them cleans up after another. Some end with their parents.
+    for (const signal of ['SIGSTOP', 'SIGKILL'] as const)
+      for (const one of all) valueOr(() => process.kill(one, signal), false);
+    assert.deepEqual(await leftAtLast(() => processesWith(service.name)), []);
     for (const above of ['libvirt-sandbox', 'libvirt-sandbox-services'])
       rmSync(`/run/${above}/${service.name}`, { recursive: true, force: true });
     await service.until((status) => status.pid === undefined);
