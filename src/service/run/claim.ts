@@ -2,7 +2,7 @@
  * Who holds a service: a directory for as long as its holder lives, beside those of sandboxes. Making it claims the
  * service. One whose holder was killed is recognised by the process ID and the start of that process.
  */
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   claimStateMeanwhile,
@@ -20,6 +20,12 @@ import { alreadyRuns } from './errors.js';
 /** What the name of their directory has behind that of the directories of sandboxes. */
 const BESIDE = '-services';
 
+/** A claim that is being made, or given back: then the process is in its name. */
+const HALF = /^\.claim-(?:(\d+)-\d+|[A-Za-z0-9]{6})$/;
+
+/** More than a claim takes to be made, in milliseconds. */
+const MAKING_MS = 60_000;
+
 export type Claim = Pick<StateDirectory, 'path' | 'owner'>;
 
 export interface Holder {
@@ -36,6 +42,7 @@ export interface Holder {
  */
 export async function claimService(name: string): Promise<Claim> {
   try {
+    removeHalves();
     const claim = await claimStateMeanwhile(name, 'session', claims());
     chmodSync(claim.path, 0o700);
     return claim;
@@ -43,6 +50,24 @@ export async function claimService(name: string): Promise<Claim> {
     if (error instanceof SandboxError && error.code === 'name-in-use') throw alreadyRuns(name, error);
     throw error;
   }
+}
+
+/** Removes what processes that were killed have left of claims that they made or gave back. */
+function removeHalves(): void {
+  const above = claims();
+  for (const name of valueOr(() => readdirSync(above), [])) {
+    const [, pid] = HALF.exec(name) ?? [];
+    const path = join(above, name);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (!HALF.test(name) || found === undefined || found.uid !== process.geteuid?.()) continue;
+    const isOld = Date.now() - found.mtimeMs > MAKING_MS;
+    if (pid === undefined ? isOld && !ownerLives(path) : !isAlive(Number(pid)))
+      rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  return valueOr(() => process.kill(pid, 0), false);
 }
 
 export function releaseService(claim: Claim): void {
