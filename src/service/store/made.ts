@@ -3,8 +3,9 @@
  * before a thing is made, and again when its inode is known. So a process that is killed at any moment leaves nothing
  * that the next one does not find, and what somebody else has put at the same path is never removed.
  */
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import * as v from 'valibot';
@@ -22,8 +23,8 @@ const schema = v.object({
     v.object({
       kind: v.picklist(['directory', 'file']),
       path: v.pipe(v.string(), v.startsWith('/'), v.excludes('\0')),
-      /** Those that it may have; none: it may not have been made. */
-      inodes: v.array(v.pipe(v.string(), v.regex(/^\d{1,20}$/))),
+      /** Those that it may have, with the times of their birth; none: it may not have been made. */
+      inodes: v.array(v.pipe(v.string(), v.regex(/^\d{1,20} \d{1,20}$/))),
       /** Its name has a random number: whatever is there is ours. */
       isUnique: v.optional(v.boolean()),
     }),
@@ -126,7 +127,12 @@ export class MadeRecord {
 
 function inodesOf(path: string): string[] {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? [] : [found.ino.toString()];
+  return found === undefined ? [] : [inodeText(found)];
+}
+
+/** A file system such as ext4 gives the number of a removed file to the next one, so the time of its birth counts too. */
+function inodeText({ ino, birthtimeNs }: BigIntStats): string {
+  return `${ino} ${birthtimeNs < 0n ? 0n : birthtimeNs}`;
 }
 
 /**
@@ -144,11 +150,22 @@ function removeOne({ kind, path, inodes, isUnique = false }: Made): boolean {
   if (found === undefined) return true;
   // Whoever made it was killed before it knew the inode: then it is empty, and what is not is not ours.
   if (inodes.length === 0 && !isUnique) return removeEmpty(kind, path, found.size === 0n);
-  if (!isUnique && !inodes.includes(found.ino.toString())) return false;
+  if (!isUnique && !inodes.includes(inodeText(found))) return false;
   if ((kind === 'directory') !== found.isDirectory()) return false;
-  // What a killed process had started there may still be ending.
-  rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  removeTree(path);
   return true;
+}
+
+/** A guest may have made directories in one another whose paths are longer than any path may be: rm(1) goes down to them. */
+function removeTree(path: string): void {
+  try {
+    // What a killed process had started there may still be ending.
+    rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  } catch (error) {
+    if (!isSystemError(error, 'ENAMETOOLONG')) throw error;
+    const { status } = spawnSync('rm', ['-rf', '--', path], { stdio: 'ignore' });
+    if (status !== 0) throw error;
+  }
 }
 
 function removeEmpty(kind: Made['kind'], path: string, isEmpty: boolean): boolean {
