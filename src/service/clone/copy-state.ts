@@ -1,15 +1,13 @@
 /** Copies the state of a service that stands still. */
-import { constants, lstatSync } from 'node:fs';
-import { chmod, open } from 'node:fs/promises';
-import { lockOpenFile } from '../../oci/lock.js';
-import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { lstatSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { checkOverlayImage, isImageInUse, refuseFurtherFile } from '../../sandbox/devices/overlay-image.js';
-import { refuseUsedOverlay } from '../../sandbox/devices/overlay-server.js';
-import { SandboxError } from '../../util/errors.js';
+import { refuseUsed, stateInUse, whileUnused } from '../store/unused.js';
 import type { Service } from '../types.js';
 import { copyFile, copyTree } from './copy-tree.js';
 import { stateOf } from './describe.js';
-import { stateInUse, stateMissing } from './errors.js';
+import { stateMissing } from './errors.js';
 
 export interface StateCopy {
   readonly source: Service;
@@ -34,13 +32,7 @@ export function checkSource(source: Service, isRunning: boolean): void {
     return;
   }
   const kept = keptOverlay(path);
-  if (kept === undefined || isRunning) return;
-  try {
-    refuseUsedOverlay(kept);
-  } catch (error) {
-    if (error instanceof SandboxError && error.code === 'overlay-in-use') throw stateInUse(source.name, path);
-    throw error;
-  }
+  if (kept !== undefined && !isRunning) refuseUsed(source.name, kept);
 }
 
 /**
@@ -48,7 +40,7 @@ export function checkSource(source: Service, isRunning: boolean): void {
  *   checks of overlays throw
  */
 export async function copyState(copy: StateCopy): Promise<void> {
-  const { source, to, signal } = copy;
+  const { source, to, isRunning, signal } = copy;
   const { type, path } = stateOf(source);
   const options = { source: source.name, signal };
   if (type === 'image') {
@@ -59,24 +51,7 @@ export async function copyState(copy: StateCopy): Promise<void> {
   }
   const kept = keptOverlay(path);
   // Without a record nothing was ever written there.
-  if (kept !== undefined) await whileUnused(copy, kept, () => copyTree(path, to, options));
-}
-
-/** Nobody can take a machine's layers meanwhile: share-server takes the same lock. */
-async function whileUnused({ source, isRunning }: StateCopy, kept: KeptOverlay, act: () => Promise<void>) {
-  if (isRunning || kept.kind !== 'machine') {
-    await act();
-    return;
-  }
-  const layers = await open(kept.layers, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    await lockOpenFile(layers, 'exclusive', {
-      onWait: () => {
-        throw stateInUse(source.name, kept.directory);
-      },
-    });
-    await act();
-  } finally {
-    await layers.close();
-  }
+  if (kept === undefined) return;
+  if (isRunning) await copyTree(path, to, options);
+  else await whileUnused(source.name, kept, () => copyTree(path, to, options));
 }

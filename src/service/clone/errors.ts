@@ -32,14 +32,6 @@ export function stateMissing(source: string, path: string): SandboxError {
   );
 }
 
-export function stateInUse(source: string, path: string): SandboxError {
-  return serviceError(
-    'service-state-in-use',
-    `something else than the service ${quote(source)} has its state in ${quote(path)} in use`,
-    'end the sandbox that has it as its overlay: virt-sandbox-ctl list',
-  );
-}
-
 /** @param why what the program that copies says */
 export function notCopied(source: string, why: string, cause?: unknown): SandboxError {
   return serviceError(

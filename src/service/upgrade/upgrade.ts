@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { quote } from '../../config/errors.js';
 import { rootDirectoryOf } from '../../config/root.js';
-import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { upperLayers } from '../../sandbox/devices/overlay-layers.js';
 import { valueOr } from '../../util/errors.js';
 import { readBaseline, saveBaseline } from '../content/baseline.js';
@@ -10,8 +10,9 @@ import { hostNow } from '../content/host-now.js';
 import { serviceError } from '../errors.js';
 import { loadService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
-import { claimService, findHolder, releaseService } from '../run/claim.js';
+import { findHolder } from '../run/claim.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
+import { whileUnused } from '../store/unused.js';
 import type { Service } from '../types.js';
 import { type HiddenFile, hiddenFiles } from './hidden.js';
 import { type TakenOver, takeOverFile } from './old-file.js';
@@ -34,8 +35,8 @@ export interface UpgradeOptions extends LockOptions {
 /**
  * Takes over the file of an older version, and drops copies in the overlay that the service has never changed where the
  * host has something newer. It must not run: nothing else may write to the overlay.
- * @throws {SandboxError} `service-not-found`, `service-running`, `service-damaged`, `service-upgrade-failed`, and what
- *   `takeOverFile` and `keptOverlay` throw
+ * @throws {SandboxError} `service-not-found`, `service-running`, `service-state-in-use`, `service-damaged`,
+ *   `service-upgrade-failed`, and what `takeOverFile` and `keptOverlay` throw
  */
 export async function upgradeService(
   roots: ServiceRoots,
@@ -48,16 +49,12 @@ export async function upgradeService(
     name,
     'exclusive',
     async () => {
+      // Nobody claims it as long as this process has the lock.
       if (findHolder(name) !== undefined) throw running(name);
-      const claim = await claimService(name);
-      try {
-        const file = await takeOverFile(roots, name, isDry);
-        // A file that was not moved yet describes nothing that could hide anything.
-        if (isDry && file === 'moved') return { file, files: [] };
-        return { file, ...(await renew(roots, await loadService(roots, name), isDry)) };
-      } finally {
-        releaseService(claim);
-      }
+      const file = await takeOverFile(roots, name, isDry);
+      // A file that was not moved yet describes nothing that could hide anything.
+      if (isDry && file === 'moved') return { file, files: [] };
+      return { file, ...(await renew(roots, await loadService(roots, name), isDry)) };
     },
     options,
   );
@@ -71,24 +68,22 @@ async function renew(roots: ServiceRoots, service: Service, isDry: boolean): Pro
     return { files: [], unknown: 'its state is in an image, which this host does not read' };
   const now = await hostNow(roots, service);
   const before = await readBaseline(paths.directory);
-  const found = overlayIn(overlay.path, realpathSync(rootDirectoryOf(config)));
-  const files = before && found ? await hiddenFiles({ ...found, before, now, copied: settings.copied }) : [];
-  if (!isDry) {
-    if (found)
-      await dropCopies(
-        found,
-        files.filter(({ verdict }) => verdict === 'hidden'),
-      );
+  // Without an overlay it was never started.
+  const kept = keptOverlay(overlay.path);
+  const renewed = async () => {
+    const found = kept && overlayIn(kept, realpathSync(rootDirectoryOf(config)));
+    const files = before && found ? await hiddenFiles({ ...found, before, now, copied: settings.copied }) : [];
+    if (isDry) return files;
+    const hidden = files.filter(({ verdict }) => verdict === 'hidden');
+    if (found) await dropCopies(found, hidden);
     await saveBaseline(paths.directory, now);
-  }
+    return files;
+  };
+  const files = kept === undefined ? await renewed() : await whileUnused(service.name, kept, renewed);
   return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };
 }
 
-/** Undefined: it was never started. */
-function overlayIn(path: string, root: string): Overlay | undefined {
-  const kept = keptOverlay(path);
-  if (kept === undefined) return undefined;
-  const { directory, layers, kind } = kept;
+function overlayIn({ directory, layers, kind }: KeptOverlay, root: string): Overlay {
   return { directory, layers, root, all: valueOr(() => upperLayers(layers, kind), []) };
 }
 

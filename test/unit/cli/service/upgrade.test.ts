@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { lockOpenFile } from '../../../../src/oci/lock.js';
 import { findInPath } from '../../../../src/util/programs.js';
 import { killedAt, unlessTraced } from '../../../helpers/killing.js';
 import { installPackage, makePackagedRoot } from '../../../helpers/packaged-root.js';
@@ -174,6 +176,19 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
         killed += 1;
       }
     assert.ok(killed >= 8, `${killed} steps`);
+  });
+
+  it('refuses an overlay that something else has in use, and changes nothing of it', async (context) => {
+    const { upper, service, host, copyUp, upgrade } = await ground(context);
+    copyUp('/etc/hosts');
+    host('/etc/hosts', 'hosts 2');
+    // As the server of a machine's overlay does.
+    const layers = await open(dirname(upper));
+    await lockOpenFile(layers, 'exclusive', {});
+    await service.fails(['upgrade', service.name], /has its state in .* in use; end the sandbox/);
+    assert.ok(existsSync(join(upper, 'etc/hosts')));
+    await layers.close();
+    assert.deepEqual(await upgrade(), ['hidden /etc/hosts']);
   });
 
   it('takes over files of older versions', async (context) => {
