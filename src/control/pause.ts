@@ -20,6 +20,11 @@ export class Pause {
     this.#sandbox = sandbox;
   }
 
+  /** Whether a host holds it still, or is about to. What is inside answers nobody then. */
+  get isHeld(): boolean {
+    return this.#lease !== undefined;
+  }
+
   /**
    * Resolves when nothing inside runs: no processor of a machine, and what it has asked the host for is done.
    * @param lease aborts when the host is gone

@@ -32,6 +32,8 @@ export interface ServeOptions {
   readonly detached: boolean;
   /** Called when somebody asks for its end. */
   readonly onStop?: () => void;
+  /** Of the sandbox; the default is one of its own. */
+  readonly pause?: Pause;
 }
 
 /**
@@ -39,9 +41,11 @@ export interface ServeOptions {
  * answered then.
  * @throws a system error
  */
-export async function serveControl(sandbox: Sandbox, { detached, onStop }: ServeOptions): Promise<ControlServer> {
+export async function serveControl(
+  sandbox: Sandbox,
+  { detached, onStop, pause = new Pause(sandbox.launched) }: ServeOptions,
+): Promise<ControlServer> {
   const { state, channel, kernelRelease } = sandbox.launched;
-  const pause = new Pause(sandbox.launched);
   return serveIn(state.path, recordOf(sandbox, detached), {
     channel,
     kernelRelease: kernelRelease ?? '',

@@ -117,13 +117,21 @@ export interface Health {
   readonly checked: Date;
 }
 
+interface Watch {
+  readonly check: Check;
+  /** Milliseconds between two checks. */
+  readonly interval: number;
+  /** A sandbox that is held still, as while it is cloned, cannot say how it is. */
+  readonly pause: { readonly isHeld: boolean };
+}
+
 /**
  * Checks again and again, until the signal aborts or the sandbox has ended.
  * @param report gets each result
  */
 export async function watchHealth(
   sandbox: Pick<Session, 'run'>,
-  { check, interval }: { readonly check: Check; readonly interval: number },
+  { check, interval, pause }: Watch,
   signal: AbortSignal,
   report: (health: Health) => void,
 ): Promise<void> {
@@ -131,7 +139,9 @@ export async function watchHealth(
   try {
     for (;;) {
       await delay(interval, undefined, { signal });
+      if (pause.isHeld) continue;
       const { isWell, said } = await check(sandbox, signal);
+      if (!isWell && pause.isHeld) continue;
       failures = isWell ? 0 : failures + 1;
       const told = isWell ? {} : { said };
       report({ isWell: failures < HEALTH_FAILURES, failures, checked: new Date(), ...told });

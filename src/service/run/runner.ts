@@ -1,6 +1,7 @@
 /** The life of a service: it is started, watched, and started again, until it is stopped or has ended for good. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { stopServed, stopSignalOf } from '../../control/answers.js';
+import { Pause } from '../../control/pause.js';
 import { serveControl } from '../../control/server.js';
 import type { ProcessExit } from '../../sandbox/process/types.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
@@ -31,6 +32,8 @@ export interface LifeObserver {
 export interface PhaseFacts {
   /** The sandbox that runs now. */
   readonly sandbox?: Sandbox;
+  /** Whether a host holds it still. */
+  readonly pause?: Pick<Pause, 'isHeld'>;
   /** When it is started again. */
   readonly again?: Date;
   /** How it has ended. */
@@ -149,15 +152,16 @@ export class ServiceRunner {
     this.#observer.onPhase('starting', { restarts: this.#restarts });
     try {
       const sandbox = await this.#start(waiting);
-      const ending = this.#follow(sandbox);
+      const pause = new Pause(sandbox.launched);
+      const ending = this.#follow(sandbox, pause);
       // It may fail while something else is waited for.
       ending.catch(() => {});
       await this.#untilReady(sandbox, ending, waiting);
       clearTimeout(timer);
       wasReady.value = true;
-      this.#observer.onPhase('running', { sandbox });
+      this.#observer.onPhase('running', { sandbox, pause });
       this.#ready.resolve();
-      const unhealthy = this.#watch(sandbox, over.signal);
+      const unhealthy = this.#watch(sandbox, pause, over.signal);
       const exit = await ending;
       if (this.#stopping.signal.aborted) return endOf('stopped', exit, stopSignalOf(sandbox.launched.config));
       return endOf((await settlesWithin(unhealthy, 0)) ? 'unhealthy' : 'ended', exit);
@@ -213,10 +217,10 @@ export class ServiceRunner {
   }
 
   /** Serves it to others, and takes its output. Resolves when nothing is left. */
-  async #follow(sandbox: Sandbox): Promise<ProcessExit> {
+  async #follow(sandbox: Sandbox, pause: Pause): Promise<ProcessExit> {
     sandbox.stdin.end();
     for (const stream of ['stdout', 'stderr'] as const) sandbox.endAfter(this.#copy(sandbox, stream));
-    const serving = serveControl(sandbox, { detached: true, onStop: () => this.#stopping.abort() });
+    const serving = serveControl(sandbox, { detached: true, onStop: () => this.#stopping.abort(), pause });
     sandbox.endAfter(serving);
     try {
       const server = await serving;
@@ -255,14 +259,15 @@ export class ServiceRunner {
   }
 
   /** Resolves when the service is unhealthy and ends by it. */
-  #watch(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+  #watch(sandbox: Sandbox, pause: Pause, signal: AbortSignal): Promise<void> {
     const unhealthy = deferred<void>();
     const { settings } = this.#service;
     const check = checkOf(this.#service);
     if (check === undefined) return unhealthy.promise;
     let wasWell = true;
     this.#observer.onHealth({ isWell: true, failures: 0, checked: new Date() });
-    const watching = watchHealth(sandbox, { check, interval: settings.healthInterval }, signal, (found) => {
+    const watch = { check, interval: settings.healthInterval, pause };
+    const watching = watchHealth(sandbox, watch, signal, (found) => {
       this.#observer.onHealth(found);
       if (found.isWell !== wasWell)
         this.#observer.onNote(found.isWell ? 'it is healthy again' : `it is unhealthy: ${found.said}`);
