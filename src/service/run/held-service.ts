@@ -70,10 +70,10 @@ export class HeldService implements LifeObserver {
       },
     };
     try {
+      // What its file says now counts. If it is removed by now, it gets no log.
+      const service = await loadService(roots, name);
       log = await openServiceLog(paths);
       server = await listenIn(claim.path, serving, () => {});
-      // What its file says now counts.
-      const service = await loadService(roots, name);
       held.service = new HeldService(service, { claim, log, server }, options);
       return held.service;
     } catch (error) {
