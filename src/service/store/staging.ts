@@ -69,23 +69,12 @@ export function removeService(roots: ServiceRoots, name: string): string[] {
   }
 }
 
-/** Whether a process that was killed has left something of that name. */
-export function hasLeftovers(roots: ServiceRoots, name: string): boolean {
-  return ENDINGS.some((ending) => lstatSync(staging(roots, name, ending), { throwIfNoEntry: false }) !== undefined);
-}
-
-/** The names of services that processes which were killed, or which still work, have something of. */
-export function unfinishedNames(roots: ServiceRoots): string[] {
-  const names = namesIn(roots).flatMap((entry) => /^\.(.+)\.(?:new|old)$/.exec(entry)?.[1] ?? []);
-  return [...new Set(names)];
-}
-
 /**
  * Removes what processes that were killed have left of that name.
  * @returns as {@link removeService}
  * @throws {SandboxError} `service-not-removable`
  */
-export function removeLeftovers(roots: ServiceRoots, name: string): string[] {
+function removeLeftovers(roots: ServiceRoots, name: string): string[] {
   try {
     return ENDINGS.flatMap((ending) => {
       const directory = staging(roots, name, ending);
