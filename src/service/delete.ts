@@ -1,14 +1,26 @@
 /** Removes services. */
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { keptOverlay } from '../sandbox/devices/overlay-directory.js';
+import { isImageInUse } from '../sandbox/devices/overlay-image.js';
+import { ignoreSandboxError } from '../util/errors.js';
+import { abortedError } from './errors.js';
 import { type ServiceRoots, servicePaths } from './paths.js';
 import { removeLife } from './run/record.js';
 import { type LockOptions, withServiceLock } from './store/lock.js';
+import { type Made, readMade } from './store/made.js';
 import { removeService } from './store/staging.js';
+import { refuseUsed, stateInUse } from './store/unused.js';
+
+/** What the end of a sandbox whose holder was killed may take, in milliseconds, and between two looks. */
+const ENDING_MS = 10_000;
+const LOOK_MS = 100;
 
 /**
  * Removes a service with its state. One that runs is stopped before.
  * @param stop stops it if it runs; nobody can start it meanwhile
  * @returns paths that are kept: something that was not made for it is there
- * @throws {SandboxError} `service-not-found`, `service-not-removable`, and what `stop` throws
+ * @throws {SandboxError} `service-not-found`, `service-not-removable`, `service-state-in-use`, and what `stop` throws
  */
 export async function deleteService(
   roots: ServiceRoots,
@@ -22,9 +34,35 @@ export async function deleteService(
     'exclusive',
     async () => {
       await stop();
+      await untilUnused(roots, name, options.signal);
       await removeLife(servicePaths(roots, name).life);
       return removeService(roots, name);
     },
     options,
   );
+}
+
+/** A sandbox that virt-sandbox has started from the file has the state in use, or one whose holder was just killed. */
+async function untilUnused(roots: ServiceRoots, name: string, signal: AbortSignal | undefined): Promise<void> {
+  const made = readMade(servicePaths(roots, name).directory);
+  for (const deadline = Date.now() + ENDING_MS; ; await delay(LOOK_MS)) {
+    if (signal?.aborted) throw abortedError(name);
+    try {
+      for (const one of made) await refuseInUse(name, one);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
+/** @throws {SandboxError} `service-state-in-use` */
+async function refuseInUse(name: string, { kind, path }: Made): Promise<void> {
+  if (kind === 'file') {
+    if (existsSync(path) && isImageInUse(path)) throw stateInUse(name, path);
+    return;
+  }
+  // One that is damaged, or not there, nothing can use.
+  const kept = await ignoreSandboxError(Promise.resolve().then(() => keptOverlay(path)));
+  if (kept !== undefined) refuseUsed(name, kept);
 }

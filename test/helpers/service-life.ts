@@ -1,12 +1,14 @@
 /** The life of services, the same in machines and in containers. */
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { valueOr } from '../../src/util/errors.js';
 import type { Way } from './connections.js';
 import { ctl } from './ctl.js';
 import { assertNothingLeft, exceptLogs, leftAtLast, processesWith } from './leftovers.js';
-import { LIVES, serviceOf } from './services.js';
+import { runSandbox } from './run.js';
+import { LIVES, SERVICES, serviceOf } from './services.js';
 
 const STAYS = 'echo here; echo there >&2; exec sleep 1000';
 
@@ -153,6 +155,16 @@ export function itLivesAsAService(way: Way): void {
     await service.until((status) => status.pid === undefined);
     await service.ok(['start']);
     assert.equal(await service.inside('cat /srv/log'), 'started\nstarted\n');
+  });
+
+  it('is not removed while another sandbox has its state', async (t) => {
+    const service = await serviceOf(t, way, { script: STAYS, isKept: true });
+    const file = join(SERVICES, service.name, 'config/sandbox.cfg');
+    const { code, stderr } = await runSandbox(['--config', file, '-c', way.uri, '--detach'], way.options);
+    assert.equal(code, 0, stderr);
+    await service.fails(['delete'], /has its state in .* in use/);
+    assert.equal((await ctl(['stop', '-t', '0', service.name], way.options)).code, 0);
+    await service.ok(['delete']);
   });
 
   it('has one holder if it is started twice at once', async (t) => {

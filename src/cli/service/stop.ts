@@ -33,7 +33,12 @@ export function stopTimeout(args: ServiceArguments, command: 'stop' | 'restart')
  */
 export async function stopService(name: string, timeout: number | undefined): Promise<void> {
   const unit = holdingUnit(name);
-  if (unit !== undefined) return askSystemd(unit, 'stop');
+  if (unit !== undefined) {
+    // Systemd does not start it again, and the holder takes the time that is asked for.
+    const asked = timeout === undefined ? undefined : stopHolder(name, timeout);
+    await Promise.all([askSystemd(unit, 'stop'), asked]);
+    return;
+  }
   await stopHolder(name, timeout ?? (await ownTimeout(name)));
 }
 

@@ -3,7 +3,7 @@
  * it is renamed to `.NAME.old` first. So a service is there as a whole or not at all, and whoever comes after a process
  * that was killed removes what that has left. All of it needs the lock of the name.
  */
-import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
@@ -46,7 +46,11 @@ export async function makeService(
     renameSync(directory, paths.directory);
     await flush(roots.services);
   } catch (error) {
-    removeLeftovers(roots, name);
+    try {
+      removeLeftovers(roots, name);
+    } catch {
+      // The next call for the name does it.
+    }
     throw notWritable(name, error);
   }
   return paths;
@@ -59,9 +63,14 @@ export async function makeService(
  */
 export function removeService(roots: ServiceRoots, name: string): string[] {
   const { directory } = servicePaths(roots, name);
+  const wasUnfinished = ENDINGS.some((ending) => existsSync(staging(roots, name, ending)));
   const left = removeLeftovers(roots, name);
   try {
-    if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) throw serviceNotFound(name);
+    if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) {
+      // What a process that was killed has begun is done now.
+      if (wasUnfinished) return left;
+      throw serviceNotFound(name);
+    }
     renameSync(directory, staging(roots, name, 'old'));
     return [...left, ...removeLeftovers(roots, name)];
   } catch (error) {

@@ -12,7 +12,7 @@ export function stateInUse(service: string, path: string): SandboxError {
   return serviceError(
     'service-state-in-use',
     `something else than the service ${quote(service)} has its state in ${quote(path)} in use`,
-    'end the sandbox that has it as its overlay: virt-sandbox-ctl list',
+    'end the sandbox that has it as its overlay; virt-sandbox-ctl ps shows those that run',
   );
 }
 
