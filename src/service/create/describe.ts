@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
-import { callerIdentity, HOST_USERS } from '../../config/identity.js';
+import { HOST_USERS } from '../../config/identity.js';
 import { type ConfigOptions, configFromOptions } from '../../config/options.js';
 import { parseSize } from '../../config/parsers/size.js';
 import { hostPath } from '../../config/path.js';
@@ -20,7 +20,7 @@ import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { findUnit } from '../units/find.js';
-import { type IdentityTexts, serviceIdentity } from './identity.js';
+import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
 
 /** 10^6: libvirt-sandbox counts image sizes so. */
 const MEGABYTE = 1_000_000;
@@ -55,15 +55,15 @@ export interface Wanted extends Described {
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, `service-unit-of-image`, and what `findUnit` and `describeContent` throw
+ *   `service-command-and-unit`, `service-unit-of-image`, and what `serviceIdentity`, `findUnit` and `describeContent`
+ *   throw
  */
 export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
   checkServiceName(name);
   const connect = checkConnection(roots, texts.connect);
   const imageBytes = texts.imageSize === undefined ? undefined : parseImageSize(texts.imageSize);
   const base = await configFromOptions({ ...texts.sandbox, command: texts.command }, HOST_USERS, undefined, true);
-  const identity =
-    texts.sandbox.privileged === true ? base.identity : await serviceIdentity(await callerIdentity(), texts);
+  const identity = await serviceIdentity(texts, rootOnlyOf(texts));
   const uuid = randomUUID();
   const config: SandboxConfig = {
     ...base,
@@ -89,6 +89,11 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
     imageBytes,
     content,
   };
+}
+
+function rootOnlyOf({ units, sandbox }: CreateTexts): RootOnly {
+  if (units !== undefined && units.length > 0) return 'units';
+  return sandbox.privileged === true ? 'privileged' : undefined;
 }
 
 /** What the service runs: a command, or units by the systemd of the root. */

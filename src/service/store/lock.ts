@@ -1,9 +1,10 @@
 /** One change of a service at a time. */
 import { lstatSync, rmSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lockFile } from '../../oci/lock.js';
+import { type LockKind, lockFile } from '../../oci/lock.js';
 import { makeDirectories } from '../../util/directories.js';
-import { isSystemError, messageOf } from '../../util/errors.js';
+import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 import { checkServiceName } from '../names.js';
 import { type ServiceRoots, servicePaths } from '../paths.js';
@@ -23,7 +24,7 @@ export interface LockOptions {
 export async function withServiceLock<T>(
   roots: ServiceRoots,
   name: string,
-  kind: 'shared' | 'exclusive',
+  kind: LockKind,
   work: () => Promise<T>,
   { signal, onWait }: LockOptions = {},
 ): Promise<T> {
@@ -41,11 +42,25 @@ export async function withServiceLock<T>(
       if (file !== undefined) return file;
     }
   });
+  let done: T;
   try {
-    return await work();
-  } finally {
+    done = await work();
+  } catch (error) {
+    // What is told is what became of the work.
+    await release(roots, name, kind, lock).catch(() => undefined);
+    throw error;
+  }
+  await release(roots, name, kind, lock);
+  return done;
+}
+
+async function release(roots: ServiceRoots, name: string, kind: LockKind, lock: FileHandle): Promise<void> {
+  try {
     // Whoever waits for it sees that it is gone, and makes another one.
     if (kind === 'exclusive' && !isThere(roots, name)) rmSync(lockPath(roots, name), { force: true });
+  } catch (error) {
+    throw unusable(roots, error);
+  } finally {
     await lock.close();
   }
 }
@@ -60,14 +75,17 @@ async function open<T>(roots: ServiceRoots, name: string, take: (path: string) =
     makeDirectories(roots.services, 0o755);
     return await take(lockPath(roots, name));
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw serviceError(
-      'service-directory-unusable',
-      `services cannot be kept in ${JSON.stringify(roots.services)}: ${messageOf(error)}`,
-      roots.scope === 'system' ? 'mount /etc to be written to' : 'look who may write there',
-      error,
-    );
+    throw isSystemError(error) ? unusable(roots, error) : error;
   }
+}
+
+function unusable(roots: ServiceRoots, error: unknown): SandboxError {
+  return serviceError(
+    'service-directory-unusable',
+    `services cannot be kept in ${JSON.stringify(roots.services)}: ${messageOf(error)}`,
+    roots.scope === 'system' ? 'mount /etc to be written to' : 'look who may write there',
+    error,
+  );
 }
 
 /** Names of services have no dot in front. */

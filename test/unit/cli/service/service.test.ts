@@ -68,6 +68,14 @@ describe('virt-sandbox-service create', { skip }, () => {
     assert.deepEqual(user, { uid: 54321, gid: 0, name: '54321', home: '/srv' });
   });
 
+  it('has the user that the long options say', async (context) => {
+    const service = serviceProgram(context);
+    const user = ['--uid', '54321', '--gid', '54322', '--username', 'web', '--homedir', '/srv'];
+    await service.create(...user, service.name, '--', 'true');
+    const shown = (await service.json('show', service.name)) as { user: object };
+    assert.deepEqual(shown.user, { uid: 54321, gid: 54322, name: 'web', home: '/srv' });
+  });
+
   it('refuses what exists, and touches nothing of it', async (context) => {
     const service = serviceProgram(context);
     const { name, states } = service;
@@ -99,6 +107,9 @@ describe('virt-sandbox-service create', { skip }, () => {
     ],
     [['--restart', 'often', 'NAME', '--', 'true'], /--restart cannot be "often"; write no, on-failure, always/],
     [['-U', '-1', 'NAME', '--', 'true'], /--uid cannot be "-1"/],
+    [['--privileged', '--uid', '33', 'NAME', '--', 'true'], /--privileged stays root and cannot go with --uid; leave/],
+    [['--privileged', '--homedir', '/srv', 'NAME', '--', 'true'], /stays root and cannot go with --homedir/],
+    [['-u', 'dbus', '--gid', '0', 'NAME'], /systemd runs as root inside, so --unitfile cannot go with --gid; .*User=/],
     [['-r', '/nowhere', 'NAME', '--', 'true'], /the root directory, "\/nowhere", does not exist/],
     [['-p', '/nowhere/below', 'NAME', '--', 'true'], /"\/nowhere\/below" is not there/],
   ];
