@@ -1,6 +1,5 @@
 /** Services in a directory of a test, and beside those of this host. */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { SandboxConfig } from '../../src/config/types.js';
 import { createService } from '../../src/service/create/create.js';
 import { type CreateTexts, describeService } from '../../src/service/create/describe.js';
@@ -8,16 +7,11 @@ import type { ServiceRoots } from '../../src/service/paths.js';
 import type { Service } from '../../src/service/types.js';
 import { endDetached } from './ctl.js';
 import { type RunOptions, type RunResult, runSandbox, SERVICE_PROGRAM } from './run.js';
+import { placesBelow } from './service-places.js';
 
-/** Places of services below a directory. */
+/** Places of services below a directory, which are made. */
 export function servicesIn(directory: string): ServiceRoots {
-  const roots: ServiceRoots = {
-    scope: 'system',
-    services: join(directory, 'services'),
-    directories: join(directory, 'filesystems'),
-    images: join(directory, 'images'),
-    lives: join(directory, 'lives'),
-  };
+  const roots = placesBelow(directory);
   for (const path of [roots.services, roots.directories, roots.images]) mkdirSync(path, { mode: 0o755 });
   return roots;
 }

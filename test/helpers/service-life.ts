@@ -41,6 +41,9 @@ export function itLivesAsAService(way: Way): void {
       '0\nb\n/usr\n',
     );
     assert.equal(await service.inside('id -u', '--user', 'nobody', '-N'), '65534\n');
+    const longNames = ['--env', 'A=c', '--workdir', '/etc', '--interactive', '--noseclabel'];
+    assert.equal(await service.inside('echo $A; pwd', ...longNames), 'c\n/etc\n');
+    assert.match(await service.inside('test -t 1 && tty', '--tty'), /^\/dev\/pts\/\d+\r\n$/);
     const failed = await service.run(['execute'], ['--', 'sh', '-c', 'cat; exit 9'], { input: 'given' });
     assert.deepEqual([failed.code, failed.out], [9, 'given']);
     await service.fails(['reload'], /restart/);
@@ -60,6 +63,7 @@ export function itLivesAsAService(way: Way): void {
     await service.untilLog('here\nhere\n');
     const both = await service.run(['logs', '--tail', '2']);
     assert.equal(`${both.out}${both.stderr}`.split('\n').length, 3);
+    assert.match(await service.log('--timestamps', '--since', '1h'), /^(20\d\d-\d\d-\d\dT[\d:.]+Z here\n){2}$/);
     await service.ok(['delete']);
     assert.ok(!existsSync(`${LIVES}/${service.name}`));
     await assertNothingLeft(service.name, { ...way.where, state: '/run/libvirt-sandbox' });

@@ -1,23 +1,12 @@
 /** The lock of a service: what is told when the work under it fails, and when the lock itself cannot be let go. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ServiceRoots } from '../../../../src/service/paths.js';
 import { lockPath, withServiceLock } from '../../../../src/service/store/lock.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
-
-function rootsIn(at: string): ServiceRoots {
-  const below = (name: string) => join(at, name);
-  return {
-    scope: 'user',
-    services: below('services'),
-    directories: below('directories'),
-    images: below('images'),
-    lives: below('lives'),
-  };
-}
+import { placesBelow } from '../../../helpers/service-places.js';
 
 /** Puts a directory where the file of the lock is, which nobody can remove as a file. */
 function spoil(roots: ServiceRoots, name: string): void {
@@ -27,13 +16,13 @@ function spoil(roots: ServiceRoots, name: string): void {
 
 describe('withServiceLock', () => {
   it('leaves no file of a service that is not there', async (context) => {
-    const roots = rootsIn(scratchDirectory(context));
+    const roots = placesBelow(scratchDirectory(context));
     assert.equal(await withServiceLock(roots, 'web', 'exclusive', async () => 1), 1);
     assert.equal(existsSync(lockPath(roots, 'web')), false);
   });
 
   it('tells what became of the work, not of the lock', async (context) => {
-    const roots = rootsIn(scratchDirectory(context));
+    const roots = placesBelow(scratchDirectory(context));
     const failed = withServiceLock(roots, 'web', 'exclusive', async () => {
       spoil(roots, 'web');
       throw new Error('the work');
@@ -42,7 +31,7 @@ describe('withServiceLock', () => {
   });
 
   it('tells of a lock that cannot be let go', async (context) => {
-    const roots = rootsIn(scratchDirectory(context));
+    const roots = placesBelow(scratchDirectory(context));
     const failed = withServiceLock(roots, 'web', 'exclusive', async () => spoil(roots, 'web'));
     await rejectsWith(failed, 'service-directory-unusable', /cannot be kept in/);
   });
