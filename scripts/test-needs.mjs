@@ -48,6 +48,7 @@ const NEEDS = [
   { path: 'guest/publish', user: true },
   { path: 'guest/root-fs', user: true },
   { path: 'guest/root-server', user: true },
+  { path: 'guest/service-of-user', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/stale', user: true },
   { path: 'guest/warm.', guestInit: true },

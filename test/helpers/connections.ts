@@ -10,7 +10,7 @@ export interface Way {
   readonly skip: string | false;
   readonly where: WhereLeft;
   /** How virt-sandbox is run for it. */
-  readonly options: Pick<RunOptions, 'through'>;
+  readonly options: Pick<RunOptions, 'through' | 'program' | 'env' | 'cwd'>;
 }
 
 /** libvirt's driver without a daemon. */

@@ -50,8 +50,8 @@ export class TestService {
     options: RunOptions = {},
   ): Promise<RunResult> {
     return runSandbox([command, ...given, this.name, ...words], {
-      ...this.way.options,
       program: SERVICE_PROGRAM,
+      ...this.way.options,
       ...options,
     });
   }
@@ -74,7 +74,7 @@ export class TestService {
 
   /** Starts `virt-sandbox-service COMMAND [OPTIONS] NAME`. */
   begin([command = '', ...given]: readonly string[], options: RunOptions = {}): Running {
-    return startSandbox([command, ...given, this.name], { ...this.way.options, program: SERVICE_PROGRAM, ...options });
+    return startSandbox([command, ...given, this.name], { program: SERVICE_PROGRAM, ...this.way.options, ...options });
   }
 
   /** Runs words in its shell. @returns what they print */
@@ -169,7 +169,7 @@ export async function createdService(
   what: readonly string[] = [],
 ): Promise<TestService> {
   const name = uniqueName();
-  const given = { ...way.options, program: SERVICE_PROGRAM };
+  const given = { program: SERVICE_PROGRAM, ...way.options };
   const { code, stderr } = await runSandbox(['-c', way.uri, 'create', ...options, name, ...what], given);
   assert.equal(code, 0, stderr);
   t.after(async () => {
