@@ -101,6 +101,14 @@ describe('on a kernel with AppArmor', { skip }, () => {
     ]);
   });
 
+  it('each service has a profile of its own', () => {
+    const lines = said.get('services') ?? [];
+    const uuids = lines.filter((line) => line.startsWith('uuid=')).map((line) => line.slice('uuid='.length));
+    assert.equal(new Set(uuids).size, 2, lines.join('\n'));
+    const of = (uuid: string) => [`uuid=${uuid}`, `libvirt-${uuid} (enforce)`, 'allowed: written', 'denied: refused'];
+    assert.deepEqual(lines, uuids.flatMap(of));
+  });
+
   it("libvirt's profile limits a machine's QEMU to the files of the sandbox", () => {
     const [label = '', inside, outside, ids = ''] = said.get('machine') ?? [];
     assert.match(label, /^libvirt-[0-9a-f-]{36} \(enforce\)$/);

@@ -4,6 +4,7 @@
  * `capabilities`: what libvirt knows about QEMU.
  */
 import process from 'node:process';
+import { SERVICES_SCRIPT } from './app-armor-services.js';
 import { NESTED_HOST_SCRIPT } from './nested-host.js';
 
 /** Of the sandbox that a profile loaded by hand confines. */
@@ -136,7 +137,7 @@ transferring free -s inherit
 echo "== static,label=libvirt-${UUID}"
 transferring limited -s static,label=libvirt-${UUID} --net-limit ${LIMITS}
 kill $server
-
+${SERVICES_SCRIPT}
 # With a share. First with Debian's profile of libvirtd, then with a rule for our server of shares.
 virtlogd -d
 mkdir /run/share /run/local

@@ -7,7 +7,7 @@ const texts = (describe: string, alias?: string): Options => ({ ...text(describe
 
 const json = flag('print JSON');
 
-export const connectOption = text(
+const connectOption = text(
   'libvirt URI: qemu:///system, qemu:///session, qemu:///embed (no daemon) or lxc:/// (a container)',
   'c',
 );

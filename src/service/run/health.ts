@@ -8,7 +8,7 @@ import { unitStates } from './unit-states.js';
 import { isUp } from './units-active.js';
 
 /** How often it fails in a row before the service is unhealthy. */
-export const HEALTH_FAILURES = 3;
+const HEALTH_FAILURES = 3;
 
 /** How long one check may take, in milliseconds. */
 const CHECK_MS = 30_000;

@@ -11,7 +11,7 @@ import { neverRan } from './errors.js';
 import { makeLife } from './record.js';
 
 /** What the lines of this program begin with, in the log. */
-export const OWN_LINES = 'virt-sandbox-service: ';
+const OWN_LINES = 'virt-sandbox-service: ';
 
 /** @throws {SandboxError} `service-not-recorded` */
 export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>): Promise<LogWriter> {
