@@ -16,6 +16,9 @@ const VARIABLES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'] as const;
 const PATIENCE = 5_000;
 const INTERVAL = 50;
 
+/** How often it is looked whether the service is well, in the time that systemd allows for one sign of life. */
+const LOOKS = 4;
+
 const MOST_MICROSECONDS = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** What a notifier goes by: values of the variables of the same names. */
@@ -27,7 +30,10 @@ interface Told {
 
 /** No call of it rejects, and messages arrive in the order of the calls. */
 export class Notifier {
-  /** Milliseconds between two calls of {@link watchdog}: half of what systemd allows. undefined: it expects none. */
+  /**
+   * Milliseconds between two looks whether {@link watchdog} is to be called: a quarter of what systemd allows, so that
+   * one or two may be late. undefined: it expects none.
+   */
   readonly watchdogInterval: number | undefined;
   readonly #address: string | undefined;
   readonly #onTrouble: (message: string) => void;
@@ -52,7 +58,7 @@ export class Notifier {
   private constructor({ socket, watchdog }: Told, onTrouble: (message: string) => void) {
     this.#address = socket;
     this.#onTrouble = onTrouble;
-    this.watchdogInterval = socket === undefined || watchdog === undefined ? undefined : watchdog / 2;
+    this.watchdogInterval = socket === undefined || watchdog === undefined ? undefined : watchdog / LOOKS;
   }
 
   /** Whether somebody wants to be told. */

@@ -97,8 +97,8 @@ describe('a notifier', () => {
   });
 
   for (const [usec, pid, interval] of [
-    ['10000000', String(process.pid), 5000],
-    ['3', undefined, 0.0015],
+    ['10000000', String(process.pid), 2500],
+    ['3', undefined, 0.00075],
     ['10000000', String(process.pid + 1), undefined],
     ['0', undefined, undefined],
     ['-5', undefined, undefined],
