@@ -1,8 +1,9 @@
 /** virt-sandbox-service run: a service in the foreground, as the unit of the host's systemd has it. */
 import { serviceRoots } from '../../service/paths.js';
+import { heldWithoutSystemd, isRunning } from '../../service/run/errors.js';
 import { HeldService } from '../../service/run/held-service.js';
 import { needsChange } from '../../service/run/restart.js';
-import { ownUnit } from '../../service/run/under-systemd.js';
+import { ownUnit, type SystemdUnit } from '../../service/run/under-systemd.js';
 import { Notifier } from '../../service/systemd/notify.js';
 import { CONFIG_STATUS } from '../../service/systemd/unit.js';
 import { oneLine } from '../../util/errors.js';
@@ -39,13 +40,19 @@ export async function run({ words }: ServiceArguments): Promise<number> {
     await held.ready();
     return (await held.ended).status;
   } catch (error) {
-    // systemd would try again.
-    if (unit === undefined || !needsChange(error)) throw error;
-    tellFailure(PROGRAM, error);
+    const failure = unit === undefined ? error : forSystemd(name, unit, error);
+    if (failure === undefined) throw error;
+    tellFailure(PROGRAM, failure);
     return CONFIG_STATUS;
   } finally {
     done();
   }
+}
+
+/** What is said of a failure after which systemd is to make no other attempt; undefined: it may. */
+function forSystemd(name: string, { unit }: SystemdUnit, error: unknown): unknown {
+  if (isRunning(error)) return heldWithoutSystemd(name, unit, error);
+  return needsChange(error) ? error : undefined;
 }
 
 /** This process's own streams. A service does not end because nobody reads its output: it is in the log. */

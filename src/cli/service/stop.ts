@@ -2,6 +2,7 @@
 import { MOST_TIMEOUT_MS } from '../../control/requests.js';
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
+import { stopTooLong } from '../../service/run/errors.js';
 import { lifeOf } from '../../service/run/status.js';
 import { stopHolder } from '../../service/run/talk.js';
 import type { SystemdUnit } from '../../service/run/under-systemd.js';
@@ -10,7 +11,7 @@ import { ignoreSandboxError } from '../../util/errors.js';
 import { optionMs } from '../ctl/times.js';
 import { type ServiceArguments, textOf, usageError } from './arguments.js';
 import { forEachService, pathsOfService } from './each-service.js';
-import { askSystemd } from './systemctl.js';
+import { askSystemd, knownUnit } from './systemctl.js';
 
 /** One that does not run is passed over. */
 export async function stop(args: ServiceArguments): Promise<number> {
@@ -28,24 +29,35 @@ export function stopTimeout(args: ServiceArguments, command: 'stop' | 'restart')
 }
 
 /**
- * Stops a service, by systemd if that holds it.
- * @throws {SandboxError} `service-not-found`, `service-not-answering`, `service-unit-failed`
+ * Stops a service, by systemd if that holds it. systemd knows of no longer time than the service's own.
+ * @throws {SandboxError} `service-not-found`, `service-not-answering`, `service-unit-failed`, `service-stop-too-long`
  */
 export async function stopService(name: string, timeout: number | undefined): Promise<void> {
-  const unit = holdingUnit(name);
+  const { isHeld, unit, most } = holding(name);
   if (unit !== undefined) {
+    if (timeout !== undefined && timeout > most) throw stopTooLong(name, most);
     // Systemd does not start it again, and the holder takes the time that is asked for.
     const asked = timeout === undefined ? undefined : stopHolder(name, timeout);
     await Promise.all([askSystemd(unit, 'stop'), asked]);
     return;
   }
   await stopHolder(name, timeout ?? (await ownTimeout(name)));
+  if (isHeld) return;
+  // It has ended, and systemd may be about to start it again.
+  const idle = await knownUnit(name);
+  if (idle !== undefined) await askSystemd(idle, 'stop');
 }
 
-/** The unit of the host's systemd that holds a service now. @throws {SandboxError} `service-not-found` */
-export function holdingUnit(name: string): SystemdUnit | undefined {
-  const { pid, unit, manager = 'system' } = lifeOf(name, pathsOfService(name));
-  return pid === undefined || unit === undefined ? undefined : { unit, manager };
+/** How a service is held now. @throws {SandboxError} `service-not-found` */
+function holding(name: string): { isHeld: boolean; unit?: SystemdUnit; most: number } {
+  const {
+    pid,
+    unit,
+    manager = 'system',
+    stopTimeout: most = DEFAULT_SETTINGS.stopTimeout,
+  } = lifeOf(name, pathsOfService(name));
+  if (pid === undefined) return { isHeld: false, most };
+  return { isHeld: true, most, ...(unit === undefined ? {} : { unit: { unit, manager } }) };
 }
 
 /** Its file may be wrong by now. */

@@ -1,6 +1,6 @@
 /** Errors of the life of a service. */
 import { quote } from '../../config/errors.js';
-import type { SandboxError } from '../../util/errors.js';
+import { SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 
 export function alreadyRuns(name: string, cause?: unknown): SandboxError {
@@ -8,6 +8,21 @@ export function alreadyRuns(name: string, cause?: unknown): SandboxError {
     'service-running',
     `the service ${quote(name)} already runs`,
     `see virt-sandbox-service status ${name}, or start it anew with virt-sandbox-service restart ${name}`,
+    cause,
+  );
+}
+
+/** Whether another process holds the service. */
+export function isRunning(error: unknown): boolean {
+  return error instanceof SandboxError && error.code === 'service-running';
+}
+
+/** @param unit of the host's systemd that was to start it */
+export function heldWithoutSystemd(name: string, unit: string, cause: unknown): SandboxError {
+  return serviceError(
+    'service-running',
+    `the service ${quote(name)} already runs, and another process than ${unit} holds it`,
+    `stop it first: virt-sandbox-service stop ${name}; then start it: virt-sandbox-service start ${name}`,
     cause,
   );
 }
@@ -70,5 +85,15 @@ export function withoutUnits(name: string, remedy: string): SandboxError {
     'service-without-units',
     `the service ${quote(name)} runs a command, and has no units with a systemd`,
     remedy,
+  );
+}
+
+/** @param most milliseconds that the process which holds it allows */
+export function stopTooLong(name: string, most: number): SandboxError {
+  return serviceError(
+    'service-stop-too-long',
+    `the host's systemd holds the service ${quote(name)}, and lets it take ${most / 1000} s to end`,
+    `leave out --time, or set stoptimeout in [service] with virt-sandbox-service edit ${name}: ` +
+      'it counts after systemctl daemon-reload and the next start',
   );
 }

@@ -19,7 +19,7 @@ export class LifeRecorder {
 
   /** @param onFailure gets why it cannot be written */
   constructor(
-    { name, paths }: Service,
+    { name, paths, settings }: Service,
     claim: Claim,
     unit: SystemdUnit | undefined,
     onFailure: (sentence: string) => void,
@@ -33,6 +33,7 @@ export class LifeRecorder {
       owner: ownerOf(claim),
       pid: process.pid,
       ...unit,
+      stopTimeout: settings.stopTimeout,
       phase: 'starting',
       since: new Date().toISOString(),
       restarts: 0,

@@ -43,6 +43,8 @@ const schema = v.object({
   unit: v.optional(text),
   /** Which of the managers. */
   manager: v.optional(v.picklist(['system', 'user'])),
+  /** Milliseconds that its holder lets it take to end; undefined: that is of an older version. */
+  stopTimeout: v.optional(whole),
   phase: v.picklist(PHASES),
   /** Since when it is in this phase. */
   since: time,
