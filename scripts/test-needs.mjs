@@ -51,6 +51,7 @@ const NEEDS = [
   { path: 'guest/service-of-user', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/stale', user: true },
+  { path: 'guest/service-user-systemd', user: true },
   { path: 'guest/warm.', guestInit: true },
   { path: 'guest/warm-shares', guestInit: true },
   { path: 'guest/warm-slots', guestInit: true, user: true },

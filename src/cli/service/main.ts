@@ -1,4 +1,5 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
+import { START_SESSION_DAEMON } from '../../service/systemd/session-daemon.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
 import { HOLD_SERVICE } from '../hold/caller.js';
@@ -13,6 +14,7 @@ runProgram(PROGRAM, main);
 async function main(): Promise<number> {
   const words = givenWords();
   if (words[0] === HOLD_SERVICE) return (await import('./hold.js')).holdService();
+  if (words[0] === START_SESSION_DAEMON) return (await import('./session-daemon.js')).startSessionDaemon();
   const request = parseServiceArguments(words);
   if (!('asks' in request)) return dispatch(request.command, request.args);
   if (request.asks === 'version') await print(`${PROGRAM} version ${version}\n`);

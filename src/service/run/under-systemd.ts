@@ -19,5 +19,6 @@ export function ownUnit(
   const [, path = ''] = /^0::(.*)$/m.exec(groups) ?? [];
   const unit = path.split('/').findLast((part) => part.endsWith('.service'));
   if (unit === undefined) return undefined;
-  return { unit, manager: /\/user@\d+\.service\//.test(path) ? 'user' : 'system' };
+  // The systemd of a user tells those that it starts who it is.
+  return { unit, manager: environment['MANAGERPID'] === undefined ? 'system' : 'user' };
 }

@@ -12,6 +12,7 @@ import { parseService } from '../file.js';
 import { checkServiceName } from '../names.js';
 import { type ServiceRoots, servicePaths } from '../paths.js';
 import type { Service } from '../types.js';
+import { formatSessionUnit, mayUseSession, SESSION_UNIT } from './session-daemon.js';
 import { formatUnit, unitName, wantedBy } from './unit.js';
 
 /** Bytes. Those of services are a hundredth of it. */
@@ -33,7 +34,7 @@ export interface GeneratedUnit {
 }
 
 /**
- * The units of all services there are. What is no service, or a broken one, is left out.
+ * The units of all services there are, and the one that some of them want. What is no service, or a broken one, is left out.
  * @param report called with a sentence for each that is left out
  */
 export async function generateUnits(
@@ -41,6 +42,7 @@ export async function generateUnits(
   report: (message: string) => void,
 ): Promise<readonly GeneratedUnit[]> {
   const units: GeneratedUnit[] = [];
+  let isSession = false;
   for (const name of await entries(roots.services, report)) {
     try {
       const service = await readService(roots, name);
@@ -49,11 +51,13 @@ export async function generateUnits(
         text: formatUnit(service, { program, scope: roots.scope }),
         target: service.settings.autostart ? wantedBy(roots.scope) : undefined,
       });
+      isSession ||= mayUseSession(service.settings.connect, roots.scope);
     } catch (error) {
       report(`${quote(join(roots.services, name))} gets no unit: ${messageOf(error)}`);
     }
   }
-  return units;
+  const session = { name: SESSION_UNIT, text: formatSessionUnit(program), target: undefined };
+  return isSession ? [...units, session] : units;
 }
 
 /**

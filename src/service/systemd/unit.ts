@@ -4,6 +4,7 @@ import { URI } from '../../libvirt/connection.js';
 import type { Scope } from '../paths.js';
 import type { Service } from '../types.js';
 import { freeText, isUnitName, pathList, pathText, programWord } from './escape.js';
+import { mayUseSession, SESSION_UNIT } from './session-daemon.js';
 
 /**
  * Exit status of `virt-sandbox-service run` for a service that cannot run as it is described. It is EX_CONFIG of
@@ -64,6 +65,7 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
   const overlay = service.config.overlay;
   const state = overlay === undefined || overlay.type === 'memory' ? [] : [dirname(overlay.path)];
   const daemon = scope === 'system' && mayUseDaemon(service.settings.connect);
+  const session = mayUseSession(service.settings.connect, scope) ? [SESSION_UNIT] : [];
   // Behind these, so that the service ends before libvirt does, and before systemd ends libvirt's domains itself: those
   // of the embedded driver, too, are in scopes of systemd-machined.
   const after = [...(daemon ? [...DAEMON_UNITS, 'libvirt-guests.service'] : []), GUEST_SHUTDOWN];
@@ -71,10 +73,10 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
     ['Description', freeText(`Sandbox of the service ${name}${units.length === 0 ? '' : ` (${units.join(', ')})`}`)],
     ['Documentation', 'man:virt-sandbox-service(1)'],
     ['SourcePath', pathText(paths.file)],
-    ['RequiresMountsFor', pathList([paths.directory, ...state])],
-    ['After', scope === 'system' ? ['network.target', ...after].join(' ') : undefined],
-    // Otherwise it would have no part in a shutdown.
-    ['Wants', scope === 'system' ? GUEST_SHUTDOWN : undefined],
+    ['RequiresMountsFor', pathList([...new Set([paths.directory, ...state, paths.life])])],
+    ['After', [...(scope === 'system' ? ['network.target', ...after] : []), ...session].join(' ')],
+    // Otherwise the target would have no part in a shutdown.
+    ['Wants', [...(scope === 'system' ? [GUEST_SHUTDOWN] : []), ...session].join(' ')],
     // A reload of the host's unit, as by a timer that renews certificates, reloads those of the sandboxes.
     ['ReloadPropagatedFrom', units.join(' ')],
   ];

@@ -54,6 +54,7 @@ describe('virt-sandbox-service-generator', { skip: unlessRoot('to run as another
     assert.deepEqual(readdirSync(normal).sort(), [
       'default.target.wants',
       'mail_sandbox.service',
+      'virt-sandbox-session.service',
       'web_sandbox.service',
     ]);
     const link = join(normal, 'default.target.wants/web_sandbox.service');
@@ -61,7 +62,8 @@ describe('virt-sandbox-service-generator', { skip: unlessRoot('to run as another
     const text = readFileSync(link, 'utf8');
     assert.match(text, /^ExecStart=:\/.*\/bin\/virt-sandbox-service run web$/m);
     // The program is not there before everything is built.
-    const units = ['mail', 'web'].map((name) => join(normal, `${name}_sandbox.service`));
+    const names = ['mail_sandbox', 'web_sandbox', 'virt-sandbox-session'];
+    const units = names.map((name) => join(normal, `${name}.service`));
     for (const path of units)
       writeFileSync(path, readFileSync(path, 'utf8').replaceAll(/:\/.*\/virt-sandbox-service(?= )/g, PROGRAM));
     assert.equal(verifyUnits(units, 'user'), '');
@@ -85,7 +87,7 @@ describe('virt-sandbox-service-generator', { skip: unlessRoot('to run as another
     writeFileSync(await home.add('broken'), 'no\x1bkey\n');
     const { status, stdout, stderr } = home.run(home.output);
     assert.deepEqual({ status, stdout }, { status: 1, stdout: '' });
-    assert.deepEqual(readdirSync(home.output[0] ?? ''), ['good_sandbox.service']);
+    assert.deepEqual(readdirSync(home.output[0] ?? ''), ['good_sandbox.service', 'virt-sandbox-session.service']);
     const lines = stderr.trimEnd().split('\n');
     assert.equal(lines.length, 2, stderr);
     for (const line of lines) assert.match(line, /^virt-sandbox-service-generator: "[^"]+" gets no unit: [ -~]+$/);

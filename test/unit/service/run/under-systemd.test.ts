@@ -8,7 +8,10 @@ it('finds the unit whose main process this is', () => {
   const environment = { SYSTEMD_EXEC_PID: '7' };
   assert.deepEqual(ownUnit(environment, 7, GROUP), { unit: 'web_sandbox.service', manager: 'system' });
   const user = '0::/user.slice/user-1.slice/user@1.service/app.slice/web_sandbox.service\n';
-  assert.deepEqual(ownUnit(environment, 7, user), { unit: 'web_sandbox.service', manager: 'user' });
+  assert.deepEqual(ownUnit({ ...environment, MANAGERPID: '6' }, 7, user), {
+    unit: 'web_sandbox.service',
+    manager: 'user',
+  });
   const below = '1:name=systemd:/x\n0::/system.slice/web_sandbox.service/payload\n';
   assert.equal(ownUnit(environment, 7, below)?.unit, 'web_sandbox.service');
 });

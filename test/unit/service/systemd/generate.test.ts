@@ -64,6 +64,20 @@ describe('the units of all services', () => {
     assert.deepEqual(tree.reports, []);
   });
 
+  it('have one for the daemon of a session, if a service may use it', async (t) => {
+    const tree = new Tree(t);
+    const roots = { ...tree.roots, scope: 'user' as const };
+    await tree.add('embedded', { settings: { connect: 'qemu:///embed' } });
+    const names = async () => (await generateUnits({ roots, program }, tree.report)).map(({ name }) => name);
+    assert.deepEqual(await names(), ['embedded_sandbox.service']);
+    await tree.add('usual');
+    assert.deepEqual(await names(), [
+      'embedded_sandbox.service',
+      'usual_sandbox.service',
+      'virt-sandbox-session.service',
+    ]);
+  });
+
   it('are none where there is no directory', async (t) => {
     const tree = new Tree(t);
     const roots = { ...tree.roots, services: tree.path('missing') };

@@ -32,7 +32,8 @@ describe('the unit of a service', () => {
 Description=Sandbox of the service web (nginx.service, a@b.socket)
 Documentation=man:virt-sandbox-service(1)
 SourcePath=/etc/libvirt-sandbox/services/web/config/sandbox.cfg
-RequiresMountsFor=/etc/libvirt-sandbox/services/web /var/lib/libvirt/filesystems
+RequiresMountsFor=/etc/libvirt-sandbox/services/web /var/lib/libvirt/filesystems \
+/var/lib/libvirt-sandbox/services/web
 After=network.target libvirtd.socket libvirtd.service virtqemud.socket virtqemud.service virtlxcd.socket \
 virtlxcd.service virtnetworkd.socket virtnetworkd.service virtlogd.socket virtlogd.service libvirt-guests.service \
 virt-guest-shutdown.target
@@ -65,12 +66,19 @@ WantedBy=multi-user.target
   it('of a user is for the systemd of the user', () => {
     const text = unit({ config: { service: nginx } }, 'user');
     assert.deepEqual(values(text, 'WantedBy'), ['default.target']);
-    assert.deepEqual(values(text, 'After'), []);
-    assert.deepEqual(values(text, 'Wants'), []);
+    for (const key of ['After', 'Wants']) assert.deepEqual(values(text, key), ['virt-sandbox-session.service']);
+  });
+
+  it('of a user wants the session daemon where it may use that', () => {
+    for (const connect of ['qemu:///embed', 'qemu:///session', undefined]) {
+      const text = unit({ settings: { connect } }, 'user');
+      const expected = connect === 'qemu:///embed' ? [] : ['virt-sandbox-session.service'];
+      for (const key of ['After', 'Wants']) assert.deepEqual(values(text, key), expected);
+    }
   });
 
   it('waits for no daemon where there is none', () => {
-    for (const connect of ['qemu:///embed', 'qemu:///embed?root=/x', 'qemu:///session'])
+    for (const connect of ['qemu:///embed', 'qemu:///embed?root=/x'])
       assert.deepEqual(values(unit({ settings: { connect } }), 'After'), ['network.target virt-guest-shutdown.target']);
     for (const connect of ['qemu:///system', 'lxc:///', undefined])
       assert.match(values(unit({ settings: { connect } }), 'After').join(), /libvirtd\.socket .*virtlxcd\.socket/);
@@ -96,7 +104,9 @@ WantedBy=multi-user.target
 
   it('needs the file system of the state only where it is kept', () => {
     const config = { overlay: { type: 'memory' as const } };
-    assert.deepEqual(values(unit({ config }), 'RequiresMountsFor'), ['/etc/libvirt-sandbox/services/web']);
+    assert.deepEqual(values(unit({ config }), 'RequiresMountsFor'), [
+      '/etc/libvirt-sandbox/services/web /var/lib/libvirt-sandbox/services/web',
+    ]);
   });
 
   it('names no unit that cannot be one', () => {
