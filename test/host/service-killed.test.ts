@@ -89,4 +89,29 @@ describe('a virt-sandbox-service that is killed', {
       assert.ok(killed >= 2, `${killed} steps`);
     });
   }
+
+  it('leaves no copies beside an image that it was about to fill, once the service is removed', async (context) => {
+    const service = serviceProgram(context);
+    const { name } = service;
+    const options = [
+      '--path',
+      service.states,
+      '-r',
+      smallRoot(context),
+      '--imagesize',
+      '150',
+      '--copy-path',
+      '/etc/key',
+    ];
+    let begun = 0;
+    await atEveryStep(async (call, step) => {
+      const isKilled = await isKilledAt(service, ['create', ...options, name, '--', 'true'], call, step);
+      if (service.leftovers().some((path) => /^\.overlay-.*\.tmp$/.test(path))) begun += 1;
+      const { code, stderr } = await service.run(['delete', name]);
+      assert.ok(code === 0 || /there is no service/.test(stderr), stderr);
+      assert.deepEqual(service.leftovers(), [], `${call} ${step}`);
+      return isKilled;
+    });
+    assert.ok(begun > 0);
+  });
 });

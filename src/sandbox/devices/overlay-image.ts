@@ -71,22 +71,22 @@ export function checkOverlayImage({ overlay }: SandboxConfig): void {
  * Makes the image if it is missing. It has its name when it is complete and on the disk.
  * @param bytes of a new one
  * @param fill makes what a new one has in the beginning, in a directory that becomes its topmost one
+ * @param workplace where that is done, as {@link overlayWorkplace} names it; it is gone then
  * @throws {SandboxError} `overlay-tool-missing`, `overlay-image-too-small`, what `fill` throws, and as {@link checkOverlayImage}
  */
 export async function makeOverlayImage(
   config: SandboxConfig,
   bytes = OVERLAY_IMAGE_BYTES,
   fill?: FillImage,
+  workplace?: string,
 ): Promise<void> {
   checkOverlayImage(config);
   const { overlay } = config;
   if (overlay?.type !== 'image') return;
-  const above = dirname(overlay.path);
   // An image that is there is of use without that.
-  await removeStale(above).catch(() => {});
+  await removeStale(dirname(overlay.path)).catch(() => {});
   if (lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) return;
-  const maker = `${sphere()}-${process.pid}-${startTime(process.pid)}`;
-  const directory = join(above, `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
+  const directory = workplace ?? overlayWorkplace(overlay.path);
   try {
     await mkdir(directory, { mode: 0o700 });
     linkTo(overlay.path, await makeIn(directory, config, { bytes, fill }));
@@ -96,6 +96,12 @@ export async function makeOverlayImage(
     await rm(directory, { recursive: true, force: true });
   }
   checkOverlayImage(config);
+}
+
+/** Another one each time, beside the image. What a process that was killed leaves there is recognised by its name. */
+export function overlayWorkplace(image: string): string {
+  const maker = `${sphere()}-${process.pid}-${startTime(process.pid)}`;
+  return join(dirname(image), `.overlay-${maker}-${randomBytes(8).toString('hex')}.tmp`);
 }
 
 /**

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
-import { makeOverlayImage } from '../../sandbox/devices/overlay-image.js';
+import { makeOverlayImage, overlayWorkplace } from '../../sandbox/devices/overlay-image.js';
 import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
@@ -87,7 +87,11 @@ async function makeState(
     });
   try {
     if (overlay.type === 'directory') await made.directory(overlay.path);
-    else await made.file(overlay.path, (path) => makeOverlayImage(withOverlay(config, path), imageBytes, fill));
+    else {
+      const workplace = overlayWorkplace(overlay.path);
+      const make = (path: string) => makeOverlayImage(withOverlay(config, path), imageBytes, fill, workplace);
+      await made.file(overlay.path, make, workplace);
+    }
   } catch (error) {
     throw isSystemError(error, 'EEXIST') ? stateExists(overlay.path, error) : error;
   }

@@ -83,15 +83,17 @@ export class MadeRecord {
   /**
    * Makes a file that nobody else may read, and records it.
    * @param make makes the file at another path of the same directory
+   * @param workplace a directory that `make` makes, and removes; its name has a random number
    * @throws the error of a system call, EEXIST among them; what `make` throws
    */
-  async file(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  async file(path: string, make: (temporary: string) => Promise<void>, workplace?: string): Promise<void> {
     const claimed = await this.#claim({ kind: 'file', path, inodes: [] }, async () =>
       (await open(path, 'wx', 0o600)).close(),
     );
     const temporary = join(dirname(path), `.${randomBytes(16).toString('hex')}${extname(path)}`);
-    const draft: Made = { kind: 'file', path: temporary, inodes: [], isUnique: true };
-    await this.#put([...this.#made, draft]);
+    const drafts: Made[] = [{ kind: 'file', path: temporary, inodes: [], isUnique: true }];
+    if (workplace !== undefined) drafts.push({ kind: 'directory', path: workplace, inodes: [], isUnique: true });
+    await this.#put([...this.#made, ...drafts]);
     await make(temporary);
     // From here on either of both files may have the name.
     const last = inodesOf(temporary);
@@ -101,7 +103,7 @@ export class MadeRecord {
     await rename(temporary, path);
     // The inode of the first one is free, and somebody else's file may have it.
     await put(last);
-    await this.#put(this.#made.filter((one) => one.path !== temporary));
+    await this.#put(this.#made.filter((one) => !drafts.includes(one)));
   }
 
   async #claim(made: Made, act: () => Promise<unknown>): Promise<Made> {
