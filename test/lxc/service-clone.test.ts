@@ -1,8 +1,9 @@
 /** virt-sandbox-service clone, of services in containers. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
 import { said } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
@@ -10,7 +11,7 @@ import { removeServices, service } from '../helpers/making-services.js';
 import { holdsDuring } from '../helpers/meanwhile.js';
 import { runSandbox, SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { SERVICES } from '../helpers/services.js';
+import { LIVES, SERVICES, serviceOf } from '../helpers/services.js';
 
 const ONCE = `test -e /srv/ready || {
   printf '%032d\\n' 7 > /etc/machine-id.new && mv /etc/machine-id.new /etc/machine-id && rm -f /etc/hostname &&
@@ -75,5 +76,46 @@ describe('a clone of a container', { skip: lxc.skip }, () => {
     await inside(web, GROWS);
     await done(['clone', '--live', web, clone]);
     assert.deepEqual(readdirSync(path).sort(), [web, clone]);
+  });
+
+  it('that is killed has left its source stopped, which others learn, and the next clone starts it', async (t) => {
+    const script = 'head -c 300M /dev/zero | tr "\\0" x >/srv/data; touch /srv/ready; exec sleep 1000';
+    const options = ['-p', scratchDirectory(t, WITH_ATTRIBUTES), '--health', 'test -e /srv/ready'];
+    const source = await serviceOf(t, lxc, { script, options, isKept: true });
+    const clone = `${source.name}-2`;
+    t.after(() => removeServices([clone], lxc.options));
+    await source.ok(['start']);
+    const file = (name: string) => join(LIVES, source.name, name);
+    const isStopped = () => readFileSync(file('service.json'), 'utf8').includes('"phase":"stopped"');
+    for (const [wayOn, state] of [
+      ['start', 'running'],
+      ['stop', 'stopped'],
+      ['clone', 'running'],
+    ] as const) {
+      const cloning = startSandbox(['clone', '--stop', source.name, clone], {
+        ...lxc.options,
+        program: SERVICE_PROGRAM,
+      });
+      while (!existsSync(file('stopped-for.json')) || !isStopped()) await setImmediate();
+      process.kill(cloning.pid, 'SIGKILL');
+      assert.equal((await cloning.result).signal, 'SIGKILL');
+      const { out } = await source.run(['status']);
+      assert.match(
+        out,
+        new RegExp(
+          `\n {2}stopped {3}for the clone ${clone}, whose making was killed: start it with virt-sandbox-service `,
+        ),
+      );
+      await source.ok([wayOn], wayOn === 'clone' ? [clone] : []);
+      const { state: now } = await source.status();
+      assert.equal(now, state);
+      assert.doesNotMatch((await source.run(['status'])).out, /for the clone/);
+      if (state === 'stopped') await source.ok(['start']);
+    }
+    // Nothing is left of those that were killed.
+    assert.deepEqual(
+      readdirSync(SERVICES).filter((name) => name.startsWith(`.${clone}.`) && !name.endsWith('.lock')),
+      [],
+    );
   });
 });

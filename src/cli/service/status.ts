@@ -1,4 +1,5 @@
 /** virt-sandbox-service status: how services are. */
+import { cloneThatStopped } from '../../service/clone/stop-record.js';
 import { serviceNames } from '../../service/list.js';
 import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
@@ -20,10 +21,12 @@ const NOT_RUNNING = 3;
 export async function status(args: ServiceArguments): Promise<number> {
   const isNamed = args.words.length > 0;
   const names = isNamed ? args.words : serviceNames(serviceRoots());
-  const found: ServiceStatus[] = [];
+  const found: Shown[] = [];
   const failed = await forEachService(names, async (name) => {
-    const known = await statusOf(name, pathsOfService(name));
-    found.push({ ...known, restarts: (await restartsBySystemd(known)) ?? known.restarts });
+    const paths = pathsOfService(name);
+    const known = await statusOf(name, paths);
+    const stoppedFor = cloneThatStopped({ name, life: paths.life });
+    found.push({ ...known, stoppedFor, restarts: (await restartsBySystemd(known)) ?? known.restarts });
     return 0;
   });
   if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
@@ -32,13 +35,18 @@ export async function status(args: ServiceArguments): Promise<number> {
   return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
 }
 
+interface Shown extends ServiceStatus {
+  /** The clone for which it was stopped by a process that was killed: it is to run. */
+  readonly stoppedFor?: string | undefined;
+}
+
 /** How often systemd has started it again; undefined: systemd does not hold it. */
 async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatus): Promise<number | undefined> {
   return pid === undefined || unit === undefined ? undefined : restartsOf({ unit, manager });
 }
 
 /** What is known of a service, as lines for a person. */
-export function statusLines(known: ServiceStatus, now: number): string[] {
+export function statusLines(known: Shown, now: number): string[] {
   const { name, health, restarts, lastEnd, ports, units } = known;
   const rows: (readonly [string, string | undefined])[] = [
     ['held by', holderText(known)],
@@ -48,6 +56,7 @@ export function statusLines(known: ServiceStatus, now: number): string[] {
     ...(units ?? []).map((unit) => ['unit', unitText(unit)] as const),
     ['health', health && healthText(health)],
     ['restarts', restarts === 0 ? undefined : String(restarts)],
+    ['stopped', known.stoppedFor && stoppedText(name, known.stoppedFor)],
     ['last end', lastEnd && `${ago(lastEnd.at, now)}: ${lastEnd.text}`],
   ];
   const shown = rows.filter(([, text]) => text !== undefined && text !== '');
@@ -101,12 +110,16 @@ function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['healt
   return `${isWell ? 'healthy' : 'unhealthy'}, ${failures} ${failures === 1 ? 'failure' : 'failures'}: ${said ?? ''}`;
 }
 
+function stoppedText(name: string, clone: string): string {
+  return `for the clone ${clone}, whose making was killed: start it with virt-sandbox-service start ${name}`;
+}
+
 function ago(time: string, now: number): string {
   return `${spanText((now - Date.parse(time)) / 1000)} ago`;
 }
 
 /** For programs. Times are ISO 8601, sizes bytes. */
-export function statusJson({ sandbox, stats, phase, ...known }: ServiceStatus): object {
+export function statusJson({ sandbox, stats, phase, ...known }: Shown): object {
   const { platform, boot, acceleration, memory, vcpus, kernel } = sandbox ?? {};
   return {
     state: phase,

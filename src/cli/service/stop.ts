@@ -1,5 +1,6 @@
 /** virt-sandbox-service stop: ends services. */
 import { MOST_TIMEOUT_MS } from '../../control/requests.js';
+import { forgetStop } from '../../service/clone/stop-record.js';
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
 import { stopTooLong } from '../../service/run/errors.js';
@@ -18,6 +19,8 @@ export async function stop(args: ServiceArguments): Promise<number> {
   const timeout = stopTimeout(args, 'stop');
   return forEachService(args.words, async (name) => {
     await stopService(name, timeout);
+    // It is to stay so, whatever a clone had in mind.
+    await forgetStop(pathsOfService(name));
     return 0;
   });
 }

@@ -11,6 +11,7 @@ import { makeHostKey } from './host-keys.js';
 import { giveIdentity, type StateFiles } from './identity.js';
 import { withImageFiles } from './image-files.js';
 import { copyFromSource, type SourceCopy, type SourceTold } from './source.js';
+import { cloneThatStopped, forgetStop, recordStop } from './stop-record.js';
 
 /** A state that is to be made. */
 export interface StateWork extends Pick<SourceCopy, 'whenRunning' | 'control' | 'signal' | 'unlock'> {
@@ -52,9 +53,15 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
   }
 }
 
-function copyTo(to: string, { source, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {
+function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {
+  const stopped = { name: source.name, life: source.paths.life };
   return copyFromSource({
     name: source.name,
+    stop: {
+      isLeft: cloneThatStopped(stopped) !== undefined,
+      record: () => recordStop(stopped, wanted.name),
+      forget: () => forgetStop(stopped),
+    },
     whenRunning,
     control,
     signal,

@@ -38,6 +38,15 @@ export interface SourceCopy {
   readonly copy: (isRunning: boolean) => Promise<void>;
   /** Lets the lock of the source go. */
   readonly unlock: () => Promise<void>;
+  /** What is on record of its stop, for those who find it stopped. */
+  readonly stop: StopRecord;
+}
+
+export interface StopRecord {
+  /** Somebody was killed who had stopped it. */
+  readonly isLeft: boolean;
+  record(): Promise<void>;
+  forget(): Promise<void>;
 }
 
 /**
@@ -51,12 +60,13 @@ export async function copyFromSource(work: SourceCopy): Promise<SourceTold> {
   const isHeld = running !== undefined && whenRunning === 'live';
   check(running !== undefined);
   if (running === undefined) {
+    if (work.stop.isLeft) return copyStopped(async () => {}, work);
     await copy(false);
     await unlock();
     return {};
   }
   // The connection is needed until then.
-  return isHeld ? await copyLive(running, work) : await copyStopped(running, work);
+  return isHeld ? await copyLive(running, work) : await copyStopped(() => running.stop(), work);
 }
 
 async function copyLive(running: RunningSource, { signal, copy, unlock }: SourceCopy): Promise<SourceTold> {
@@ -72,18 +82,21 @@ async function copyLive(running: RunningSource, { signal, copy, unlock }: Source
 }
 
 /** It runs again whatever becomes of the clone. */
-async function copyStopped(running: RunningSource, work: SourceCopy): Promise<SourceTold> {
-  const { check, copy } = work;
+async function copyStopped(halt: () => Promise<void>, work: SourceCopy): Promise<SourceTold> {
+  const { check, copy, stop } = work;
   const since = performance.now();
   let failure: unknown;
+  await stop.record();
   try {
-    await running.stop();
+    await halt();
     check(false);
     await copy(false);
   } catch (error) {
     failure = error ?? new Error('it failed');
   }
   const startFailure = await startAgain(work);
+  // Whoever has called it is told, whatever came of it.
+  await stop.forget();
   const standstill = performance.now() - since;
   if (failure === undefined) return startFailure === undefined ? { standstill } : { standstill, startFailure };
   throw startFailure === undefined ? failure : notStartedEither(work.name, failure, startFailure);
