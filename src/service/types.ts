@@ -1,5 +1,5 @@
 /** What a service is: a sandbox, and how it lives. */
-import type { SandboxConfig } from '../config/types.js';
+import type { Overlay, SandboxConfig } from '../config/types.js';
 import type { ServicePaths } from './paths.js';
 
 /** When a service that has ended is started again. */
@@ -39,6 +39,9 @@ export const DEFAULT_SETTINGS: ServiceSettings = {
   packages: [],
   copied: [],
 };
+
+/** A state that is kept. */
+export type KeptState = Extract<Overlay, { readonly path: string }>;
 
 /** A service that is on this host. */
 export interface Service {

@@ -1,6 +1,7 @@
 /** The upper layers of an overlay that is kept: a machine has one, a container one for each mount. */
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { covers } from '../../config/path.js';
 import { textOf } from '../../util/raw-text.js';
 import { MOUNTS, UPPER } from './overlay-directory.js';
 import type { OverlayKind } from './overlay-record.js';
@@ -33,6 +34,13 @@ export function upperLayers(layers: string, kind: OverlayKind): Layer[] {
     if (path !== '/' && !isSeen(layers, path)) return [];
     return [{ mount: path === '/' ? '' : path, way }];
   });
+}
+
+/** The layer in which a path lies: that of the deepest mount. */
+export function layerOf(all: readonly Layer[], path: string): Layer | undefined {
+  return all
+    .filter(({ mount }) => mount === '' || covers(mount, path))
+    .sort((one, other) => other.mount.length - one.mount.length)[0];
 }
 
 /** False where the root's layer has removed or replaced a directory on the way: then no container shows the mount. */

@@ -5,12 +5,12 @@ import { parseNetworks } from '../../config/parsers/network.js';
 import { parsePublish } from '../../config/parsers/publish.js';
 import { parseSecurity } from '../../config/parsers/security.js';
 import { covers, hostPath, normalizePath } from '../../config/path.js';
-import type { Include, Mount, Network, Overlay, SandboxConfig } from '../../config/types.js';
+import type { Include, Mount, Network, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { macOf } from '../../domain/mac.js';
 import type { Described } from '../file.js';
 import { clonedSecurity, serviceSecurity } from '../label.js';
-import type { Service } from '../types.js';
+import type { KeptState, Service } from '../types.js';
 import { stateUnknown, staticAddress } from './errors.js';
 
 /** What is asked for, as options have it. */
@@ -25,9 +25,6 @@ export interface CloneTexts {
   /** They replace the source's. */
   readonly network?: readonly string[] | undefined;
 }
-
-/** A state that is kept. */
-export type KeptState = Extract<Overlay, { readonly path: string }>;
 
 /** A clone that is to be made. */
 export interface WantedClone extends Described {

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import type { KeptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { type Layer, upperLayers } from '../../sandbox/devices/overlay-layers.js';
+import { layerOf, upperLayers } from '../../sandbox/devices/overlay-layers.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
 import { isSystemError } from '../../util/errors.js';
 import { MOST_BYTES, type StateFiles } from './identity.js';
@@ -56,7 +56,7 @@ export class DirectoryFiles implements StateFiles {
 
   /** The result of `act` in the directory of a path; undefined if the state has no such directory. */
   #in<T>(path: string, act: (directory: Descent, name: Buffer) => T): T | undefined {
-    const layer = layerOf(path, upperLayers(this.#kept.layers, this.#kept.kind));
+    const layer = layerOf(upperLayers(this.#kept.layers, this.#kept.kind), path);
     if (layer === undefined) return undefined;
     const names = [...layer.way, ...path.slice(layer.mount.length + 1).split('/')];
     const last = names.pop() ?? '';
@@ -71,12 +71,6 @@ export class DirectoryFiles implements StateFiles {
       directory.close();
     }
   }
-}
-
-/** Of a container: that of the innermost mount that has the path. */
-function layerOf(path: string, layers: readonly Layer[]): Layer | undefined {
-  const covering = layers.filter(({ mount }) => path.startsWith(`${mount}/`));
-  return covering.sort((one, other) => other.mount.length - one.mount.length)[0];
 }
 
 function readPlain(path: Buffer): { readonly content: Buffer; readonly found: Stats } | undefined {

@@ -1,104 +1,123 @@
 /** Gives a service what its host has now, in the place of copies that it has never changed. It does not run. */
-
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lchownSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, mkdirSync, openSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
-import type { Layer } from '../../sandbox/devices/overlay-layers.js';
-import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
-import { accessListReader, modeWithout } from '../content/access-list.js';
+import { type Layer, layerOf } from '../../sandbox/devices/overlay-layers.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { type AccessList, accessListReader, modeWithout } from '../content/access-list.js';
 import { copyContent } from '../content/copy-file.js';
 import { ABSENT } from '../content/fingerprint.js';
-import { above, HostTree } from '../content/host-tree.js';
+import { above, type HostTree } from '../content/host-tree.js';
 import { serviceError } from '../errors.js';
-import { type HiddenFile, layerOf } from './hidden.js';
+import { type HiddenFile, lookInLayers } from './hidden.js';
+import type { ChangeableState, Fresh } from './state.js';
 
-/** Beside the layers, where no guest writes: what is half copied when a process is killed stays there. */
-const DRAFTS = 'upgrade';
 const PERMISSIONS = 0o7777n;
-
-/** The overlay of a service that does not run. */
-export interface Overlay {
-  readonly directory: string;
-  readonly layers: string;
-  readonly all: readonly Layer[];
-  /** A directory of this host. */
-  readonly root: string;
-}
 
 /**
  * Removes copies, so that the service sees what the host has; those that were asked for are made anew.
+ * @param root a directory of this host
  * @throws {SandboxError} `service-upgrade-failed`
  */
-export async function dropCopies(overlay: Overlay, files: readonly HiddenFile[]): Promise<void> {
-  const drafts = join(overlay.directory, DRAFTS);
-  rmSync(drafts, { recursive: true, force: true });
+export async function dropCopies(state: ChangeableState, root: string, files: readonly HiddenFile[]): Promise<void> {
+  rmSync(state.drafts, { recursive: true, force: true });
   try {
-    mkdirSync(drafts, { mode: 0o700 });
-    for (const file of files) await dropOne(overlay, file, join(drafts, randomBytes(8).toString('hex')));
+    mkdirSync(state.drafts, { mode: 0o700 });
+    const renewal = new Renewal(state, root);
+    for (const file of files) await renewal.drop(file);
   } finally {
-    rmSync(drafts, { recursive: true, force: true });
+    rmSync(state.drafts, { recursive: true, force: true });
   }
 }
 
-async function dropOne(overlay: Overlay, file: HiddenFile, draft: string): Promise<void> {
-  const { path, isCopied, now } = file;
-  const layer = layerOf(overlay.all, path);
-  if (layer === undefined) return;
-  const names = path.slice(layer.mount.length).split('/').slice(1);
-  const last = names.pop() ?? '';
-  try {
-    const tree = new HostTree(overlay.layers, layer.way);
+class Renewal {
+  readonly #state: ChangeableState;
+  readonly #root: string;
+  readonly #listOf = accessListReader();
+  /** Directories that were made. */
+  readonly #made = new Set<string>();
+
+  constructor(state: ChangeableState, root: string) {
+    this.#state = state;
+    this.#root = root;
+  }
+
+  async drop(file: HiddenFile): Promise<void> {
+    const { path, isCopied, now } = file;
+    const layer = layerOf(this.#state.layers, path);
+    if (layer === undefined) return;
     try {
-      // It was there a moment ago.
-      if (!names.every((name) => tree.enter(name))) return;
-      if (tree.look(last)?.isDirectory()) return;
-      if (!isCopied || now === ABSENT) removeAt(tree, last);
-      else if (await copied(overlay.root, path, draft)) renameSync(draft, tree.call(last));
-    } finally {
-      tree.close();
+      if (!isCopied || now === ABSENT) await this.#state.remove(layer, namesIn(layer, path));
+      else if (await this.#makeAbove(layer, path)) await this.#put(layer, path);
+    } catch (error) {
+      if (error instanceof SandboxError && error.stage === 'service') throw error;
+      throw serviceError(
+        'service-upgrade-failed',
+        `${quote(path)} of the service cannot be replaced by what the host has: ${messageOf(error)}`,
+        'remove the cause, and upgrade it again: the rest is done then',
+        error,
+      );
     }
-  } catch (error) {
-    if (error instanceof SandboxError) throw error;
-    throw serviceError(
-      'service-upgrade-failed',
-      `${quote(path)} of the service cannot be replaced by what the host has: ${messageOf(error)}`,
-      'remove the cause, and upgrade it again: the rest is done then',
-      error,
+  }
+
+  /** Makes directories of the host above a path that the service does not have. @returns false: it cannot have them */
+  async #makeAbove(layer: Layer, path: string): Promise<boolean> {
+    const missing = lookInLayers(this.#state, path).missing?.filter((directory) => !this.#made.has(directory));
+    if (missing === undefined) return false;
+    for (const directory of missing) {
+      if (!(await this.#put(layer, directory))) return false;
+      this.#made.add(directory);
+    }
+    return true;
+  }
+
+  /** @returns false: the host has it no more */
+  async #put(layer: Layer, path: string): Promise<boolean> {
+    const fresh = await above(
+      this.#root,
+      path,
+      () => {},
+      async (tree, name) => this.#copyOf(tree, name),
     );
+    if (fresh === undefined) return false;
+    await this.#state.put(layer, namesIn(layer, path), fresh);
+    return true;
+  }
+
+  async #copyOf(tree: HostTree, name: string): Promise<Fresh | undefined> {
+    const found = tree.look(name);
+    if (found === undefined) return undefined;
+    const from = tree.call(name);
+    if (found.isSymbolicLink()) {
+      const target = readlinkSync(from, { encoding: 'buffer' });
+      return { ...freshOf(found, undefined), content: { type: 'link', target } };
+    }
+    if (found.isDirectory()) {
+      if (!tree.enter(name)) return undefined;
+      const list = withDirectory(tree.call(), this.#listOf);
+      return { ...freshOf(tree.own, list), content: { type: 'directory' } };
+    }
+    const path = join(this.#state.drafts, randomBytes(8).toString('hex'));
+    const copy = await copyContent(from, Buffer.from(path), { check: () => {}, listOf: this.#listOf });
+    return copy && { ...freshOf(copy.found, copy.list), content: { type: 'file', path } };
   }
 }
 
-function removeAt(tree: HostTree, name: string): void {
+/** The names of a path from the top of its layer on. */
+function namesIn({ mount }: Layer, path: string): string[] {
+  return path.slice(mount.length).split('/').slice(1);
+}
+
+function freshOf({ uid, gid, mode }: BigIntStats, list: AccessList | undefined): Omit<Fresh, 'content'> {
+  return { uid: Number(uid), gid: Number(gid), mode: modeWithout(Number(mode & PERMISSIONS), list) };
+}
+
+function withDirectory<T>(path: Buffer, work: (fd: number) => T): T {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    unlinkSync(tree.call(name));
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
+    return work(fd);
+  } finally {
+    closeSync(fd);
   }
-}
-
-/** Copies the host's file to a path. @returns false: there is none any more */
-async function copied(root: string, path: string, draft: string): Promise<boolean> {
-  const made = await above(
-    root,
-    path,
-    () => {},
-    async (tree, name) => {
-      const found = tree.look(name);
-      if (found?.isSymbolicLink()) {
-        symlinkSync(readlinkSync(tree.call(name), { encoding: 'buffer' }), draft);
-        lchownSync(draft, Number(found.uid), Number(found.gid));
-        return true;
-      }
-      const copy = await copyContent(tree.call(name), Buffer.from(draft), {
-        check: () => {},
-        listOf: accessListReader(),
-      });
-      if (copy === undefined) return false;
-      lchownSync(draft, Number(copy.found.uid), Number(copy.found.gid));
-      chmodSync(draft, modeWithout(Number(copy.found.mode & PERMISSIONS), copy.list));
-      return true;
-    },
-  );
-  return made ?? false;
 }

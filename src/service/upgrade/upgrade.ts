@@ -2,9 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { quote } from '../../config/errors.js';
 import { rootDirectoryOf } from '../../config/root.js';
-import { type KeptOverlay, keptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { upperLayers } from '../../sandbox/devices/overlay-layers.js';
-import { valueOr } from '../../util/errors.js';
+import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { readBaseline, saveBaseline } from '../content/baseline.js';
 import { hostNow } from '../content/host-now.js';
 import { serviceError } from '../errors.js';
@@ -14,9 +12,11 @@ import { findHolder } from '../run/claim.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { whileUnused } from '../store/unused.js';
 import type { Service } from '../types.js';
+import { DirectoryState } from './directory-state.js';
 import { type HiddenFile, hiddenFiles } from './hidden.js';
 import { type TakenOver, takeOverFile } from './old-file.js';
-import { dropCopies, type Overlay } from './renew.js';
+import { dropCopies } from './renew.js';
+import type { ChangeableState } from './state.js';
 
 export interface Upgraded {
   /** What has become of its sandbox.cfg. */
@@ -54,13 +54,17 @@ export async function upgradeService(
       const file = await takeOverFile(roots, name, isDry);
       // A file that was not moved yet describes nothing that could hide anything.
       if (isDry && file === 'moved') return { file, files: [] };
-      return { file, ...(await renew(roots, await loadService(roots, name), isDry)) };
+      return { file, ...(await renew(roots, await loadService(roots, name), options)) };
     },
     options,
   );
 }
 
-async function renew(roots: ServiceRoots, service: Service, isDry: boolean): Promise<Omit<Upgraded, 'file'>> {
+async function renew(
+  roots: ServiceRoots,
+  service: Service,
+  { isDry = false }: UpgradeOptions,
+): Promise<Omit<Upgraded, 'file'>> {
   const { config, paths, settings } = service;
   const { overlay } = config;
   if (config.root.type === 'image' || overlay === undefined || overlay.type === 'memory') return { files: [] };
@@ -68,23 +72,20 @@ async function renew(roots: ServiceRoots, service: Service, isDry: boolean): Pro
     return { files: [], unknown: 'its state is in an image, which this host does not read' };
   const now = await hostNow(roots, service);
   const before = await readBaseline(paths.directory);
-  // Without an overlay it was never started.
-  const kept = keptOverlay(overlay.path);
-  const renewed = async () => {
-    const found = kept && overlayIn(kept, realpathSync(rootDirectoryOf(config)));
-    const files = before && found ? await hiddenFiles({ ...found, before, now, copied: settings.copied }) : [];
+  const root = realpathSync(rootDirectoryOf(config));
+  const renewIn = async (state: ChangeableState) => {
+    if (before === undefined) return [];
+    const files = await hiddenFiles({ state, root, before, now, copied: settings.copied });
     if (isDry) return files;
     const hidden = files.filter(({ verdict }) => verdict === 'hidden');
-    if (found) await dropCopies(found, hidden);
-    await saveBaseline(paths.directory, now);
+    await dropCopies(state, root, hidden);
     return files;
   };
-  const files = kept === undefined ? await renewed() : await whileUnused(service.name, kept, renewed);
+  const kept = keptOverlay(overlay.path);
+  const files =
+    kept === undefined ? [] : await whileUnused(service.name, kept, () => renewIn(new DirectoryState(kept)));
+  if (!isDry) await saveBaseline(paths.directory, now);
   return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };
-}
-
-function overlayIn({ directory, layers, kind }: KeptOverlay, root: string): Overlay {
-  return { directory, layers, root, all: valueOr(() => upperLayers(layers, kind), []) };
 }
 
 function running(name: string) {

@@ -1,7 +1,17 @@
 /** virt-sandbox-service upgrade, of services whose overlays were written to; nothing is started. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -119,6 +129,26 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
     assert.ok(!existsSync(join(service.states, service.name, 'upgrade')));
   });
 
+  it('shows and copies what is in new directories of the host, and not in those that the service has removed', async (context) => {
+    const { root, upper, host, upgrade } = await ground(context);
+    host('/etc/web/private/old/file', 'file', 0o600);
+    assert.deepEqual(await upgrade(), ['hidden /etc/web/private/old/file']);
+    rmSync(join(upper, 'etc/web/private/old'), { recursive: true });
+    host('/etc/web/private/old/more', 'more', 0o600);
+    host('/etc/web/private/new/deep/key', 'key', 0o640);
+    chmodSync(join(root, 'etc/web/private/new'), 0o710);
+    chownSync(join(root, 'etc/web/private/new'), 12, 34);
+    const expected = ['hidden /etc/web/private/new/deep/key'];
+    assert.deepEqual(await upgrade('--dry-run'), expected);
+    assert.ok(!existsSync(join(upper, 'etc/web/private/new')));
+    assert.deepEqual(await upgrade(), expected);
+    assert.equal(readFileSync(join(upper, 'etc/web/private/new/deep/key'), 'utf8'), 'key');
+    const { mode, uid, gid } = statSync(join(upper, 'etc/web/private/new'));
+    assert.deepEqual([mode & 0o7777, uid, gid], [0o710, 12, 34]);
+    assert.ok(!existsSync(join(upper, 'etc/web/private/old')));
+    assert.deepEqual(await upgrade(), []);
+  });
+
   it('keeps a copy with another mode, what was removed, and what the service had first', async (context) => {
     const { root, upper, host, inside, copyUp, upgrade } = await ground(context);
     copyUp('/etc/hosts');
@@ -165,13 +195,15 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
         copyUp('/etc/hosts');
         host('/etc/hosts', `hosts ${turn} newer`);
         host('/etc/web/private/key', `key ${turn}`, 0o600);
+        host(`/etc/web/private/new-${turn}/key`, `key ${turn}`, 0o600);
         const { code } = await service.run(['upgrade', service.name], {
           through: killedAt(call, step),
           env: { UV_THREADPOOL_SIZE: '1' },
         });
         await upgrade();
         assert.ok(!existsSync(join(upper, 'etc/hosts')), `${call} ${step}`);
-        assert.equal(readFileSync(join(upper, 'etc/web/private/key'), 'utf8'), `key ${turn}`);
+        for (const path of ['key', `new-${turn}/key`])
+          assert.equal(readFileSync(join(upper, 'etc/web/private', path), 'utf8'), `key ${turn}`, path);
         if (code === 0) break;
         killed += 1;
       }
