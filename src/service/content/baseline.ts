@@ -2,8 +2,7 @@
  * What the host had when a service was made or upgraded, for `upgrade`: each file below /etc, each file that was copied,
  * and what the packages say of all others. To look at every file of the host would take minutes.
  */
-import { readFileSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { type BigIntStats, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
@@ -69,7 +68,9 @@ function collect(collecting: Collecting, name: string): void {
   const { tree, files, foreign, most } = collecting;
   const path = tree.pathOf(name);
   if (foreign.has(path) || covers(LOGS, path)) return;
-  if (tree.look(name)?.isDirectory() !== true) {
+  const found = lookIfOpen(tree, name);
+  if (found === undefined) return;
+  if (!found.isDirectory()) {
     const fingerprint = fingerprintOf(tree, name, 'sha256', most);
     if (fingerprint !== ABSENT) files.set(path, fingerprint);
     return;
@@ -77,6 +78,16 @@ function collect(collecting: Collecting, name: string): void {
   if (tree.depth >= MOST_DEPTH || !tree.enter(name)) return;
   for (const below of tree.names()) collect(collecting, below);
   tree.leave();
+}
+
+/** An ordinary user may list directories that are closed to that user. */
+function lookIfOpen(tree: HostTree, name: string): BigIntStats | undefined {
+  try {
+    return tree.look(name);
+  } catch (error) {
+    if (isSystemError(error, 'EACCES')) return undefined;
+    throw error;
+  }
 }
 
 /** What a path had; undefined: nobody knows. */
@@ -93,11 +104,14 @@ export async function saveBaseline(directory: string, { files, packaged }: Basel
 
 /** A clone has copies of the same files. What there is not is not copied. */
 export async function copyBaseline(from: string, to: string): Promise<void> {
+  let bytes: Buffer;
   try {
-    await copyFile(join(from, FILE), join(to, FILE));
+    bytes = readFileSync(join(from, FILE));
   } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
+    if (isSystemError(error, 'ENOENT')) return;
+    throw error;
   }
+  await replaceFile(join(to, FILE), bytes, { mode: 0o600, flush: true });
 }
 
 /** Undefined: the service has none, as one of an older version. @throws {SandboxError} `service-damaged` */

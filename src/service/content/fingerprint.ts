@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { unlessGone } from '../../sandbox/overlay/lower.js';
+import { isSystemError } from '../../util/errors.js';
 import { textOf } from '../../util/raw-text.js';
 import type { HostTree } from './host-tree.js';
 
@@ -9,11 +10,11 @@ export type Algorithm = 'sha256' | 'md5';
 
 /** Nothing is there, or it was removed. */
 export const ABSENT = 'absent';
-/** It is too large to be looked at, or neither a file nor a link. */
+/** It is too large to be looked at or not to be read, or neither a file nor a link. */
 export const OTHER = 'other';
 
 /** Larger ones are data, which no package has. A guest can make files that seem to be larger than any disk. */
-const MOST_BYTES = 256 * 2 ** 20;
+export const MOST_BYTES = 256 * 2 ** 20;
 const CHUNK = 2 ** 20;
 
 /** Of an entry of the directory that was entered last. A whiteout of overlayfs is absent. */
@@ -25,7 +26,13 @@ export function fingerprintOf(tree: HostTree, name: string, algorithm: Algorithm
     return target === undefined ? ABSENT : `link:${textOf(target)}`;
   }
   if (!found.isFile()) return OTHER;
-  return unlessGone(() => digestOf(tree.call(name), algorithm, most)) ?? ABSENT;
+  try {
+    return unlessGone(() => digestOf(tree.call(name), algorithm, most)) ?? ABSENT;
+  } catch (error) {
+    // Services of other users than root have hosts that they cannot read all of.
+    if (isSystemError(error, 'EACCES')) return OTHER;
+    throw error;
+  }
 }
 
 export function isWhiteout(found: BigIntStats): boolean {
