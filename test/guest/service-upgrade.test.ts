@@ -9,5 +9,6 @@ import { itIsUpgraded } from '../helpers/service-upgrade.js';
 const skip = embedded.skip || unlessRoot('its state is in a directory') || unlessProgram('virtiofsd') || unlessBusybox;
 
 describe('a service in a machine', { skip }, () => {
-  itIsUpgraded(embedded);
+  itIsUpgraded(embedded, 'a directory');
+  itIsUpgraded(embedded, 'an image', ['-i', '200']);
 });

@@ -5,5 +5,5 @@ import { unlessBusybox } from '../helpers/roots.js';
 import { itIsUpgraded } from '../helpers/service-upgrade.js';
 
 describe('a service in a container', { skip: lxc.skip || unlessBusybox }, () => {
-  itIsUpgraded(lxc);
+  itIsUpgraded(lxc, 'a directory');
 });

@@ -29,11 +29,15 @@ const MOST_TABLE_BYTES = 8 << 20;
 /** How long the sandbox may send nothing, in milliseconds. A busy host may be slow, so all of it has no limit. */
 const MOST_SILENCE = 60_000;
 
-/** A sandbox with such an overlay, as whoever is connected to it has it. */
-export interface OverlaidSandbox {
+/** A sandbox that runs, as whoever is connected to it has it. */
+export interface RunningInside {
   readonly name: string;
   readonly channel: Channel;
   readonly guest: GuestConfig;
+}
+
+/** A sandbox with such an overlay. */
+export interface OverlaidSandbox extends RunningInside {
   /** The host directory that is the root inside, or the file that an image's file system is in. */
   readonly root: string;
   /** What that image is called; undefined: the root is a directory. */
@@ -61,12 +65,29 @@ export async function changesInside(sandbox: OverlaidSandbox, silence = MOST_SIL
     }
   } catch (error) {
     // A damaged image is found when the way leads there.
-    if (error instanceof ErofsError) throw rootGone(name, sandbox.root, error);
-    if (error instanceof BuiltinError || error instanceof ProtocolError || isSystemError(error))
-      throw unreadable(name, error);
-    throw error;
+    throw error instanceof ErofsError ? rootGone(name, sandbox.root, error) : readError(name, error);
   }
   return walk.sorted();
+}
+
+/**
+ * The layer of a machine's overlay, without the root that it lies over.
+ * @throws {SandboxError} `overlay-too-deep`, `overlay-too-large`, `overlay-unreadable`, `process-lost`
+ */
+export async function layerInside(sandbox: RunningInside, silence = MOST_SILENCE): Promise<UpperLayer> {
+  const { name } = sandbox;
+  try {
+    const reader = new LayerReader(new Room(MOST_MEMORY, () => tooLarge(name)));
+    await runAsRoot(sandbox, ['layer', `${KEPT}/upper`], (chunk) => reader.push(chunk), silence);
+    return reader.end();
+  } catch (error) {
+    throw readError(name, error);
+  }
+}
+
+function readError(name: string, error: unknown): unknown {
+  const isOfReading = error instanceof BuiltinError || error instanceof ProtocolError || isSystemError(error);
+  return isOfReading ? unreadable(name, error as Error) : error;
 }
 
 type RunAsRoot = (argv: readonly string[], take: (chunk: Buffer) => void) => Promise<void>;
@@ -109,7 +130,7 @@ function compare(
  * @param silence as of {@link changesInside}
  */
 async function runAsRoot(
-  { channel, guest, name }: OverlaidSandbox,
+  { channel, guest, name }: RunningInside,
   argv: readonly string[],
   take: (chunk: Buffer) => void,
   silence: number,

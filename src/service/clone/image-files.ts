@@ -1,72 +1,31 @@
-/**
- * Files of a state that an image keeps. Guests have written that file system, so no kernel of this host mounts it: a
- * machine is started with the image, with nothing of the service's but its root.
- */
+/** Files of a state that an image keeps, as a machine with the image has them. */
 import { constants } from 'node:os';
 import type { SandboxConfig } from '../../config/types.js';
-import { validateConfig } from '../../config/validate.js';
 import { Files } from '../../sandbox/files/files.js';
 import { KEPT } from '../../sandbox/overlay/changes-inside.js';
 import { asRoot } from '../../sandbox/process/as-root.js';
 import { BuiltinError } from '../../sandbox/process/builtin.js';
-import { Sandbox } from '../../sandbox/sandbox.js';
 import { SandboxError } from '../../util/errors.js';
+import { type ImageOptions, withImage } from '../store/image-machine.js';
 import { MOST_BYTES, type StateFiles } from './identity.js';
 
 /** Of a name that is not there, and of a file that is none of those that are changed. */
 const ABSENT = ['file-not-found', 'not-a-directory', 'file-too-large'];
 
-export interface ImageOptions {
-  readonly connect: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
- * Runs a machine with the image for as long as `work` takes.
+ * Runs `work` with the files of an image.
  * @param config of the service
- * @throws {SandboxError} why the machine does not start, and what `work` throws
+ * @throws {SandboxError} as `withImage`
  */
 export async function withImageFiles<T>(
   config: SandboxConfig,
   path: string,
-  { connect, signal }: ImageOptions,
+  options: ImageOptions,
   work: (files: StateFiles) => Promise<T>,
 ): Promise<T> {
-  const sandbox = await Sandbox.startChecked(
-    validateConfig(quietConfig(config, path), true),
-    { connect, signal },
-    'none',
+  return withImage(config, path, options, ({ launched: { channel, guest } }) =>
+    work(new ImageFiles(new Files(channel, asRoot(guest)))),
   );
-  // Why it ended is what is being done in it that says so.
-  sandbox.exited.catch(() => {});
-  try {
-    const { channel, guest } = sandbox.launched;
-    return await work(new ImageFiles(new Files(channel, asRoot(guest))));
-  } finally {
-    await sandbox.stop();
-  }
-}
-
-/** A sandbox with that image, in which nothing of the service runs, and which reaches nothing. */
-function quietConfig(config: SandboxConfig, path: string): SandboxConfig {
-  return {
-    ...config,
-    name: undefined,
-    uuid: undefined,
-    overlay: { type: 'image', path },
-    service: undefined,
-    privileged: undefined,
-    command: [],
-    mounts: [],
-    disks: [],
-    networks: [],
-    publish: [],
-    home: undefined,
-    cwd: undefined,
-    shell: false,
-    tty: false,
-    environment: [],
-  };
 }
 
 /** The kernel follows no link in the layers. */

@@ -78,8 +78,7 @@ async function makeState(
   checkOverlay(config, kind);
   const plan = await planCopies(roots, { config, content, platform }, options);
   // What the host changes from now on is newer.
-  if (overlay.type === 'directory')
-    await recordHost(roots, { paths, config, settings: { copied: plan?.wishes.map(({ path }) => path) ?? [] } });
+  await recordHost(roots, { paths, config, settings: { copied: plan?.wishes.map(({ path }) => path) ?? [] } });
   const fill =
     plan &&
     (async (directory: string) => {

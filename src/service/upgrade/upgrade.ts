@@ -1,19 +1,23 @@
 /** Brings a service up to date with its host. */
-import { realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { rootDirectoryOf } from '../../config/root.js';
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { checkOverlayImage, isImageInUse } from '../../sandbox/devices/overlay-image.js';
 import { readBaseline, saveBaseline } from '../content/baseline.js';
 import { hostNow } from '../content/host-now.js';
 import { serviceError } from '../errors.js';
 import { loadService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
 import { findHolder } from '../run/claim.js';
+import { withImage } from '../store/image-machine.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
-import { whileUnused } from '../store/unused.js';
-import type { Service } from '../types.js';
+import { stateInUse, whileUnused } from '../store/unused.js';
+import type { KeptState, Service } from '../types.js';
 import { DirectoryState } from './directory-state.js';
 import { type HiddenFile, hiddenFiles } from './hidden.js';
+import { ImageState } from './image-state.js';
 import { type TakenOver, takeOverFile } from './old-file.js';
 import { dropCopies } from './renew.js';
 import type { ChangeableState } from './state.js';
@@ -63,29 +67,53 @@ export async function upgradeService(
 async function renew(
   roots: ServiceRoots,
   service: Service,
-  { isDry = false }: UpgradeOptions,
+  { isDry = false, signal }: UpgradeOptions,
 ): Promise<Omit<Upgraded, 'file'>> {
   const { config, paths, settings } = service;
   const { overlay } = config;
   if (config.root.type === 'image' || overlay === undefined || overlay.type === 'memory') return { files: [] };
-  if (overlay.type === 'image')
-    return { files: [], unknown: 'its state is in an image, which this host does not read' };
   const now = await hostNow(roots, service);
   const before = await readBaseline(paths.directory);
   const root = realpathSync(rootDirectoryOf(config));
-  const renewIn = async (state: ChangeableState) => {
+  const renewIn = async (state: ChangeableState, begin?: () => Promise<void>) => {
     if (before === undefined) return [];
     const files = await hiddenFiles({ state, root, before, now, copied: settings.copied });
     if (isDry) return files;
+    await begin?.();
     const hidden = files.filter(({ verdict }) => verdict === 'hidden');
     await dropCopies(state, root, hidden);
     return files;
   };
-  const kept = keptOverlay(overlay.path);
-  const files =
-    kept === undefined ? [] : await whileUnused(service.name, kept, () => renewIn(new DirectoryState(kept)));
+  const files = before === undefined ? [] : await withState(service, overlay, signal, renewIn);
+  // What was changed is on the disk by now.
   if (!isDry) await saveBaseline(paths.directory, now);
   return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };
+}
+
+/** Runs `work` with the state while nothing else uses it. One that is not there hides nothing. */
+async function withState(
+  { name, config, paths, settings: { connect } }: Service,
+  { type, path }: KeptState,
+  signal: AbortSignal | undefined,
+  work: (state: ChangeableState, begin?: () => Promise<void>) => Promise<HiddenFile[]>,
+): Promise<HiddenFile[]> {
+  if (type === 'directory') {
+    const kept = keptOverlay(path);
+    return kept === undefined ? [] : whileUnused(name, kept, () => work(new DirectoryState(kept)));
+  }
+  checkOverlayImage(config);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return [];
+  if (isImageInUse(path)) throw stateInUse(name, path);
+  return withImage(config, path, { connect, signal }, async ({ launched }) => {
+    const state = await ImageState.of(launched, join(paths.directory, 'upgrade'));
+    let isChanged = false;
+    const files = await work(state, async () => {
+      isChanged = true;
+      await state.begin();
+    });
+    if (isChanged) await state.end();
+    return files;
+  });
 }
 
 function running(name: string) {

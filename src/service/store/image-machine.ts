@@ -1,0 +1,59 @@
+/**
+ * The image that keeps the state of a machine. Guests have written that file system, so no kernel of this host mounts
+ * it: a machine is started with the image, with nothing of the service's but its root.
+ */
+import type { SandboxConfig } from '../../config/types.js';
+import { validateConfig } from '../../config/validate.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
+
+export interface ImageOptions {
+  readonly connect: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a machine with the image for as long as `work` takes.
+ * @param config of the service
+ * @throws {SandboxError} why the machine does not start, and what `work` throws
+ */
+export async function withImage<T>(
+  config: SandboxConfig,
+  path: string,
+  { connect, signal }: ImageOptions,
+  work: (machine: Sandbox) => Promise<T>,
+): Promise<T> {
+  const sandbox = await Sandbox.startChecked(
+    validateConfig(quietConfig(config, path), true),
+    { connect, signal },
+    'none',
+  );
+  // Why it ended is what is being done in it that says so.
+  sandbox.exited.catch(() => {});
+  try {
+    return await work(sandbox);
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+/** A sandbox with that image, in which nothing of the service runs, and which reaches nothing. */
+function quietConfig(config: SandboxConfig, path: string): SandboxConfig {
+  return {
+    ...config,
+    name: undefined,
+    uuid: undefined,
+    overlay: { type: 'image', path },
+    service: undefined,
+    privileged: undefined,
+    command: [],
+    mounts: [],
+    disks: [],
+    networks: [],
+    publish: [],
+    home: undefined,
+    cwd: undefined,
+    shell: false,
+    tty: false,
+    environment: [],
+  };
+}
