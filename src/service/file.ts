@@ -37,6 +37,7 @@ export async function formatService({ config, settings }: Described): Promise<st
   put('healthinterval', changed('healthInterval'));
   put('starttimeout', changed('startTimeout'));
   put('stoptimeout', changed('stopTimeout'));
+  put('filetype', settings.filetype);
   for (const [index, name] of settings.packages.entries()) put(`package.${index}`, name);
   for (const [index, path] of settings.copied.entries()) put(`copied.${index}`, path);
   return file.toString();
@@ -107,6 +108,7 @@ function readSettings(section: Section): ServiceSettings {
     healthInterval: milliseconds('healthinterval', DEFAULT_SETTINGS.healthInterval),
     startTimeout: milliseconds('starttimeout', DEFAULT_SETTINGS.startTimeout),
     stopTimeout: milliseconds('stoptimeout', DEFAULT_SETTINGS.stopTimeout),
+    filetype: section.text('filetype'),
     packages: section.numberedTexts('package'),
     copied: section.numberedTexts('copied'),
   };

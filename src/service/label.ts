@@ -1,5 +1,6 @@
 /** The SELinux labels of services: each its own categories, which keep services of one type apart. */
 import { createHash } from 'node:crypto';
+import { configError, quote } from '../config/errors.js';
 import type { Security } from '../config/types.js';
 import { listServices } from './list.js';
 import type { ServiceRoots } from './paths.js';
@@ -34,6 +35,31 @@ export function clonedSecurity(security: Security, uuid: string, taken?: Readonl
   const { mode, label } = security;
   const hasOwn = mode === 'static' && label !== undefined && OWN_CATEGORIES.test(label);
   return hasOwn ? serviceSecurity({ mode, label: label.replace(OWN_CATEGORIES, '') }, uuid, taken) : security;
+}
+
+/** A label of SELinux, with its level. */
+const WITH_LEVEL = /^[^:]+:[^:]+:[^:]+:(s\d[^\s]*)$/;
+
+/**
+ * The label of the files of a service's state: of that type, and on the level of the service. Undefined: they have that
+ * of the directory which they are in.
+ * @throws {SandboxError} `service-filetype-invalid`, `service-filetype-without-label`
+ */
+export function fileContext({ mode, label }: Security, filetype: string | undefined): string | undefined {
+  if (filetype === undefined) return undefined;
+  if (!/^[A-Za-z0-9_]+$/.test(filetype))
+    throw configError(
+      'service-filetype-invalid',
+      `${quote(filetype)} cannot be a type of SELinux`,
+      'name one, as --filetype svirt_lxc_file_t',
+    );
+  const level = mode === 'static' ? WITH_LEVEL.exec(label ?? '')?.[1] : undefined;
+  if (level !== undefined) return `system_u:object_r:${filetype}:${level}`;
+  throw configError(
+    'service-filetype-without-label',
+    `files of the type ${quote(filetype)} need the level of a service with a label of its own`,
+    'give it one: --security static,label=system_u:system_r:svirt_lxc_net_t, or leave out --filetype',
+  );
 }
 
 /** The labels that services of this user have. */

@@ -22,6 +22,8 @@ export interface ServiceSettings {
   readonly startTimeout: number;
   /** Milliseconds that it may take to end by itself. */
   readonly stopTimeout: number;
+  /** SELinux type of the files of its state; undefined: that of the directory which they are in. */
+  readonly filetype: string | undefined;
   /** Packages whose files were looked at, beside those of the units. */
   readonly packages: readonly string[];
   /** Files that only root may read on the host, and that were copied: paths inside. */
@@ -36,6 +38,7 @@ export const DEFAULT_SETTINGS: ServiceSettings = {
   healthInterval: 30_000,
   startTimeout: 120_000,
   stopTimeout: 30_000,
+  filetype: undefined,
   packages: [],
   copied: [],
 };

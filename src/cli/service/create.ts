@@ -67,6 +67,7 @@ function createTexts(args: ServiceArguments, command: readonly string[]): Create
     restart: text('restart'),
     autostart: isSet(args, 'autostart'),
     health: text('health'),
+    filetype: text('filetype'),
     uid: text('uid'),
     gid: text('gid'),
     username: text('username'),

@@ -57,6 +57,7 @@ export const createOptions = {
   env,
   hide,
   security,
+  filetype: text('SELinux type of the files of the state, on the level of a static label of --security', 'f'),
   privileged: flag('root inside has every capability'),
   uid: text('number of the user inside [of the caller]', 'U'),
   gid: text('number of its group [that of the user]', 'G'),

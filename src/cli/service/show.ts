@@ -37,6 +37,7 @@ export function serviceJson({ name, paths, config, settings }: Service): object 
     restart: settings.restart,
     autostart: settings.autostart,
     ...(settings.health === undefined ? {} : { health: settings.health }),
+    ...(settings.filetype === undefined ? {} : { filetype: settings.filetype }),
     packages: settings.packages,
     copied: settings.copied,
   };

@@ -9,7 +9,7 @@ import type { Include, Mount, Network, SandboxConfig } from '../../config/types.
 import { validateConfig } from '../../config/validate.js';
 import { macOf } from '../../domain/mac.js';
 import type { Described } from '../file.js';
-import { clonedSecurity, serviceSecurity } from '../label.js';
+import { clonedSecurity, fileContext, serviceSecurity } from '../label.js';
 import type { KeptState, Service } from '../types.js';
 import { stateUnknown, staticAddress } from './errors.js';
 
@@ -39,7 +39,7 @@ export interface WantedClone extends Described {
 
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-state-unknown`,
- *   `service-address-taken`
+ *   `service-address-taken`, and what `fileContext` throws
  */
 export function describeClone(source: Service, name: string, texts: CloneTexts): WantedClone {
   const { config, settings } = source;
@@ -62,6 +62,7 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     disks: config.disks.map((disk) => ({ ...disk, source: move(disk.source) })),
     home: config.home?.type === 'directory' ? { ...config.home, path: move(config.home.path) } : config.home,
   };
+  fileContext(own.security, settings.filetype);
   return {
     name,
     uuid,

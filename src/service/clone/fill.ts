@@ -1,6 +1,9 @@
 /** Makes the state of a clone: what the source has at one moment, with identities of its own. */
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { isSystemError } from '../../util/errors.js';
+import { abortedError } from '../errors.js';
+import { fileContext } from '../label.js';
+import { labelTree } from '../store/label-state.js';
 import type { MadeRecord } from '../store/made.js';
 import { stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
@@ -38,6 +41,11 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
       const told = await copyTo(path, work);
       const kept = keptOverlay(path);
       const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
+      const context = fileContext(wanted.config.security, wanted.settings.filetype);
+      if (context !== undefined)
+        await labelTree(path, context, () => {
+          if (signal?.aborted) throw abortedError(wanted.name);
+        });
       return { ...told, changed };
     }
     let filled: FilledState = { changed: [] };

@@ -58,9 +58,7 @@ export async function planCopies(
     rights: new Rights(reader),
     foreign: foreignPaths(roots, config, root),
     mounts: new Set(mounts),
-    check: () => {
-      if (signal?.aborted) throw abortedError(config.name ?? '');
-    },
+    check: checkOf(config, { signal }),
   };
   const { manager, named, ofUnits } = content.packages;
   const ofPackages = content.isCopied && manager ? await candidatesOf(manager, [...named, ...ofUnits]) : [];
@@ -85,14 +83,25 @@ export function foreignPaths(
   return new Set([...rootBelow(root).foreign, ...kept.map((path) => `/${path}`)]);
 }
 
-/** Makes the layers in the directory of a new state, and copies into them. */
+/** Throws when the work is cancelled. */
+export function checkOf({ name }: SandboxConfig, { signal }: FillOptions): () => void {
+  return () => {
+    if (signal?.aborted) throw abortedError(name ?? '');
+  };
+}
+
+/** Makes the layers in the directory of a new state. */
+export function makeLayers(directory: string, config: SandboxConfig, platform: Platform): void {
+  makeOverlayDirectory(directory, { root: config.root, kind: overlayKindOf(config, platform) }, topmostOf(config));
+}
+
+/** Copies into the layers of a new state. */
 export async function fillDirectory(
   directory: string,
   { config, plan, platform }: { config: SandboxConfig; plan: Plan; platform: Platform },
   options: FillOptions,
 ): Promise<Filled> {
   const kind = overlayKindOf(config, platform);
-  makeOverlayDirectory(directory, { root: config.root, kind }, topmostOf(config));
   const layers = layersOf(directory);
   const target =
     platform === 'machine'

@@ -8,11 +8,21 @@ import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { isSystemError } from '../../util/errors.js';
-import { type Filled, type FillOptions, fillDirectory, fillDisk, planCopies } from '../content/fill.js';
+import {
+  checkOf,
+  type Filled,
+  type FillOptions,
+  fillDirectory,
+  fillDisk,
+  makeLayers,
+  planCopies,
+} from '../content/fill.js';
 import { recordHost } from '../content/host-now.js';
 import { abortedError } from '../errors.js';
 import { saveService } from '../file.js';
+import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
+import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { makeService, type Staged } from '../store/staging.js';
 import { makeStateParent, stateExists } from '../store/state.js';
@@ -94,8 +104,12 @@ async function makeState(
   } catch (error) {
     throw isSystemError(error, 'EEXIST') ? stateExists(overlay.path, error) : error;
   }
-  if (plan && overlay.type === 'directory')
-    filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
+  if (overlay.type !== 'directory') return filled;
+  const context = fileContext(config.security, settings.filetype);
+  // What a start made later would have another label.
+  if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
+  if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
+  if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
   return filled;
 }
 

@@ -15,7 +15,7 @@ import { defaultUri } from '../../libvirt/default-uri.js';
 import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
 import { serviceError } from '../errors.js';
 import type { Described } from '../file.js';
-import { labelsOf, serviceSecurity } from '../label.js';
+import { fileContext, labelsOf, serviceSecurity } from '../label.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
@@ -42,6 +42,8 @@ export interface CreateTexts extends IdentityTexts, ContentTexts {
   /** The host's systemd starts it at boot. */
   readonly autostart?: boolean | undefined;
   readonly health?: string | undefined;
+  /** SELinux type of its files: `--filetype` */
+  readonly filetype?: string | undefined;
 }
 
 /** A service that is to be made. */
@@ -55,8 +57,8 @@ export interface Wanted extends Described {
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, `service-unit-of-image`, and what `serviceIdentity`, `findUnit` and `describeContent`
- *   throw
+ *   `service-command-and-unit`, `service-unit-of-image`, and what `serviceIdentity`, `findUnit`, `checkFiletype` and
+ *   `describeContent` throw
  */
 export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
   checkServiceName(name);
@@ -75,6 +77,7 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
     ...programOf(name, base, texts.units ?? []),
   };
   const checked = validateConfig(config);
+  checkFiletype(checked, texts.filetype);
   const content = await describeContent(roots, name, checked, texts);
   return {
     config: checked,
@@ -84,6 +87,7 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
       restart: texts.restart === undefined ? DEFAULT_SETTINGS.restart : parseRestart(texts.restart),
       autostart: texts.autostart === true,
       health: texts.health,
+      filetype: texts.filetype,
       packages: content.packages.named,
     },
     imageBytes,
@@ -148,6 +152,17 @@ function checkConnection({ scope }: ServiceRoots, connect: string | undefined): 
       'run this as root, or with -c qemu:///session or qemu:///embed',
     );
   return uri;
+}
+
+/** @throws {SandboxError} `service-filetype-of-image`, and what `fileContext` throws */
+function checkFiletype({ overlay, security }: SandboxConfig, filetype: string | undefined): void {
+  fileContext(security, filetype);
+  if (filetype === undefined || overlay?.type !== 'image') return;
+  throw configError(
+    'service-filetype-of-image',
+    `files in the image ${quote(overlay.path)} cannot have the type ${quote(filetype)}: this host sees the image alone`,
+    'leave out --filetype: libvirt labels the image',
+  );
 }
 
 /** A user's sandbox cannot make files of other users on the host: an image can. */

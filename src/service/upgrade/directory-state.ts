@@ -18,6 +18,7 @@ import { type Layer, upperLayers } from '../../sandbox/devices/overlay-layers.js
 import { isSystemError, valueOr } from '../../util/errors.js';
 import { type Algorithm, fingerprintOf, isWhiteout } from '../content/fingerprint.js';
 import { HostTree } from '../content/host-tree.js';
+import { fileLabeller, type LabelFile } from '../store/label-state.js';
 import type { ChangeableState, Fresh, OwnEntry, StateTree } from './state.js';
 
 const { O_RDONLY, O_NONBLOCK } = constants;
@@ -29,11 +30,14 @@ export class DirectoryState implements ChangeableState {
   readonly layers: readonly Layer[];
   readonly drafts: string;
   readonly #share: string;
+  readonly #label: LabelFile;
 
-  constructor({ directory, layers, kind }: KeptOverlay) {
+  /** @param context SELinux label of what is put there; undefined: as it comes */
+  constructor({ directory, layers, kind }: KeptOverlay, context: string | undefined) {
     this.#share = layers;
     this.layers = valueOr(() => upperLayers(layers, kind), []);
     this.drafts = join(directory, DRAFTS);
+    this.#label = context === undefined ? () => {} : fileLabeller(context);
   }
 
   open(layer: Layer): StateTree {
@@ -56,6 +60,7 @@ export class DirectoryState implements ChangeableState {
     else if (content.type === 'link') symlinkSync(content.target, own);
     const draft = content.type === 'file' ? content.path : own;
     lchownSync(draft, uid, gid);
+    this.#label(Buffer.from(draft));
     if (content.type !== 'link') {
       chmodSync(draft, mode);
       flush(draft);

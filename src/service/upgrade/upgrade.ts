@@ -9,6 +9,7 @@ import { readBaseline, saveBaseline } from '../content/baseline.js';
 import { hostNow } from '../content/host-now.js';
 import { serviceError } from '../errors.js';
 import { loadService } from '../file.js';
+import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
 import { findHolder } from '../run/claim.js';
 import { withImage } from '../store/image-machine.js';
@@ -92,14 +93,15 @@ async function renew(
 
 /** Runs `work` with the state while nothing else uses it. One that is not there hides nothing. */
 async function withState(
-  { name, config, paths, settings: { connect } }: Service,
+  { name, config, paths, settings: { connect, filetype } }: Service,
   { type, path }: KeptState,
   signal: AbortSignal | undefined,
   work: (state: ChangeableState, begin?: () => Promise<void>) => Promise<HiddenFile[]>,
 ): Promise<HiddenFile[]> {
   if (type === 'directory') {
     const kept = keptOverlay(path);
-    return kept === undefined ? [] : whileUnused(name, kept, () => work(new DirectoryState(kept)));
+    const context = fileContext(config.security, filetype);
+    return kept === undefined ? [] : whileUnused(name, kept, () => work(new DirectoryState(kept, context)));
   }
   checkOverlayImage(config);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return [];

@@ -141,6 +141,7 @@ describe('a file with keys of this program', () => {
       healthInterval: 1500,
       startTimeout: 1000,
       stopTimeout: 2000,
+      filetype: 'svirt_lxc_file_t',
       packages: ['nginx', 'nginx-common'],
       copied: ['/etc/ssl/private/a key.pem'],
     } as const;
