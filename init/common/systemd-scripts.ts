@@ -33,13 +33,17 @@ const HALT = 37;
 /** What the status of systemd is when it has halted or powered off: the kernel ends process 1 by SIGINT. reboot(2) */
 const HALTED = 130;
 
-/** Directories of units, as of systemd.unit(5). */
-const UNIT_DIRECTORIES = [
+/** Where /lib is no link to /usr/lib, packages may have their units here. */
+const UNMERGED_UNITS = '/lib/systemd/system';
+
+/** Where systemd looks for units, the first one counts: systemd.unit(5) */
+export const UNIT_DIRECTORIES = [
   '/etc/systemd/system',
   '/run/systemd/system',
   '/usr/local/lib/systemd/system',
   '/usr/lib/systemd/system',
-];
+  UNMERGED_UNITS,
+] as const;
 
 /**
  * The application: it starts systemd as the first process of a PID namespace, hands on that it is to end, and ends with
@@ -93,7 +97,9 @@ exec /lib/systemd/systemd "$@"
 `;
 }
 
+/** A directory that is covered by its other path already needs no second mount. */
 const COVER_WANTS = `\tfor wants in ${UNIT_DIRECTORIES.flatMap((path) => [`${path}/*.wants`, `${path}/*.requires`]).join(' ')}; do
+		case $wants in ${UNMERGED_UNITS}/*) [ ! "$wants" -ef "/usr$wants" ] || continue ;; esac
 		[ ! -d "$wants" ] || echo "${EMPTY} $wants none bind 0 0"
 	done
 `;

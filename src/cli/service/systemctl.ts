@@ -3,13 +3,13 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { serviceError } from '../../service/errors.js';
 import type { SystemdUnit } from '../../service/run/under-systemd.js';
-import { unitName } from '../../service/systemd/unit.js';
+import { hostUnitName } from '../../service/systemd/unit.js';
 
 /** The unit that systemd has for a service of that name, if it runs here and has one. */
 export async function knownUnit(name: string): Promise<SystemdUnit | undefined> {
   if (!existsSync('/run/systemd/system')) return undefined;
   const known: SystemdUnit = {
-    unit: unitName(name),
+    unit: hostUnitName(name),
     manager: process.geteuid?.() === 0 ? 'system' : 'user',
   };
   const { status, output } = await systemctl(known, ['show', '--property=LoadState', '--value'], 'pipe');

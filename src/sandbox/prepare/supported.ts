@@ -1,10 +1,8 @@
 /** Refuses what a config may say and this version cannot do, instead of ignoring it. */
 import { quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
+import { isUnitName } from '../../config/unit-name.js';
 import { SandboxError } from '../../util/errors.js';
-
-/** Of a unit that can be started: systemd.unit(5) */
-const UNIT = /^[A-Za-z0-9:_.\\@-]{1,240}\.(service|socket|target|timer|path|mount|automount|swap|slice)$/;
 
 /**
  * @throws {SandboxError} `not-supported`, `unit-name-invalid`, `systemd-needs-root`
@@ -29,7 +27,7 @@ export function refuseUnsupported({ service, root, identity, privileged, userNam
 
 /** It becomes a word in a file that systemd reads. */
 function checkUnit(unit: string): void {
-  if (UNIT.test(unit)) return;
+  if (isUnitName(unit)) return;
   throw configError(
     'unit-name-invalid',
     `${quote(unit)} is no name of a unit`,

@@ -3,18 +3,8 @@
 import { quote } from '../../config/errors.js';
 import { serviceError } from '../errors.js';
 
-/** Bytes. systemd's UNIT_NAME_MAX is 256 with the zero. */
-const LONGEST_UNIT_NAME = 255;
-const UNIT_NAME =
-  /^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\@-]*)?\.(service|socket|target|timer|path|mount|automount|swap|slice|device)$/;
-
 /** Characters that end a line, or that systemd refuses in a file. */
 const CONTROL = /\p{Cc}/u;
-
-/** Whether systemd takes it as the name of a unit. Such a name needs no escapes in a list of units. */
-export function isUnitName(text: string): boolean {
-  return text.length <= LONGEST_UNIT_NAME && UNIT_NAME.test(text);
-}
 
 /** A value for people, such as a description. */
 export function freeText(text: string): string {

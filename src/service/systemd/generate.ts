@@ -13,7 +13,7 @@ import { checkServiceName } from '../names.js';
 import { type ServiceRoots, servicePaths } from '../paths.js';
 import type { Service } from '../types.js';
 import { formatSessionUnit, mayUseSession, SESSION_UNIT } from './session-daemon.js';
-import { formatUnit, unitName, wantedBy } from './unit.js';
+import { formatUnit, hostUnitName, wantedBy } from './unit.js';
 
 /** Bytes. Those of services are a hundredth of it. */
 const LARGEST_FILE = 1_048_576;
@@ -47,7 +47,7 @@ export async function generateUnits(
     try {
       const service = await readService(roots, name);
       units.push({
-        name: unitName(name),
+        name: hostUnitName(name),
         text: formatUnit(service, { program, scope: roots.scope }),
         target: service.settings.autostart ? wantedBy(roots.scope) : undefined,
       });

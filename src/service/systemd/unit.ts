@@ -1,9 +1,10 @@
 /** The unit that the host's systemd has for a service: systemd.service(5). */
 import { dirname } from 'node:path';
+import { isUnitName } from '../../config/unit-name.js';
 import { URI } from '../../libvirt/connection.js';
 import type { Scope } from '../paths.js';
 import type { Service } from '../types.js';
-import { freeText, isUnitName, pathList, pathText, programWord } from './escape.js';
+import { freeText, pathList, pathText, programWord } from './escape.js';
 import { mayUseSession, SESSION_UNIT } from './session-daemon.js';
 
 /**
@@ -24,8 +25,8 @@ const DAEMONS = ['libvirtd', 'virtqemud', 'virtlxcd', 'virtnetworkd', 'virtlogd'
 const DAEMON_UNITS = DAEMONS.flatMap((name) => [`${name}.socket`, `${name}.service`]);
 const GUEST_SHUTDOWN = 'virt-guest-shutdown.target';
 
-/** Name of the unit, which is libvirt-sandbox's. */
-export function unitName(name: string): string {
+/** Name of the unit that the host has for a service, which is libvirt-sandbox's. */
+export function hostUnitName(name: string): string {
   return `${name}_sandbox.service`;
 }
 
@@ -40,7 +41,7 @@ export function wantedBy(scope: Scope): string {
  * @throws {SandboxError} `service-unit-impossible`
  */
 export function formatUnit(service: Service, { program, scope }: { program: string; scope: Scope }): string {
-  return `# Made from the service's file. Changes of the unit: systemctl edit ${unitName(service.name)}
+  return `# Made from the service's file. Changes of the unit: systemctl edit ${hostUnitName(service.name)}
 [Unit]
 ${lines(unitSection(service, scope))}
 [Service]

@@ -1,26 +1,11 @@
 /** Finds the units of a root that a service is to run: systemd.unit(5) */
 import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { UNIT_DIRECTORIES } from '../../../init/common/systemd-scripts.js';
 import { quote } from '../../config/errors.js';
+import { isUnitName, UNIT_TYPES } from '../../config/unit-name.js';
 import { valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
-
-/** Where systemd looks for units, the first one counts. */
-export const UNIT_DIRECTORIES = [
-  '/etc/systemd/system',
-  '/run/systemd/system',
-  '/usr/local/lib/systemd/system',
-  '/usr/lib/systemd/system',
-  // Where /lib is no link to /usr/lib.
-  '/lib/systemd/system',
-] as const;
-
-/** What a service can start. */
-const TYPES = ['service', 'socket', 'timer', 'path', 'target', 'mount', 'automount'] as const;
-
-/** Characters of a name as systemd has them, and at most what it takes. */
-const NAME = /^[A-Za-z0-9:_.\\-]+(?:@[A-Za-z0-9:_.\\-]*)?\.[a-z]+$/;
-const LONGEST = 255;
 
 /** A unit of a root. */
 export interface FoundUnit {
@@ -57,9 +42,9 @@ export function findUnit(root: string, word: string, service: string): FoundUnit
 
 /** The name of the unit that a word means, as {@link findUnit}. */
 export function unitName(word: string, service: string): string {
-  const typed = TYPES.some((type) => word.endsWith(`.${type}`)) ? word : `${word}.service`;
+  const typed = UNIT_TYPES.some((type) => word.endsWith(`.${type}`)) ? word : `${word}.service`;
   const name = typed.replace(/@\./, `@${escaped(service)}.`);
-  if (NAME.test(name) && name.length <= LONGEST && !name.startsWith('.')) return name;
+  if (isUnitName(name)) return name;
   throw serviceError('unit-name-invalid', `${quote(word)} cannot be a unit`, 'name one, as nginx.service');
 }
 

@@ -1,12 +1,15 @@
 /** The plan, the command line and the sessions of a sandbox that runs systemd. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { describe, it } from 'node:test';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { processOperation } from '../../../../init/common/application.js';
 import type { GuestConfig, GuestSystemd } from '../../../../init/common/config.js';
 import { spawnBesideSystemd, spawnOfSystemd, systemdFiles, systemdStep } from '../../../../init/common/systemd.js';
 import { enterScript, startScript } from '../../../../init/common/systemd-scripts.js';
 import { SpawnFlag } from '../../../../src/protocol/wire.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 const systemd: GuestSystemd = {
   bootTarget: 'multi-user.target',
@@ -97,6 +100,39 @@ describe('the plan of systemd', () => {
   it('has scripts that a shell takes', () => {
     for (const script of [startScript(), enterScript(true, true), enterScript(false, false)])
       execFileSync('/bin/sh', ['-n'], { input: script });
+  });
+});
+
+/** What of a root the script covers. @param shape makes the root's /lib */
+function covered(t: TestContext, directories: readonly string[], shape: (root: string) => void = () => {}): string[] {
+  const root = scratchDirectory(t);
+  for (const directory of ['bin', 'run/virt-sandbox', ...directories])
+    mkdirSync(join(root, directory), { recursive: true });
+  shape(root);
+  copyFileSync('/bin/busybox', join(root, 'bin/sh'));
+  // There is no mount(8) and no systemd.
+  spawnSync('chroot', [root, '/bin/sh', '-c', enterScript(true, true)]);
+  const table = readFileSync(join(root, 'run/virt-sandbox/fstab'), 'utf8');
+  return [...table.matchAll(/^\/run\/virt-sandbox\/empty (\S+) none bind/gm)].map(([, target = '']) => target);
+}
+
+describe('what wants other units', { skip: unlessRoot('chroot') || !existsSync('/bin/busybox') }, () => {
+  const merged = ['etc/systemd/system/a.target.wants', 'usr/lib/systemd/system/b.target.requires'];
+
+  it('is covered once where /lib is a link to /usr/lib', (t) => {
+    const found = covered(t, merged, (root) => symlinkSync('usr/lib', join(root, 'lib')));
+    assert.deepEqual(
+      found,
+      merged.map((path) => `/${path}`),
+    );
+  });
+
+  it('is covered in /lib too where that is a directory of its own', (t) => {
+    const own = ['lib/systemd/system/b.target.wants', 'lib/systemd/system/c.target.requires'];
+    assert.deepEqual(
+      covered(t, [...merged, ...own]),
+      [...merged, ...own].map((path) => `/${path}`),
+    );
   });
 });
 

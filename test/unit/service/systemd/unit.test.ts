@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Scope } from '../../../../src/service/paths.js';
-import { formatUnit, unitName } from '../../../../src/service/systemd/unit.js';
+import { formatUnit, hostUnitName } from '../../../../src/service/systemd/unit.js';
 import { describedService, type ServiceChanges } from '../../../helpers/described-service.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 import { unlessSystemd, verifyUnits } from '../../../helpers/systemd-verify.js';
@@ -158,7 +158,7 @@ describe('systemd takes the unit of', { skip: unlessSystemd }, () => {
     const roots = { scope, services: place, directories: place, images: place, lives: place };
     const service = describedService({ ...changes, roots });
     // Not in an odd directory: systemd-analyze would make a search path of that.
-    const path = join(scratchDirectory(t), unitName(service.name));
+    const path = join(scratchDirectory(t), hostUnitName(service.name));
     writeFileSync(path, formatUnit(service, { program, scope }));
     return verifyUnits([path], scope);
   }
