@@ -128,7 +128,7 @@ export function groupNameOf({ bootId }: GuestSystemd): string {
 
 /** Some kernels lack some of them, and a group with processes has none. */
 function controllers(group: string): PlannedCall[] {
-  const names = ['cpu', 'io', 'memory', 'pids'];
+  const names = ['cpu', 'cpuset', 'io', 'memory', 'pids'];
   return names.map((name) => tolerated(write(`${group}/cgroup.subtree_control`, `+${name}`)));
 }
 

@@ -35,6 +35,8 @@ export interface DomainStop {
 /** A domain that was started. It is transient: libvirt forgets it when it stops. */
 export interface Domain {
   readonly name: string;
+  /** The process of libvirt beside a container; undefined: it is a machine. */
+  readonly controller?: number | undefined;
   /** Resolves when libvirt has removed the domain. Never rejects. */
   readonly stopped: Promise<DomainStop>;
   /**

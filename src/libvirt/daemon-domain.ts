@@ -55,6 +55,11 @@ export class DaemonDomain implements Domain {
     return this.#started.domain.name;
   }
 
+  get controller(): number | undefined {
+    const { domain, kind } = this.#started;
+    return kind === 'lxc' ? domain.id : undefined;
+  }
+
   async consolePaths(): Promise<readonly string[]> {
     const { client, domain } = this.#started;
     try {

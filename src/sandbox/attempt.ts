@@ -39,6 +39,7 @@ import type { TransportOptions, Transports } from './start/transports.js';
 import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
 import { networkUser } from './state/qemu-user.js';
+import { makeRoomForSystemd } from './state/systemd-group.js';
 import type { LaunchOptions } from './types.js';
 import { asUnserved } from './unserved-root.js';
 import { commandBefore, warnIfAllIsSeen } from './view-of-root.js';
@@ -265,6 +266,7 @@ export class Attempt {
   async #setUpGuest(channel: Channel): Promise<void> {
     const { name, console, deadline, state, gone } = this.#run;
     const prepared = this.#prepared;
+    if (prepared.platform === 'container') makeRoomForSystemd(this.#guest, (await this.#run.domain).controller);
     const [config, guest, options] = [this.#config, this.#guest, this.#options];
     const answering = { channel, config, guest, console, options, deadline };
     if (prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest') {

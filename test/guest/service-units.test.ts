@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { embedded } from '../helpers/connections.js';
-import { scratchDirectory } from '../helpers/scratch.js';
-import { createdService, type TestService } from '../helpers/services.js';
-import { OWN_UNITS, unlessHostSystemd, writeUnits } from '../helpers/systemd-sandbox.js';
+import { unlessHostSystemd } from '../helpers/systemd-sandbox.js';
+import { itHasUnits, unitService } from '../helpers/unit-services.js';
 
 const UNITS = {
   'steady.service': `[Service]
@@ -17,17 +16,12 @@ Type=oneshot
 `,
 };
 
-/** A service of units of the test. The host has none of them, so its file names them in the place of one that it has. */
-async function unitsOf(t: TestContext, units: readonly string[], ...options: readonly string[]): Promise<TestService> {
-  const directory = writeUnits(scratchDirectory(t), UNITS);
-  const mount = ['-m', `host-bind:${OWN_UNITS}=${directory},ro`];
-  const service = await createdService(t, embedded, [...mount, ...options, '-u', 'systemd-journald']);
-  const keys = units.map((unit, index) => `unit.${index}=${unit}\n`);
-  service.change((text) => text.replace(/^unit\.0=systemd-journald\.service\n/m, keys.join('')));
-  return service;
-}
+const unitsOf = (t: TestContext, units: readonly string[], ...options: readonly string[]) =>
+  unitService(t, embedded, UNITS, units, ...options);
 
 describe('a service of units', { skip: embedded.skip || unlessHostSystemd }, () => {
+  itHasUnits(embedded);
+
   it('is ready when they are active, reloads them, and shows what they write', async (t) => {
     const service = await unitsOf(t, ['steady.service']);
     await service.ok(['start']);

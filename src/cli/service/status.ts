@@ -47,13 +47,14 @@ async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatu
 
 /** What is known of a service, as lines for a person. */
 export function statusLines(known: Shown, now: number): string[] {
-  const { name, health, restarts, lastEnd, ports, units } = known;
+  const { name, health, restarts, lastEnd, ports, units, idleLimits } = known;
   const rows: (readonly [string, string | undefined])[] = [
     ['held by', holderText(known)],
     ['sandbox', sandboxText(known)],
     ['memory', memoryText(known)],
     ['ports', ports.map(({ host, guestPort, protocol }) => `${host} -> ${guestPort}/${protocol}`).join(', ')],
     ...(units ?? []).map((unit) => ['unit', unitText(unit)] as const),
+    ...(idleLimits ?? []).map((text) => ['warning', text] as const),
     ['health', health && healthText(health)],
     ['restarts', restarts === 0 ? undefined : String(restarts)],
     ['stopped', known.stoppedFor && stoppedText(name, known.stoppedFor)],

@@ -1,19 +1,33 @@
 /** When a service that has started is ready. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Session } from '../../sandbox/session.js';
-import { SandboxError } from '../../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
+import { settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { checkHealth, unitsOf } from './health.js';
-import { unitsActive } from './units-active.js';
+import { unitStates } from './unit-states.js';
+import { isUp, unitsActive } from './units-active.js';
 
 /** Between two looks, in milliseconds: shorter at first. */
 const FIRST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 1000;
 
+/** How long systemd may take to say what is late, in milliseconds. */
+const ANSWER_MS = 5000;
+
 /** What a start waits for now, for the error if it waits too long. */
 export interface Waiting {
   /** A sentence. */
   waitsFor: string;
+  /** Looks what it is; undefined: the sentence is all. */
+  look?: (() => Promise<string | undefined>) | undefined;
+}
+
+/** The sentence for the error, of what may not answer any more. */
+export async function waitsFor({ waitsFor, look }: Waiting): Promise<string> {
+  const looking = look?.();
+  if (looking === undefined || !(await settlesWithin(looking, ANSWER_MS))) return waitsFor;
+  return (await looking) ?? waitsFor;
 }
 
 /**
@@ -31,7 +45,9 @@ export async function untilReady(
 ): Promise<void> {
   const units = unitsOf(config);
   waiting.waitsFor = `systemd inside does not say yet that ${units.join(', ')} can be used`;
+  waiting.look = () => notYetActive(sandbox, units);
   await untilActive(sandbox, units, waiting, signal);
+  waiting.look = undefined;
   const { health } = settings;
   if (health === undefined) return;
   waiting.waitsFor = `its health command ${JSON.stringify(health)} has not ended yet`;
@@ -41,6 +57,12 @@ export async function untilReady(
     waiting.waitsFor = `its health command ${JSON.stringify(health)} fails: ${said}`;
     await delay(pause, undefined, { signal });
   }
+}
+
+async function notYetActive(sandbox: Pick<Session, 'run'>, units: readonly string[]): Promise<string | undefined> {
+  const states = await ignoreSandboxError(unitStates(sandbox, units));
+  const late = states?.filter((state) => !isUp(state)).map(({ unit, active, sub }) => `${unit} is ${active} (${sub})`);
+  return late === undefined || late.length === 0 ? undefined : `the unit ${late.join(', and the unit ')}`;
 }
 
 /** On a busy host systemd may be too slow for systemctl. */

@@ -6,18 +6,22 @@ import { serveControl } from '../../control/server.js';
 import type { ProcessExit } from '../../sandbox/process/types.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
-import { SandboxError } from '../../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
 import { endedEarly, startStopped, startTimeout } from './errors.js';
-import { checkOf, type Health, watchHealth } from './health.js';
-import { untilReady, type Waiting } from './ready.js';
+import { checkOf, type Health, unitsOf, watchHealth } from './health.js';
+import { untilReady, type Waiting, waitsFor } from './ready.js';
 import type { Phase } from './record.js';
 import { BackOff, startsAgain } from './restart.js';
+import { idleLimits, limitTexts } from './unit-limits.js';
 
 /** How a start ends that somebody stops. */
 const BY_STOP: readonly string[] = ['stopped', 'aborted', 'service-stopped', 'service-ended'];
+
+/** How long the limits of units may be waited for when the service is ready, in milliseconds. */
+const LIMITS_MS = 5000;
 
 /** What happens to a service, for those who record it, log it or tell systemd. */
 export interface LifeObserver {
@@ -145,10 +149,11 @@ export class ServiceRunner {
     const waiting: Waiting = { waitsFor: 'its sandbox does not run yet' };
     const { name, settings } = this.#service;
     const over = new AbortController();
-    const timer = setTimeout(
-      () => this.#cancelStart(startTimeout(name, settings.startTimeout, waiting.waitsFor)),
-      settings.startTimeout,
-    );
+    const giveUp = async () => {
+      const what = await waitsFor(waiting);
+      if (!over.signal.aborted) this.#cancelStart(startTimeout(name, settings.startTimeout, what));
+    };
+    const timer = setTimeout(() => void giveUp(), settings.startTimeout);
     this.#observer.onPhase('starting', { restarts: this.#restarts });
     try {
       const sandbox = await this.#start(waiting);
@@ -248,14 +253,25 @@ export class ServiceRunner {
       (exit) => givingUp.abort(endedEarly(name, endText(endOf('ended', exit)))),
       (error: unknown) => givingUp.abort(error),
     );
+    const telling = this.#tellLimits(sandbox, givingUp.signal);
+    // It may fail while something else is waited for.
+    telling.catch(() => {});
     try {
       await untilReady(sandbox, this.#service, waiting, givingUp.signal);
+      await settlesWithin(telling, LIMITS_MS);
     } catch (error) {
       // It is not yet known how it has ended.
       if (error instanceof SandboxError && error.code === 'process-lost') await ending.catch(() => {});
       givingUp.signal.throwIfAborted();
       throw error;
     }
+  }
+
+  /** Warns of limits that have no effect. While systemd starts, the question costs nothing. */
+  async #tellLimits(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    const limits = await ignoreSandboxError(idleLimits(sandbox, unitsOf(this.#service.config), { signal }));
+    const { platform } = sandbox.launched.guest;
+    for (const text of limitTexts(limits ?? [], platform)) this.#options.launch?.onWarning?.(text);
   }
 
   /** Resolves when the service is unhealthy and ends by it. */

@@ -7,6 +7,7 @@ import type { ServicePaths } from '../paths.js';
 import { findHolder } from './claim.js';
 import { lastEndOf, OVER, readServiceRecord, type ServiceRecord } from './record.js';
 import { connectService } from './talk.js';
+import { idleLimits, limitTexts } from './unit-limits.js';
 import { type UnitState, unitStates } from './unit-states.js';
 
 /** How long the holder may take to tell what the service costs, in milliseconds. It may be stopped. */
@@ -26,6 +27,8 @@ export interface ServiceStatus extends Life {
   readonly stats?: SandboxStats | undefined;
   /** Those that it is there for; undefined: it runs a command, or its systemd does not say. */
   readonly units?: readonly UnitState[] | undefined;
+  /** Sentences on limits of its units that have no effect. */
+  readonly idleLimits?: readonly string[] | undefined;
 }
 
 /** The life of a service, as its holder has recorded it. One that was killed could not do so. */
@@ -51,13 +54,15 @@ export async function statusOf(name: string, paths: Pick<ServicePaths, 'life'>):
   return (await settlesWithin(asking, ANSWER_MS)) ? { ...life, ...(await asking) } : life;
 }
 
-async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats' | 'units'>> {
+async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats' | 'units' | 'idleLimits'>> {
   try {
     await using connected = await connectService(name);
     const units = connected.record.guest.systemd?.units ?? [];
     const asked = units.length === 0 ? undefined : ignoreSandboxError(unitStates(connected, units));
-    const [stats, states] = await Promise.all([connected.stats(), asked]);
-    return { sandbox: connected.record, stats, units: states };
+    const limits = ignoreSandboxError(idleLimits(connected, units));
+    const [stats, states, idle = []] = await Promise.all([connected.stats(), asked, limits]);
+    const texts = limitTexts(idle, connected.record.guest.platform);
+    return { sandbox: connected.record, stats, units: states, ...(texts.length === 0 ? {} : { idleLimits: texts }) };
   } catch (error) {
     if (error instanceof SandboxError) return {};
     throw error;

@@ -1,0 +1,83 @@
+/** Services of units that a test writes, and what holds for them in machines and in containers alike. */
+import assert from 'node:assert/strict';
+import { it, type TestContext } from 'node:test';
+import type { Way } from './connections.js';
+import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { scratchDirectory } from './scratch.js';
+import { createdService, type TestService } from './services.js';
+import { OWN_UNITS, writeUnits } from './systemd-sandbox.js';
+
+/**
+ * A service of units of the test. The host has none of them, so its file names them in the place of one that it has.
+ * @param units their texts by their names
+ * @param named those that the service starts
+ */
+export async function unitService(
+  t: TestContext,
+  way: Way,
+  units: Readonly<Record<string, string>>,
+  named: readonly string[],
+  ...options: readonly string[]
+): Promise<TestService> {
+  const directory = writeUnits(scratchDirectory(t), units);
+  const mount = ['-m', `host-bind:${OWN_UNITS}=${directory},ro`];
+  const service = await createdService(t, way, [...mount, ...options, '-u', 'systemd-journald']);
+  const keys = named.map((unit, index) => `unit.${index}=${unit}\n`);
+  service.change((text) => text.replace(/^unit\.0=systemd-journald\.service\n/m, keys.join('')));
+  return service;
+}
+
+/** Takes 120 MB when it is told to: zeros without a line feed are one line, which tail(1) keeps. */
+const HOG = `[Service]
+ExecStart=/bin/sh -c 'until [ -e /run/go ]; do sleep 0.1; done; head -c 120000000 /dev/zero | tail >/dev/null; touch /run/took; exec sleep 1000'
+OOMPolicy=kill
+MemoryMax=30M
+MemorySwapMax=0
+`;
+
+const HANGS = {
+  'silent.service': ['Type=notify\nExecStart=/bin/sleep infinity', 'start'],
+  'stuck.service': ['ExecStartPre=/bin/sleep infinity\nExecStart=/bin/true', 'start-pre'],
+} as const;
+
+/** Defines the tests. */
+export function itHasUnits(way: Way): void {
+  const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
+
+  it('limits a unit, or says that it cannot', async (t) => {
+    const service = await unitService(t, way, { 'hog.service': HOG }, ['hog.service']);
+    const { code, stderr } = await service.run(['start']);
+    assert.equal(code, 0, stderr);
+    const { idleLimits } = await service.status();
+    await service.inside('touch /run/go');
+    const result =
+      'until [ -e /run/took ] || systemctl is-failed -q hog; do sleep 0.1; done; systemctl show -P Result hog';
+    if (idleLimits === undefined) {
+      assert.equal(stderr, '');
+      assert.equal(await service.inside(result), 'oom-kill\n');
+      assert.match((await service.run(['status'])).out, /hog\.service failed \(failed\), oom-kill/);
+      return;
+    }
+    assert.equal(platform, 'container');
+    const warned =
+      /^MemoryMax= and MemorySwapMax= of hog\.service have no effect: .*; bound the whole service with --memory, or run it in a machine/;
+    assert.match(idleLimits.join('\n'), warned);
+    assert.ok(stderr.includes(`warning: ${idleLimits[0]}`), stderr);
+    assert.match((await service.run(['status'])).out, /^ {2}warning {3}MemoryMax= and/m);
+    assert.equal(await service.inside(result), 'success\n');
+  });
+
+  for (const [unit, [text, sub]] of Object.entries(HANGS))
+    it(`says that ${unit} is not active in time, and leaves nothing`, async (t) => {
+      const service = await unitService(t, way, { [unit]: `[Service]\n${text}\nTimeoutStartSec=infinity\n` }, [unit]);
+      // From the order on, on a loaded machine: systemd has to have started by then.
+      const seconds = platform === 'machine' ? 25 : 8;
+      service.set({ starttimeout: seconds * 1000 });
+      await service.fails(
+        ['start'],
+        new RegExp(`was not ready within ${seconds} s: the unit ${unit} is activating \\(${sub}\\)`),
+      );
+      assert.equal((await service.status()).state, 'failed');
+      await assertNothingLeft(service.name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
+    });
+}
