@@ -1,27 +1,20 @@
 /** Makes a clone of a service: its state as it is at one moment, and identities of its own. */
-import { join } from 'node:path';
 import type { Publish, SandboxConfig } from '../../config/types.js';
-import { kindOf } from '../../libvirt/connect.js';
-import { lockFile } from '../../oci/lock.js';
-import { containedConfig } from '../../sandbox/prepare/contained.js';
-import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
-import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { copyBaseline } from '../content/baseline.js';
 import { abortedError } from '../errors.js';
 import { loadService, saveService } from '../file.js';
 import { labelsOf } from '../label.js';
-import { listServices } from '../list.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { type HeldLockOptions, holdServiceLocks, type Release, releaseAll } from '../store/held-lock.js';
 import { makeService, refuseExisting } from '../store/staging.js';
-import { makeStateParent } from '../store/state.js';
 import type { Service } from '../types.js';
+import { checkWanted } from './check.js';
 import { type CloneTexts, describeClone, type WantedClone } from './describe.js';
 import { sameName } from './errors.js';
 import { type FilledState, fillState } from './fill.js';
 import { checkKeyMaker } from './host-keys.js';
-import { otherPorts } from './ports.js';
+import { lockPorts, otherPorts, publishedPorts } from './ports.js';
 import type { SourceControl, WhenRunning } from './source.js';
 
 export interface CloneOptions extends CloneTexts, HeldLockOptions {
@@ -62,13 +55,6 @@ export async function cloneService(
   }
 }
 
-function checkWanted(roots: ServiceRoots, { config, settings: { connect }, state }: WantedClone): void {
-  refuseUnsupported(config);
-  makeStateParent(roots, state.path);
-  const kind = connect === undefined ? 'embedded' : kindOf(connect);
-  checkOverlay(containedConfig(config, kind === 'lxc' ? 'container' : 'machine'), kind);
-}
-
 interface Making extends CloneOptions {
   readonly source: Service;
   readonly wanted: WantedClone;
@@ -99,16 +85,7 @@ async function make(roots: ServiceRoots, making: Making): Promise<Cloned> {
   }
 }
 
-/** Of clones that are made at once each sees what the others have chosen. */
-async function lockPorts({ services }: ServiceRoots, signal: AbortSignal | undefined): Promise<Release> {
-  // It is never removed.
-  const file = await lockFile(join(services, '.ports'), 'exclusive', { signal });
-  return async () => file?.close();
-}
-
 async function portsOf(roots: ServiceRoots, { config, choosesPorts }: WantedClone): Promise<readonly Publish[]> {
   if (!choosesPorts || config.publish.length === 0) return config.publish;
-  const all = await listServices(roots);
-  const others = all.flatMap((one) => ('service' in one ? one.service.config.publish : []));
-  return otherPorts(config.publish, others);
+  return otherPorts(config.publish, await publishedPorts(roots));
 }

@@ -24,6 +24,8 @@ export interface CloneTexts {
   readonly publish?: readonly string[] | undefined;
   /** They replace the source's. */
   readonly network?: readonly string[] | undefined;
+  /** The source is elsewhere: static addresses are kept. */
+  readonly isElsewhere?: boolean | undefined;
 }
 
 /** A clone that is to be made. */
@@ -52,7 +54,7 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     name,
     uuid,
     overlay: state,
-    networks: networksOf(source, name, texts.network),
+    networks: networksOf(source, name, texts),
     publish: texts.publish === undefined ? config.publish : texts.publish.map(parsePublish),
     security:
       texts.security === undefined
@@ -98,14 +100,18 @@ function moveMount(mount: Mount, move: (path: string) => string): Mount {
 }
 
 /** User networking is the sandbox's alone, so an address there may be that of others. */
-function networksOf({ name: source, config }: Service, name: string, texts: CloneTexts['network']): readonly Network[] {
+function networksOf(
+  { name: source, config }: Service,
+  name: string,
+  { network: texts, isElsewhere }: CloneTexts,
+): readonly Network[] {
   if (texts !== undefined) {
     const networks = parseNetworks(texts);
     return networks === 'none' ? [] : networks;
   }
   return config.networks.map((network, index) => {
     const [address] = network.source === undefined ? [] : network.addresses;
-    if (address !== undefined) throw staticAddress(source, address.primary);
+    if (address !== undefined && isElsewhere !== true) throw staticAddress(source, address.primary);
     return network.mac === undefined ? network : { ...network, mac: macOf(name, index) };
   });
 }

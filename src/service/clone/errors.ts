@@ -19,7 +19,7 @@ export function sameName(name: string): SandboxError {
 export function stateUnknown(source: string): SandboxError {
   return serviceError(
     'service-state-unknown',
-    `the service ${quote(source)} does not say where its state is, so it cannot be cloned`,
+    `the service ${quote(source)} does not say where its state is, so it cannot be copied`,
     'create another service, and copy by hand what it is to have',
   );
 }

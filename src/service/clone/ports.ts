@@ -1,10 +1,15 @@
-/** Ports of this host for a clone: two services cannot have the same. */
+/** Ports of this host for a service that is made of another one: two services cannot have the same. */
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { MOST_PORT } from '../../config/parsers/publish.js';
 import type { Publish } from '../../config/types.js';
+import { lockFile } from '../../oci/lock.js';
 import { isSystemError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
+import { listServices } from '../list.js';
+import type { ServiceRoots } from '../paths.js';
+import type { Release } from '../store/held-lock.js';
 
 /** Ports below it are for those with a special right, and are known by their numbers. */
 const FIRST_OF_USERS = 1024;
@@ -25,10 +30,45 @@ export async function otherPorts(
   others: readonly Publish[],
   isFree: IsFree = isFreeHere,
 ): Promise<Publish[]> {
+  return chosenPorts(publish, others, (one, taken) => nextFree(one, taken, isFree));
+}
+
+/**
+ * The same ports of this host, as far as no service has them and nobody listens there, and else other ones.
+ * @throws {SandboxError} `service-no-port`
+ */
+export async function sameOrOtherPorts(
+  publish: readonly Publish[],
+  others: readonly Publish[],
+  isFree: IsFree = isFreeHere,
+): Promise<Publish[]> {
+  return chosenPorts(publish, others, async (one, taken) =>
+    !taken.has(keyOf(one)) && (await isFree(one)) ? one : nextFree(one, taken, isFree),
+  );
+}
+
+/** Those that all services publish. */
+export async function publishedPorts(roots: ServiceRoots): Promise<Publish[]> {
+  const all = await listServices(roots);
+  return all.flatMap((one) => ('service' in one ? one.service.config.publish : []));
+}
+
+/** Of services that are made at once each sees what the others have chosen. */
+export async function lockPorts({ services }: ServiceRoots, signal: AbortSignal | undefined): Promise<Release> {
+  // It is never removed.
+  const file = await lockFile(join(services, '.ports'), 'exclusive', { signal });
+  return async () => file?.close();
+}
+
+async function chosenPorts(
+  publish: readonly Publish[],
+  others: readonly Publish[],
+  choose: (one: Publish, taken: ReadonlySet<string>) => Promise<Publish>,
+): Promise<Publish[]> {
   const taken = new Set(others.map(keyOf));
   const found: Publish[] = [];
   for (const one of publish) {
-    const other = one.hostPort === 0 ? one : await nextFree(one, taken, isFree);
+    const other = one.hostPort === 0 ? one : await choose(one, taken);
     taken.add(keyOf(other));
     found.push(other);
   }
@@ -44,8 +84,8 @@ async function nextFree(publish: Publish, taken: ReadonlySet<string>, isFree: Is
   }
   throw serviceError(
     'service-no-port',
-    `there is no free port of this host above ${hostPort} for the clone`,
-    'say which it is to have: --publish HOST:GUEST',
+    `there is no free port of this host above ${hostPort} for the service`,
+    'end what listens there, or say which port it is to have',
   );
 }
 

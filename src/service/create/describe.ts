@@ -141,7 +141,7 @@ function programOf(
  * The URI that the file is to have.
  * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
  */
-function checkConnection({ scope }: ServiceRoots, connect: string | undefined): string | undefined {
+export function checkConnection({ scope }: ServiceRoots, connect: string | undefined): string | undefined {
   const uri = connect ?? defaultUri()?.uri;
   if (uri === undefined) return undefined;
   const kind = kindOf(uri);
