@@ -64,8 +64,9 @@ const NEEDS = [
   { path: 'hostile/overlay', user: true },
   { path: 'hostile/root-share', user: true },
   { path: 'hostile/user-qemu', user: true },
-  // More than a minute each: services are made, and cloned, again and again.
+  // More than a minute each: services are made, cloned and imported, again and again.
   { path: 'host/service-clone-killed', order: 3 },
+  { path: 'host/service-import-killed', order: 3 },
   { path: 'host/service-killed', order: 3 },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },

@@ -26,6 +26,8 @@ export const virtSandboxService: Program = {
     'A sandbox reads the files of the host as a user to whom none belongs, so what only root, or a group, may read is closed to it, to root inside too. With `--copy` such files are copied into the state, and their paths are printed: of the package that has the program or the unit, of those that were built with it, and of each `--package`, what is below `/etc` and `/var`, and all that is in directories that no other package has. `--copy-path` copies files that no package has, such as a key in `/etc/ssl/private`. Copies have the owners and modes of what they were made of. Files below `/var/log` are made empty. Root inside reads the copies, and changes of the host do not reach them. In a container with `--uid` it is what that user may not read, and with `--privileged` nothing.',
     '`clone` makes a service of what *SOURCE* is at this moment. The clone has a name, a UUID, hardware addresses and a state of its own, and where *SOURCE* itself has written them, another `/etc/machine-id`, host name and seed of random numbers; with `--new-host-keys` also other keys of sshd(8). Blocks of the state are shared where the file system can, as Btrfs and XFS do. Without `--publish` it has the same ports inside at the next free ports of this host, which it prints. A static address is refused without `--network`.',
     'A *SOURCE* that runs is refused, unless it is to be stopped for that time and started again (`--stop`), or held still (`--live`): it writes out what it has in memory, the file system of an image is frozen, and nothing inside runs until all is copied. The clone is then as after a power failure at that moment, with all that was written before. If the state is in an image, a machine is started with it for a moment: this host never mounts what guests have written.',
+    '`export` writes a service with its state as one tar archive, to standard output unless `--output` names a file; that file is there as a whole or not at all, and for this user alone, since it has all that the service keeps secret. A service that runs is refused, stopped (`--stop`) or held still (`--live`), as with `clone`, until all is written. Nothing is packed: write it to zstd(1) or gzip(1) for that.',
+    '`import` makes a service *NAME* of such an archive, `-` for standard input. It has identities of its own, as a clone has, and the same ports of this host, but for those that somebody has. An archive may be from anybody: it cannot write outside of the new state. A service that would have more of this host than its own state is refused, and what it would have is named: directories and files of the host, another root, a network, an address that others reach, a label, `--privileged`, a container, `qemu:///system`, its start at boot. `--trust` permits all of it. An image that names another file is always refused.',
     '`delete` stops a service that runs, and removes all that was made for it. Of a service that libvirt-sandbox made, the state stays, as this program does not know where it is.',
     '`upgrade` shows which files of its host a service hides by copies of its own, where the host has something newer: what the host had when the service was made, or upgraded last, what it has now, and what the service has. A copy that the service has never changed goes, so that the service sees the host’s file; a copy that `create` has made is made anew. What both have changed stays as the service has it. Files below `/etc`, copies of `create` and files of packages are known. The service must not run. A state in a disk image is looked at by a machine that runs for that. `upgrade` also takes over files of other versions, *NAME*`.sandbox` of libvirt-sandbox before 0.5 among them.',
     'With `--unitfile` the systemd of the root runs as the application, and starts these units, what they need, and nothing else. The service is ready when they are active. `--restart`, `--health` and `--publish` mean the same; `reload` has units read their settings again, and `logs --journal` shows the journal inside.',
@@ -38,6 +40,7 @@ export const virtSandboxService: Program = {
   details: {
     ...ofVirtSandbox,
     path: { value: 'PATH', complete: 'directory' },
+    output: { value: 'FILE', complete: 'file' },
     package: { value: 'PKG' },
     'copy-path': { value: 'PATH', complete: 'paths' },
     imagesize: { value: 'SIZE' },
@@ -57,7 +60,7 @@ export const virtSandboxService: Program = {
   },
   runs: 'nothing',
   argument: 'service',
-  argumentsOf: { create: 'none', list: 'none' },
+  argumentsOf: { create: 'none', list: 'none', import: 'file' },
   sections: [
     {
       title: 'Exit status',

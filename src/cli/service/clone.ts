@@ -1,14 +1,13 @@
 /** virt-sandbox-service clone: makes a service of what another one is at this moment. */
 import { publishText } from '../../config/parsers/publish.js';
 import { type Cloned, cloneService } from '../../service/clone/clone.js';
-import type { WhenRunning } from '../../service/clone/source.js';
 import { serviceRoots } from '../../service/paths.js';
 import { oneLine } from '../../util/errors.js';
 import { printJson } from '../output.js';
 import { untilSignal } from '../until-signal.js';
-import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf, usageError } from './arguments.js';
+import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
 import { serviceJson } from './show.js';
-import { sourceControl } from './source-control.js';
+import { sourceControl, whenRunning } from './source-control.js';
 import { sayWait } from './waiting.js';
 
 /** Of a clone that is made while its source does not run again. */
@@ -23,7 +22,7 @@ export async function clone(args: ServiceArguments): Promise<number> {
     publish: ifAny(textsOf(args, 'publish')),
     network: ifAny(textsOf(args, 'network')),
     newHostKeys: isSet(args, 'new-host-keys'),
-    whenRunning: whenRunning(args),
+    whenRunning: whenRunning(args, 'clone'),
     control: sourceControl,
     onWait: (waited: string) => sayWait(waited)(),
   };
@@ -40,12 +39,6 @@ export async function clone(args: ServiceArguments): Promise<number> {
 /** What is not given is the source's. */
 function ifAny(texts: readonly string[]): readonly string[] | undefined {
   return texts.length > 0 ? texts : undefined;
-}
-
-function whenRunning(args: ServiceArguments): WhenRunning {
-  if (!isSet(args, 'live')) return isSet(args, 'stop') ? 'stop' : 'refuse';
-  if (!isSet(args, 'stop')) return 'live';
-  throw usageError('--live and --stop do not go together: a source that is stopped does not run', 'clone');
 }
 
 /** What users cannot know beforehand. */

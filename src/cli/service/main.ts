@@ -30,6 +30,10 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
       return (await import('./create.js')).create(args);
     case 'clone':
       return (await import('./clone.js')).clone(args);
+    case 'export':
+      return (await import('./export.js')).exportArchive(args);
+    case 'import':
+      return (await import('./import.js')).importArchive(args);
     case 'delete':
       return (await import('./delete.js')).deleteServices(args);
     case 'list':

@@ -97,6 +97,25 @@ export const serviceCommands = {
       json,
     },
   },
+  export: {
+    command: 'export <name>',
+    describe:
+      'Write a service with its state as one tar archive, which import reads; it has what the service keeps secret',
+    options: {
+      output: text('file to write, for this user alone [standard output]', 'o'),
+      live: flag('hold NAME still while its state is written, if it runs'),
+      stop: flag('stop NAME while its state is written, if it runs, and start it again'),
+    },
+  },
+  import: {
+    command: 'import <file> <name>',
+    describe: 'Make a service NAME of an archive, - for standard input, with ports and identities of its own',
+    options: {
+      path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
+      trust: flag('let it have what reaches beyond its own state: host paths, networks, every capability, a container'),
+      json,
+    },
+  },
   delete: {
     command: 'delete <name..>',
     describe: 'Stop services, and remove them with their state',

@@ -1,15 +1,24 @@
-/** How a clone finds its source, stops it and starts it again. */
+/** How a clone or an export finds its source, stops it and starts it again. */
 import type { ConnectedSandbox } from '../../control/connect.js';
 import { connectSandbox } from '../../control/lazy.js';
-import type { RunningSource, SourceControl } from '../../service/clone/source.js';
+import type { RunningSource, SourceControl, WhenRunning } from '../../service/clone/source.js';
 import { serviceError } from '../../service/errors.js';
 import { findHolder } from '../../service/run/claim.js';
 import { notRunning } from '../../service/run/errors.js';
 import { SandboxError } from '../../util/errors.js';
+import { isSet, type ServiceArguments, usageError } from './arguments.js';
+import type { ServiceCommandName } from './options.js';
 import { startService } from './start.js';
 import { stopService } from './stop.js';
 
 export const sourceControl: SourceControl = { connect: findRunning, start };
+
+/** What `--stop` and `--live` ask for. @throws {SandboxError} `usage` */
+export function whenRunning(args: ServiceArguments, command: ServiceCommandName): WhenRunning {
+  if (!isSet(args, 'live')) return isSet(args, 'stop') ? 'stop' : 'refuse';
+  if (!isSet(args, 'stop')) return 'live';
+  throw usageError('--live and --stop do not go together: a source that is stopped does not run', command);
+}
 
 /**
  * One that waits for its next start counts as running: it would start while it is copied. So does a sandbox that

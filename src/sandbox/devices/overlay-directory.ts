@@ -83,7 +83,7 @@ export function checkOverlayDirectory(path: string, use: OverlayUse): void {
 }
 
 function recordOf({ root, kind = 'machine' }: OverlayUse): OverlayRecord {
-  return { root: rootOf(root), kind };
+  return { root: rootOnRecord(root), kind };
 }
 
 /** An overlay that a directory keeps. */
@@ -251,7 +251,7 @@ function checkLayer(directory: string, below: readonly string[]): void {
 }
 
 /** A root by a path that does not depend on links, or by what is in the image. */
-function rootOf(root: Root): string {
+export function rootOnRecord(root: Root): string {
   if (root.type === 'image') return `${IMAGE}${root.stored?.id}`;
   return valueOr(() => realpathSync(root.path), undefined) ?? normalizePath(root.path);
 }

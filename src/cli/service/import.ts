@@ -1,0 +1,73 @@
+/** virt-sandbox-service import: makes a service of an archive. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { type Imported, importService } from '../../service/archive/import.js';
+import { serviceError } from '../../service/errors.js';
+import { serviceRoots } from '../../service/paths.js';
+import { isSystemError, messageOf, oneLine } from '../../util/errors.js';
+import { printJson, size } from '../output.js';
+import { progressLine } from '../terminal/progress-line.js';
+import { untilSignal } from '../until-signal.js';
+import { isSet, PROGRAM, type ServiceArguments, textOf, usageError } from './arguments.js';
+import { serviceJson } from './show.js';
+import { sayWait } from './waiting.js';
+
+const STDIN = 0;
+
+export async function importArchive(args: ServiceArguments): Promise<number> {
+  const [archive = '', name = ''] = args.words;
+  const progress = progressLine(PROGRAM);
+  const stream = await archiveStream(archive);
+  const options = {
+    archive: archive === '-' ? 'standard input' : archive,
+    stream,
+    path: textOf(args, 'path'),
+    isTrusted: isSet(args, 'trust'),
+    onWait: sayWait(name),
+    onProgress: (bytes: number) => progress.show(`reading ${name}: ${size(bytes)}`),
+  };
+  return untilSignal(
+    async (signal) => {
+      // Who writes it may be slow.
+      signal.addEventListener('abort', () => stream.destroy(), { once: true });
+      return importService(serviceRoots(), name, { ...options, signal }).finally(() => progress.clear());
+    },
+    async (imported) => {
+      say(imported);
+      const { service, source, changed } = imported;
+      if (isSet(args, 'json')) await printJson({ ...serviceJson(service), source: source.name, changed });
+      return 0;
+    },
+  );
+}
+
+async function archiveStream(path: string): Promise<Readable> {
+  if (path === '-') {
+    if (isatty(STDIN)) throw usageError('standard input is a terminal: name the file of an archive', 'import');
+    return process.stdin;
+  }
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOCTTY);
+    return file.createReadStream({ highWaterMark: 1 << 20 });
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw serviceError(
+      'service-archive-not-readable',
+      `the archive ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`,
+      'name a file that virt-sandbox-service export has made',
+      error,
+    );
+  }
+}
+
+/** What users cannot know beforehand. */
+function say({ source, service }: Imported): void {
+  for (const [index, own] of service.config.publish.entries()) {
+    const old = source.config.publish[index];
+    if (old === undefined || old.hostPort === own.hostPort) continue;
+    const sentence = `port ${old.hostPort} of the archive is ${own.hostPort} of ${service.name}`;
+    process.stderr.write(`${PROGRAM}: ${oneLine(sentence)}\n`);
+  }
+}

@@ -1,0 +1,69 @@
+/** Errors of archives of services. */
+import { quote } from '../../config/errors.js';
+import { messageOf, type SandboxError } from '../../util/errors.js';
+import { serviceError } from '../errors.js';
+
+/** @param why follows the name of the archive: `is cut off` */
+export function notAnArchive(archive: string, why: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-archive-invalid',
+    `the archive ${quote(archive)} ${why}`,
+    'name one that virt-sandbox-service export has made, as a whole',
+    cause,
+  );
+}
+
+/** @param why which member, and what is wrong with it */
+export function memberRefused(archive: string, why: string): SandboxError {
+  return serviceError(
+    'service-archive-refused',
+    `the archive ${quote(archive)} ${why}, which no state of a service has`,
+    'do not trust who made it; nothing of it was kept',
+  );
+}
+
+/** @param reaches what the service in the archive would have beside its own state */
+export function reachesBeyond(archive: string, reaches: readonly string[]): SandboxError {
+  return serviceError(
+    'service-archive-reaches',
+    `the service in ${quote(archive)} reaches beyond its own state: ${reaches.join('; ')}`,
+    'import it with --trust if it is to have that here, or without it from its own host',
+  );
+}
+
+export function notUnpacked(archive: string, why: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-archive-not-unpacked',
+    `the state in ${quote(archive)} cannot be unpacked: ${why}`,
+    /no space left|quota/i.test(why)
+      ? 'make room there, or name another directory with --path'
+      : 'see whether the archive is whole; nothing of it was kept',
+    cause,
+  );
+}
+
+export function notExported(name: string, why: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-not-exported',
+    `the service ${quote(name)} cannot be exported: ${why}`,
+    /no space left|quota/i.test(why) ? 'make room there, or write it elsewhere' : 'remove the cause, and try it again',
+    cause,
+  );
+}
+
+export function notWritten(path: string, error: unknown): SandboxError {
+  return serviceError(
+    'service-archive-not-written',
+    `the archive ${quote(path)} cannot be written: ${messageOf(error)}`,
+    'name a file in a directory that you can write to',
+    error,
+  );
+}
+
+export function outputNotFile(path: string): SandboxError {
+  return serviceError(
+    'service-archive-not-written',
+    `${quote(path)} is there, and is no file that an archive could replace`,
+    'name another file, or leave out --output and redirect the output',
+  );
+}

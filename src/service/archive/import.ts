@@ -1,0 +1,217 @@
+/** Makes a service of an archive: with its state, and identities of its own. */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkHost } from '../../config/host-check.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { overlayKindOf } from '../../sandbox/devices/overlay.js';
+import { attributesOf, takesAttributes } from '../../sandbox/devices/overlay-attributes.js';
+import { keptOverlay, rootOnRecord } from '../../sandbox/devices/overlay-directory.js';
+import { type OverlayKind, writeRecord } from '../../sandbox/devices/overlay-record.js';
+import { containedConfig } from '../../sandbox/prepare/contained.js';
+import { isSystemError } from '../../util/errors.js';
+import { checkWanted, connectionOf } from '../clone/check.js';
+import { describeClone, type WantedClone } from '../clone/describe.js';
+import { DirectoryFiles } from '../clone/directory-files.js';
+import { giveIdentity, type StateFiles } from '../clone/identity.js';
+import { withImageFiles } from '../clone/image-files.js';
+import { lockPorts, publishedPorts, sameOrOtherPorts } from '../clone/ports.js';
+import { recordHost } from '../content/host-now.js';
+import { checkConnection } from '../create/describe.js';
+import { abortedError } from '../errors.js';
+import { type Described, parseService, saveService } from '../file.js';
+import { labelsOf } from '../label.js';
+import { checkServiceName } from '../names.js';
+import { type ServiceRoots, servicePaths } from '../paths.js';
+import type { Release } from '../store/held-lock.js';
+import { type LockOptions, withServiceLock } from '../store/lock.js';
+import type { MadeRecord } from '../store/made.js';
+import { makeService, refuseExisting, type Staged } from '../store/staging.js';
+import { stateExists } from '../store/state.js';
+import type { Service } from '../types.js';
+import { checkImage } from './check-image.js';
+import { StateCheck } from './check-member.js';
+import { notAnArchive, notUnpacked, reachesBeyond } from './errors.js';
+import { CONFIG, MANIFEST, type Manifest, MOST_TEXT_BYTES, parseManifest } from './manifest.js';
+import { Members } from './members.js';
+import { reachOf } from './reach.js';
+import { expectEnd, unpackImage, unpackLayers } from './unpack.js';
+
+export interface ImportOptions extends LockOptions {
+  /** Its name, for errors. */
+  readonly archive: string;
+  readonly stream: AsyncIterable<Uint8Array>;
+  /** The directory in which the state is to be; undefined: as of a new service. */
+  readonly path?: string | undefined;
+  /** It may have what reaches beyond its own state. */
+  readonly isTrusted: boolean;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface Imported {
+  readonly service: Service;
+  /** As the archive has it. */
+  readonly source: Service;
+  /** Files inside that are its own, as paths. */
+  readonly changed: readonly string[];
+}
+
+interface Archive {
+  readonly manifest: Manifest;
+  readonly members: Members;
+  readonly source: Service;
+}
+
+/**
+ * If anything fails, nothing of the service is left.
+ * @throws {SandboxError} `service-exists`, `service-archive-invalid`, `service-archive-refused`,
+ *   `service-archive-reaches`, `service-archive-not-unpacked`, `service-not-writable`, and what `describeClone`,
+ *   `checkHost`, `checkOverlay` and the start of a machine throw
+ */
+export async function importService(roots: ServiceRoots, name: string, options: ImportOptions): Promise<Imported> {
+  checkServiceName(name);
+  const members = new Members(options.stream, options.archive);
+  try {
+    return await withServiceLock(
+      roots,
+      name,
+      'exclusive',
+      async () => {
+        refuseExisting(roots, name);
+        const archive = await readHead(roots, members, options);
+        const wanted = await describeImport(roots, name, archive, options);
+        return await make(roots, { ...options, ...archive, wanted });
+      },
+      options,
+    );
+  } catch (error) {
+    // What reads the archive may have been ended, too.
+    throw options.signal?.aborted ? abortedError(name) : error;
+  } finally {
+    await members.close().catch(() => {});
+  }
+}
+
+/** What the archive has in front of the state. @throws {SandboxError} as {@link importService} */
+async function readHead(
+  roots: ServiceRoots,
+  members: Members,
+  { archive, isTrusted }: ImportOptions,
+): Promise<Archive> {
+  const manifest = parseManifest(await members.text(MANIFEST, MOST_TEXT_BYTES), archive);
+  const described = await parseService(await members.text(CONFIG, MOST_TEXT_BYTES), `${archive}: ${CONFIG}`);
+  const { name } = manifest;
+  const reaches = reachOf(described);
+  if (!isTrusted && reaches.length > 0) throw reachesBeyond(archive, reaches);
+  checkState(manifest, described, archive);
+  checkConnection(roots, described.settings.connect);
+  const paths = servicePaths(roots, name);
+  return { manifest, members, source: { name, paths, ...described, config: { ...described.config, name } } };
+}
+
+/** @throws {SandboxError} `service-archive-invalid`: its parts do not fit */
+function checkState({ state }: Manifest, described: Described, archive: string): void {
+  const { config } = described;
+  if (config.overlay?.type !== state.type) throw notAnArchive(archive, `has no state as its ${CONFIG} describes`);
+  if (state.type !== 'directory' || state.overlay === undefined) return;
+  if (state.overlay.kind !== kindOfState(described))
+    throw notAnArchive(archive, `has the state of a ${state.overlay.kind}, and its ${CONFIG} describes another`);
+  if ((config.root.type === 'image') !== state.overlay.root.startsWith('image:'))
+    throw notAnArchive(archive, `has the state of another root than its ${CONFIG} describes`);
+}
+
+function kindOfState({ config, settings }: Described): OverlayKind {
+  const platform = connectionOf(settings) === 'lxc' ? 'container' : 'machine';
+  return overlayKindOf(containedConfig(config, platform), platform);
+}
+
+async function describeImport(
+  roots: ServiceRoots,
+  name: string,
+  { source, manifest }: Archive,
+  { path }: ImportOptions,
+): Promise<WantedClone> {
+  const usual = manifest.state.type === 'image' ? roots.images : roots.directories;
+  const labels = await labelsOf(roots);
+  const wanted = describeClone(source, name, { path: path ?? usual, labels, isElsewhere: true });
+  await checkHost(wanted.config);
+  return wanted;
+}
+
+interface Making extends ImportOptions, Archive {
+  readonly wanted: WantedClone;
+}
+
+async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
+  const { wanted, source, signal } = making;
+  const { name, settings } = wanted;
+  let unlockPorts: Release | undefined;
+  let changed: readonly string[] = [];
+  let config: SandboxConfig = wanted.config;
+  try {
+    const paths = await makeService(roots, name, async (staged) => {
+      // What a killed process has left at the place of the state is gone by now.
+      checkWanted(roots, wanted);
+      changed = await fill(making, staged.made);
+      await recordBaseline(roots, wanted, staged);
+      unlockPorts = await lockPorts(roots, signal);
+      config = { ...config, publish: await sameOrOtherPorts(config.publish, await publishedPorts(roots)) };
+      await saveService({ paths: staged.paths, config, settings });
+      if (signal?.aborted) throw abortedError(name);
+    });
+    return { source, changed, service: { name, paths, config, settings } };
+  } finally {
+    await unlockPorts?.();
+  }
+}
+
+/** What this host has now counts as what the service knows of it. */
+async function recordBaseline(roots: ServiceRoots, { config, settings, state }: WantedClone, { paths }: Staged) {
+  if (state.type === 'directory') await recordHost(roots, { paths, config, settings });
+}
+
+/** @returns the files that are its own */
+async function fill(making: Making, made: MadeRecord): Promise<readonly string[]> {
+  const { wanted, manifest, signal } = making;
+  const { path } = wanted.state;
+  try {
+    if (manifest.state.type === 'directory') {
+      await made.directory(path);
+      await unpackDirectory(path, making);
+      const kept = keptOverlay(path);
+      return kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
+    }
+    let changed: readonly string[] = [];
+    await made.file(path, async (temporary) => {
+      await unpackImage(making.members, temporary, { ...making, name: wanted.name });
+      await chmod(temporary, 0o600);
+      await checkImage(temporary, making.archive);
+      const { connect } = wanted.settings;
+      changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, making));
+    });
+    return changed;
+  } catch (error) {
+    throw isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
+  }
+}
+
+async function unpackDirectory(path: string, making: Making): Promise<void> {
+  const { members, manifest, wanted, archive } = making;
+  const overlay = manifest.state.type === 'directory' ? manifest.state.overlay : undefined;
+  if (overlay === undefined) {
+    await expectEnd(members, archive);
+    return;
+  }
+  const { kind } = overlay;
+  if (!takesAttributes(path, kind))
+    throw notUnpacked(archive, `the file system of ${path} has no extended attributes (${attributesOf(kind)}.*)`);
+  const check = new StateCheck(archive, kind);
+  await unpackLayers(members, path, (member) => check.check(member), { ...making, name: wanted.name });
+  if (kind === 'machine') await mkdir(join(path, 'layers/work'), { mode: 0o700 });
+  // What an image has does not depend on its host; a directory is that of this host.
+  const root = wanted.config.root.type === 'image' ? overlay.root : rootOnRecord(wanted.config.root);
+  writeRecord(path, { root, kind });
+}
+
+function give(files: StateFiles, { source, wanted: { name, uuid } }: Making): Promise<string[]> {
+  return giveIdentity(files, { sourceName: source.name, name, uuid, hostKey: undefined });
+}

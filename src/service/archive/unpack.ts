@@ -1,0 +1,157 @@
+/**
+ * Unpacks the state of an archive with tar(1), which gets the members that were checked, as they are. Should it take one
+ * for something else, the kernel stands in the way: in a mount of its own it follows no link, a hard link does not
+ * leave the mount, and without CAP_MKNOD there are no devices but whiteouts.
+ */
+import { once } from 'node:events';
+import { basename, dirname } from 'node:path';
+import type { Writable } from 'node:stream';
+import { abortedError } from '../errors.js';
+import { memberRefused, notAnArchive, notUnpacked } from './errors.js';
+import { Interruption } from './interruption.js';
+import { IMAGE } from './manifest.js';
+import type { Member, Members } from './members.js';
+import { type RunningProgram, startProgram } from './program.js';
+import { inMount } from './write-state.js';
+
+const END = Buffer.alloc(2 * 512);
+
+const TAR = [
+  'tar',
+  '--extract',
+  '--file=-',
+  '--numeric-owner',
+  '--keep-old-files',
+  '--restrict',
+  '--warning=no-timestamp',
+];
+
+/** Attributes that a state has of a guest, or for what it means. The others tell of the archive's host. */
+const ATTRIBUTES = ['user.*', 'security.capability', 'trusted.overlay.opaque', 'trusted.overlay.whiteout'];
+
+/** What tar(1) needs, without CAP_MKNOD: user_namespaces(7) lets every process make whiteouts. */
+const CAPABILITIES = ['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'setfcap', 'sys_admin'];
+
+export interface UnpackOptions {
+  readonly archive: string;
+  /** Whose state it is to be. */
+  readonly name: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Unpacks layers. It takes root.
+ * @param to a directory that is there, and empty
+ * @param check throws for a member that cannot be
+ * @throws {SandboxError} `service-archive-not-unpacked`, `tool-missing`, `aborted`, what `check` and the reader throw
+ */
+export async function unpackLayers(
+  members: Members,
+  to: string,
+  check: (member: Member) => void,
+  options: UnpackOptions,
+): Promise<void> {
+  const include = ATTRIBUTES.map((attribute) => `--xattrs-include=${attribute}`);
+  const tar = [...TAR, '--preserve-permissions', '--same-owner', '--xattrs', ...include, '--acls'];
+  const bounded = `--bounding-set=-all,${CAPABILITIES.map((one) => `+${one}`).join(',')}`;
+  await unpack(inMount(to, ['setpriv', bounded, '--inh-caps=-all', '--', ...tar]), options, async (write) => {
+    for (let member = await members.next(); member !== undefined; member = await members.next()) {
+      check(member);
+      await pass(members, member, write, options);
+    }
+  });
+  await flush(to, options);
+}
+
+/**
+ * Unpacks an image.
+ * @param to nothing is there; its name has no character that a pattern of tar(1) would take for more than itself
+ * @throws {SandboxError} as {@link unpackLayers}
+ */
+export async function unpackImage(members: Members, to: string, options: UnpackOptions): Promise<void> {
+  const { archive } = options;
+  const tar = [...TAR, '--no-same-owner', `--transform=flags=rSH;s,.*,${basename(to)},`, `--directory=${dirname(to)}`];
+  await unpack(tar, options, async (write) => {
+    const member = await members.next();
+    if (member === undefined) throw notAnArchive(archive, `has no ${IMAGE}`);
+    if (member.name !== IMAGE || member.type !== 'file')
+      throw memberRefused(archive, `has ${JSON.stringify(member.name)} in the place of an image`);
+    await pass(members, member, write, options);
+    await expectEnd(members, archive);
+  });
+}
+
+/** @throws {SandboxError} `service-archive-refused`, and what the reader throws */
+export async function expectEnd(members: Members, archive: string): Promise<void> {
+  const member = await members.next();
+  if (member !== undefined) throw memberRefused(archive, `has a member ${JSON.stringify(member.name)} more`);
+}
+
+type Write = (piece: Buffer) => Promise<void>;
+
+async function pass(members: Members, { headers }: Member, write: Write, { onProgress }: UnpackOptions): Promise<void> {
+  for (const header of headers) await write(header);
+  for (let piece = await members.piece(); piece !== undefined; piece = await members.piece()) {
+    await write(piece);
+    onProgress?.(members.position);
+  }
+}
+
+async function unpack(
+  argv: readonly string[],
+  { archive, name, signal }: UnpackOptions,
+  feed: (write: Write) => Promise<void>,
+): Promise<void> {
+  const running = await startProgram(argv);
+  running.stdout.resume();
+  const cancel = () => running.kill();
+  signal?.addEventListener('abort', cancel, { once: true });
+  let problem: string | undefined;
+  try {
+    const input = new Input(running);
+    await feed((piece) => input.write(piece));
+    await input.write(END);
+    running.stdin.end();
+    problem = await running.ended;
+  } catch (error) {
+    running.kill();
+    const ended = await running.ended;
+    if (signal?.aborted) throw abortedError(name);
+    if (!(error instanceof InputClosed)) throw error;
+    problem = ended ?? 'tar ended before its input';
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+  if (signal?.aborted) throw abortedError(name);
+  if (problem !== undefined) throw notUnpacked(archive, problem);
+}
+
+/** Of a program that has ended, or takes no more. */
+class InputClosed extends Error {}
+
+class Input {
+  readonly #stdin: Writable;
+  readonly #interruption = new Interruption();
+
+  constructor({ stdin, ended }: RunningProgram) {
+    this.#stdin = stdin;
+    stdin.on('error', () => {});
+    void ended.then(() => this.#interruption.interrupt(new InputClosed()));
+  }
+
+  /** The piece may be used again afterwards. */
+  async write(piece: Buffer): Promise<void> {
+    if (!this.#stdin.writable) throw new InputClosed();
+    if (!this.#stdin.write(Buffer.from(piece))) await this.#interruption.guard(once(this.#stdin, 'drain'));
+  }
+}
+
+/** What was unpacked is on the disk before a record says that it is there. */
+async function flush(to: string, { archive }: UnpackOptions): Promise<void> {
+  const running = await startProgram(['sync', '--file-system', '--', to]);
+  running.stdin.end();
+  running.stdout.resume();
+  const problem = await running.ended;
+  if (problem !== undefined) throw notUnpacked(archive, problem);
+}

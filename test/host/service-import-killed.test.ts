@@ -1,0 +1,97 @@
+/** Whoever kills the process that imports a service, or one of those that it starts, at any step leaves nothing half made. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { makeOverlayDirectory } from '../../src/sandbox/devices/overlay-directory.js';
+import { deleteService } from '../../src/service/delete.js';
+import { serviceNames } from '../../src/service/list.js';
+import type { ServiceRoots } from '../../src/service/paths.js';
+import { exported } from '../helpers/archiving.js';
+import { killedAt, unlessTraced } from '../helpers/killing.js';
+import { makeTestService, servicesIn } from '../helpers/making-services.js';
+import { programOf } from '../helpers/programs.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+
+const ID = `${'1'.repeat(32)}\n`;
+
+/** What changes something, or is done by tar(1). Each is counted in each process. */
+const CALLS = ['mkdir', 'mkdirat', 'mount', 'symlinkat', 'linkat', 'link', 'syncfs', 'fchown', 'fsync', 'rename'];
+
+/** More than any is called. */
+const MOST = 24;
+
+/** For one import. */
+const LONGEST_MS = 60_000;
+
+interface Ground {
+  readonly directory: string;
+  readonly roots: ServiceRoots;
+  readonly archive: string;
+}
+
+async function ground(t: TestContext): Promise<Ground> {
+  const directory = scratchDirectory(t, WITH_ATTRIBUTES);
+  const roots = servicesIn(directory);
+  const { config } = await makeTestService(roots, 'web', { sandbox: { publish: ['48081:80'] } });
+  makeOverlayDirectory(join(roots.directories, 'web'), config, { mode: 0o755, uid: 0, gid: 0 });
+  const upper = join(roots.directories, 'web/layers/upper');
+  for (const name of ['etc', 'a', 'a/b']) mkdirSync(join(upper, name));
+  writeFileSync(join(upper, 'etc/machine-id'), ID);
+  writeFileSync(join(upper, 'a/b/data'), 'of web');
+  execFileSync('ln', ['-s', 'data', join(upper, 'a/b/link')]);
+  execFileSync('ln', [join(upper, 'a/b/data'), join(upper, 'a/b/hard')]);
+  const archive = join(directory, 'web.tar');
+  writeFileSync(archive, await exported(roots, 'web'));
+  assert.deepEqual(await deleteService(roots, 'web', async () => {}), []);
+  return { directory, roots, archive };
+}
+
+function imported({ directory, archive }: Ground, call?: string, when = 1) {
+  const traced = call === undefined ? [] : killedAt(call, when);
+  const [program = '', ...words] = [...traced, process.execPath, programOf('importing'), directory, archive, 'web2'];
+  return spawnSync(program, words, { encoding: 'utf8', timeout: LONGEST_MS });
+}
+
+/** @returns whether the service is there, and then whole */
+function isWhole(roots: ServiceRoots): boolean {
+  if (!serviceNames(roots).includes('web2')) return false;
+  const upper = join(roots.directories, 'web2/layers/upper');
+  assert.equal(readFileSync(join(upper, 'a/b/link'), 'utf8'), 'of web');
+  assert.equal(readFileSync(join(upper, 'a/b/hard'), 'utf8'), 'of web');
+  assert.match(readFileSync(join(upper, 'etc/machine-id'), 'utf8'), /^(?!1{32})[0-9a-f]{32}\n$/);
+  return true;
+}
+
+async function assertSteps(t: TestContext, call: string): Promise<void> {
+  const at = await ground(t);
+  const { roots } = at;
+  let kills = 0;
+  for (let when = 1; when <= MOST; when += 1) {
+    const { status, signal, stderr } = imported(at, call, when);
+    const isDone = status === 0;
+    assert.ok(signal === 'SIGKILL' || status === 0 || status === 1, `${signal ?? status} ${stderr}`);
+    if (!isDone) kills += 1;
+    const text = `${call} ${when}: ${signal ?? status} ${stderr}`;
+    assert.ok(isWhole(roots) || !isDone, text);
+    // The next call finishes it, or begins anew.
+    const again = isWhole(roots) ? undefined : imported(at);
+    assert.equal(again?.status ?? 0, 0, `${text}: ${again?.stderr}`);
+    assert.ok(isWhole(roots), text);
+    assert.deepEqual(await deleteService(roots, 'web2', async () => {}), [], text);
+    const left = (path: string) => readdirSync(path).filter((name) => name !== '.ports');
+    for (const path of [roots.services, roots.directories, roots.images]) assert.deepEqual(left(path), [], text);
+    if (isDone) {
+      assert.ok(kills > 0, `nothing is killed at ${call}`);
+      return;
+    }
+  }
+  assert.fail(`${call} is called more than ${MOST} times`);
+}
+
+const skip = unlessRoot('it unpacks what others own') || unlessTraced();
+
+describe('an import that is killed', { skip }, () => {
+  for (const call of CALLS) it(`leaves nothing half made: ${call}`, (t) => assertSteps(t, call));
+});
