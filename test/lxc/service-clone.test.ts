@@ -103,7 +103,7 @@ describe('a clone of a container', { skip: lxc.skip }, () => {
       assert.match(
         out,
         new RegExp(
-          `\n {2}stopped {3}for the clone ${clone}, whose making was killed: start it with virt-sandbox-service `,
+          `\n {2}stopped {3}to be cloned as ${clone}, by a process that was killed: start it with virt-sandbox-service `,
         ),
       );
       await source.ok([wayOn], wayOn === 'clone' ? [clone] : []);

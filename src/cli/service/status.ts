@@ -1,5 +1,5 @@
 /** virt-sandbox-service status: how services are. */
-import { cloneThatStopped } from '../../service/clone/stop-record.js';
+import { stopLeft } from '../../service/clone/stop-record.js';
 import { serviceNames } from '../../service/list.js';
 import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
@@ -25,7 +25,7 @@ export async function status(args: ServiceArguments): Promise<number> {
   const failed = await forEachService(names, async (name) => {
     const paths = pathsOfService(name);
     const known = await statusOf(name, paths);
-    const stoppedFor = cloneThatStopped({ name, life: paths.life });
+    const stoppedFor = stopLeft({ name, life: paths.life });
     found.push({ ...known, stoppedFor, restarts: (await restartsBySystemd(known)) ?? known.restarts });
     return 0;
   });
@@ -111,8 +111,8 @@ function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['healt
   return `${isWell ? 'healthy' : 'unhealthy'}, ${failures} ${failures === 1 ? 'failure' : 'failures'}: ${said ?? ''}`;
 }
 
-function stoppedText(name: string, clone: string): string {
-  return `for the clone ${clone}, whose making was killed: start it with virt-sandbox-service start ${name}`;
+function stoppedText(name: string, purpose: string): string {
+  return `${purpose}, by a process that was killed: start it with virt-sandbox-service start ${name}`;
 }
 
 function ago(time: string, now: number): string {

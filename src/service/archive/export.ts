@@ -3,6 +3,7 @@ import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { checkSource } from '../clone/copy-state.js';
 import { stateOf } from '../clone/describe.js';
 import { copyFromSource, type SourceControl, type SourceTold, type WhenRunning } from '../clone/source.js';
+import { stopRecordOf } from '../clone/stop-record.js';
 import { abortedError } from '../errors.js';
 import { formatService, loadService } from '../file.js';
 import { checkServiceName } from '../names.js';
@@ -41,6 +42,7 @@ export async function exportService(roots: ServiceRoots, name: string, options: 
     stateOf(source);
     return await copyFromSource({
       name,
+      stop: stopRecordOf(source, 'to be exported'),
       whenRunning,
       control,
       signal,

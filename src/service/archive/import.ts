@@ -19,13 +19,14 @@ import { recordHost } from '../content/host-now.js';
 import { checkConnection } from '../create/describe.js';
 import { abortedError } from '../errors.js';
 import { type Described, parseService, saveService } from '../file.js';
-import { labelsOf } from '../label.js';
+import { fileContext, labelsOf } from '../label.js';
 import { checkServiceName } from '../names.js';
 import { type ServiceRoots, servicePaths } from '../paths.js';
 import type { Release } from '../store/held-lock.js';
+import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { MadeRecord } from '../store/made.js';
-import { makeService, refuseExisting, type Staged } from '../store/staging.js';
+import { makeService, refuseExisting } from '../store/staging.js';
 import { stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import { checkImage } from './check-image.js';
@@ -152,7 +153,8 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
       // What a killed process has left at the place of the state is gone by now.
       checkWanted(roots, wanted);
       changed = await fill(making, staged.made);
-      await recordBaseline(roots, wanted, staged);
+      // What this host has now counts as what the service knows of it.
+      await recordHost(roots, { paths: staged.paths, config, settings });
       unlockPorts = await lockPorts(roots, signal);
       config = { ...config, publish: await sameOrOtherPorts(config.publish, await publishedPorts(roots)) };
       await saveService({ paths: staged.paths, config, settings });
@@ -164,11 +166,6 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
   }
 }
 
-/** What this host has now counts as what the service knows of it. */
-async function recordBaseline(roots: ServiceRoots, { config, settings, state }: WantedClone, { paths }: Staged) {
-  if (state.type === 'directory') await recordHost(roots, { paths, config, settings });
-}
-
 /** @returns the files that are its own */
 async function fill(making: Making, made: MadeRecord): Promise<readonly string[]> {
   const { wanted, manifest, signal } = making;
@@ -178,7 +175,9 @@ async function fill(making: Making, made: MadeRecord): Promise<readonly string[]
       await made.directory(path);
       await unpackDirectory(path, making);
       const kept = keptOverlay(path);
-      return kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
+      const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
+      await label(path, making);
+      return changed;
     }
     let changed: readonly string[] = [];
     await made.file(path, async (temporary) => {
@@ -210,6 +209,14 @@ async function unpackDirectory(path: string, making: Making): Promise<void> {
   // What an image has does not depend on its host; a directory is that of this host.
   const root = wanted.config.root.type === 'image' ? overlay.root : rootOnRecord(wanted.config.root);
   writeRecord(path, { root, kind });
+}
+
+async function label(path: string, { wanted: { name, config, settings }, signal }: Making): Promise<void> {
+  const context = fileContext(config.security, settings.filetype);
+  if (context === undefined) return;
+  await labelTree(path, context, () => {
+    if (signal?.aborted) throw abortedError(name);
+  });
 }
 
 function give(files: StateFiles, { source, wanted: { name, uuid } }: Making): Promise<string[]> {

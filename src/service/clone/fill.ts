@@ -14,7 +14,7 @@ import { makeHostKey } from './host-keys.js';
 import { giveIdentity, type StateFiles } from './identity.js';
 import { withImageFiles } from './image-files.js';
 import { copyFromSource, type SourceCopy, type SourceTold } from './source.js';
-import { cloneThatStopped, forgetStop, recordStop } from './stop-record.js';
+import { stopRecordOf } from './stop-record.js';
 
 /** A state that is to be made. */
 export interface StateWork extends Pick<SourceCopy, 'whenRunning' | 'control' | 'signal' | 'unlock'> {
@@ -62,14 +62,9 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
 }
 
 function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {
-  const stopped = { name: source.name, life: source.paths.life };
   return copyFromSource({
     name: source.name,
-    stop: {
-      isLeft: cloneThatStopped(stopped) !== undefined,
-      record: () => recordStop(stopped, wanted.name),
-      forget: () => forgetStop(stopped),
-    },
+    stop: stopRecordOf(source, `to be cloned as ${wanted.name}`),
     whenRunning,
     control,
     signal,

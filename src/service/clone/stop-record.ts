@@ -1,6 +1,6 @@
 /**
- * `stopped-for.json` beside the record of a service's life: it was stopped to be cloned, and is to be started again. It
- * stays if the process that makes the clone is killed, so whoever comes next knows.
+ * `stopped-for.json` beside the record of a service's life: it was stopped to be copied, and is to be started again. It
+ * stays if the process that copies it is killed, so whoever comes next knows.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,14 +11,17 @@ import { replaceFile } from '../../util/replace-file.js';
 import { readPlainFile } from '../../util/small-files.js';
 import { findHolder } from '../run/claim.js';
 import { OVER, readServiceRecord } from '../run/record.js';
+import type { Service } from '../types.js';
+import type { StopRecord } from './source.js';
 
 const FILE = 'stopped-for.json';
 const MOST_BYTES = 4096;
 
 const schema = v.object({
   version: v.literal(1),
-  clone: v.string(),
-  /** Who makes it: process ID and start. */
+  /** What it was stopped for, as the end of a sentence. */
+  purpose: v.string(),
+  /** Who copies it: process ID and start. */
   maker: v.pipe(v.string(), v.regex(/^\d+ \d+$/)),
   /** Who held the service until then, as its record says: another one since then means that it was started. */
   owner: v.string(),
@@ -30,11 +33,21 @@ export interface Stopped {
   readonly life: string;
 }
 
+/** @param purpose what a source is stopped for, as the end of a sentence: `to be exported` */
+export function stopRecordOf({ name, paths: { life } }: Pick<Service, 'name' | 'paths'>, purpose: string): StopRecord {
+  const stopped = { name, life };
+  return {
+    isLeft: stopLeft(stopped) !== undefined,
+    record: () => recordStop(stopped, purpose),
+    forget: () => forgetStop(stopped),
+  };
+}
+
 /** Records that a service is about to be stopped. What nobody has recorded a life of is passed over. */
-export async function recordStop({ name, life }: Stopped, clone: string): Promise<void> {
+async function recordStop({ name, life }: Stopped, purpose: string): Promise<void> {
   const owner = readServiceRecord(life, name)?.owner;
   if (owner === undefined) return;
-  const record = { version: 1, clone, maker: `${process.pid} ${startTime(process.pid)}`, owner };
+  const record = { version: 1, purpose, maker: `${process.pid} ${startTime(process.pid)}`, owner };
   await replaceFile(join(life, FILE), JSON.stringify(record), { mode: 0o600, flush: true });
 }
 
@@ -43,16 +56,16 @@ export async function forgetStop({ life }: Pick<Stopped, 'life'>): Promise<void>
 }
 
 /**
- * The clone for which the service was stopped by a process that was killed since then. Undefined: none, or somebody has
- * started the service.
+ * What the service was stopped for by a process that was killed since then. Undefined: nothing, or somebody has started
+ * the service.
  */
-export function cloneThatStopped({ name, life }: Stopped): string | undefined {
+export function stopLeft({ name, life }: Stopped): string | undefined {
   const found = read(life);
   if (found === undefined || findHolder(name) !== undefined) return undefined;
   const record = readServiceRecord(life, name);
   if (record === undefined || record.owner !== found.owner || !OVER.includes(record.phase)) return undefined;
   const [pid, start] = found.maker.split(' ');
-  return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found.clone;
+  return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found.purpose;
 }
 
 function read(life: string): v.InferOutput<typeof schema> | undefined {
