@@ -49,6 +49,7 @@ const NEEDS = [
   { path: 'guest/root-fs', user: true },
   { path: 'guest/root-server', user: true },
   { path: 'guest/service-of-user', user: true },
+  { path: 'guest/service-export', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/stale', user: true },
   { path: 'guest/service-user-systemd', user: true },

@@ -31,6 +31,15 @@ export function reachesBeyond(archive: string, reaches: readonly string[]): Sand
   );
 }
 
+/** A user's sandbox cannot make files of other users on the host. */
+export function ofRootAlone(archive: string): SandboxError {
+  return serviceError(
+    'service-archive-of-root',
+    `the service in ${quote(archive)} has its state in a directory, which only root's services have`,
+    'import it as root, or make the service with --imagesize where it comes from',
+  );
+}
+
 export function notUnpacked(archive: string, why: string, cause?: unknown): SandboxError {
   return serviceError(
     'service-archive-not-unpacked',

@@ -31,7 +31,7 @@ import { stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import { checkImage } from './check-image.js';
 import { StateCheck } from './check-member.js';
-import { notAnArchive, notUnpacked, reachesBeyond } from './errors.js';
+import { notAnArchive, notUnpacked, ofRootAlone, reachesBeyond } from './errors.js';
 import { CONFIG, MANIFEST, type Manifest, MOST_TEXT_BYTES, parseManifest } from './manifest.js';
 import { Members } from './members.js';
 import { reachOf } from './reach.js';
@@ -104,6 +104,7 @@ async function readHead(
   const reaches = reachOf(described);
   if (!isTrusted && reaches.length > 0) throw reachesBeyond(archive, reaches);
   checkState(manifest, described, archive);
+  if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   checkConnection(roots, described.settings.connect);
   const paths = servicePaths(roots, name);
   return { manifest, members, source: { name, paths, ...described, config: { ...described.config, name } } };

@@ -118,6 +118,13 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
     await assert.rejects(imported(to, 'web', archive), { code: 'service-exists' });
   });
 
+  it('is none for another user than root, if its state is a directory', async (t) => {
+    const { from, to } = ground(t);
+    await served(from, 'machine');
+    const archive = await exported(from, 'web');
+    await assert.rejects(imported({ ...to, scope: 'user' }, 'web', archive), { code: 'service-archive-of-root' });
+  });
+
   it('is not made of a service that runs', async (t) => {
     const { from } = ground(t);
     await served(from, 'machine');
