@@ -1,6 +1,6 @@
 /**
- * Scenario `services`: three services are made, started, stopped, cloned, upgraded and removed, two works at a time, and
- * many of the programs are killed. What is there at last works, and `delete` leaves nothing.
+ * Scenario `services`: three services are made, started, stopped, cloned, exported, imported, upgraded and removed, two
+ * works at a time, and many of the programs are killed. What is there at last works, and `delete` leaves nothing.
  */
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,10 @@ import type { Scenario } from './scenario.js';
 import { endOf, surveyed } from './survey.js';
 
 const BOUND_MS = 120_000;
-const WORKS = ['create', 'create', 'start', 'start', 'stop', 'restart', 'clone', 'clone --stop', 'upgrade'] as const;
+const WORKS = [
+  ...['create', 'create', 'start', 'start', 'stop', 'restart'],
+  ...['clone', 'clone --stop', 'export', 'export --stop', 'import', 'upgrade'],
+] as const;
 const LOOKS = ['status', 'execute', 'logs', 'list', 'show', 'delete', 'delete'] as const;
 
 /** How many of these a run has; two at a time. */
@@ -28,6 +31,11 @@ const EXPECTED =
 /** Words for which the program is to be mended. */
 const UNEXPECTED = /internal error|damaged|not removable/;
 
+/** All of them write the same file: each reader has a whole one. */
+const ARCHIVE = 'archive.tar';
+/** What an export leaves that is killed. */
+const DRAFT = /^\.archive\.tar\.[0-9a-f]{16}\.tmp$/;
+
 interface Work {
   readonly words: readonly string[];
   /** In milliseconds from its start; undefined: it is not killed. */
@@ -36,7 +44,7 @@ interface Work {
 
 export const services: Scenario = {
   name: 'services',
-  what: 'services made, started, stopped, cloned, upgraded and removed at once, many of the programs killed',
+  what: 'services made, started, stopped, cloned, exported, imported, upgraded and removed at once, many programs killed',
   short: 2,
   full: 40,
   run: async ({ ground, seeds, tally, isFull }) => {
@@ -79,6 +87,9 @@ function workOf(choices: Choices, names: readonly string[], states: string): Wor
   const [name, other] = [choices.one(names), choices.one(names)];
   const kill = choices.chance(40) ? choices.below(LATEST_KILL) : undefined;
   if (command === 'create') return { words: createWords(name, states), kill };
+  const archive = join(states, ARCHIVE);
+  if (command === 'export') return { words: [command, ...options, '--output', archive, name], kill };
+  if (command === 'import') return { words: [command, '--path', states, archive, name], kill };
   const behind = command === 'clone' ? [other] : command === 'execute' ? ['--', 'cat', '/srv/log'] : [];
   return { words: [command, ...options, ...(command === 'list' ? [] : [name]), ...behind], kill };
 }
@@ -128,7 +139,7 @@ async function looked(ground: Ground, names: readonly string[], states: string):
   }
   const { services: above } = serviceRoots();
   const left = [
-    ...readdirSync(states),
+    ...readdirSync(states).filter((entry) => entry !== ARCHIVE && !DRAFT.test(entry)),
     ...readdirSync(above).filter((entry) => names.some((name) => entry.replace(/^\./, '').startsWith(name))),
   ];
   if (left.length > 0) findings.push(`left of services: ${left.join(', ')}`);
