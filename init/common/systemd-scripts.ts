@@ -87,6 +87,8 @@ export function enterScript(hasUnits: boolean, ownsSys: boolean): string {
     'read -r _ _ _ _ _ _ tty _ </proc/self/stat',
     'echo "/dev/pts/$((tty & 255 | tty >> 12 & 0xfff00)) /dev/console none bind 0 0"',
     `[ ! -f /etc/machine-id ] || echo "${MACHINE_ID} /etc/machine-id none bind 0 0"`,
+    // Nothing of what the host mounts is here, and a systemd waits for devices.
+    '[ ! -f /etc/fstab ] || echo "/dev/null /etc/fstab none bind 0 0"',
     `[ ! -f /etc/hostname ] || echo "${HOSTNAME} /etc/hostname none bind 0 0"`,
   ];
   return `cd /

@@ -8,7 +8,7 @@ import { parsePublish } from '../parsers/publish.js';
 import { parseRootCache } from '../parsers/root-cache.js';
 import { parseRootFs } from '../parsers/root-fs.js';
 import { parseRoot, withImageTexts } from '../root.js';
-import type { Hidden, Home, Identity, Overlay, Root, SandboxConfig, Security, Service } from '../types.js';
+import type { Hidden, Home, Identity, Mount, Overlay, Root, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
   DEFAULT_BOOT_TARGET,
@@ -75,7 +75,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     verbose: core.flag('verbose', false),
     cwd: core.text('cwd'),
     privileged,
-    mounts: readMounts(file),
+    mounts: withoutOwnFiles(readMounts(file), service),
     environment: readEnvironment(file),
     disks: readDisks(file),
     networks: readNetworks(file),
@@ -115,6 +115,15 @@ function readService(file: KeyFile): Service | undefined {
   const remedy = `write class=${INTERACTIVE_CLASS}, ${GENERIC_CLASS} or ${SYSTEMD_CLASS} in [api]`;
   if (name === undefined) throw configError('config-class-missing', `${file.origin} has no class`, remedy);
   throw configError('config-class-unknown', `${file.origin} has the unknown class ${quote(name)}`, remedy);
+}
+
+/** Files that a systemd has of the sandbox, whatever its root has: init/common/systemd-scripts.ts */
+const OWN_FILES = ['/etc/machine-id', '/etc/hostname', '/etc/fstab'];
+
+/** libvirt-sandbox had them in the content of a service, and mounted each. Here only directories are mounted. */
+function withoutOwnFiles(mounts: readonly Mount[], service: Service | undefined): readonly Mount[] {
+  if (service?.type !== 'systemd') return mounts;
+  return mounts.filter(({ type, target }) => type !== 'host-bind' || !OWN_FILES.includes(target));
 }
 
 /**

@@ -45,6 +45,11 @@ type=GVirSandboxConfigMountHostBind
 target=/var
 source=/var/lib/libvirt/filesystems/web/var
 
+[mount.3]
+type=GVirSandboxConfigMountHostBind
+target=/etc/machine-id
+source=/var/lib/libvirt/filesystems/web/etc/machine-id
+
 [network.0]
 dhcp=true
 source=default
@@ -101,6 +106,8 @@ describe('a file of libvirt-sandbox 0.6', () => {
       [config.mounts.length, config.networks[0]?.source, config.security.mode],
       [3, 'default', 'static'],
     );
+    // A systemd has files such as /etc/machine-id of its sandbox.
+    assert.ok(config.mounts.every(({ target }) => target !== '/etc/machine-id'));
     assert.equal(config.overlay, undefined);
   });
 
