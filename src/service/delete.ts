@@ -5,21 +5,30 @@ import { keptOverlay } from '../sandbox/devices/overlay-directory.js';
 import { isImageInUse } from '../sandbox/devices/overlay-image.js';
 import { ignoreSandboxError } from '../util/errors.js';
 import { abortedError } from './errors.js';
+import { loadService } from './file.js';
 import { type ServiceRoots, servicePaths } from './paths.js';
 import { removeLife } from './run/record.js';
 import { type LockOptions, withServiceLock } from './store/lock.js';
 import { type Made, readMade } from './store/made.js';
 import { removeService } from './store/staging.js';
 import { refuseUsed, stateInUse } from './store/unused.js';
+import { foreignContent } from './taken-over.js';
 
 /** What the end of a sandbox whose holder was killed may take, in milliseconds, and between two looks. */
 const ENDING_MS = 10_000;
 const LOOK_MS = 100;
 
+export interface Deleted {
+  /** Paths where something is that was not made for the service. */
+  readonly kept: readonly string[];
+  /** Paths with the content of a service of libvirt-sandbox, whose owner is not known. */
+  readonly content: readonly string[];
+}
+
 /**
  * Removes a service with its state. One that runs is stopped before.
  * @param stop stops it if it runs; nobody can start it meanwhile
- * @returns paths that are kept: something that was not made for it is there
+ * @returns what stays
  * @throws {SandboxError} `service-not-found`, `service-not-removable`, `service-state-in-use`, and what `stop` throws
  */
 export async function deleteService(
@@ -27,16 +36,17 @@ export async function deleteService(
   name: string,
   stop: () => Promise<void>,
   options: LockOptions = {},
-): Promise<string[]> {
+): Promise<Deleted> {
   return withServiceLock(
     roots,
     name,
     'exclusive',
     async () => {
       await stop();
+      const content = await ignoreSandboxError(loadService(roots, name).then(foreignContent));
       await untilUnused(roots, name, options.signal);
       await removeLife(servicePaths(roots, name).life);
-      return removeService(roots, name);
+      return { kept: removeService(roots, name), content: content ?? [] };
     },
     options,
   );

@@ -2,10 +2,12 @@
 import { deleteService } from '../../service/delete.js';
 import { type ServiceRoots, serviceRoots } from '../../service/paths.js';
 import { findHolder, removeDeadClaim } from '../../service/run/claim.js';
-import { oneLine, SandboxError } from '../../util/errors.js';
+import { oldUnit } from '../../service/taken-over.js';
+import { SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { untilSignal } from '../until-signal.js';
 import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { say } from './say.js';
 import { stopService } from './stop.js';
 import { sayWait } from './waiting.js';
 
@@ -27,11 +29,14 @@ export async function deleteServices({ words }: ServiceArguments): Promise<numbe
 /** @returns the exit status */
 async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal): Promise<number> {
   try {
-    const kept = await deleteService(roots, name, () => stopIfHeld(name), { signal, onWait: sayWait(name) });
-    for (const path of kept) {
-      const line = `${name} is removed, but ${path} stays: it is not what was made for the service`;
-      process.stderr.write(`${PROGRAM}: ${oneLine(line)}\n`);
-    }
+    const { kept, content } = await deleteService(roots, name, () => stopIfHeld(name), {
+      signal,
+      onWait: sayWait(name),
+    });
+    for (const path of kept) say(`${name} is removed, but ${path} stays: it is not what was made for the service`);
+    for (const path of content) say(`${name} is removed, but its content stays in ${path}`);
+    const unit = oldUnit(roots.scope, name);
+    if (unit !== undefined) say(`${name} is removed, but its unit of libvirt-sandbox stays: ${unit}`);
     return 0;
   } catch (error) {
     if (!(error instanceof SandboxError) || error.code === 'aborted') throw error;

@@ -1,10 +1,13 @@
 /** virt-sandbox-service list: the services that there are. */
+import type { SandboxConfig } from '../../config/types.js';
 import { type ListedService, listServices } from '../../service/list.js';
 import { type ServiceRoots, servicePaths, serviceRoots } from '../../service/paths.js';
 import { lifeOf } from '../../service/run/status.js';
 import { messageOf, oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
-import { isSet, PROGRAM, type ServiceArguments } from './arguments.js';
+import { isSet, type ServiceArguments } from './arguments.js';
+import { tellOldUnit } from './old-unit.js';
+import { say } from './say.js';
 import { serviceJson } from './show.js';
 
 const HEADINGS = ['NAME', 'STATE', 'KIND', 'PORTS', 'COMMAND'];
@@ -22,8 +25,15 @@ export async function list(args: ServiceArguments): Promise<number> {
     );
   else if (isSet(args, 'quiet')) await printLines(shown.map(({ name }) => name));
   else if (shown.length > 0) await printLines(columns([HEADINGS, ...shown.map(row)]));
-  else process.stderr.write(`${PROGRAM}: there is no service in ${roots.services}\n`);
+  else say(`there is no service in ${roots.services}`);
+  for (const { name } of shown) tellOldUnit(name);
   return 0;
+}
+
+/** One of libvirt-sandbox names no units, but a target. */
+function whatOf({ service, command }: SandboxConfig): readonly string[] {
+  if (service?.type !== 'systemd') return command;
+  return service.units.length > 0 ? service.units : [service.bootTarget];
 }
 
 /** States of services that nobody holds. */
@@ -41,6 +51,6 @@ function row(one: Shown): string[] {
   if ('problem' in one) return [one.name, state, '-', '-', oneLine(messageOf(one.problem))];
   const { config } = one.service;
   const ports = config.publish.map(({ hostPort, guestPort }) => `${hostPort}->${guestPort}`).join(',');
-  const what = config.service?.type === 'systemd' ? config.service.units : config.command;
+  const what = whatOf(config);
   return [one.name, state, config.service?.type ?? 'generic', ports || '-', oneLine(what.join(' ')) || '-'];
 }

@@ -5,7 +5,9 @@ import { type Upgraded, upgradeService } from '../../service/upgrade/upgrade.js'
 import { oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
 import { untilSignal } from '../until-signal.js';
-import { isSet, PROGRAM, type ServiceArguments } from './arguments.js';
+import { isSet, type ServiceArguments } from './arguments.js';
+import { tellOldUnit } from './old-unit.js';
+import { say } from './say.js';
 import { sayWait } from './waiting.js';
 
 const HEADINGS = ['BEFORE', 'NOW', 'SERVICE', 'RESULT', 'PATH'];
@@ -21,13 +23,13 @@ export async function upgrade(args: ServiceArguments): Promise<number> {
     async (upgraded) => {
       if (isSet(args, 'json')) await printJson(upgraded);
       else await tell(name, upgraded);
+      tellOldUnit(name);
       return 0;
     },
   );
 }
 
 async function tell(name: string, { file, files, unknown }: Upgraded): Promise<void> {
-  const say = (text: string) => void process.stderr.write(`${PROGRAM}: ${oneLine(text)}\n`);
   if (file !== undefined) say(`the sandbox.cfg of ${name}, of another version, is ${file}`);
   if (unknown !== undefined) say(`which files of the host ${name} hides is not known: ${unknown}`);
   if (files.length > 0) await printLines(columns([HEADINGS, ...files.map(row)]));

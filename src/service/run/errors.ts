@@ -79,6 +79,15 @@ export function neverRan(name: string): SandboxError {
   );
 }
 
+/** One of libvirt-sandbox. */
+export function unnamedUnits(name: string): SandboxError {
+  return serviceError(
+    'service-without-units',
+    `the service ${quote(name)} does not say which units are its own`,
+    `name them: virt-sandbox-service reload -u UNIT ${name}`,
+  );
+}
+
 /** @param remedy what to do in place of what needs units */
 export function withoutUnits(name: string, remedy: string): SandboxError {
   return serviceError(

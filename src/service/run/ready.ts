@@ -1,5 +1,6 @@
 /** When a service that has started is ready. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SandboxConfig } from '../../config/types.js';
 import type { Session } from '../../sandbox/session.js';
 import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
@@ -31,8 +32,8 @@ export async function waitsFor({ waitsFor, look }: Waiting): Promise<string> {
 }
 
 /**
- * Resolves when a service whose command runs is ready: when its units are active, and when its health command succeeds
- * first. One without both is ready at once.
+ * Resolves when a service whose command runs is ready: when its units, or its boot target, are active, and when its
+ * health command succeeds first. A command without one is ready at once.
  * @throws {SandboxError} of a unit that failed: `unit-failed`, `unit-not-loaded`, `unit-inactive`, `systemd-silent`
  * @throws the signal's reason if it aborts
  * @throws {SandboxError} `process-lost` if the sandbox has ended
@@ -43,7 +44,7 @@ export async function untilReady(
   waiting: Waiting,
   signal: AbortSignal,
 ): Promise<void> {
-  const units = unitsOf(config);
+  const units = goalsOf(config);
   waiting.waitsFor = `systemd inside does not say yet that ${units.join(', ')} can be used`;
   waiting.look = () => notYetActive(sandbox, units);
   await untilActive(sandbox, units, waiting, signal);
@@ -63,6 +64,12 @@ async function notYetActive(sandbox: Pick<Session, 'run'>, units: readonly strin
   const states = await ignoreSandboxError(unitStates(sandbox, units));
   const late = states?.filter((state) => !isUp(state)).map(({ unit, active, sub }) => `${unit} is ${active} (${sub})`);
   return late === undefined || late.length === 0 ? undefined : `the unit ${late.join(', and the unit ')}`;
+}
+
+/** One of libvirt-sandbox names no units, but a target that wants them. */
+function goalsOf(config: SandboxConfig): readonly string[] {
+  const units = unitsOf(config);
+  return units.length === 0 && config.service?.type === 'systemd' ? [config.service.bootTarget] : units;
 }
 
 /** On a busy host systemd may be too slow for systemctl. */

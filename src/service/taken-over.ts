@@ -1,0 +1,63 @@
+/** What services of libvirt-sandbox have that this program does not make: content that mounts name, and a unit. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { quote } from '../config/errors.js';
+import { normalizePath } from '../config/path.js';
+import type { SandboxConfig } from '../config/types.js';
+import { type SandboxError, valueOr } from '../util/errors.js';
+import { readPlainFile } from '../util/small-files.js';
+import { serviceError } from './errors.js';
+import type { Scope } from './paths.js';
+import { readMade } from './store/made.js';
+import { unitName } from './systemd/unit.js';
+import type { Service } from './types.js';
+
+/** Where administrators have units, which hide those of generators: systemd.unit(5). libvirt-sandbox wrote them there. */
+const ADMINISTRATORS = '/etc/systemd/system';
+
+/** The program of libvirt-sandbox that its units start. */
+const OLD_HELPER = /^ExecStart=\S*virt-sandbox-service-util\s/m;
+
+const MOST_BYTES = 65_536;
+
+/**
+ * Where the content of a service is that this program has not made: directories and images that have its name, and are
+ * mounted. One that it has made says itself what belongs to it.
+ */
+export function foreignContent({ name, config, paths }: Service): string[] {
+  if (readMade(paths.directory).length > 0) return [];
+  const found = sourcesOf(config).flatMap((source) => contentIn(name, source));
+  return [...new Set(found)].filter((path) => existsSync(path)).sort();
+}
+
+function sourcesOf({ mounts }: SandboxConfig): string[] {
+  return mounts.flatMap((mount) =>
+    mount.type === 'host-image' || (mount.type === 'host-bind' && mount.source !== undefined)
+      ? [normalizePath(mount.source ?? '')]
+      : [],
+  );
+}
+
+/** `PATH/NAME` of `PATH/NAME/etc/httpd`, and an image itself. */
+function contentIn(name: string, source: string): string[] {
+  const parts = source.split('/');
+  const at = parts.findIndex((part) => part === name || part.startsWith(`${name}.`));
+  return at < 0 ? [] : [parts.slice(0, at + 1).join('/')];
+}
+
+/** The unit of libvirt-sandbox that hides that of this program. Undefined: there is none. */
+export function oldUnit(scope: Scope, name: string): string | undefined {
+  if (scope !== 'system') return undefined;
+  const path = join(ADMINISTRATORS, unitName(name));
+  const text = valueOr(() => readPlainFile(path, { most: MOST_BYTES }), undefined);
+  return text !== undefined && OLD_HELPER.test(text) ? path : undefined;
+}
+
+/** Why systemd does not run a service, and what to do. */
+export function hiddenUnit(name: string, path: string): SandboxError {
+  return serviceError(
+    'service-unit-hidden',
+    `${quote(path)} of libvirt-sandbox hides the unit that systemd has for the service ${quote(name)}`,
+    `remove it: systemctl disable ${unitName(name)}; rm ${path}; systemctl daemon-reload`,
+  );
+}
