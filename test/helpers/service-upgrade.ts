@@ -20,7 +20,8 @@ export function itIsUpgraded(way: Way, what: string, given: readonly string[] = 
     };
     mkdirSync(join(root, 'etc/keys'), { recursive: true });
     mkdirSync(join(root, 'etc/web/linked'));
-    for (const name of ['opened', 'changed', 'own', 'linked/key']) put(`etc/web/${name}`, `${name} 1\n`);
+    const odd = ['huge', 'line\nbreak', 'pipe'];
+    for (const name of ['opened', 'changed', 'own', 'linked/key', ...odd]) put(`etc/web/${name}`, `${name} 1\n`);
     put('etc/keys/key', 'key 1\n', 0o600);
     chmodSync(join(root, 'etc/keys'), 0o700);
     const options = [...given, '-r', root, '--copy-path', '/etc/keys'];
@@ -28,10 +29,11 @@ export function itIsUpgraded(way: Way, what: string, given: readonly string[] = 
     assert.equal((await service.run(['start'])).code, 0);
     // To be opened for writing is enough for a file to be copied.
     const trap = 'mv linked old; ln -s /etc/keys linked';
-    await service.inside(`cd /etc/web; : >> opened; echo more >> changed; echo more >> own; ${trap}`);
+    const hostile = "truncate -s 300M huge; : >> 'line\nbreak'; rm pipe; mkfifo pipe";
+    await service.inside(`cd /etc/web; ${hostile}; : >> opened; echo more >> changed; echo more >> own; ${trap}`);
     await service.fails(['upgrade'], /runs, and what it has written cannot be looked at meanwhile; stop it first/);
     await service.ok(['stop']);
-    for (const name of ['opened', 'changed', 'linked/key']) put(`etc/web/${name}`, `${name} 2\n`);
+    for (const name of ['opened', 'changed', 'linked/key', ...odd]) put(`etc/web/${name}`, `${name} 2\n`);
     put('etc/keys/key', 'key 2\n', 0o640);
     chownSync(join(root, 'etc/keys/key'), 12, 34);
     mkdirSync(join(root, 'etc/keys/new'), { mode: 0o750 });
@@ -52,8 +54,16 @@ export function itIsUpgraded(way: Way, what: string, given: readonly string[] = 
       'hidden /etc/keys/new/key',
       'hidden /etc/keys/new/link',
       'conflict /etc/web/changed',
+      'conflict /etc/web/huge',
+      'hidden /etc/web/line\nbreak',
       'hidden /etc/web/opened',
+      'conflict /etc/web/pipe',
     ];
+    const table = (await service.ok(['upgrade', '--dry-run'])).trimEnd().split('\n');
+    assert.deepEqual(
+      table.map((line) => line.split(/ +/).length),
+      Array.from({ length: expected.length + 1 }, () => 5),
+    );
     assert.deepEqual(await upgrade('--dry-run'), expected);
     assert.deepEqual(await upgrade(), expected);
     assert.deepEqual(await upgrade(), []);
