@@ -30,7 +30,7 @@ const S_IFLNK = 0o120000n;
 /** A machine has one layer. */
 const LAYER: Layer = { mount: '', way: [UPPER] };
 
-type Machine = Sandbox['launched'];
+type Machine = Pick<Sandbox['launched'], 'name' | 'channel' | 'guest'>;
 
 export class ImageState implements ChangeableState {
   readonly layers = [LAYER];

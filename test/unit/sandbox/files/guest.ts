@@ -1,6 +1,7 @@
 /** A guest whose programs answer with anything. */
 import { constants } from 'node:os';
 import type { GuestConfig } from '../../../../init/common/config.js';
+import type { Channel } from '../../../../src/protocol/channel.js';
 import { FieldReader, FieldWriter } from '../../../../src/protocol/fields.js';
 import { encodePacket, type PacketHeader } from '../../../../src/protocol/packets.js';
 import { MessageType, Proc, Status } from '../../../../src/protocol/wire.js';
@@ -8,7 +9,7 @@ import { Files } from '../../../../src/sandbox/files/files.js';
 import { FakeGuest } from '../../../helpers/fake-guest.js';
 import { exit, numbers, spawned, stdinTaken, stream } from '../../protocol/guest.js';
 
-const GUEST: GuestConfig = {
+export const GUEST: GuestConfig = {
   platform: 'machine',
   hostname: 'fake',
   root: { type: 'ram', bytes: 1 },
@@ -48,6 +49,10 @@ export class LyingGuest {
     this.#program = program;
     this.#guest = new FakeGuest((header, payload) => this.#answer(header, payload));
     this.files = new Files(this.#guest.channel, GUEST);
+  }
+
+  get channel(): Channel {
+    return this.#guest.channel;
   }
 
   say(...packets: readonly Buffer[]): void {
