@@ -63,7 +63,8 @@ export function leaveContainerRoot(): PlannedCall[] {
 }
 
 /** The `system` step of a container. It protects the kernel also from root with capabilities: it is the host's. */
-export function containerSystemStep({ ociRoot = false, service = false }: GuestConfig): Step {
+export function containerSystemStep(config: GuestConfig): Step {
+  const { ociRoot = false, service = false } = config;
   return {
     name: 'system',
     calls: [
@@ -72,13 +73,21 @@ export function containerSystemStep({ ociRoot = false, service = false }: GuestC
       call({ op: 'mkdir', path: '/dev/shm', mode: 0o1777 }),
       call(mountOf('tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
       ...(ociRoot || service ? [lowPorts()] : []),
-      ...(ociRoot ? [] : ownDirectories()),
+      ...ownDirectories(config),
     ],
   };
 }
 
-/** Those of most roots. An OCI image has directories of its own in /run, and whatever a build has left in /tmp. */
-export function ownDirectories(): PlannedCall[] {
+/**
+ * Whether /tmp and /run are in memory, as in most roots. An OCI image has directories of its own in /run, and whatever a
+ * build has left in /tmp. Systemd makes what is needed there, and takes what it finds for its own of an earlier run.
+ */
+export function hasOwnDirectories({ ociRoot = false, systemd }: Pick<GuestConfig, 'ociRoot' | 'systemd'>): boolean {
+  return !ociRoot || systemd !== undefined;
+}
+
+export function ownDirectories(config: Pick<GuestConfig, 'ociRoot' | 'systemd'>): PlannedCall[] {
+  if (!hasOwnDirectories(config)) return [];
   return [
     tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
     tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),

@@ -68,7 +68,7 @@ function processorsStep({ lateProcessors = 0 }: GuestConfig): Step[] {
   return [{ name: 'processors', calls }];
 }
 
-function systemCalls({ ociRoot = false }: GuestConfig): PlannedCall[] {
+function systemCalls(config: GuestConfig): PlannedCall[] {
   return [
     call(mountOf('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
     // A root without /sys or /run is unusual, and usable.
@@ -81,6 +81,6 @@ function systemCalls({ ociRoot = false }: GuestConfig): PlannedCall[] {
     call({ op: 'symlink', target: '/proc/self/fd/0', path: '/dev/stdin' }),
     call({ op: 'symlink', target: '/proc/self/fd/1', path: '/dev/stdout' }),
     call({ op: 'symlink', target: '/proc/self/fd/2', path: '/dev/stderr' }),
-    ...(ociRoot ? [] : ownDirectories()),
+    ...ownDirectories(config),
   ];
 }

@@ -7,6 +7,7 @@ import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import { WriteFlag } from '../../src/protocol/wire.js';
 import { attempt, succeeds } from './attempt.js';
 import type { GuestConfig } from './config.js';
+import { hasOwnDirectories } from './container.js';
 import { MS_BIND } from './step.js';
 
 /** Where the files in memory are. /dev is a file system in memory in every sandbox. */
@@ -134,7 +135,10 @@ async function exists(guest: Guest, path: string, follow: boolean): Promise<bool
  */
 function isOfSandbox(config: GuestConfig, path: string): boolean {
   const mounts = [
-    ...[...IN_MEMORY, ...(config.ociRoot ? [] : IN_MEMORY_OF_SYSTEMS)].map((target) => ({ type: 'ram', target })),
+    ...[...IN_MEMORY, ...(hasOwnDirectories(config) ? IN_MEMORY_OF_SYSTEMS : [])].map((target) => ({
+      type: 'ram',
+      target,
+    })),
     ...KERNELS.map((target) => ({ type: 'kernel', target })),
     // Targets are as they were asked for: `/etc/`, `//etc`.
     ...config.mounts.map(({ type, target }) => ({ type, target: posix.resolve('/', target) })),

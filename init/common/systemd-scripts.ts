@@ -33,6 +33,9 @@ const HALT = 37;
 /** What the status of systemd is when it has halted or powered off: the kernel ends process 1 by SIGINT. reboot(2) */
 const HALTED = 130;
 
+/** Where systemd is. The first is in a root whose /lib is no link to /usr/lib, too. */
+export const SYSTEMD_PATHS = ['/usr/lib/systemd/systemd', '/lib/systemd/systemd'] as const;
+
 /** Where /lib is no link to /usr/lib, packages may have their units here. */
 const UNMERGED_UNITS = '/lib/systemd/system';
 
@@ -95,7 +98,11 @@ export function enterScript(hasUnits: boolean, ownsSys: boolean): string {
 {
 ${own.map((line) => `\t${line}\n`).join('')}${hasUnits ? COVER_WANTS : ''}} >${SYSTEMD_DIRECTORY}/fstab
 mount --all --fstab ${SYSTEMD_DIRECTORY}/fstab
-exec /lib/systemd/systemd "$@"
+for systemd in ${SYSTEMD_PATHS.join(' ')}; do
+	[ ! -x $systemd ] || exec $systemd "$@"
+done
+echo "there is no systemd in the root" >&2
+exit 127
 `;
 }
 

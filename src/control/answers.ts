@@ -70,8 +70,9 @@ export async function stopServed(sandbox: Served, timeout: number): Promise<void
   else await sandbox.exited.catch(() => {});
 }
 
-/** What asks the application to end. */
-export function stopSignalOf({ root }: SandboxConfig): number {
+/** What asks the application to end. That of an image is for its own command. */
+export function stopSignalOf({ root, service }: SandboxConfig): number {
+  if (service?.type === 'systemd') return SIGTERM;
   return (root.type === 'image' ? root.stored?.stopSignal : undefined) ?? SIGTERM;
 }
 

@@ -9,7 +9,7 @@ import { readPlainFile } from '../util/small-files.js';
 import { serviceError } from './errors.js';
 import type { Scope } from './paths.js';
 import { readMade } from './store/made.js';
-import { unitName } from './systemd/unit.js';
+import { hostUnitName } from './systemd/unit.js';
 import type { Service } from './types.js';
 
 /** Where administrators have units, which hide those of generators: systemd.unit(5). libvirt-sandbox wrote them there. */
@@ -48,7 +48,7 @@ function contentIn(name: string, source: string): string[] {
 /** The unit of libvirt-sandbox that hides that of this program. Undefined: there is none. */
 export function oldUnit(scope: Scope, name: string): string | undefined {
   if (scope !== 'system') return undefined;
-  const path = join(ADMINISTRATORS, unitName(name));
+  const path = join(ADMINISTRATORS, hostUnitName(name));
   const text = valueOr(() => readPlainFile(path, { most: MOST_BYTES }), undefined);
   return text !== undefined && OLD_HELPER.test(text) ? path : undefined;
 }
@@ -58,6 +58,6 @@ export function hiddenUnit(name: string, path: string): SandboxError {
   return serviceError(
     'service-unit-hidden',
     `${quote(path)} of libvirt-sandbox hides the unit that systemd has for the service ${quote(name)}`,
-    `remove it: systemctl disable ${unitName(name)}; rm ${path}; systemctl daemon-reload`,
+    `remove it: systemctl disable ${hostUnitName(name)}; rm ${path}; systemctl daemon-reload`,
   );
 }

@@ -6,6 +6,7 @@ import { type CreateTexts, describeService } from '../../service/create/describe
 import { serviceRoots } from '../../service/paths.js';
 import { oneLine } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
+import { imageProgress } from '../terminal/image-progress.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { untilSignal } from '../until-signal.js';
 import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
@@ -15,12 +16,17 @@ import { sayWait } from './waiting.js';
 export async function create(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
   const [name = '', ...command] = args.words;
-  const wanted = await describeService(roots, name, createTexts(args, command));
+  const texts = createTexts(args, command);
+  const pull = imageProgress(process.stderr, { program: PROGRAM });
   const progress = progressLine(PROGRAM);
   const onProgress = ({ files, bytes }: CopyProgress) => progress.show(`copying: ${files} files, ${size(bytes)}`);
   return untilSignal(
-    (signal) =>
-      createService(roots, name, wanted, { signal, onWait: sayWait(name), onProgress }).finally(() => progress.clear()),
+    async (signal) => {
+      const describing = describeService(roots, name, texts, { signal, onPull: (part) => pull.show(part) });
+      const wanted = await describing.finally(() => pull.clear());
+      const creating = createService(roots, name, wanted, { signal, onWait: sayWait(name), onProgress });
+      return creating.finally(() => progress.clear());
+    },
     async (service) => {
       for (const path of service.unsettled)
         process.stderr.write(`${PROGRAM}: ${oneLine(`${path} was written to while it was copied`)}\n`);

@@ -18,7 +18,7 @@ export interface RootedSandbox {
  * The sandbox with the file system of its image, which is pulled if it is not in the store. A sandbox with another root
  * stays as it is.
  * @param use whether the image's own command is run
- * @throws {SandboxError} those of pulling an image; `command-missing`, `user-unknown`, and what `validateConfig` throws
+ * @throws {SandboxError} those of pulling an image; `command-missing`, `user-unknown`, `systemd-missing`, and what `validateConfig` throws
  */
 export async function withImageRoot(
   config: SandboxConfig,
@@ -28,11 +28,12 @@ export async function withImageRoot(
   const { root } = config;
   if (root.type !== 'image' || root.stored !== undefined) return { config, release: () => {} };
   mark('root.start');
-  const [{ obtainImage }, { StorePaths }, { readKept }, { applyImage }] = await Promise.all([
+  const [{ obtainImage }, { StorePaths }, { readKept }, { applyImage }, { checkSystemdOf }] = await Promise.all([
     import('../../oci/pull/obtain.js'),
     import('../../oci/store/store-paths.js'),
     import('../../oci/store/roots.js'),
     import('./apply-image.js'),
+    import('./systemd-of-image.js'),
   ]);
   const paths = new StorePaths();
   const name = rootText(root);
@@ -52,6 +53,7 @@ export async function withImageRoot(
   const { id, path, top } = image.root;
   const { release } = image;
   try {
+    if (config.service?.type === 'systemd') checkSystemdOf(path, name);
     const users = { passwd: readKept(paths, image.root, 'passwd'), group: readKept(paths, image.root, 'group') };
     const facts = { name, config: image.config, users, stored: { id, path, ...top } };
     const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');

@@ -5,19 +5,13 @@ import { isUnitName } from '../../config/unit-name.js';
 import { SandboxError } from '../../util/errors.js';
 
 /**
- * @throws {SandboxError} `not-supported`, `unit-name-invalid`, `systemd-needs-root`
+ * @throws {SandboxError} `unit-name-invalid`, `systemd-needs-root`
  */
 export function refuseUnsupported({ service, root, identity, privileged, userNamespaces }: SandboxConfig): void {
   if (service?.type !== 'systemd') return;
   for (const unit of [service.bootTarget, ...service.units]) checkUnit(unit);
-  if (root.type === 'image') {
-    throw configError(
-      'not-supported',
-      'the systemd of an image cannot be run as a service, only that of a directory',
-      'make the class of the file GVirSandboxConfigServiceGeneric, or give a directory as the root',
-    );
-  }
-  if (identity.uid === 0 && privileged === true && !userNamespaces) return;
+  // The user of an image is known later, and privileged it is root.
+  if ((identity.uid === 0 || root.type === 'image') && privileged === true && !userNamespaces) return;
   throw configError(
     'systemd-needs-root',
     'systemd runs as root with all capabilities, and this sandbox has less',

@@ -1,5 +1,6 @@
 /** Which links the includes of a sandbox may go over. */
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
+import { hasOwnDirectories } from '../../../init/common/container.js';
 import { MOUNT_POINTS } from '../../../init/common/mounts.js';
 import { mountsWithHome } from '../../config/home.js';
 import { covers, normalizePath } from '../../config/path.js';
@@ -21,9 +22,11 @@ const OF_KERNEL = ['/dev', '/proc', '/sys'];
  * @returns undefined: no link leads an include anywhere that matters
  */
 export function linkRules(config: SandboxConfig, asked: GuestConfig, made: GuestConfig): LinkRules | undefined {
-  const { platform, ociRoot = false, rootOverlay, identity, home } = asked;
+  const { platform, rootOverlay, identity, home } = asked;
   if (platform === 'machine' && !(reachesHost(config) && mayHaveLinks(asked, config))) return undefined;
-  const fixed = [...(ociRoot ? OF_KERNEL : MOUNT_POINTS.map((name) => `/${name}`))].map((target) => ({ target }));
+  const fixed = [...(hasOwnDirectories(asked) ? MOUNT_POINTS.map((name) => `/${name}`) : OF_KERNEL)].map((target) => ({
+    target,
+  }));
   const mounts = asked.mounts.map((mount, index) => mountInside(mount, made.mounts[index]));
   const before = home?.after ?? 0;
   return {

@@ -5,7 +5,7 @@ import { quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { realPathIn } from '../../util/real-path.js';
 import { serviceError } from '../errors.js';
-import { findUnit } from '../units/find.js';
+import { filesOfDirectory, findUnit } from '../units/find.js';
 import { findPackage, packageManagerOf } from './package-manager.js';
 import type { PackageManager } from './types.js';
 
@@ -43,7 +43,10 @@ export async function packagesOf(
   const named: string[] = [];
   for (const word of words) named.push((await findPackage(manager, word)).name);
   if (!isCopied) return { manager, named: unique(named), ofUnits: [] };
-  const ofUnits = service?.type === 'systemd' ? service.units.map((unit) => findUnit(root.path, unit, name).path) : [];
+  const ofUnits =
+    service?.type === 'systemd'
+      ? service.units.map((unit) => findUnit(filesOfDirectory(root.path), unit, name).path)
+      : [];
   const program = service?.type === 'systemd' ? undefined : programIn(root.path, command[0]);
   return {
     manager,

@@ -6,12 +6,12 @@ import { HOST_USERS } from '../../config/identity.js';
 import { type ConfigOptions, configFromOptions } from '../../config/options.js';
 import { parseSize } from '../../config/parsers/size.js';
 import { hostPath } from '../../config/path.js';
-import { rootText } from '../../config/root.js';
 import { DEFAULT_BOOT_TARGET, systemdCommand } from '../../config/sandbox-cfg/format.js';
 import type { Overlay, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { defaultUri } from '../../libvirt/default-uri.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
 import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
 import { serviceError } from '../errors.js';
 import type { Described } from '../file.js';
@@ -19,8 +19,9 @@ import { fileContext, labelsOf, serviceSecurity } from '../label.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
-import { findUnit } from '../units/find.js';
+import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
+import { checkUnitsOfImage } from './image-units.js';
 
 /** 10^6: libvirt-sandbox counts image sizes so. */
 const MEGABYTE = 1_000_000;
@@ -57,10 +58,15 @@ export interface Wanted extends Described {
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, `service-unit-of-image`, and what `serviceIdentity`, `findUnit`, `checkFiletype` and
+ *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `checkUnitsOfImage`, `checkFiletype` and
  *   `describeContent` throw
  */
-export async function describeService(roots: ServiceRoots, name: string, texts: CreateTexts): Promise<Wanted> {
+export async function describeService(
+  roots: ServiceRoots,
+  name: string,
+  texts: CreateTexts,
+  options: LaunchOptions = {},
+): Promise<Wanted> {
   checkServiceName(name);
   const connect = checkConnection(roots, texts.connect);
   const imageBytes = texts.imageSize === undefined ? undefined : parseImageSize(texts.imageSize);
@@ -79,6 +85,7 @@ export async function describeService(roots: ServiceRoots, name: string, texts: 
   const checked = validateConfig(config);
   checkFiletype(checked, texts.filetype);
   const content = await describeContent(roots, name, checked, texts);
+  await checkUnitsOfImage(name, checked, options);
   return {
     config: checked,
     settings: {
@@ -121,13 +128,10 @@ function programOf(
       `the service ${quote(name)} has a command and a unit`,
       'leave out one of them',
     );
-  if (root.type === 'image')
-    throw configError(
-      'service-unit-of-image',
-      `the units of the image ${quote(rootText(root))} cannot be run`,
-      'leave out --unitfile, and have the command of the image run, or name a directory with --root',
-    );
-  const names = units.map((unit) => findUnit(root.path, unit, name).name);
+  // Those of an image are looked for when all else is right: it may have to be pulled.
+  const names = units.map((unit) =>
+    root.type === 'image' ? unitName(unit, name) : findUnit(filesOfDirectory(root.path), unit, name).name,
+  );
   const bootTarget = DEFAULT_BOOT_TARGET;
   return {
     command: systemdCommand(bootTarget),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { findUnit } from '../../../../src/service/units/find.js';
+import { filesOfDirectory, findUnit as findUnitIn } from '../../../../src/service/units/find.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -22,6 +22,8 @@ function rootWith(
   for (const [path, target] of Object.entries(links)) symlinkSync(target, place(path));
   return root;
 }
+
+const findUnit = (root: string, word: string, service: string) => findUnitIn(filesOfDirectory(root), word, service);
 
 const withCode = (code: string) => (error: unknown) => error instanceof SandboxError && error.code === code;
 
