@@ -21,7 +21,7 @@ import type { ProcessExit } from './process/types.js';
 import type { OpenPorts } from './publish/open-ports.js';
 import type { PublishedPort } from './publish/published-port.js';
 import { Session } from './session.js';
-import { removeSystemdGroups } from './state/systemd-group.js';
+import { removeLeftGroups, removeSystemdGroups } from './state/systemd-group.js';
 import type { LaunchOptions, StartOptions } from './types.js';
 
 type StartDurations = Pick<Sandbox, 'prepareMilliseconds' | 'startMilliseconds'>;
@@ -178,6 +178,7 @@ export class Sandbox extends Session implements AsyncDisposable {
     const startMilliseconds = performance.now() - begun;
     const sandbox = new Sandbox(launched, onWarning, { prepareMilliseconds, startMilliseconds });
     sandbox.releaseAfter(() => removeSystemdGroups(launched.guest));
+    removeLeftGroups(launched.guest);
     sandbox.launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) sandbox.stopOn(signal);
     if (control) await Sandbox.serve?.(sandbox);

@@ -4,7 +4,7 @@
  * none, since controllers are of version 1, those of systemd are at the top of that hierarchy, and nobody else removes
  * them.
  */
-import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { groupNameOf } from '../../../init/common/systemd.js';
@@ -39,6 +39,24 @@ export function makeRoomForSystemd({ systemd }: GuestConfig, controller: number 
     valueOr(() => mkdirSync(join(path, BESIDE)), undefined);
     write(join(path, BESIDE, 'cgroup.procs'), String(controller));
   }
+}
+
+/** As {@link groupNameOf} names them. */
+const NAME = /^virt-sandbox-[0-9a-f]{32}$/;
+
+/** More than a group is without processes when a container starts, in milliseconds. */
+const MAKING_MS = 60_000;
+
+/** Removes those of containers whose launcher was killed: nobody else does. */
+export function removeLeftGroups({ platform, systemd }: GuestConfig): void {
+  if (platform !== 'container' || systemd === undefined) return;
+  for (const mount of MOUNTS)
+    for (const name of valueOr(() => readdirSync(mount), []).filter((one) => NAME.test(one))) {
+      const path = join(mount, name);
+      const made = valueOr(() => lstatSync(path).mtimeMs, Number.POSITIVE_INFINITY);
+      const isEmpty = readIfThere(join(path, 'cgroup.events'))?.startsWith('populated 0\n') === true;
+      if (isEmpty && Date.now() - made > MAKING_MS) removeGroup(path, MOST_LEVELS);
+    }
 }
 
 /** Removes what a container has left. Groups without processes take some memory, and do nothing. */
