@@ -78,7 +78,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
     const again = isWhole(roots) ? undefined : cloned(directory);
     assert.equal(again?.status ?? 0, 0, `${text}: ${again?.stderr}`);
     assert.ok(isWhole(roots), text);
-    assert.deepEqual(await deleteService(roots, 'web2', async () => {}), [], text);
+    assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, [], text);
     const left = (path: string) => readdirSync(path).filter((name) => !/^(?:web|\.web\.lock|\.ports)$/.test(name));
     for (const path of [roots.services, roots.directories, roots.images]) assert.deepEqual(left(path), [], text);
     assert.equal(readFileSync(join(roots.directories, 'web/layers/upper/etc/machine-id'), 'utf8'), ID);
