@@ -44,7 +44,7 @@ async function ground(t: TestContext): Promise<Ground> {
   execFileSync('ln', [join(upper, 'a/b/data'), join(upper, 'a/b/hard')]);
   const archive = join(directory, 'web.tar');
   writeFileSync(archive, await exported(roots, 'web'));
-  assert.deepEqual(await deleteService(roots, 'web', async () => {}), []);
+  assert.deepEqual((await deleteService(roots, 'web', async () => {})).kept, []);
   return { directory, roots, archive };
 }
 
@@ -79,7 +79,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
     const again = isWhole(roots) ? undefined : imported(at);
     assert.equal(again?.status ?? 0, 0, `${text}: ${again?.stderr}`);
     assert.ok(isWhole(roots), text);
-    assert.deepEqual(await deleteService(roots, 'web2', async () => {}), [], text);
+    assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, [], text);
     const left = (path: string) => readdirSync(path).filter((name) => name !== '.ports');
     for (const path of [roots.services, roots.directories, roots.images]) assert.deepEqual(left(path), [], text);
     if (isDone) {
