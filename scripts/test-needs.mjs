@@ -33,6 +33,7 @@ const NEEDS = [
   { path: 'guest/images-virt-builder', order: 3 },
   // Sandboxes in a sandbox, one after the other.
   { path: 'guest/kvm.', order: 3 },
+  { path: 'guest/service-host-shutdown', order: 3 },
   { path: 'guest/service-host-systemd', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },

@@ -3,23 +3,11 @@
  * asks the generator, and starts, watches and ends sandboxes there: a container, and a machine under KVM.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { configFromOptions } from '../../src/config/options.js';
-import type { SandboxConfig } from '../../src/config/types.js';
-import { formatService } from '../../src/service/file.js';
-import { DEFAULT_SETTINGS, type ServiceSettings } from '../../src/service/types.js';
-import { valueOr } from '../../src/util/errors.js';
-import { TCG } from '../helpers/acceleration.js';
-import { bakeJson } from '../helpers/bake.js';
-import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
-import { runSandbox } from '../helpers/run.js';
-import { freshDirectory } from '../helpers/scratch.js';
 import { COMMAND, GATES, HELLO, type Parts, SITE, WRONG } from '../helpers/service-host.js';
-import { MANAGER, managerUnit, systemdHost } from '../helpers/systemd-host.js';
+import { SystemdHost } from '../helpers/systemd-host.js';
 
 const SERVICES = 'etc/libvirt-sandbox/services';
 
@@ -40,57 +28,36 @@ describe('a host with systemd', { skip }, () => {
   let parts: Partial<Parts> = {};
   const part = <Name extends keyof Parts>(name: Name): Parts[Name] => parts[name] ?? assert.fail(`no ${name}`);
 
-  const cache = makeCache();
-  const media = freshDirectory();
-  after(() => {
-    removeCache(cache);
-    removeCache(media);
-  });
-
-  function add(path: string, text: string): void {
-    const file = join(media, 'root', path);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
-  }
-
-  async function addService(
-    name: string,
-    command: readonly string[],
-    changes: Partial<SandboxConfig>,
-    settings: Partial<ServiceSettings>,
-  ) {
-    const mount = [`host-bind:/gate=${GATES}/${name}`];
-    const config = await configFromOptions({ name, command, mount, bootTimeout: '300' });
-    const longer = { startTimeout: 600_000, stopTimeout: 15_000 };
-    const service = { config: { ...config, ...changes }, settings: { ...DEFAULT_SETTINGS, ...longer, ...settings } };
-    add(`${SERVICES}/${name}/config/sandbox.cfg`, await formatService(service));
-  }
+  const host = new SystemdHost();
+  after(() => host.remove());
 
   before(async () => {
-    chmodSync(media, 0o755);
-    await bakeJson(cache, ['create']);
-    add(`etc/systemd/system/${MANAGER}`, managerUnit('service-host.js'));
-    add(`etc/systemd/system/${HELLO}`, UNIT);
-    const onFailure = { restart: 'on-failure' } as const;
+    host.add(`etc/systemd/system/${HELLO}`, UNIT);
+    const mount = (name: string) => [`host-bind:/gate=${GATES}/${name}`];
     const generic = { service: { type: 'generic' as const } };
-    await addService(COMMAND, ['sh', '-c', SCRIPT], generic, {
-      ...onFailure,
-      connect: 'lxc:///',
-      health: 'test -e /gate/open',
+    await host.addService(COMMAND, {
+      command: ['sh', '-c', SCRIPT],
+      mount: mount(COMMAND),
+      config: generic,
+      settings: { restart: 'on-failure', connect: 'lxc:///', health: 'test -e /gate/open' },
     });
-    add(`etc/systemd/system/${COMMAND}_sandbox.service.d/soon.conf`, '[Service]\nWatchdogSec=20s\n');
-    await addService(WRONG, ['/no/such/program'], generic, { restart: 'always', connect: 'lxc:///' });
+    host.add(`etc/systemd/system/${COMMAND}_sandbox.service.d/soon.conf`, '[Service]\nWatchdogSec=20s\n');
+    await host.addService(WRONG, {
+      command: ['/no/such/program'],
+      mount: mount(WRONG),
+      config: generic,
+      settings: { restart: 'always', connect: 'lxc:///' },
+    });
     const systemd = { type: 'systemd' as const, bootTarget: 'multi-user.target', units: [HELLO] };
-    const site = { service: systemd, privileged: true, overlay: { type: 'memory' as const }, requireKvm: true };
-    await addService(SITE, ['/lib/systemd/systemd'], site, { connect: embedded.uri, autostart: true });
-    add(`${SERVICES}/broken/config/sandbox.cfg`, 'nothing\n');
-    add(`${SERVICES}/.${SITE}.new/config/sandbox.cfg`, 'nothing\n');
-    const words = ['-c', embedded.uri, ...TCG, ...systemdHost(media, cache)];
-    const { code, stderr } = await runSandbox(words, { timeout: 900_000 });
-    const written = (name: string) => valueOr(() => readFileSync(join(media, name), 'utf8'), '');
-    const lines = written('told').split('\n').filter(Boolean);
-    parts = Object.assign({}, ...lines.map((line) => JSON.parse(line) as object));
-    assert.ok(parts.end, `${written('log')}\n${code}\n${stderr}`);
+    await host.addService(SITE, {
+      command: ['/lib/systemd/systemd'],
+      mount: mount(SITE),
+      config: { service: systemd, privileged: true, overlay: { type: 'memory' as const }, requireKvm: true },
+      settings: { connect: embedded.uri, autostart: true },
+    });
+    host.add(`${SERVICES}/broken/config/sandbox.cfg`, 'nothing\n');
+    host.add(`${SERVICES}/.${SITE}.new/config/sandbox.cfg`, 'nothing\n');
+    parts = await host.run<Parts>('service-host.js');
   });
 
   it('has a unit for each service, by its generator', () => {

@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { type Facts, facts, isActive, LOOK_MS, saidOf, systemctl, unit, until } from './host-systemctl.js';
 
 /** The services: a command in a container, units in a machine, and one that cannot run. */
 export const COMMAND = 'command';
@@ -17,27 +18,6 @@ export const HELLO = 'hello.service';
 
 /** Where each service has a directory, which is its `/gate`. */
 export const GATES = '/run/gates';
-
-/** Between two looks, in milliseconds: a program that starts takes long here. */
-const LOOK_MS = 300;
-
-/** What `systemctl show` says of a unit. */
-export type Facts = Readonly<Record<(typeof PROPERTIES)[number], string>>;
-
-const PROPERTIES = [
-  'LoadState',
-  'UnitFileState',
-  'SourcePath',
-  'ActiveState',
-  'SubState',
-  'Result',
-  'NRestarts',
-  'MainPID',
-  'ExecMainStatus',
-  'StatusText',
-  'NotifyAccess',
-  'WatchdogUSec',
-] as const;
 
 export interface Parts {
   /** Before anything was started: the units, what wants them, and what the kernel's log has of the generator. */
@@ -70,43 +50,11 @@ function tell<Name extends keyof Parts>(name: Name, value: Parts[Name]): void {
   process.stdout.write(`${JSON.stringify({ [name]: value })}\n`);
 }
 
-const unit = (name: string) => `${name}_sandbox.service`;
-
-function systemctl(...words: readonly string[]): string {
-  return execFileSync('systemctl', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-}
-
-function facts(name: string): Facts {
-  const lines = systemctl('show', `--property=${PROPERTIES.join(',')}`, unit(name))
-    .trimEnd()
-    .split('\n');
-  return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)])) as Facts;
-}
-
-/** Waits until the facts are so; the time limit of the test ends that. */
-async function until(name: string, holds: (facts: Facts) => boolean): Promise<Facts> {
-  for (;;) {
-    const found = facts(name);
-    if (holds(found)) return found;
-    await sleep(LOOK_MS);
-  }
-}
-
 async function untilThere(path: string): Promise<void> {
   while (!existsSync(path)) await sleep(LOOK_MS);
 }
 
-const isActive = ({ ActiveState }: Facts) => ActiveState === 'active';
 const gate = (name: string, file: string) => `${GATES}/${name}/${file}`;
-
-/** What systemd has said, which is told to the kernel here. */
-function saidOf(text: string): string {
-  const log = execFileSync('dmesg', { encoding: 'utf8' });
-  return log
-    .split('\n')
-    .filter((line) => line.includes(text))
-    .join('\n');
-}
 
 /** The first process of the container, as this host has it. */
 function containerProcess(): number {
