@@ -36,15 +36,15 @@ bool control_next(struct control *control, char *line)
 	return true;
 }
 
-bool control_is_end(const char *line, pid_t *pid, const char **argument)
+bool control_is(const char *word, const char *line, pid_t *pid, const char **argument)
 {
-	static const char end[] = "end ";
+	size_t length = strlen(word);
 	char *behind;
 	long number;
 
-	if (strncmp(line, end, sizeof(end) - 1) != 0)
+	if (strncmp(line, word, length) != 0 || line[length] != ' ')
 		return false;
-	number = strtol(line + sizeof(end) - 1, &behind, 10);
+	number = strtol(line + length + 1, &behind, 10);
 	/* A larger number would be cut to that of another process. */
 	*pid = *behind == ' ' && number > 0 && number <= INT_MAX ? (pid_t)number : 0;
 	*argument = *behind == ' ' ? behind + 1 : behind;

@@ -22,9 +22,9 @@ bool control_read(struct control *control, int fd);
 bool control_next(struct control *control, char *line);
 
 /*
- * Whether a line is the order to end a process. *pid is 0 if its number cannot be one, and *argument points into the
- * line.
+ * Whether a line is the order `word` about a process. *pid is 0 if its number cannot be one, and *argument points into
+ * the line.
  */
-bool control_is_end(const char *line, pid_t *pid, const char **argument);
+bool control_is(const char *word, const char *line, pid_t *pid, const char **argument);
 
 #endif

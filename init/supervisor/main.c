@@ -9,6 +9,7 @@
  * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
  *         keep               leave the terminal as it is, unless the launcher dies
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
+ *         last PID ARGUMENT  the same when the pipe ends, if the process still runs: see last.h
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
  *       "ended 0\n" in answer to end, "left PATH...\n" when all has ended but PATH is still there: see enum removal,
  *       whose value is the exit status
@@ -30,6 +31,7 @@
 #include "container.h"
 #include "control.h"
 #include "kill_qemu.h"
+#include "last.h"
 #include "locks.h"
 #include "owner.h"
 #include "processor.h"
@@ -115,7 +117,9 @@ static bool obey(const char *order, pid_t *command)
 
 	if (strcmp(order, "keep") == 0)
 		return true;
-	if (control_is_end(order, &pid, &argument)) {
+	if (control_is("last", order, &pid, &argument)) {
+		last_add(pid, argument);
+	} else if (control_is("end", order, &pid, &argument)) {
 		/* COMMAND is about to be told to end. libvirt may deadlock if it hears of QEMU's end at that moment. */
 		bool keep = *command > 0;
 
@@ -286,6 +290,7 @@ int main(int argc, char *argv[])
 	bool keep = await_launcher(signals, &command, state);
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
+	last_end(reap_one_more, &command);
 	end_children(signals, &command);
 	int result = state < 0 ? 0 : remove_state(arguments.directory, state);
 

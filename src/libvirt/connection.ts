@@ -96,6 +96,11 @@ export interface StartContext {
    * look at this. Default: false.
    */
   readonly smallPages?: boolean;
+  /**
+   * The domain goes on when a daemon of libvirt ends its connections, as it does when it is started again. The supervisor
+   * ends it if this process is killed. Default: it ends with the connection.
+   */
+  readonly outlivesDaemon?: boolean;
   /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
   /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */

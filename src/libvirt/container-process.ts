@@ -44,10 +44,27 @@ export async function killContainer(
   return true;
 }
 
+/** Has the supervisor kill a container if this process is killed: its process 1, and then its controller. */
+export function killContainerAtLast(
+  supervisor: Pick<Supervisor, 'killAtLast'>,
+  controller: number,
+  name: string,
+): void {
+  for (const pid of valueOr(() => childrenOf(controller), [])) {
+    const program = wordsOf(pid)[0] ?? '';
+    if (pid > 1 && program !== '') supervisor.killAtLast(pid, program);
+  }
+  supervisor.killAtLast(controller, name);
+}
+
 /** A process that has ended, reaped or not, has no command line. */
 function isController(pid: number, name: string): boolean {
-  const argv = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'), []);
+  const argv = wordsOf(pid);
   return argv[argv.indexOf('--name') + 1] === name;
+}
+
+function wordsOf(pid: number): string[] {
+  return valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'), []);
 }
 
 function childrenOf(pid: number): number[] {

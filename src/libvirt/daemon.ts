@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
-import { removeContainerFiles } from './container-process.js';
+import { killContainerAtLast, removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
@@ -12,7 +12,7 @@ import { domainError } from './errors.js';
 import { GroupMoves } from './group-moves.js';
 import { openDaemon } from './open-daemon.js';
 import { failureOf } from './qemu-log.js';
-import { daemonPidFile, killQemu, readPid } from './qemu-process.js';
+import { daemonPidFile, killQemu, killQemuAtLast, readPid } from './qemu-process.js';
 import { CallError, type DaemonClient } from './rpc/client.js';
 import type { DomainReference } from './rpc/messages.js';
 import { Supervisor } from './supervisor.js';
@@ -71,7 +71,7 @@ class DaemonConnection implements Connection {
 
   async start(
     xml: string,
-    { name, stateDirectory, before, sources, terminal, cancelled }: StartContext,
+    { name, stateDirectory, before, sources, terminal, cancelled, outlivesDaemon = false }: StartContext,
   ): Promise<Domain> {
     this.#expectMoves(CREATE_MS);
     const supervising = Supervisor.start({
@@ -84,7 +84,7 @@ class DaemonConnection implements Connection {
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
-    const creating = this.#createAfter(failing, xml);
+    const creating = this.#createAfter(failing, xml, !outlivesDaemon);
     // It is looked at when there is a supervisor, or none.
     creating.catch(() => {});
     const kill = () => {
@@ -114,6 +114,7 @@ class DaemonConnection implements Connection {
         await ignoreSandboxError(supervisor.finish());
       }
     }
+    if (outlivesDaemon) await this.#killAtLast(supervisor, created.domain);
     return new DaemonDomain({
       client: this.#client,
       domain: created.domain,
@@ -124,20 +125,30 @@ class DaemonConnection implements Connection {
     });
   }
 
+  /** libvirt does not end the domain with the connection. */
+  async #killAtLast(supervisor: Supervisor, { id, name }: DomainReference): Promise<void> {
+    if (this.kind === 'lxc') return killContainerAtLast(supervisor, id, name);
+    return killQemuAtLast(supervisor, daemonPidFile(this.kind, name), name);
+  }
+
   async qemuPid({ name }: Pick<StartContext, 'name'>): Promise<number | undefined> {
     return readPid(daemonPidFile(this.kind, name));
   }
 
   /** @param failing why the command that comes before has failed; undefined: it has not */
-  async #createAfter(failing: Promise<Failure | undefined> | undefined, xml: string): Promise<Created> {
+  async #createAfter(
+    failing: Promise<Failure | undefined> | undefined,
+    xml: string,
+    endsWithConnection: boolean,
+  ): Promise<Created> {
     const error = await failing;
-    return error === undefined ? this.#create(xml) : { error };
+    return error === undefined ? this.#create(xml, endsWithConnection) : { error };
   }
 
-  async #create(xml: string): Promise<Created> {
+  async #create(xml: string, endsWithConnection: boolean): Promise<Created> {
     const stops = new DomainStops(this.#client);
     try {
-      return { domain: await this.#createDomain(xml), stops };
+      return { domain: await this.#createDomain(xml, endsWithConnection), stops };
     } catch (error) {
       stops.end();
       if (error instanceof CallError) return { error: error.message };
@@ -145,10 +156,10 @@ class DaemonConnection implements Connection {
     }
   }
 
-  async #createDomain(xml: string): Promise<DomainReference> {
+  async #createDomain(xml: string, endsWithConnection: boolean): Promise<DomainReference> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#client.createDomain(xml);
+        return await this.#client.createDomain(xml, endsWithConnection);
       } catch (error) {
         if (attempt === LOOP_ATTEMPTS || !LOOP_RACED.test(messageOf(error))) throw error;
       }

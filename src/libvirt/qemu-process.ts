@@ -29,9 +29,23 @@ export async function killQemu(
   for (const server of prefix === undefined ? [] : await shareServerPids(pidFile, prefix)) {
     if (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)) mark('virtiofsd.killed', { pid: server });
   }
-  if (!(await supervisor.kill(pid, `guest=${optionValue(name)}`))) return false;
+  if (!(await supervisor.kill(pid, argumentOf(name)))) return false;
   mark('qemu.killed', { pid });
   return true;
+}
+
+/** Has the supervisor kill QEMU if this process is killed. The virtiofsd processes end with it. */
+export async function killQemuAtLast(
+  supervisor: Pick<Supervisor, 'killAtLast'>,
+  pidFile: string,
+  name: string,
+): Promise<void> {
+  const pid = await readPid(pidFile);
+  if (pid !== undefined) supervisor.killAtLast(pid, argumentOf(name));
+}
+
+function argumentOf(name: string): string {
+  return `guest=${optionValue(name)}`;
 }
 
 /** End of the name of a virtiofsd PID file, and an argument in the command line of each virtiofsd. */

@@ -161,6 +161,14 @@ export class Supervisor {
   }
 
   /**
+   * Has the supervisor kill a process at its end, if that still runs then.
+   * @param argument as of {@link kill}
+   */
+  killAtLast(pid: number, argument: string): void {
+    this.#child.stdin?.write(`last ${pid} ${argument}\n`);
+  }
+
+  /**
    * Lets the supervisor clean up, and waits until it has. Another one does it if this one is gone, or does not answer.
    * Further calls wait for the first.
    *

@@ -109,6 +109,7 @@ export class Attempt {
         ...(ownDisks === undefined ? {} : { sources: ownDisks.sources }),
         ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
         smallPages: wantsSmallPages(this.#prepared),
+        outlivesDaemon: this.#config.service !== undefined,
       });
       this.#run.domain.then(
         (started) => this.#shares.begin(started),

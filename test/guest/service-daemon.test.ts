@@ -1,42 +1,75 @@
-/** A libvirtd that is killed, and started again, while services run. */
+/** A libvirtd that is killed, or ends in order, and is started again, while services run. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
 import { embedded } from '../helpers/connections.js';
-import { processesWith, uniqueName } from '../helpers/leftovers.js';
+import { leftAtLast, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { runSandbox, SERVICE_PROGRAM } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
+/** A service that runs, beside a libvirtd of its own. */
+async function running(t: TestContext, uri: string) {
+  const lab = await PrivateLibvirt.start();
+  const name = uniqueName();
+  const run = (...words: readonly string[]) => runSandbox(words, { program: SERVICE_PROGRAM, through: lab.through });
+  t.after(async () => {
+    await run('delete', name).finally(() => lab.end());
+  });
+  const states = scratchDirectory(t, WITH_ATTRIBUTES);
+  const ok = async (...words: readonly string[]) => {
+    const { code, out, stderr } = await run(...words);
+    assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
+    return out;
+  };
+  // Ready is what has written.
+  const script = 'echo started >> /srv/log; touch /run/up; exec sleep 1000';
+  const own = ['-c', uri, '--path', states, '--health', 'test -e /run/up'];
+  await ok('create', ...own, name, '--', 'sh', '-c', script);
+  await ok('start', name);
+  return { lab, name, run, ok };
+}
+
+/** The processes of its domain: a QEMU, or a controller and the init of its container. */
+function processesOf(name: string): number[] {
+  const lines = processesWith(name).filter((line) => /qemu-system|libvirt_lxc/.test(line));
+  const pids = lines.map((line) => Number.parseInt(line, 10));
+  const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+  return pids.flatMap((pid) => [pid, ...children(pid).filter(Boolean).map(Number)]);
+}
+
 describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
   for (const uri of ['qemu:///system', 'lxc:///']) {
     it(`outlives its libvirtd, and is stopped and started with the next one: ${uri}`, async (t) => {
-      const lab = await PrivateLibvirt.start();
-      const name = uniqueName();
-      const run = (...words: readonly string[]) =>
-        runSandbox(words, { program: SERVICE_PROGRAM, through: lab.through });
-      t.after(async () => {
-        await run('delete', name).finally(() => lab.end());
-      });
-      const states = scratchDirectory(t, WITH_ATTRIBUTES);
-      const ok = async (...words: readonly string[]) => {
-        const { code, out, stderr } = await run(...words);
-        assert.equal(code, 0, `${words.join(' ')}: ${stderr}`);
-        return out;
-      };
-      // Ready is what has written.
-      const script = 'echo started >> /srv/log; touch /run/up; exec sleep 1000';
-      const own = ['-c', uri, '--path', states, '--health', 'test -e /run/up'];
-      await ok('create', ...own, name, '--', 'sh', '-c', script);
-      await ok('start', name);
-      await lab.killDaemon();
-      assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\n');
-      await lab.restartDaemon();
-      assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\n');
-      assert.match(await ok('status', name), new RegExp(`^${name}: running`));
+      const { lab, name, ok } = await running(t, uri);
+      const [pid] = processesOf(name);
+      // Killed, and then as systemd ends it before it starts it again.
+      for (const end of [() => lab.killDaemon(), () => lab.endDaemon()]) {
+        await end();
+        assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\n');
+        await lab.restartDaemon();
+        assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\n');
+        assert.match(await ok('status', name), new RegExp(`^${name}: running`));
+        assert.match(await lab.run('virsh', '-q', '-c', uri, 'list', '--name'), new RegExp(`^${name}$`, 'm'));
+      }
+      assert.equal(processesOf(name)[0], pid);
       await ok('restart', name);
       assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\nstarted\n');
       await ok('stop', name);
       assert.deepEqual(processesWith(name), []);
+    });
+
+    it(`ends with its holder, though nothing inside or in libvirtd ends it: ${uri}`, async (t) => {
+      const { lab, name, ok } = await running(t, uri);
+      const [{ pid }] = JSON.parse(await ok('status', '--json', name)) as [{ pid: number }];
+      assert.ok(pid > 1);
+      for (const one of processesOf(name)) process.kill(one, 'SIGSTOP');
+      await lab.run('kill', '-9', String(pid));
+      assert.deepEqual(await leftAtLast(() => processesWith(name)), []);
+      const list = () => lab.run('virsh', '-q', '-c', uri, 'list', '--all', '--name');
+      while ((await list()).includes(name));
+      await ok('start', name);
+      assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\nstarted\n');
     });
   }
 });

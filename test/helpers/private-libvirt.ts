@@ -19,6 +19,9 @@ const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer',
 /** Until this is there, it is another libvirtd of this host that answers. */
 const PID_FILE = '/run/libvirt/private.pid';
 
+/** It is there when a test has ended libvirtd. */
+const ENDED = '/run/libvirt/private.ended';
+
 const DAEMON = `libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}`;
 
 const SCRIPT = `
@@ -38,8 +41,8 @@ mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || rmdir /sys
 virtlogd -p /run/libvirt/virtlogd.pid &
 # Ordinary users may connect, as where polkit or a group lets them.
 printf '%s\\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' >/run/libvirt/private.conf
-# The namespaces outlive a libvirtd that a test kills.
-exec tini -s -- sh -c '${DAEMON}; [ $? -lt 128 ] || exec sleep infinity'
+# The namespaces outlive a libvirtd that a test kills, or ends.
+exec tini -s -- sh -c '${DAEMON}; [ $? -lt 128 -a ! -e ${ENDED} ] || exec sleep infinity'
 `;
 
 export class PrivateLibvirt {
@@ -114,7 +117,13 @@ export class PrivateLibvirt {
     await this.run('sh', '-c', `kill -9 $(cat ${PID_FILE})`);
   }
 
-  /** Starts another libvirtd, when the one of the start was killed. Resolves when it answers. */
+  /** Ends libvirtd in order, as systemd does before it starts it again. */
+  async endDaemon(): Promise<void> {
+    const wait = 'while kill -0 $pid 2>/dev/null; do sleep 0.05; done';
+    await this.run('sh', '-c', `pid=$(cat ${PID_FILE}); touch ${ENDED}; kill $pid; ${wait}`);
+  }
+
+  /** Starts another libvirtd, when the one of the start was killed or ended. Resolves when it answers. */
   async restartDaemon(): Promise<void> {
     await this.run('sh', '-c', `rm -f ${PID_FILE}; setsid ${DAEMON} >/dev/null 2>&1 &`);
     await this.#answers();

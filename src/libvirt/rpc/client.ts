@@ -108,9 +108,10 @@ export class DaemonClient {
     return this.#call(PROCEDURE.libraryVersion, new XdrWriter(), (answer) => Number(answer.long()));
   }
 
-  /** Starts a transient domain, which is destroyed when the connection ends. */
-  createDomain(xml: string): Promise<DomainReference> {
-    return this.#call(PROCEDURE.domainCreateXml, new XdrWriter().string(xml).int(AUTODESTROY), readDomain);
+  /** Starts a transient domain. @param endsWithConnection it is destroyed when the connection ends */
+  createDomain(xml: string, endsWithConnection: boolean): Promise<DomainReference> {
+    const flags = endsWithConnection ? AUTODESTROY : 0;
+    return this.#call(PROCEDURE.domainCreateXml, new XdrWriter().string(xml).int(flags), readDomain);
   }
 
   async destroyDomain(domain: DomainReference): Promise<void> {

@@ -71,7 +71,10 @@ export class DomainRun {
    * Has libvirt start the domain; {@link domain} tells when it has.
    * @param options as {@link StartContext} has them
    */
-  start(xml: string, options: Pick<StartContext, 'before' | 'sources' | 'terminal' | 'smallPages'> = {}): void {
+  start(
+    xml: string,
+    options: Pick<StartContext, 'before' | 'sources' | 'terminal' | 'smallPages' | 'outlivesDaemon'> = {},
+  ): void {
     mark('domain.create');
     const { path, sockets } = this.state;
     this.#starting = this.#connection.start(xml, {

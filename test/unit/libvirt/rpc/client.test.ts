@@ -131,7 +131,7 @@ describe('a call', () => {
       const opened = await client(t, {
         [PROCEDURE.domainCreateXml]: (call, socket) => answer(call, socket) as undefined,
       });
-      await assert.rejects(opened.createDomain('<domain/>'), fails(39, text));
+      await assert.rejects(opened.createDomain('<domain/>', true), fails(39, text));
       await assert.rejects(opened.capabilities(), fails(39, text));
     });
 
@@ -145,7 +145,7 @@ describe('a call', () => {
       const text: Answer = ({ procedure, serial }) =>
         message(procedure, REPLY, serial, new XdrWriter().string('<caps/>'));
       const opened = await client(t, { [PROCEDURE.domainCreateXml]: short, [PROCEDURE.capabilities]: text });
-      await assert.rejects(opened.createDomain('<domain/>'), fails(39, /not understood/));
+      await assert.rejects(opened.createDomain('<domain/>', true), fails(39, /not understood/));
       assert.equal(await opened.capabilities(), '<caps/>');
     });
 
@@ -153,7 +153,7 @@ describe('a call', () => {
     const text: Answer = ({ procedure, serial }) =>
       message(procedure, REPLY, serial, new XdrWriter().string('<caps/>'));
     const opened = await client(t, { [PROCEDURE.domainCreateXml]: () => undefined, [PROCEDURE.capabilities]: text });
-    const waits = opened.createDomain('<domain/>');
+    const waits = opened.createDomain('<domain/>', true);
     assert.equal(await opened.capabilities(), '<caps/>');
     opened.close();
     await assert.rejects(waits, CallError);
@@ -173,5 +173,5 @@ it('a domain that stops before libvirt has said that it runs has stopped', async
     ]);
   const opened = await client(t, { [PROCEDURE.domainCreateXml]: created });
   const stops = new DomainStops(opened);
-  assert.equal(await stops.of(await opened.createDomain('<domain/>')), 2);
+  assert.equal(await stops.of(await opened.createDomain('<domain/>', true)), 2);
 });
