@@ -1,9 +1,9 @@
 /** What services of libvirt-sandbox have that this program does not make: content that mounts name, and a unit. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { quote } from '../config/errors.js';
 import { normalizePath } from '../config/path.js';
-import type { SandboxConfig } from '../config/types.js';
+import type { Mount } from '../config/types.js';
 import { type SandboxError, valueOr } from '../util/errors.js';
 import { readPlainFile } from '../util/small-files.js';
 import { serviceError } from './errors.js';
@@ -26,23 +26,21 @@ const MOST_BYTES = 65_536;
  */
 export function foreignContent({ name, config, paths }: Service): string[] {
   if (readMade(paths.directory).length > 0) return [];
-  const found = sourcesOf(config).flatMap((source) => contentIn(name, source));
+  const found = config.mounts.flatMap((mount) => contentOf(name, mount));
   return [...new Set(found)].filter((path) => existsSync(path)).sort();
 }
 
-function sourcesOf({ mounts }: SandboxConfig): string[] {
-  return mounts.flatMap((mount) =>
-    mount.type === 'host-image' || (mount.type === 'host-bind' && mount.source !== undefined)
-      ? [normalizePath(mount.source ?? '')]
-      : [],
-  );
-}
-
-/** `PATH/NAME` of `PATH/NAME/etc/httpd`, and an image itself. */
-function contentIn(name: string, source: string): string[] {
-  const parts = source.split('/');
-  const at = parts.findIndex((part) => part === name || part.startsWith(`${name}.`));
-  return at < 0 ? [] : [parts.slice(0, at + 1).join('/')];
+/**
+ * An image of that name; `PATH/NAME` of a mount of `PATH/NAME/etc/httpd` at `/etc/httpd`, and `PATH/NAME` that is mounted
+ * as a whole. Others are directories of the host.
+ */
+function contentOf(name: string, mount: Mount): string[] {
+  if (mount.type === 'host-image') return basename(mount.source).startsWith(`${name}.`) ? [mount.source] : [];
+  if (mount.type !== 'host-bind' || mount.source === undefined) return [];
+  const source = normalizePath(mount.source);
+  const target = normalizePath(mount.target);
+  const top = target !== '/' && source.endsWith(target) ? source.slice(0, -target.length) : source;
+  return basename(top) === name ? [top] : [];
 }
 
 /** The unit of libvirt-sandbox that hides that of this program. Undefined: there is none. */
@@ -58,6 +56,11 @@ export function hiddenUnit(name: string, path: string): SandboxError {
   return serviceError(
     'service-unit-hidden',
     `${quote(path)} of libvirt-sandbox hides the unit that systemd has for the service ${quote(name)}`,
-    `remove it: systemctl disable ${hostUnitName(name)}; rm ${path}; systemctl daemon-reload`,
+    removalOf(name, path),
   );
+}
+
+/** How to remove that unit. */
+export function removalOf(name: string, path: string): string {
+  return `remove it: systemctl disable ${hostUnitName(name)}; rm ${path}; systemctl daemon-reload`;
 }

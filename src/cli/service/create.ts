@@ -10,6 +10,7 @@ import { imageProgress } from '../terminal/image-progress.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { untilSignal } from '../until-signal.js';
 import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { say } from './say.js';
 import { serviceJson } from './show.js';
 import { sayWait } from './waiting.js';
 
@@ -28,8 +29,7 @@ export async function create(args: ServiceArguments): Promise<number> {
       return creating.finally(() => progress.clear());
     },
     async (service) => {
-      for (const path of service.unsettled)
-        process.stderr.write(`${PROGRAM}: ${oneLine(`${path} was written to while it was copied`)}\n`);
+      for (const path of service.unsettled) say(`${path} was written to while it was copied`);
       if (isSet(args, 'json')) await printJson(serviceJson(service));
       else await printLines(service.settings.copied.map(oneLine));
       return 0;

@@ -2,13 +2,14 @@
 import { deleteService } from '../../service/delete.js';
 import { type ServiceRoots, serviceRoots } from '../../service/paths.js';
 import { findHolder, removeDeadClaim } from '../../service/run/claim.js';
-import { oldUnit } from '../../service/taken-over.js';
+import { oldUnit, removalOf } from '../../service/taken-over.js';
 import { SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { untilSignal } from '../until-signal.js';
 import { PROGRAM, type ServiceArguments } from './arguments.js';
 import { say } from './say.js';
 import { stopService } from './stop.js';
+import { askSystemd, knownUnit } from './systemctl.js';
 import { sayWait } from './waiting.js';
 
 export async function deleteServices({ words }: ServiceArguments): Promise<number> {
@@ -36,7 +37,7 @@ async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal)
     for (const path of kept) say(`${name} is removed, but ${path} stays: it is not what was made for the service`);
     for (const path of content) say(`${name} is removed, but its content stays in ${path}`);
     const unit = oldUnit(roots.scope, name);
-    if (unit !== undefined) say(`${name} is removed, but its unit of libvirt-sandbox stays: ${unit}`);
+    if (unit !== undefined) say(`${name} is removed, but its unit of libvirt-sandbox stays; ${removalOf(name, unit)}`);
     return 0;
   } catch (error) {
     if (!(error instanceof SandboxError) || error.code === 'aborted') throw error;
@@ -47,5 +48,12 @@ async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal)
 /** One that is half made has nothing that could be asked how long it may take. */
 async function stopIfHeld(name: string): Promise<void> {
   if (findHolder(name) !== undefined) await stopService(name, undefined);
+  else await stopWaiting(name);
   await removeDeadClaim(name);
+}
+
+/** systemd may be about to start it again. */
+async function stopWaiting(name: string): Promise<void> {
+  const unit = await knownUnit(name);
+  if (unit !== undefined) await askSystemd(unit, 'stop');
 }

@@ -36,7 +36,7 @@ export async function status(args: ServiceArguments): Promise<number> {
 }
 
 interface Shown extends ServiceStatus {
-  /** The clone for which it was stopped by a process that was killed: it is to run. */
+  /** What it was stopped for by a process that was killed, as the end of a sentence: it is to run. */
   readonly stoppedFor?: string | undefined;
 }
 

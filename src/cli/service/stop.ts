@@ -36,7 +36,7 @@ export function stopTimeout(args: ServiceArguments, command: 'stop' | 'restart')
  * @throws {SandboxError} `service-not-found`, `service-not-answering`, `service-unit-failed`, `service-stop-too-long`
  */
 export async function stopService(name: string, timeout: number | undefined): Promise<void> {
-  const { isHeld, unit, most } = holding(name);
+  const { unit, most } = holding(name);
   if (unit !== undefined) {
     if (timeout !== undefined && timeout > most) throw stopTooLong(name, most);
     // Systemd does not start it again, and the holder takes the time that is asked for.
@@ -45,22 +45,20 @@ export async function stopService(name: string, timeout: number | undefined): Pr
     return;
   }
   await stopHolder(name, timeout ?? (await ownTimeout(name)));
-  if (isHeld) return;
-  // It has ended, and systemd may be about to start it again.
+  // It has ended, and systemd may be about to start it again. A holder that has just begun has not said yet whose it is.
   const idle = await knownUnit(name);
   if (idle !== undefined) await askSystemd(idle, 'stop');
 }
 
 /** How a service is held now. @throws {SandboxError} `service-not-found` */
-function holding(name: string): { isHeld: boolean; unit?: SystemdUnit; most: number } {
+function holding(name: string): { unit?: SystemdUnit; most: number } {
   const {
     pid,
     unit,
     manager = 'system',
     stopTimeout: most = DEFAULT_SETTINGS.stopTimeout,
   } = lifeOf(name, pathsOfService(name));
-  if (pid === undefined) return { isHeld: false, most };
-  return { isHeld: true, most, ...(unit === undefined ? {} : { unit: { unit, manager } }) };
+  return { most, ...(pid === undefined || unit === undefined ? {} : { unit: { unit, manager } }) };
 }
 
 /** Its file may be wrong by now. */

@@ -1,8 +1,13 @@
 /** Finds files in the file system of an image by their paths. Its links lead to its own files. */
-import { type ErofsInode, ErofsReader } from './reader.js';
+import { ErofsError, type ErofsInode, ErofsReader } from './reader.js';
 
 /** As the kernel has it. */
 const MOST_LINKS = 40;
+/**
+ * Names that are read to find some files: a tenth of a second. An image may have directories and links that make more of
+ * each look.
+ */
+const MOST_NAMES = 1_000_000;
 
 /** A file that a path leads to. */
 export interface FoundFile {
@@ -19,26 +24,33 @@ export type LookUp = (path: string, follow?: boolean) => FoundFile | undefined;
 /**
  * Lends a way to look into an image.
  * @param path of the image
- * @throws {ErofsError} a system error
+ * @param most names that it may take
+ * @throws {ErofsError} also of an image that takes more
+ * @throws a system error
  */
-export function withLookUp<T>(path: string, use: (lookUp: LookUp) => T): T {
+export function withLookUp<T>(path: string, use: (lookUp: LookUp) => T, most = MOST_NAMES): T {
   const reader = new ErofsReader(path);
+  const budget = { left: most };
   try {
-    return use((file, follow = false) => found(reader, file, follow));
+    return use((file, follow = false) => found(reader, file, follow, budget));
   } finally {
     reader.close();
   }
 }
 
-function found(reader: ErofsReader, path: string, follow: boolean): FoundFile | undefined {
-  const inode = walk(reader, path, follow);
+interface Budget {
+  left: number;
+}
+
+function found(reader: ErofsReader, path: string, follow: boolean, budget: Budget): FoundFile | undefined {
+  const inode = walk(reader, path, follow, budget);
   if (inode === undefined) return undefined;
   const { kind, size, mode } = inode;
   return { kind, size, mode, target: kind === 'symlink' ? reader.target(inode) : undefined };
 }
 
 /** From the topmost directory down. Links above the file are followed. */
-function walk(reader: ErofsReader, path: string, follow: boolean): ErofsInode | undefined {
+function walk(reader: ErofsReader, path: string, follow: boolean, budget: Budget): ErofsInode | undefined {
   const root = reader.inode(reader.root);
   // The directories that it is in, the topmost first.
   let way: ErofsInode[] = [root];
@@ -46,9 +58,10 @@ function walk(reader: ErofsReader, path: string, follow: boolean): ErofsInode | 
   for (let links = 0; names.length > 0; ) {
     const name = names.shift() ?? '';
     const last = way.at(-1) ?? root;
+    if (last.kind !== 'directory') return undefined;
     if (name === '..') way = way.length > 1 ? way.slice(0, -1) : way;
     else {
-      const inode = last.kind === 'directory' ? entryOf(reader, last, name) : undefined;
+      const inode = entryOf(reader, last, name, budget);
       if (inode === undefined) return undefined;
       if (inode.kind !== 'symlink' || (names.length === 0 && !follow)) way.push(inode);
       else {
@@ -63,8 +76,12 @@ function walk(reader: ErofsReader, path: string, follow: boolean): ErofsInode | 
   return way.at(-1);
 }
 
-function entryOf(reader: ErofsReader, directory: ErofsInode, wanted: string): ErofsInode | undefined {
-  for (const [name, number] of reader.entries(directory)) if (name === wanted) return reader.inode(number);
+function entryOf(reader: ErofsReader, directory: ErofsInode, wanted: string, budget: Budget): ErofsInode | undefined {
+  for (const [name, number] of reader.entries(directory)) {
+    budget.left -= 1;
+    if (budget.left < 0) throw new ErofsError('its links and directories are too many to find a file');
+    if (name === wanted) return reader.inode(number);
+  }
   return undefined;
 }
 

@@ -4,7 +4,7 @@
  * none, since controllers are of version 1, those of systemd are at the top of that hierarchy, and nobody else removes
  * them.
  */
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { groupNameOf } from '../../../init/common/systemd.js';
@@ -18,7 +18,7 @@ const MOUNTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
 const MOST_LEVELS = 32;
 
 /** A group that libvirt has made for a container, without systemd or with it. In the scope is one more. */
-const OF_CONTAINER = /\.(?:libvirt-lxc|scope(?:\/libvirt)?)$/;
+const OF_CONTAINER = /\.libvirt-lxc$|\/machine-lxc[^/]*\.scope(?:\/libvirt)?$/;
 
 /** libvirt takes a process that is in such a group for one of the group above, also when its daemon starts again. */
 const BESIDE = 'emulator';
@@ -34,6 +34,8 @@ export function makeRoomForSystemd({ systemd }: GuestConfig, controller: number 
   if (!OF_CONTAINER.test(group)) return;
   for (const mount of MOUNTS) {
     const path = join(mount, group);
+    // Beside controllers of version 1 there are none to be handed down.
+    if (readIfThere(join(path, 'cgroup.controllers'))?.trim() === '') continue;
     const write = (file: string, text: string) => valueOr(() => writeFileSync(file, text, { flag: 'r+' }), undefined);
     write(join(path, '../cgroup.subtree_control'), '+pids');
     valueOr(() => mkdirSync(join(path, BESIDE)), undefined);
@@ -53,9 +55,13 @@ export function removeLeftGroups({ platform, systemd }: GuestConfig): void {
   for (const mount of MOUNTS)
     for (const name of valueOr(() => readdirSync(mount), []).filter((one) => NAME.test(one))) {
       const path = join(mount, name);
-      const made = valueOr(() => lstatSync(path).mtimeMs, Number.POSITIVE_INFINITY);
+      const seen = valueOr(() => lstatSync(path).mtimeMs, undefined);
+      if (seen === undefined) continue;
       const isEmpty = readIfThere(join(path, 'cgroup.events'))?.startsWith('populated 0\n') === true;
-      if (isEmpty && Date.now() - made > MAKING_MS) removeGroup(path, MOST_LEVELS);
+      if (!isEmpty) continue;
+      if (Date.now() - seen > MAKING_MS) removeGroup(path, MOST_LEVELS);
+      // The kernel makes up the time when somebody looks, and keeps only one that was set.
+      else valueOr(() => utimesSync(path, seen / 1000, seen / 1000), undefined);
     }
 }
 

@@ -1,4 +1,4 @@
-/** The source of a clone, if it runs: stopped and started again, or held still, for as long as its state is copied. */
+/** The source of a clone or an export, if it runs: stopped and started again, or held still, for as long as its state is copied. */
 import { messageOf } from '../../util/errors.js';
 import { notStartedEither, sourceRuns } from './errors.js';
 
@@ -95,8 +95,8 @@ async function copyStopped(halt: () => Promise<void>, work: SourceCopy): Promise
     failure = error ?? new Error('it failed');
   }
   const startFailure = await startAgain(work);
-  // Whoever has called it is told, whatever came of it.
-  await stop.forget();
+  // Whoever has called it is told, whatever came of it. A record that stays says too much, and a start settles it.
+  await stop.forget().catch(() => {});
   const standstill = performance.now() - since;
   if (failure === undefined) return startFailure === undefined ? { standstill } : { standstill, startFailure };
   throw startFailure === undefined ? failure : notStartedEither(work.name, failure, startFailure);

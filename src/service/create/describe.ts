@@ -18,6 +18,7 @@ import type { Described } from '../file.js';
 import { fileContext, labelsOf, serviceSecurity } from '../label.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
+import { refuseExisting } from '../store/staging.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
@@ -85,6 +86,8 @@ export async function describeService(
   const checked = validateConfig(config);
   checkFiletype(checked, texts.filetype);
   const content = await describeContent(roots, name, checked, texts);
+  // An image may have to be pulled for it.
+  if (checked.root.type === 'image') refuseExisting(roots, name);
   await checkUnitsOfImage(name, checked, options);
   return {
     config: checked,

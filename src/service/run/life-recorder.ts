@@ -9,6 +9,9 @@ import { lastEndOf, type Phase, readServiceRecord, type ServiceRecord, writeServ
 import type { PhaseFacts } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
+/** Of the words on how it has ended. */
+const MOST_CHARACTERS = 4096;
+
 export class LifeRecorder {
   readonly #path: string;
   readonly #onFailure: (sentence: string) => void;
@@ -56,7 +59,15 @@ export class LifeRecorder {
       ...(again === undefined ? {} : { again: again.toISOString() }),
       ...(end === undefined
         ? {}
-        : { lastEnd: { at: now, why: end.why, exitCode: end.exitCode, signal: end.signal, text: endText(end) } }),
+        : {
+            lastEnd: {
+              at: now,
+              why: end.why,
+              exitCode: end.exitCode,
+              signal: end.signal,
+              text: shortened(endText(end)),
+            },
+          }),
     });
   }
 
@@ -85,6 +96,11 @@ export class LifeRecorder {
       this.#onFailure(`warning: what is known of it cannot be recorded: ${error.message}`);
     }
   }
+}
+
+/** What is inside may have said it, and the record has a bound. */
+function shortened(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}…`;
 }
 
 function portsOf(sandbox: PhaseFacts['sandbox']): ServiceRecord['ports'] {

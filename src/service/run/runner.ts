@@ -259,6 +259,8 @@ export class ServiceRunner {
     try {
       await untilReady(sandbox, this.#service, waiting, givingUp.signal);
       await settlesWithin(telling, LIMITS_MS);
+      // It may have ended meanwhile, or is to.
+      givingUp.signal.throwIfAborted();
     } catch (error) {
       // It is not yet known how it has ended.
       if (error instanceof SandboxError && error.code === 'process-lost') await ending.catch(() => {});

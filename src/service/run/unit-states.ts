@@ -1,5 +1,6 @@
 /** What the systemd in a sandbox says of its units. */
 import type { Session } from '../../sandbox/session.js';
+import { SHOWN_CHARACTERS } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 
 /** A sandbox with systemd, or a connection to one. */
@@ -33,6 +34,9 @@ export interface UnitState {
 /** Of all that systemctl says. */
 const MOST_BYTES = 1 << 20;
 
+/** Of one value: systemd has no longer ones. */
+const MOST_CHARACTERS = 64;
+
 const PROPERTIES = [
   'LoadState',
   'ActiveState',
@@ -64,7 +68,7 @@ export function readStates(stdout: string, stderr: string, units: readonly strin
   // One block of lines a unit, with an empty line between.
   const blocks = stdout.trim().split('\n\n');
   if (stdout.trim() === '' || blocks.length !== units.length) {
-    const said = printable(stderr.trim());
+    const said = printable(stderr.trim().slice(-SHOWN_CHARACTERS));
     throw serviceError(
       'systemd-silent',
       `systemd does not say how its units are${said === '' ? '' : `: ${said}`}`,
@@ -78,7 +82,7 @@ function stateOf(unit: string, block: string): UnitState {
   const found = new Map(
     block.split('\n').map((line) => {
       const end = line.indexOf('=');
-      return [line.slice(0, end), printable(line.slice(end + 1))] as const;
+      return [line.slice(0, end), printable(line.slice(end + 1, end + 1 + MOST_CHARACTERS))] as const;
     }),
   );
   const text = (key: string) => found.get(key) ?? '';

@@ -1,6 +1,7 @@
 /** SELinux labels of states that directories keep. A guest may have made what is labelled: no link is followed. */
 import { lstatSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
@@ -63,15 +64,20 @@ function namesIn(descent: Descent): Buffer[] {
   return readdirSync(`/proc/self/fd/${descent.fd}`, { encoding: 'buffer' });
 }
 
-const [EPERM, EINVAL] = [1, 22];
+const { EACCES, EDQUOT, EINVAL, ENOSPC } = constants.errno;
 
 function notLabelled(context: string, errno: number) {
-  const isUnknown = errno === EINVAL || errno === EPERM;
+  const [why, remedy] =
+    errno === EINVAL
+      ? ['the policy of this host does not have it', 'name a type of that policy with --filetype']
+      : errno === EACCES
+        ? ['the policy of this host does not let files have it', 'name a type of files with --filetype']
+        : errno === ENOSPC || errno === EDQUOT
+          ? ['there is no room for it', 'make room there, or name another directory with --path']
+          : ['its file system does not take it', 'name a directory on another one with --path'];
   return serviceError(
     'service-not-labelled',
-    `the state of the service cannot have the label ${quote(context)}: ${
-      isUnknown ? 'the policy of this host does not have it' : 'its file system does not take it'
-    } (errno ${errno})`,
-    isUnknown ? 'name a type of that policy with --filetype' : 'name a directory on another one with --path',
+    `the state of the service cannot have the label ${quote(context)}: ${why} (errno ${errno})`,
+    remedy,
   );
 }

@@ -63,7 +63,7 @@ describe('a unit of libvirt-sandbox', { skip: unlessRoot('writes to /etc') }, ()
     const deleted = await service.run(['delete', name]);
     assert.equal(
       deleted.stderr,
-      `virt-sandbox-service: ${name} is removed, but its unit of libvirt-sandbox stays: ${path}\n`,
+      `virt-sandbox-service: ${name} is removed, but its unit of libvirt-sandbox stays; remove it: systemctl disable ${name}_sandbox.service; rm ${path}; systemctl daemon-reload\n`,
     );
     assert.ok(existsSync(path));
   });

@@ -48,6 +48,17 @@ describe('a path in an image', { skip: unlessProgram('mkfs.erofs') }, () => {
     });
   });
 
+  it('goes over no file', (context) => {
+    withLookUp(made(context), (lookUp) => assert.equal(lookUp('/usr/lib/systemd/systemd/..'), undefined));
+  });
+
+  it('has an end where an image makes it long', (context) => {
+    const image = made(context);
+    const look = (most: number) => withLookUp(image, (lookUp) => lookUp('etc/up/../../'.repeat(1000)), most);
+    assert.equal(look(100_000)?.kind, 'directory');
+    assert.throws(() => look(1000), /too many to find a file/);
+  });
+
   it('is no path where the image is damaged', (context) => {
     const image = made(context);
     truncateSync(image, 1100);
