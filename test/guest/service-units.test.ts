@@ -50,7 +50,12 @@ describe('a service of units', { skip: embedded.skip || unlessHostSystemd }, () 
     const service = await unitsOf(t, ['steady.service', 'fails.service']);
     const { code, stderr } = await service.run(['start']);
     assert.equal(code, 125);
-    assert.match(stderr, /the unit fails\.service failed: exit-code, status 3; its journal ends with:.*it is no good/);
+    assert.match(stderr, /the unit fails\.service failed: exit-code, status 3; .*\n/);
+    assert.match(
+      stderr,
+      /\n {2}guest: the journal of the unit ends with:\n(?: {2}guest: .*\n)*? {2}guest: it is no good\n/,
+    );
+    assert.match((await service.run(['logs'])).stderr, /virt-sandbox-service: it is no good\n/);
     assert.equal((await service.status()).state, 'failed');
   });
 

@@ -2,10 +2,10 @@
 import { publishText } from '../../config/parsers/publish.js';
 import { type Cloned, cloneService } from '../../service/clone/clone.js';
 import { serviceRoots } from '../../service/paths.js';
-import { oneLine } from '../../util/errors.js';
 import { printJson } from '../output.js';
 import { untilSignal } from '../until-signal.js';
-import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { isSet, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { say } from './say.js';
 import { serviceJson } from './show.js';
 import { sourceControl, whenRunning } from './source-control.js';
 import { sayWait } from './waiting.js';
@@ -29,7 +29,7 @@ export async function clone(args: ServiceArguments): Promise<number> {
   return untilSignal(
     (signal) => cloneService(roots, [source, name], { ...options, signal }),
     async (cloned) => {
-      say(cloned);
+      tell(cloned);
       if (isSet(args, 'json')) await printJson(json(cloned));
       return cloned.startFailure === undefined ? 0 : FAILED;
     },
@@ -42,14 +42,14 @@ function ifAny(texts: readonly string[]): readonly string[] | undefined {
 }
 
 /** What users cannot know beforehand. */
-function say({ source, service, notes, startFailure }: Cloned): void {
+function tell({ source, service, notes, startFailure }: Cloned): void {
   const ports = service.config.publish.flatMap((own, index) => {
     const old = source.config.publish[index];
     if (old === undefined || old.hostPort === own.hostPort || old.guestPort !== own.guestPort) return [];
     return [`port ${old.hostPort} of ${source.name} is ${own.hostPort} of ${service.name}`];
   });
   const failures = startFailure === undefined ? [] : [startFailure];
-  for (const sentence of [...ports, ...notes, ...failures]) process.stderr.write(`${PROGRAM}: ${oneLine(sentence)}\n`);
+  for (const sentence of [...ports, ...notes, ...failures]) say(sentence);
 }
 
 function json({ source, service, changed, standstill }: Cloned): object {

@@ -1,5 +1,6 @@
 /** virt-sandbox-service create: makes a service. */
 
+import { sharedPorts } from '../../service/clone/ports.js';
 import type { CopyProgress } from '../../service/content/copy.js';
 import { createService } from '../../service/create/create.js';
 import { type CreateTexts, describeService } from '../../service/create/describe.js';
@@ -30,6 +31,7 @@ export async function create(args: ServiceArguments): Promise<number> {
     },
     async (service) => {
       for (const path of service.unsettled) say(`${path} was written to while it was copied`);
+      for (const sentence of await sharedPorts(roots, service)) say(sentence);
       if (isSet(args, 'json')) await printJson(serviceJson(service));
       else await printLines(service.settings.copied.map(oneLine));
       return 0;

@@ -11,6 +11,7 @@ import { SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { Questions } from '../terminal/ask.js';
 import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { say } from './say.js';
 import { sayWait } from './waiting.js';
 
 export async function edit({ words: [name = ''] }: ServiceArguments): Promise<number> {
@@ -18,6 +19,7 @@ export async function edit({ words: [name = ''] }: ServiceArguments): Promise<nu
   const before = await readForEdit(roots, name);
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-service-'));
   const file = join(directory, 'sandbox.cfg');
+  let isKept = false;
   try {
     await writeFile(file, before, { mode: 0o600 });
     for (;;) {
@@ -28,13 +30,16 @@ export async function edit({ words: [name = ''] }: ServiceArguments): Promise<nu
         await editService(roots, name, { before, after }, { onWait: sayWait(name) });
         return 0;
       } catch (error) {
-        if (!(error instanceof SandboxError) || !process.stdin.isTTY) throw error;
+        if (!(error instanceof SandboxError)) throw error;
         const status = tellFailure(PROGRAM, error);
-        if (!(await wantsAgain())) return status;
+        if (process.stdin.isTTY && (await wantsAgain())) continue;
+        isKept = true;
+        say(`nothing is changed; what was written is kept in ${file}`);
+        return status;
       }
     }
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    if (!isKept) rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -1,11 +1,12 @@
 /** virt-sandbox-service status: how services are. */
 import { stopLeft } from '../../service/clone/stop-record.js';
+import { loadService } from '../../service/file.js';
 import { serviceNames } from '../../service/list.js';
 import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
 import type { UnitState } from '../../service/run/unit-states.js';
 import { isUp } from '../../service/run/units-active.js';
-import { oneLine } from '../../util/errors.js';
+import { messageOf, oneLine } from '../../util/errors.js';
 import { uriOf } from '../ctl/describe.js';
 import { bytesText, spanText } from '../ctl/human.js';
 import { jsonText, printLines } from '../output.js';
@@ -26,7 +27,13 @@ export async function status(args: ServiceArguments): Promise<number> {
     const paths = pathsOfService(name);
     const known = await statusOf(name, paths);
     const stoppedFor = stopLeft({ name, life: paths.life });
-    found.push({ ...known, stoppedFor, restarts: (await restartsBySystemd(known)) ?? known.restarts });
+    const problem = await problemOf(name);
+    found.push({
+      ...known,
+      ...(problem === undefined ? {} : { problem }),
+      stoppedFor,
+      restarts: (await restartsBySystemd(known)) ?? known.restarts,
+    });
     return 0;
   });
   if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
@@ -35,7 +42,19 @@ export async function status(args: ServiceArguments): Promise<number> {
   return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
 }
 
+/** Why its file cannot be read; undefined: it can. */
+async function problemOf(name: string): Promise<string | undefined> {
+  try {
+    await loadService(serviceRoots(), name);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 interface Shown extends ServiceStatus {
+  /** What is wrong with its file. */
+  readonly problem?: string;
   /** What it was stopped for by a process that was killed, as the end of a sentence: it is to run. */
   readonly stoppedFor?: string | undefined;
 }
@@ -49,6 +68,7 @@ async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatu
 export function statusLines(known: Shown, now: number): string[] {
   const { name, health, restarts, lastEnd, ports, units, idleLimits } = known;
   const rows: (readonly [string, string | undefined])[] = [
+    ['broken', known.problem],
     ['held by', holderText(known)],
     ['sandbox', sandboxText(known)],
     ['memory', memoryText(known)],

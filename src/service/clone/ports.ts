@@ -10,6 +10,7 @@ import { serviceError } from '../errors.js';
 import { listServices } from '../list.js';
 import type { ServiceRoots } from '../paths.js';
 import type { Release } from '../store/held-lock.js';
+import type { Service } from '../types.js';
 
 /** Ports below it are for those with a special right, and are known by their numbers. */
 const FIRST_OF_USERS = 1024;
@@ -45,6 +46,26 @@ export async function sameOrOtherPorts(
   return chosenPorts(publish, others, async (one, taken) =>
     !taken.has(keyOf(one)) && (await isFree(one)) ? one : nextFree(one, taken, isFree),
   );
+}
+
+/** Ports that a service has in common with others, as sentences: one of them runs at a time. */
+export async function sharedPorts(roots: ServiceRoots, { name, config }: Pick<Service, 'name' | 'config'>) {
+  const isShared = (port: Publish) => config.publish.some((own) => collide(own, port));
+  const all = await listServices(roots);
+  return all.flatMap((one) =>
+    'service' in one && one.name !== name
+      ? one.service.config.publish
+          .filter(isShared)
+          .map(({ hostPort }) => `port ${hostPort} is that of ${one.name}, too: only one of them can run`)
+      : [],
+  );
+}
+
+const ANY: readonly string[] = ['0.0.0.0', '::'];
+
+function collide(one: Publish, other: Publish): boolean {
+  const isSame = one.hostPort !== 0 && keyOf(one) === keyOf(other);
+  return isSame && (one.address === other.address || [one, other].some(({ address }) => ANY.includes(address)));
 }
 
 /** Those that all services publish. */

@@ -97,10 +97,11 @@ function refuseUseless({ scope }: ServiceRoots, { root }: Config): void {
     );
 }
 
-function ofNothing({ command: [program = ''] }: Config) {
+function ofNothing({ command: [program = ''], service }: Config) {
+  const what = service?.type === 'systemd' ? service.units : [program];
   return configError(
     'service-copy-of-nothing',
-    `nothing says what --copy is to copy: no package has ${quote(program)}`,
+    `nothing says what --copy is to copy: no package has ${what.map((one) => quote(one)).join(' or ')}`,
     'name a package with --package, or files with --copy-path',
   );
 }

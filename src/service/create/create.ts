@@ -7,6 +7,7 @@ import { makeOverlayImage, overlayWorkplace } from '../../sandbox/devices/overla
 import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
+import { checkTuningHere } from '../../sandbox/prepare/tuning-check.js';
 import { isSystemError } from '../../util/errors.js';
 import {
   checkOf,
@@ -40,7 +41,7 @@ export interface CreatedService extends Service {
 /**
  * Makes a service: its file, and where its state is kept. It is not started. If anything fails, nothing is left.
  * @throws {SandboxError} `service-exists`, `service-state-exists`, `service-not-writable`, `not-supported`, and what
- *   `checkHost`, `checkOverlay`, `planCopies`, `fillDirectory` and `makeOverlayImage` throw
+ *   `checkTuningHere`, `checkHost`, `checkOverlay`, `planCopies`, `fillDirectory` and `makeOverlayImage` throw
  */
 export async function createService(
   roots: ServiceRoots,
@@ -50,6 +51,9 @@ export async function createService(
 ): Promise<CreatedService> {
   const { config } = wanted;
   refuseUnsupported(config);
+  const { connect } = wanted.settings;
+  // Another default may be that of the start.
+  if (connect !== undefined) checkTuningHere(config, kindOf(connect));
   await checkHost(config);
   return withServiceLock(
     roots,

@@ -1,9 +1,9 @@
 /** The user inside of a service: `--uid`, `--gid`, `--username` and `--homedir`. */
-import { configError } from '../../config/errors.js';
+import { configError, quote } from '../../config/errors.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from '../../config/identity.js';
 import { parseWhole } from '../../config/parsers/number.js';
 import type { Identity } from '../../config/types.js';
-import { SandboxError } from '../../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 
 /** Highest id: (uid_t) -1 means none. */
 const LAST_ID = 0xffff_fffe;
@@ -25,8 +25,8 @@ export type RootOnly = 'units' | 'privileged' | undefined;
  * The identity that the options ask for. What they do not say is that of the host's user with the uid; without a uid
  * that of the caller. The host need not have such a user.
  * @param rootOnly what is root's, and goes with none of the options
- * @throws {SandboxError} `service-user-of-units`, `privileged-with-uid`, `number-invalid`, and what a user database
- *   throws
+ * @throws {SandboxError} `service-user-of-units`, `privileged-with-uid`, `service-username-without-uid`,
+ *   `number-invalid`, and what a user database throws
  */
 export async function serviceIdentity(texts: IdentityTexts, rootOnly: RootOnly): Promise<Identity> {
   if (rootOnly === undefined) return identityOf(await callerIdentity(), texts);
@@ -51,6 +51,7 @@ function rootAlready(rootOnly: 'units' | 'privileged', given: string): SandboxEr
 
 async function identityOf(caller: Identity, { uid, gid, username, homedir }: IdentityTexts): Promise<Identity> {
   const base = uid === undefined ? caller : await userOf(parseWhole(uid, '--uid', 0, LAST_ID));
+  if (uid === undefined && username !== undefined) await refuseOther(base, username);
   const group = gid === undefined ? base.gid : parseWhole(gid, '--gid', 0, LAST_ID);
   return {
     uid: base.uid,
@@ -68,4 +69,15 @@ async function userOf(uid: number): Promise<Identity> {
     if (!(error instanceof SandboxError) || error.code !== 'user-unknown') throw error;
     return { uid, gid: uid, username: String(uid), home: '/', groups: [] };
   }
+}
+
+/** A name alone makes nobody that user. @throws {SandboxError} `service-username-without-uid` */
+async function refuseOther({ uid }: Identity, username: string): Promise<void> {
+  const named = await ignoreSandboxError(userIdentity(username));
+  if (named === undefined || named.uid === uid) return;
+  throw configError(
+    'service-username-without-uid',
+    `--username says only what the user ${uid} is called inside, and ${quote(username)} is the user ${named.uid} here`,
+    `give the number: --uid ${named.uid}`,
+  );
 }

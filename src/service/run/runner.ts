@@ -126,7 +126,8 @@ export class ServiceRunner {
       if (isFirst) this.#ready.reject(end.error ?? endedEarly(this.#service.name, endText(end)));
       const isOver = isFirst || this.#stopping.signal.aborted || !startsAgain(policy, end);
       if (isOver || !(await this.#waits(end, backOff.after(performance.now() - begun)))) {
-        const isWell = end.why === 'stopped' || (end.why === 'ended' && end.exitCode === 0);
+        // One that was stopped while it waited has failed before, and is stopped now.
+        const isWell = !isOver || end.why === 'stopped' || (end.why === 'ended' && end.exitCode === 0);
         this.#observer.onPhase(isWell ? 'stopped' : 'failed', { end });
         return end;
       }

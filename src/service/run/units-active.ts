@@ -58,8 +58,8 @@ export async function reloadUnits(sandbox: SystemdSandbox, units: readonly strin
   if (exitCode === 0) return;
   throw serviceError(
     'unit-not-reloaded',
-    `${units.join(', ')} cannot be reloaded: ${shown(stderr) || `systemctl ended with status ${exitCode}`}`,
-    'a unit without ExecReload= has to be restarted instead',
+    `${units.join(', ')} cannot be reloaded: ${shown(stderr).replace(/\.$/, '') || `systemctl ended with status ${exitCode}`}`,
+    'look whether it is a unit there; one without ExecReload= is restarted with: systemctl restart UNIT',
   );
 }
 
@@ -81,9 +81,9 @@ async function errorOf(sandbox: SystemdSandbox, state: UnitState): Promise<Sandb
   const how = active === 'failed' ? `failed: ${result}, status ${mainStatus}` : `is ${active} (${sub}), and not active`;
   return serviceError(
     active === 'failed' ? 'unit-failed' : 'unit-inactive',
-    `the unit ${unit} ${how}${lines === '' ? '' : `; its journal ends with:\n${lines}`}`,
-    'see its journal, and what it needs of the root that a sandbox does not have',
-  );
+    `the unit ${unit} ${how}`,
+    'look what it needs of the root that a sandbox does not have; virt-sandbox-service logs NAME has what systemd said',
+  ).withConsole(lines === '' ? [] : ['the journal of the unit ends with:', ...lines.split('\n')]);
 }
 
 /** The end of a unit's journal, or what there is of it: the error is about the unit. */

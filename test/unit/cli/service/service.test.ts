@@ -1,9 +1,18 @@
 /** virt-sandbox-service: services are made, shown, changed and removed; nothing is started. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { unlessRoot } from '../../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 import { serviceProgram } from '../../../helpers/serving.js';
 
 const skip = unlessRoot('services of root have states in directories');
@@ -76,6 +85,21 @@ describe('virt-sandbox-service create', { skip }, () => {
     assert.deepEqual(shown.user, { uid: 54321, gid: 54322, name: 'web', home: '/srv' });
   });
 
+  it('says which service has the same port of this host', async (context) => {
+    const service = serviceProgram(context);
+    const other = `${service.name}-2`;
+    await service.create('--publish', '18081:80', service.name, '--', 'true');
+    const create = async (publish: string) => {
+      const { stderr } = await service.run(['create', '-p', service.states, '--publish', publish, other, '--', 'true']);
+      await service.out('delete', other);
+      return stderr;
+    };
+    const told = `virt-sandbox-service: port 18081 is that of ${service.name}, too: only one of them can run\n`;
+    assert.equal(await create('18081:81'), told);
+    assert.equal(await create('0.0.0.0:18081:81'), told);
+    assert.equal(await create('127.0.0.2:18081:81'), '');
+  });
+
   it('refuses what exists, and touches nothing of it', async (context) => {
     const service = serviceProgram(context);
     const { name, states } = service;
@@ -108,6 +132,11 @@ describe('virt-sandbox-service create', { skip }, () => {
     [['-U', '-1', 'NAME', '--', 'true'], /--uid cannot be "-1"/],
     [['--privileged', '--uid', '33', 'NAME', '--', 'true'], /--privileged stays root and cannot go with --uid; leave/],
     [['--privileged', '--homedir', '/srv', 'NAME', '--', 'true'], /stays root and cannot go with --homedir/],
+    [['--username', 'nobody', 'NAME', '--', 'true'], /"nobody" is the user 65534 here; give the number: --uid 65534/],
+    [
+      ['-c', 'qemu:///embed', '--memory-limit', '1G', 'NAME', '--', 'true'],
+      /--memory-limit takes control groups, and qemu:\/\/\/embed makes none/,
+    ],
     [['-u', 'dbus', '--gid', '0', 'NAME'], /systemd runs as root inside, so --unitfile cannot go with --gid; .*User=/],
     [['-r', '/nowhere', 'NAME', '--', 'true'], /the root directory, "\/nowhere", does not exist/],
     [['-p', '/nowhere/below', 'NAME', '--', 'true'], /"\/nowhere\/below" is not there/],
@@ -150,10 +179,16 @@ describe('virt-sandbox-service edit', { skip }, () => {
       await service.create(service.name, '--', 'true');
       const before = await service.out('show', service.name);
       const EDITOR = editor(service.states, script);
-      const { code, stderr } = await service.run(['edit', service.name], { env: { EDITOR, VISUAL: undefined } });
+      const TMPDIR = scratchDirectory(context);
+      const env = { EDITOR, VISUAL: undefined, TMPDIR };
+      const { code, stderr } = await service.run(['edit', service.name], { env });
       assert.equal(code, 125);
       assert.match(stderr, pattern);
       assert.equal(await service.out('show', service.name), before);
+      // What was written is not lost.
+      const [, kept] = /what was written is kept in (.*)\n/.exec(stderr) ?? [];
+      if (kept === undefined) assert.deepEqual([script, readdirSync(TMPDIR)], ['exit 3', []]);
+      else assert.notEqual(readFileSync(kept, 'utf8'), before);
     });
 
   it('refuses to overwrite what somebody else has changed meanwhile', async (context) => {
@@ -161,7 +196,8 @@ describe('virt-sandbox-service edit', { skip }, () => {
     await service.create(service.name, '--', 'true');
     const file = join(service.roots.services, service.name, 'config/sandbox.cfg');
     const EDITOR = editor(service.states, `echo '#' >> "$1"; echo '# other' >> ${file}`);
-    const { stderr } = await service.run(['edit', service.name], { env: { EDITOR, VISUAL: undefined } });
+    const env = { EDITOR, VISUAL: undefined, TMPDIR: scratchDirectory(context) };
+    const { stderr } = await service.run(['edit', service.name], { env });
     assert.match(stderr, /somebody else has changed the service/);
     assert.match(readFileSync(file, 'utf8'), /# other\n$/);
   });
@@ -198,6 +234,9 @@ describe('virt-sandbox-service delete', { skip }, () => {
     const file = join(service.roots.services, service.name, 'config/sandbox.cfg');
     writeFileSync(file, '[api\n');
     assert.match(await service.out('list'), new RegExp(`^${service.name} +broken +- +- +.*neither a group`, 'm'));
+    const { code, out } = await service.run(['status', service.name]);
+    assert.equal(code, 3);
+    assert.match(out, /: stopped, never started\n {2}broken {4}.*neither a group/);
     await service.out('delete', service.name);
     assert.deepEqual(service.leftovers(), []);
   });

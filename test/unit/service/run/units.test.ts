@@ -83,7 +83,8 @@ it('a failed unit is an error with the end of its journal', async () => {
   const { sandbox } = answering(FAILED, 'first\nport\u0007 taken\n');
   await assert.rejects(unitsActive(sandbox, ['a.service']), {
     code: 'unit-failed',
-    message: 'the unit a.service failed: exit-code, status 0; its journal ends with:\nfirst\nport? taken',
+    message: 'the unit a.service failed: exit-code, status 0',
+    consoleTail: ['the journal of the unit ends with:', 'first', 'port? taken'],
   });
 });
 
