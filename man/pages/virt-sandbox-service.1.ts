@@ -19,7 +19,7 @@ export const virtSandboxService: Program = {
   usage: '[`-c` *URI*] *COMMAND* [*OPTIONS*]',
   description: [
     'Makes services: a command of this host, or of an image, that runs in a sandbox of its own, a machine or a container. A service sees the files of the host, and what it writes goes to a state of its own, which is kept. So many services share one installation, and each is confined.',
-    '*NAME* has letters `a` to `z`, digits, `_`, `.` and `-`, at most 64 of them. Services of root are those of the host. Every other user has services of their own, over `qemu:///session` or `qemu:///embed`.',
+    '*NAME* has letters `a` to `z`, digits, `_`, `.` and `-`, at most 64 of them, and begins with a letter, a digit or `_`. Services of root are those of the host. Every other user has services of their own, over `qemu:///session` or `qemu:///embed`.',
     '`create` makes a service and does not start it. What it is to run stands behind `--`. Options of virt-sandbox(1) mean the same here. Root inside has the capabilities that engines give to containers, such as those for ports below 1024 and for other users; with `--privileged` it has every one. Without `--network` the service has its own loopback alone, and `--publish` works all the same.',
     'The state is kept in a directory, *PATH*`/`*NAME*, or with `--imagesize` in a disk image, *PATH*`/`*NAME*`.qcow2`. Services of users have an image. In a container the state cannot be in an image. A path that exists is never taken.',
     'With `--filetype` all files of a directory have the SELinux label `system_u:object_r:`*TYPE*`:`*LEVEL*, where *LEVEL* is that of the static label of `--security`: when the service is made, in clones, which have a level of their own, and what `upgrade` copies. It takes root. A host without SELinux keeps these labels as well. An image is labelled by libvirt.',
@@ -76,7 +76,7 @@ export const virtSandboxService: Program = {
             ['`129`, `130`, `143`', '`SIGHUP`, `SIGINT` or `SIGTERM` interrupted it. What was begun is undone.'],
             [
               'any other',
-              '`run` has that of the service, `execute` and `connect` that of the command: 128+*N* when signal *N* ended it, 127 when it is not found, 126 when it cannot be executed. A unit of systemd has 78 where somebody has to change the service first.',
+              '`run` has that of the service, `start` that of a program which cannot be started, `execute` and `connect` that of the command: 128+*N* when signal *N* ended it, 127 when it is not found, 126 when it cannot be executed. A unit of systemd has 78 where somebody has to change the service first.',
             ],
           ],
         },
@@ -117,6 +117,6 @@ export const virtSandboxService: Program = {
         },
       ],
     },
-    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-ctl(1), sandbox.cfg(5), systemd.service(5)'] },
+    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bake(1), virt-sandbox-ctl(1), virt-sandbox-image(1), sandbox.cfg(5), systemd.service(5)'] },
   ],
 };
