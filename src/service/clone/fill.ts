@@ -1,11 +1,9 @@
 /** Makes the state of a clone: what the source has at one moment, with identities of its own. */
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { isSystemError } from '../../util/errors.js';
 import { abortedError } from '../errors.js';
 import { fileContext } from '../label.js';
 import { labelTree } from '../store/label-state.js';
 import type { MadeRecord } from '../store/made.js';
-import { stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import { checkSource, copyState } from './copy-state.js';
 import type { WantedClone } from './describe.js';
@@ -30,35 +28,31 @@ export interface FilledState extends SourceTold {
 
 /**
  * The source goes on as soon as its state is copied.
- * @throws {SandboxError} `service-state-exists`, and what `copyFromSource`, `copyState` and the start of a machine throw
+ * @throws {SandboxError} what `MadeRecord`, `copyFromSource`, `copyState` and `withImageFiles` throw
  */
 export async function fillState(work: StateWork, made: MadeRecord): Promise<FilledState> {
   const { wanted, signal } = work;
   const { type, path } = wanted.state;
-  try {
-    if (type === 'directory') {
-      await made.directory(path);
-      const told = await copyTo(path, work);
-      const kept = keptOverlay(path);
-      const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
-      const context = fileContext(wanted.config.security, wanted.settings.filetype);
-      if (context !== undefined)
-        await labelTree(path, context, () => {
-          if (signal?.aborted) throw abortedError(wanted.name);
-        });
-      return { ...told, changed };
-    }
-    let filled: FilledState = { changed: [] };
-    await made.file(path, async (temporary) => {
-      const told = await copyTo(temporary, work);
-      const { connect } = wanted.settings;
-      const changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, work));
-      filled = { ...told, changed };
-    });
-    return filled;
-  } catch (error) {
-    throw isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
+  if (type === 'directory') {
+    await made.directory(path);
+    const told = await copyTo(path, work);
+    const kept = keptOverlay(path);
+    const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
+    const context = fileContext(wanted.config.security, wanted.settings.filetype);
+    if (context !== undefined)
+      await labelTree(path, context, () => {
+        if (signal?.aborted) throw abortedError(wanted.name);
+      });
+    return { ...told, changed };
   }
+  let filled: FilledState = { changed: [] };
+  await made.file(path, async (temporary) => {
+    const told = await copyTo(temporary, work);
+    const { connect } = wanted.settings;
+    const changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, work));
+    filled = { ...told, changed };
+  });
+  return filled;
 }
 
 function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {

@@ -8,7 +8,6 @@ import { containedConfig } from '../../sandbox/prepare/contained.js';
 import { checkOverlay } from '../../sandbox/prepare/overlay-check.js';
 import { refuseUnsupported } from '../../sandbox/prepare/supported.js';
 import { checkTuningHere } from '../../sandbox/prepare/tuning-check.js';
-import { isSystemError } from '../../util/errors.js';
 import {
   checkOf,
   type Filled,
@@ -98,15 +97,11 @@ async function makeState(
     (async (directory: string) => {
       filled = await fillDisk(directory, { config, plan }, options);
     });
-  try {
-    if (overlay.type === 'directory') await made.directory(overlay.path);
-    else {
-      const workplace = overlayWorkplace(overlay.path);
-      const make = (path: string) => makeOverlayImage(withOverlay(config, path), imageBytes, fill, workplace);
-      await made.file(overlay.path, make, workplace);
-    }
-  } catch (error) {
-    throw isSystemError(error, 'EEXIST') ? stateExists(overlay.path, error) : error;
+  if (overlay.type === 'directory') await made.directory(overlay.path);
+  else {
+    const workplace = overlayWorkplace(overlay.path);
+    const make = (path: string) => makeOverlayImage(withOverlay(config, path), imageBytes, fill, workplace);
+    await made.file(overlay.path, make, workplace);
   }
   if (overlay.type !== 'directory') return filled;
   const context = fileContext(config.security, settings.filetype);

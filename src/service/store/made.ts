@@ -13,6 +13,7 @@ import { isSystemError, messageOf } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { readPlainFile } from '../../util/small-files.js';
 import { serviceError } from '../errors.js';
+import { stateExists } from './state.js';
 
 const FILE = 'made.json';
 const MOST_BYTES = 65_536;
@@ -74,7 +75,8 @@ export class MadeRecord {
 
   /**
    * Makes a directory that nobody else may enter, and records it.
-   * @throws the error of a system call, EEXIST among them
+   * @throws {SandboxError} `service-state-exists`
+   * @throws the error of a system call
    */
   async directory(path: string): Promise<void> {
     await this.#claim({ kind: 'directory', path, inodes: [] }, () => mkdir(path, { mode: 0o700 }));
@@ -84,7 +86,8 @@ export class MadeRecord {
    * Makes a file that nobody else may read, and records it.
    * @param make makes the file at another path of the same directory
    * @param workplace a directory that `make` makes, and removes; its name has a random number
-   * @throws the error of a system call, EEXIST among them; what `make` throws
+   * @throws {SandboxError} `service-state-exists`, and what `make` throws
+   * @throws the error of a system call
    */
   async file(path: string, make: (temporary: string) => Promise<void>, workplace?: string): Promise<void> {
     const claimed = await this.#claim({ kind: 'file', path, inodes: [] }, async () =>
@@ -113,7 +116,7 @@ export class MadeRecord {
     } catch (error) {
       // It is another's, or not there.
       await this.#put(this.#made.filter((one) => one.path !== made.path));
-      throw error;
+      throw isSystemError(error, 'EEXIST') ? stateExists(made.path, error) : error;
     }
     const known = { ...made, inodes: inodesOf(made.path) };
     await this.#put(this.#made.map((one) => (one.path === made.path ? known : one)));

@@ -166,6 +166,17 @@ describe('cloneService', { skip: unlessRoot('states in directories are those of 
     assert.deepEqual(serviceNames(roots), ['a', 'b', 'web']);
   });
 
+  it('takes no other error of a name that is there for one about the place of the state', async (t) => {
+    const roots = await served(t);
+    const running = new Running();
+    running.onStandstill = () => mkdirSync(roots.services);
+    await assert.rejects(clone(roots, 'web2', { control: running.control, whenRunning: 'live' }), {
+      code: 'service-not-writable',
+      message: /EEXIST.*services'$/,
+    });
+    assertAlone(roots);
+  });
+
   it('says so if the source does not start again', async (t) => {
     const roots = await served(t);
     const { control } = new Running();
