@@ -37,9 +37,19 @@ export async function withImage<T>(
 }
 
 /** A sandbox with that image, in which nothing of the service runs, and which reaches nothing. */
-function quietConfig(config: SandboxConfig, path: string): SandboxConfig {
+export function quietConfig(config: SandboxConfig, path: string): SandboxConfig {
   return {
     ...config,
+    // What limits the service limits the work on its image. What gives it more than others have is not for that.
+    tuning: {
+      ...config.tuning,
+      cpuScheduler: undefined,
+      numa: [],
+      hugePages: undefined,
+      ioThreads: undefined,
+      diskLimits: [],
+      networkLimits: [],
+    },
     name: undefined,
     uuid: undefined,
     overlay: { type: 'image', path },
