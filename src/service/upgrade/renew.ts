@@ -81,7 +81,12 @@ class Renewal {
       async (tree, name) => this.#copyOf(tree, name),
     );
     if (fresh === undefined) return false;
-    await this.#state.put(layer, namesIn(layer, path), fresh);
+    try {
+      await this.#state.put(layer, namesIn(layer, path), fresh);
+    } finally {
+      // All copies together may be more than there is room for.
+      if (fresh.content.type === 'file') rmSync(fresh.content.path, { force: true });
+    }
     return true;
   }
 
