@@ -1,12 +1,11 @@
 /** Files of a state that an image keeps, as a machine with the image has them. */
 import { constants } from 'node:os';
 import type { SandboxConfig } from '../../config/types.js';
-import { Files } from '../../sandbox/files/files.js';
 import { KEPT } from '../../sandbox/overlay/changes-inside.js';
-import { asRoot } from '../../sandbox/process/as-root.js';
 import { BuiltinError } from '../../sandbox/process/builtin.js';
 import { SandboxError } from '../../util/errors.js';
 import { type ImageOptions, withImage } from '../store/image-machine.js';
+import type { ImageSession } from '../store/image-session.js';
 import { MOST_BYTES, type StateFiles } from './identity.js';
 
 /** Of a name that is not there, and of a file that is none of those that are changed. */
@@ -23,9 +22,7 @@ export async function withImageFiles<T>(
   options: ImageOptions,
   work: (files: StateFiles) => Promise<T>,
 ): Promise<T> {
-  return withImage(config, path, options, ({ launched: { channel, guest } }) =>
-    work(new ImageFiles(new Files(channel, asRoot(guest)))),
-  );
+  return withImage(config, path, options, (session) => work(new ImageFiles(session)));
 }
 
 /** The kernel follows no link in the layers. */
@@ -33,18 +30,21 @@ function isBehindLink({ cause }: SandboxError): boolean {
   return cause instanceof BuiltinError && cause.errno === constants.errno.ELOOP;
 }
 
-class ImageFiles implements StateFiles {
-  readonly #files: Files;
+/** The machine may say anything. */
+export class ImageFiles implements StateFiles {
+  readonly #session: ImageSession;
 
-  constructor(files: Files) {
-    this.#files = files;
+  constructor(session: ImageSession) {
+    this.#session = session;
   }
 
   async read(path: string): Promise<Buffer | undefined> {
     try {
-      // Of the layer that the image keeps: below it may be another of that name.
-      const { type } = await this.#files.stat(`${KEPT}/upper${path}`, { followLinks: false });
-      return type === 'file' ? await this.#files.read(path, { maxBytes: MOST_BYTES }) : undefined;
+      return await this.#session.file(path, async (calls) => {
+        // Of the layer that the image keeps: below it may be another of that name.
+        const { type } = await calls.stat(`${KEPT}/upper${path}`);
+        return type === 'file' ? await calls.read(path, MOST_BYTES) : undefined;
+      });
     } catch (error) {
       if (error instanceof SandboxError && (ABSENT.includes(error.code) || isBehindLink(error))) return undefined;
       throw error;
@@ -52,6 +52,6 @@ class ImageFiles implements StateFiles {
   }
 
   async replace(path: string, content: string | Buffer): Promise<void> {
-    await this.#files.write(path, content);
+    await this.#session.file(path, (calls) => calls.write(path, content));
   }
 }

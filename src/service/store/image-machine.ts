@@ -5,6 +5,7 @@
 import type { SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
+import { ImageSession } from './image-session.js';
 
 export interface ImageOptions {
   readonly connect: string | undefined;
@@ -20,7 +21,7 @@ export async function withImage<T>(
   config: SandboxConfig,
   path: string,
   { connect, signal }: ImageOptions,
-  work: (machine: Sandbox) => Promise<T>,
+  work: (session: ImageSession) => Promise<T>,
 ): Promise<T> {
   const sandbox = await Sandbox.startChecked(
     validateConfig(quietConfig(config, path), true),
@@ -30,7 +31,7 @@ export async function withImage<T>(
   // Why it ended is what is being done in it that says so.
   sandbox.exited.catch(() => {});
   try {
-    return await work(sandbox);
+    return await work(new ImageSession(sandbox.launched));
   } finally {
     await sandbox.stop();
   }

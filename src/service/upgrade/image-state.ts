@@ -3,25 +3,20 @@
  * may not be what was started: all that it says is about its own state, and has a bound.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UPPER } from '../../sandbox/devices/overlay-directory.js';
 import type { Layer } from '../../sandbox/devices/overlay-layers.js';
-import { Files } from '../../sandbox/files/files.js';
-import { KEPT, layerInside } from '../../sandbox/overlay/changes-inside.js';
+import { KEPT } from '../../sandbox/overlay/changes-inside.js';
 import { type UpperLayer, WHITEOUT } from '../../sandbox/overlay/layer.js';
-import { asRoot } from '../../sandbox/process/as-root.js';
-import type { Sandbox } from '../../sandbox/sandbox.js';
 import { SandboxError } from '../../util/errors.js';
 import { bytesOf, textOf } from '../../util/raw-text.js';
 import { ABSENT, type Algorithm, MOST_BYTES, OTHER } from '../content/fingerprint.js';
+import type { ImageCalls, ImageSession } from '../store/image-session.js';
 import type { ChangeableState, Fresh, OwnEntry, StateTree } from './state.js';
 
 /** Of the disk, beside the layers: what is half copied when the machine ends stays there. */
 const DRAFTS = `${KEPT}/upgrade`;
-
-/** How long the machine may send nothing of a file, in milliseconds. */
-const MOST_SILENCE = 60_000;
 
 const S_IFMT = 0o170000n;
 const S_IFREG = 0o100000n;
@@ -30,28 +25,24 @@ const S_IFLNK = 0o120000n;
 /** A machine has one layer. */
 const LAYER: Layer = { mount: '', way: [UPPER] };
 
-type Machine = Pick<Sandbox['launched'], 'name' | 'channel' | 'guest'>;
-
 export class ImageState implements ChangeableState {
   readonly layers = [LAYER];
   readonly drafts: string;
-  readonly #machine: Machine;
-  readonly #files: Files;
+  readonly #session: ImageSession;
   readonly #layer: UpperLayer;
 
-  private constructor(machine: Machine, layer: UpperLayer, drafts: string) {
-    this.#machine = machine;
-    this.#files = new Files(machine.channel, asRoot(machine.guest));
+  private constructor(session: ImageSession, layer: UpperLayer, drafts: string) {
+    this.#session = session;
     this.#layer = layer;
     this.drafts = drafts;
   }
 
   /**
    * @param drafts a directory of this host
-   * @throws {SandboxError} as `layerInside`
+   * @throws {SandboxError} as `ImageSession.layer`
    */
-  static async of(machine: Machine, drafts: string): Promise<ImageState> {
-    return new ImageState(machine, await layerInside(machine), drafts);
+  static async of(session: ImageSession, drafts: string): Promise<ImageState> {
+    return new ImageState(session, await session.layer(), drafts);
   }
 
   open(): StateTree {
@@ -60,52 +51,60 @@ export class ImageState implements ChangeableState {
 
   /** Drafts of an upgrade that was killed are removed. */
   async begin(): Promise<void> {
-    await this.#files.remove(DRAFTS, { recursive: true, force: true });
-    await this.#files.mkdir(DRAFTS, { mode: 0o700 });
+    await this.#session.file(DRAFTS, async (calls) => {
+      await calls.remove(DRAFTS, { recursive: true, force: true });
+      await calls.mkdir(DRAFTS, { mode: 0o700 });
+    });
   }
 
   /** What was changed is on the disk. */
   async end(): Promise<void> {
-    await this.#files.remove(DRAFTS, { recursive: true, force: true });
-    await this.#machine.channel.call({ op: 'sync' });
+    await this.#session.file(DRAFTS, async (calls) => {
+      await calls.remove(DRAFTS, { recursive: true, force: true });
+      await calls.sync();
+    });
   }
 
   async remove(_: Layer, names: readonly string[]): Promise<void> {
-    await unlessGone(this.#files.remove(pathOf(names), { force: true }));
+    await this.#session.file(shown(names), (calls) => unlessGone(calls.remove(pathOf(names), { force: true })));
   }
 
   async put(_: Layer, names: readonly string[], { uid, gid, mode, content }: Fresh): Promise<void> {
-    const { channel } = this.#machine;
     const draft = `${DRAFTS}/${randomBytes(8).toString('hex')}`;
-    if (content.type === 'directory') await this.#files.mkdir(draft, { mode: 0o700 });
-    else if (content.type === 'link')
-      await channel.call({ op: 'symlink', target: textOf(content.target), path: draft }, { tolerate: true });
-    else await this.#files.write(draft, createReadStream(content.path), { mode: 0o600 });
-    await channel.call({ op: 'chown', path: draft, uid, gid }, { tolerate: true });
-    if (content.type !== 'link') await channel.call({ op: 'chmod', path: draft, mode }, { tolerate: true });
-    await unlessGone(this.#files.rename(draft, pathOf(names)));
+    const make = async (calls: ImageCalls) => {
+      if (content.type === 'directory') await calls.mkdir(draft, { mode: 0o700 });
+      else if (content.type === 'link')
+        await calls.call({ op: 'symlink', target: textOf(content.target), path: draft });
+      else await calls.write(draft, createReadStream(content.path), 0o600);
+      await calls.call({ op: 'chown', path: draft, uid, gid });
+      if (content.type !== 'link') await calls.call({ op: 'chmod', path: draft, mode });
+      await unlessGone(calls.rename(draft, pathOf(names)));
+    };
+    await this.#session.file(shown(names), make, content.type === 'file' ? statSync(content.path).size : 0);
   }
 
   async #digest(path: string, algorithm: Algorithm): Promise<string> {
-    const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(silentError(path)), MOST_SILENCE);
+    const hash = createHash(algorithm);
+    let size = 0;
+    const take = (piece: Buffer) => {
+      size += piece.length;
+      if (size <= MOST_BYTES) hash.update(piece);
+      return size <= MOST_BYTES;
+    };
     try {
-      const hash = createHash(algorithm);
-      let size = 0;
-      for await (const chunk of this.#files.readStream(`${KEPT}/${UPPER}${path}`, { signal: silence.signal })) {
-        timer.refresh();
-        size += (chunk as Buffer).length;
-        if (size > MOST_BYTES) return OTHER;
-        hash.update(chunk as Buffer);
-      }
-      return `${algorithm}:${hash.digest('hex')}`;
+      const from = `${KEPT}/${UPPER}${path}`;
+      await this.#session.file(path, (calls) => calls.readPieces(from, take), MOST_BYTES);
     } catch (error) {
       if (isGone(error)) return ABSENT;
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
+    return size > MOST_BYTES ? OTHER : `${algorithm}:${hash.digest('hex')}`;
   }
+}
+
+/** As errors say it. */
+function shown(names: readonly string[]): string {
+  return `/${names.join('/')}`;
 }
 
 function pathOf(names: readonly string[]): string {
@@ -185,13 +184,4 @@ class ImageTree implements StateTree {
 /** As the layer has names: a byte a letter. */
 function sent(name: string): string {
   return bytesOf(name).toString('latin1');
-}
-
-function silentError(path: string): SandboxError {
-  return new SandboxError({
-    stage: 'service',
-    code: 'overlay-unreadable',
-    message: `${JSON.stringify(path)} of the state cannot be read: the machine has sent nothing for ${MOST_SILENCE / 1000} s`,
-    remedy: 'try it again when this host has less to do',
-  });
 }

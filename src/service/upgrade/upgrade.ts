@@ -106,8 +106,8 @@ async function withState(
   checkOverlayImage(config);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return [];
   if (isImageInUse(path)) throw stateInUse(name, path);
-  return withImage(config, path, { connect, signal }, async ({ launched }) => {
-    const state = await ImageState.of(launched, join(paths.directory, 'upgrade'));
+  return withImage(config, path, { connect, signal }, async (session) => {
+    const state = await ImageState.of(session, join(paths.directory, 'upgrade'));
     let isChanged = false;
     const files = await work(state, async () => {
       isChanged = true;

@@ -41,6 +41,10 @@ export class LyingGuest {
   onSignal: (process: number, signal: number) => readonly Buffer[] = (process, signal) => [exit(process, signal)];
   /** The host has taken output of a process. */
   onTaken: (process: number) => void = () => {};
+  /** What a program does when its stdin has ended; by default nothing. */
+  onStdinEnd: (process: number) => readonly Buffer[] = () => [];
+  /** What it answers to a call that starts no program and sends no signal; by default nothing. */
+  onCall: (proc: number, serial: number) => readonly Buffer[] = () => [];
   readonly #guest: FakeGuest;
   readonly #program: Program;
   #processes = 0;
@@ -66,8 +70,12 @@ export class LyingGuest {
 
   #takeStdin(process: number, bytes: Buffer): void {
     this.stdin += bytes.toString();
-    if (bytes.length === 0) this.stdinEnded = true;
-    else this.say(stdinTaken(process, bytes.length));
+    if (bytes.length > 0) {
+      this.say(stdinTaken(process, bytes.length));
+      return;
+    }
+    this.stdinEnded = true;
+    this.say(...this.onStdinEnd(process));
   }
 
   #answer({ type, proc, serial }: PacketHeader, payload: Buffer): void {
@@ -80,6 +88,10 @@ export class LyingGuest {
       this.signals.push(signal);
       this.say(encodePacket(proc, MessageType.REPLY, Status.OK, serial, numbers(0)));
       if (signal !== 0) this.say(...this.onSignal(process, signal));
+      return;
+    }
+    if (proc !== Proc.SPAWN) {
+      this.say(...this.onCall(proc, serial));
       return;
     }
     const argv = reader.list(() => reader.str());

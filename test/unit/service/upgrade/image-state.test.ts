@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Proc } from '../../../../src/protocol/wire.js';
 import type { Baseline } from '../../../../src/service/content/baseline.js';
+import { ImageSession } from '../../../../src/service/store/image-session.js';
 import { hiddenFiles } from '../../../../src/service/upgrade/hidden.js';
 import { ImageState } from '../../../../src/service/upgrade/image-state.js';
 import { LEAVE, layerDirectory, layerRecord, whiteout } from '../../../helpers/layer-records.js';
@@ -18,7 +19,8 @@ async function machine(layer: readonly Buffer[], read: Program = () => assert.fa
   const guest: LyingGuest = new LyingGuest((process) =>
     guest.started.at(-1)?.argv[0] === 'layer' ? writes(...layer)(process) : read(process),
   );
-  const state = () => ImageState.of({ name: 'fake', channel: guest.channel, guest: GUEST }, '/nowhere');
+  const state = () =>
+    ImageState.of(new ImageSession({ name: 'fake', channel: guest.channel, guest: GUEST }), '/nowhere');
   return { guest, state };
 }
 
