@@ -50,6 +50,8 @@ async function run(argv: readonly string[], { source, signal }: CopyOptions): Pr
   ] as const)
     if (findInPath(name) === undefined) throw toolMissing(name, 'the state of a service is copied', debianPackage);
   const { execa } = await import('execa');
+  // A program that has started may be done before it is ended.
+  if (signal?.aborted) throw abortedError(source);
   const { failed, isCanceled, stderr, shortMessage } = await execa('setpriv', ['--pdeathsig', 'KILL', '--', ...argv], {
     reject: false,
     stdin: 'ignore',
