@@ -94,7 +94,7 @@ export class Room {
 /** What a string takes besides its letters. */
 const STRING_BYTES = 64;
 
-export function costOf(name: string): number {
+export function costOf(name: string | Buffer): number {
   return name.length + STRING_BYTES;
 }
 

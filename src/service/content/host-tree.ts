@@ -6,6 +6,7 @@ import { type BigIntStats, fstatSync, readdirSync } from 'node:fs';
 import { quote } from '../../config/errors.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
 import { enters, statOf } from '../../sandbox/overlay/lower.js';
+import { namesIn } from '../../util/names-in.js';
 import { bytesOf, textOf } from '../../util/raw-text.js';
 import { serviceError } from '../errors.js';
 
@@ -59,6 +60,11 @@ export class HostTree {
   names(): string[] {
     const names = readdirSync(`/proc/self/fd/${this.#descent.fd}`, { encoding: 'buffer' });
     return names.sort(Buffer.compare).map(textOf);
+  }
+
+  /** The same names in any order, piece by piece: a guest may have made more than there is memory for. */
+  *eachName(): Generator<string, void> {
+    for (const name of namesIn(this.#descent.fd)) yield textOf(name);
   }
 
   /** Directories of the tree that were entered. */

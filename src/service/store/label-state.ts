@@ -1,11 +1,13 @@
 /** SELinux labels of states that directories keep. A guest may have made what is labelled: no link is followed. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
+import { costOf, MOST_MEMORY, Room } from '../../sandbox/overlay/layer.js';
 import { enters } from '../../sandbox/overlay/lower.js';
+import { namesIn } from '../../util/names-in.js';
 import { serviceError } from '../errors.js';
 
 const ATTRIBUTE = 'security.selinux';
@@ -32,36 +34,51 @@ export function fileLabeller(context: string): LabelFile {
 /**
  * Labels a directory with all that is in it. Nothing else changes it meanwhile.
  * @param check called now and then: it throws to end the work
- * @throws {SandboxError} `service-not-labelled`, and what `check` throws
+ * @param most units of memory for names of directories that are still to be entered: {@link MOST_MEMORY}
+ * @throws {SandboxError} `service-not-labelled`, `service-state-too-large`, and what `check` throws
  */
-export async function labelTree(directory: string, context: string, check: () => void = () => {}): Promise<void> {
+export async function labelTree(
+  directory: string,
+  context: string,
+  check: () => void = () => {},
+  most = MOST_MEMORY,
+): Promise<void> {
   const label = fileLabeller(context);
+  const room = new Room(most, () => tooLarge(directory));
   const descent = new Descent(directory);
+  let count = 0;
+  /** Labels what is in the directory that was entered last. @returns the directories */
+  const labelAll = async () => {
+    const directories: Buffer[] = [];
+    for (const name of namesIn(descent.fd)) {
+      const path = descent.path(name);
+      label(path);
+      if (lstatSync(path).isDirectory()) {
+        room.take(costOf(name));
+        directories.push(name);
+      }
+      count += 1;
+      if (count % AT_ONCE !== 0) continue;
+      await setImmediate();
+      check();
+    }
+    return directories;
+  };
   try {
     label(descent.path(Buffer.from('.')));
-    let count = 0;
-    for (const ways = [namesIn(descent)]; ways.length > 0; ) {
+    for (const ways = [await labelAll()]; ways.length > 0; ) {
       const name = ways.at(-1)?.pop();
       if (name === undefined) {
         ways.pop();
         if (ways.length > 0) descent.leave();
         continue;
       }
-      const path = descent.path(name);
-      label(path);
-      if (lstatSync(path).isDirectory() && enters(descent, name)) ways.push(namesIn(descent));
-      count += 1;
-      if (count % AT_ONCE !== 0) continue;
-      await setImmediate();
-      check();
+      room.give(costOf(name));
+      if (enters(descent, name)) ways.push(await labelAll());
     }
   } finally {
     descent.close();
   }
-}
-
-function namesIn(descent: Descent): Buffer[] {
-  return readdirSync(`/proc/self/fd/${descent.fd}`, { encoding: 'buffer' });
 }
 
 const { EACCES, EDQUOT, EINVAL, ENOSPC } = constants.errno;
@@ -79,5 +96,13 @@ function notLabelled(context: string, errno: number) {
     'service-not-labelled',
     `the state of the service cannot have the label ${quote(context)}: ${why} (errno ${errno})`,
     remedy,
+  );
+}
+
+function tooLarge(directory: string) {
+  return serviceError(
+    'service-state-too-large',
+    `the state in ${quote(directory)} has more directories beside one another than there is room for`,
+    'look into it with find, and remove in the service what has made them',
   );
 }

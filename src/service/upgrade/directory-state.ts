@@ -105,8 +105,8 @@ class DirectoryTree implements StateTree {
     return this.#tree.pathOf(name);
   }
 
-  names(): string[] {
-    return this.#tree.names();
+  names(): Iterable<string> {
+    return this.#tree.eachName();
   }
 
   look(name: string): OwnEntry | undefined {

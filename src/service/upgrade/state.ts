@@ -15,7 +15,8 @@ export interface StateTree {
   readonly depth: number;
   /** The path of an entry of the directory that was entered last, in the layer. */
   pathOf(name: string): string;
-  names(): string[];
+  /** In any order. */
+  names(): Iterable<string>;
   /** Undefined: nothing is there. */
   look(name: string): OwnEntry | undefined;
   /** @returns false: it is no directory */

@@ -36,10 +36,10 @@ describe('a state in an image', () => {
     const pipe = own('pipe', { mode: 0o010644 });
     const { guest, state } = await machine([layerDirectory('etc', [...etc, pipe]), LEAVE], writes(Buffer.from('text')));
     const tree = (await state()).open();
-    assert.deepEqual(tree.names(), ['etc']);
+    assert.deepEqual([...tree.names()], ['etc']);
     assert.equal(tree.enter('none'), false);
     assert.equal(tree.enter('etc'), true);
-    const kinds = tree.names().map((name) => `${tree.pathOf(name)} ${tree.look(name)?.kind}`);
+    const kinds = [...tree.names()].map((name) => `${tree.pathOf(name)} ${tree.look(name)?.kind}`);
     assert.deepEqual(kinds, ['/etc/file other', '/etc/gone whiteout', '/etc/link other', '/etc/pipe other']);
     const prints: string[] = [];
     for (const name of [...tree.names(), 'none']) prints.push(await tree.fingerprint(name, 'sha256'));
