@@ -131,8 +131,18 @@ export class MadeRecord {
 }
 
 function inodesOf(path: string): string[] {
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const found = statsOf(path);
   return found === undefined ? [] : [inodeText(found)];
+}
+
+/** Undefined: nothing is there. Nothing can be at a path that is too long. */
+function statsOf(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (isSystemError(error, 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
 }
 
 /** A file system such as ext4 gives the number of a removed file to the next one, so the time of its birth counts too. */
@@ -151,7 +161,7 @@ export function removeMade(made: readonly Made[]): string[] {
 
 /** @returns false: something else is there */
 function removeOne({ kind, path, inodes, isUnique = false }: Made): boolean {
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const found = statsOf(path);
   if (found === undefined) return true;
   // Whoever made it was killed before it knew the inode: then it is empty, and what is not is not ours.
   if (inodes.length === 0 && !isUnique) return removeEmpty(kind, path, found.size === 0n);

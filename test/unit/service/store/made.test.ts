@@ -48,6 +48,11 @@ function makeWithInode(path: string, inode: number): boolean {
 }
 
 describe('removeMade', () => {
+  it('passes over a path that is too long for anything to be there', () => {
+    for (const isUnique of [true, false])
+      assert.deepEqual(removeMade([{ kind: 'file', path: `/tmp/${'a'.repeat(300)}`, inodes: [], isUnique }]), []);
+  });
+
   it('removes directories that are deeper than any path', async (context) => {
     const { path, remove } = await madeDirectory(context);
     makeDeep(path);
