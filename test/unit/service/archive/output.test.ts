@@ -46,4 +46,21 @@ describe('writeArchiveFile', () => {
       );
     assert.deepEqual(readdirSync(directory).sort(), ['d', 'file', 'link']);
   });
+
+  it('removes what an export to the same file has left that was killed, and no other', async (t) => {
+    const directory = scratchDirectory(t);
+    const path = join(directory, 'web.tar');
+    const left = `.web.tar.${'0'.repeat(16)}.tmp`;
+    const others = [`.web.${'0'.repeat(16)}.tmp`, `.web.tar.tar.${'0'.repeat(16)}.tmp`, '.web.tar.x.tmp'];
+    for (const name of [left, ...others]) writeFileSync(join(directory, name), 'secret');
+    symlinkSync('web.tar', join(directory, `.web.tar.${'1'.repeat(16)}.tmp`));
+    await writeArchiveFile(path, async (write) => {
+      await write(Buffer.from('first'));
+      // Two write it at the same time.
+      await writeArchiveFile(path, (second) => second(Buffer.from('second')));
+      assert.equal(readFileSync(path, 'utf8'), 'second');
+    });
+    assert.equal(readFileSync(path, 'utf8'), 'first');
+    assert.deepEqual(readdirSync(directory).sort(), [...others, `.web.tar.${'1'.repeat(16)}.tmp`, 'web.tar'].sort());
+  });
 });
