@@ -11,10 +11,14 @@ export interface RunningProgram {
   kill(): void;
 }
 
+/** Of what a program says on its standard error. */
+const MOST_CHARACTERS = 8192;
+
 /** @throws {SandboxError} `tool-missing` */
 export async function startProgram(argv: readonly string[]): Promise<RunningProgram> {
   for (const [name = '', debianPackage] of [
     ['setpriv', 'util-linux'],
+    ['prlimit', 'util-linux'],
     ['tar', 'tar'],
     [argv[0], 'util-linux'],
   ] as const)
@@ -22,19 +26,34 @@ export async function startProgram(argv: readonly string[]): Promise<RunningProg
   const { execa } = await import('execa');
   const running = execa('setpriv', ['--pdeathsig', 'KILL', '--', ...argv], {
     reject: false,
-    buffer: { stdout: false, stderr: true },
-    maxBuffer: 65_536,
+    buffer: false,
     env: { LC_ALL: 'C', TAR_OPTIONS: '' },
   });
-  const ended = running.then(({ failed, stderr, shortMessage }) => {
-    const told = problemIn(stderr);
-    return failed ? told || stderr.trim().split('\n').at(-1) || (shortMessage ?? 'it failed') : told;
+  const problems = new Problems(running.stderr);
+  const ended = running.then(({ failed, shortMessage }) => {
+    const told = problems.first();
+    return failed ? (told ?? shortMessage ?? 'it failed') : told;
   });
   return { stdin: running.stdin, stdout: running.stdout, ended, kill: () => void running.kill('SIGKILL') };
 }
 
-/** GNU tar only warns of an attribute that it cannot read or set. A socket is nothing without who listens there. */
-function problemIn(stderr: string): string | undefined {
-  const lines = stderr.split('\n').filter((line) => line !== '' && !/socket ignored$|Exiting with failure/.test(line));
-  return lines[0]?.replace(/^tar: /, '');
+/**
+ * What a program says is wrong. GNU tar only warns of an attribute that it cannot read or set, so a program that says
+ * something has failed. The rest of a long text is read, and not kept.
+ */
+class Problems {
+  #text = '';
+
+  constructor(stderr: Readable) {
+    stderr.setEncoding('utf8');
+    stderr.on('data', (piece: string) => {
+      if (this.#text.length < MOST_CHARACTERS) this.#text += piece.slice(0, MOST_CHARACTERS - this.#text.length);
+    });
+    stderr.on('error', () => {});
+  }
+
+  first(): string | undefined {
+    const line = this.#text.split('\n').find((one) => one !== '');
+    return line?.replace(/^tar: /, '');
+  }
 }

@@ -17,6 +17,8 @@ const TAR = [
   '--numeric-owner',
   '--sparse',
   '--no-unquote',
+  // A socket is nothing without who listens there.
+  '--warning=no-file-ignored',
 ];
 
 /** mount(8), in a mount namespace of its own. */
