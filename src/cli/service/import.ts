@@ -3,8 +3,8 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
+import { notReadable } from '../../service/archive/errors.js';
 import { type Imported, importService } from '../../service/archive/import.js';
-import { serviceError } from '../../service/errors.js';
 import { serviceRoots } from '../../service/paths.js';
 import { isSystemError, messageOf, oneLine } from '../../util/errors.js';
 import { printJson, size } from '../output.js';
@@ -50,16 +50,13 @@ async function archiveStream(path: string): Promise<Readable> {
   }
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOCTTY);
-    return file.createReadStream({ highWaterMark: 1 << 20 });
+    const found = await file.stat();
+    if (found.isFile() || found.isFIFO()) return file.createReadStream({ highWaterMark: 1 << 20 });
+    await file.close();
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw serviceError(
-      'service-archive-not-readable',
-      `the archive ${JSON.stringify(path)} cannot be read: ${messageOf(error)}`,
-      'name a file that virt-sandbox-service export has made',
-      error,
-    );
+    throw isSystemError(error) ? notReadable(path, messageOf(error), error) : error;
   }
+  throw notReadable(path, 'it is neither a file nor a pipe');
 }
 
 /** What users cannot know beforehand. */

@@ -13,6 +13,15 @@ export function notAnArchive(archive: string, why: string, cause?: unknown): San
   );
 }
 
+export function notReadable(archive: string, why: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-archive-not-readable',
+    `the archive ${quote(archive)} cannot be read: ${why}`,
+    'name a file that virt-sandbox-service export has made',
+    cause,
+  );
+}
+
 /** @param why which member, and what is wrong with it */
 export function memberRefused(archive: string, why: string): SandboxError {
   return serviceError(

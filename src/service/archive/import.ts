@@ -171,9 +171,11 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
 async function fill(making: Making, made: MadeRecord): Promise<readonly string[]> {
   const { wanted, manifest, signal } = making;
   const { path } = wanted.state;
+  let isClaimed = false;
   try {
     if (manifest.state.type === 'directory') {
       await made.directory(path);
+      isClaimed = true;
       await unpackDirectory(path, making);
       const kept = keptOverlay(path);
       const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
@@ -182,6 +184,7 @@ async function fill(making: Making, made: MadeRecord): Promise<readonly string[]
     }
     let changed: readonly string[] = [];
     await made.file(path, async (temporary) => {
+      isClaimed = true;
       await unpackImage(making.members, temporary, { ...making, name: wanted.name });
       await chmod(temporary, 0o600);
       await checkImage(temporary, making.archive);
@@ -190,7 +193,7 @@ async function fill(making: Making, made: MadeRecord): Promise<readonly string[]
     });
     return changed;
   } catch (error) {
-    throw isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
+    throw !isClaimed && isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
   }
 }
 

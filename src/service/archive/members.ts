@@ -1,7 +1,8 @@
 /** Reads an archive of a service member by member, strictly: only what GNU tar writes for a state. */
 import { BLOCK, isZero, parseHeader, type RawHeader } from '../../oci/tar/header.js';
 import { Pieces, TarError } from '../../oci/tar/pieces.js';
-import { notAnArchive } from './errors.js';
+import { isSystemError, messageOf } from '../../util/errors.js';
+import { notAnArchive, notReadable } from './errors.js';
 import { type PaxFields, parsePax } from './pax.js';
 
 export type MemberType = 'file' | 'link' | 'symlink' | 'character' | 'directory' | 'fifo';
@@ -165,7 +166,8 @@ export class Members {
   }
 
   #reason(error: unknown): unknown {
-    return error instanceof TarError ? notAnArchive(this.#archive, error.message, error) : error;
+    if (error instanceof TarError) return notAnArchive(this.#archive, error.message, error);
+    return isSystemError(error) ? notReadable(this.#archive, messageOf(error), error) : error;
   }
 }
 

@@ -241,3 +241,14 @@ describe('virt-sandbox-service delete', { skip }, () => {
     assert.deepEqual(service.leftovers(), []);
   });
 });
+
+describe('virt-sandbox-service import', () => {
+  it('names what it cannot read', async (context) => {
+    const service = serviceProgram(context);
+    for (const path of [service.states, '/dev/null', join(service.states, 'none')]) {
+      const { code, stderr } = await service.run(['import', path, service.name]);
+      assert.equal(code, 125);
+      assert.match(stderr, /^virt-sandbox-service: service: the archive ".*" cannot be read: /);
+    }
+  });
+});
