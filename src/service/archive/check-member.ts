@@ -2,7 +2,7 @@
 import type { OverlayKind } from '../../sandbox/devices/overlay-record.js';
 import { memberRefused } from './errors.js';
 import { LAYERS } from './manifest.js';
-import type { Member } from './members.js';
+import type { Member, MemberType } from './members.js';
 
 /** As PATH_MAX and NAME_MAX. */
 const MOST_PATH_BYTES = 4095;
@@ -15,6 +15,8 @@ const MOST_MEMBERS = 20_000_000;
  * follows, with `user.virtiofs.` in front, reaches no more than the machine does.
  */
 const LEADS_ELSEWHERE = /^(?:trusted|user)\.overlay\.(?:redirect|metacopy)$/;
+/** xattr(7): only files and directories have attributes of users. */
+const HAVE_NO_USERS: ReadonlySet<MemberType> = new Set(['symlink', 'character', 'fifo']);
 /** (uid_t) -1 means none. */
 const LAST_ID = 0xffff_fffe;
 
@@ -51,8 +53,12 @@ export class StateCheck {
     }
     if (type === 'character' && device.some((number) => number !== 0))
       this.#refuse(`has the device ${device.join(':')} at ${shown(name)}`);
-    const leading = attributes.find((attribute) => LEADS_ELSEWHERE.test(attribute));
+    const names = [...attributes.keys()];
+    const leading = names.find((attribute) => LEADS_ELSEWHERE.test(attribute));
     if (leading !== undefined) this.#refuse(`has the attribute ${shown(leading)} at ${shown(name)}`);
+    // tar keeps those of a symbolic link in memory until its end. The kernel sets none of a user's there.
+    if (HAVE_NO_USERS.has(type) && names.some((attribute) => attribute.startsWith('user.')))
+      this.#refuse(`has attributes of a user at ${shown(name)}`);
   }
 
   #checkPath(what: string, path: string): void {

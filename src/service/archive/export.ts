@@ -15,7 +15,7 @@ import { notExported } from './errors.js';
 import { Interruption } from './interruption.js';
 import { CONFIG, formatManifest, MANIFEST, type Manifest } from './manifest.js';
 import { startProgram } from './program.js';
-import { textMember } from './text-member.js';
+import { textMember } from './write-member.js';
 import { writeImage, writeLayers } from './write-state.js';
 
 /** GNU tar ends with a whole record, of twenty blocks. */

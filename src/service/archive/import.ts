@@ -1,5 +1,5 @@
 /** Makes a service of an archive: with its state, and identities of its own. */
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -35,7 +35,8 @@ import { notAnArchive, notUnpacked, ofRootAlone, reachesBeyond } from './errors.
 import { CONFIG, MANIFEST, type Manifest, MOST_TEXT_BYTES, parseManifest } from './manifest.js';
 import { Members } from './members.js';
 import { reachOf } from './reach.js';
-import { expectEnd, unpackImage, unpackLayers } from './unpack.js';
+import { expectEnd, unpackLayers } from './unpack.js';
+import { unpackImage } from './unpack-image.js';
 
 export interface ImportOptions extends LockOptions {
   /** Its name, for errors. */
@@ -100,11 +101,11 @@ async function readHead(
 ): Promise<Archive> {
   const manifest = parseManifest(await members.text(MANIFEST, MOST_TEXT_BYTES), archive);
   const described = await parseService(await members.text(CONFIG, MOST_TEXT_BYTES), `${archive}: ${CONFIG}`);
+  if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   const { name } = manifest;
   const reaches = reachOf(described);
   if (!isTrusted && reaches.length > 0) throw reachesBeyond(archive, reaches);
   checkState(manifest, described, archive);
-  if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   checkConnection(roots, described.settings.connect);
   const paths = servicePaths(roots, name);
   return { manifest, members, source: { name, paths, ...described, config: { ...described.config, name } } };
@@ -186,8 +187,7 @@ async function fill(making: Making, made: MadeRecord): Promise<readonly string[]
     await made.file(path, async (temporary) => {
       isClaimed = true;
       await unpackImage(making.members, temporary, { ...making, name: wanted.name });
-      await chmod(temporary, 0o600);
-      await checkImage(temporary, making.archive);
+      await checkImage(temporary, { archive: making.archive, name: wanted.name, signal });
       const { connect } = wanted.settings;
       changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, making));
     });

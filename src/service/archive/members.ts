@@ -1,9 +1,10 @@
-/** Reads an archive of a service member by member, strictly: only what GNU tar writes for a state. */
+/** Reads an archive of a service member by member, and refuses each header in a form that GNU tar does not write. */
 import { BLOCK, isZero, parseHeader, type RawHeader } from '../../oci/tar/header.js';
 import { Pieces, TarError } from '../../oci/tar/pieces.js';
 import { isSystemError, messageOf } from '../../util/errors.js';
 import { notAnArchive, notReadable } from './errors.js';
 import { type PaxFields, parsePax } from './pax.js';
+import { readSparseMap, type SparseMap } from './sparse.js';
 
 export type MemberType = 'file' | 'link' | 'symlink' | 'character' | 'directory' | 'fifo';
 
@@ -20,9 +21,22 @@ const TYPES: Readonly<Record<string, MemberType>> = {
 const MOST_PAX_BYTES = 1 << 20;
 /** Bytes of one file, with its holes. XFS has larger ones; no state needs them. */
 const MOST_FILE_BYTES = 64 * 2 ** 40;
-/** Offsets and lengths of the fields with numbers. */
-const NUMBERS = [100, 108, 116, 124, 136, 329, 337];
+const MOST_MODE = 0o7777;
 const POSIX = 'ustar\x0000';
+
+/** Offsets and lengths of the fields with numbers: mode, owner, group, size, time. */
+const NUMBERS = [
+  [100, 8],
+  [108, 8],
+  [116, 8],
+  [124, 12],
+  [136, 12],
+] as const;
+/** Those of a device, which may be empty. */
+const DEVICE = [
+  [329, 8],
+  [337, 8],
+] as const;
 
 /** What a stream begins with that is packed: zstd, gzip, xz, bzip2. */
 const PACKED: readonly (readonly [program: string, magic: string])[] = [
@@ -32,22 +46,31 @@ const PACKED: readonly (readonly [program: string, magic: string])[] = [
   ['bzip2', '425a68'],
 ];
 
+/** Names and values are bytes as characters of latin1. */
 export interface Member {
-  /** Names are bytes as characters of latin1. A directory's has no slash at its end. */
+  /** A directory's has no slash at its end. */
   readonly name: string;
+  /** Of a hard or symbolic link; of others it is empty. */
   readonly link: string;
   readonly type: MemberType;
+  readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes in the archive. */
+  /** Bytes of the content in the archive. */
   readonly size: number;
+  /** Of a file with holes. */
+  readonly holes: SparseMap | undefined;
+  /** Seconds since the epoch, with a fraction. */
+  readonly mtime: string;
   /** Numbers of the device. */
   readonly device: readonly [major: number, minor: number];
-  /** Names of its extended attributes. */
-  readonly attributes: readonly string[];
-  /** As it is in the archive. */
-  readonly headers: readonly Buffer[];
+  /** Values of its extended attributes by name. */
+  readonly attributes: ReadonlyMap<string, string>;
+  /** Texts by `access` and `default`. */
+  readonly accessLists: ReadonlyMap<string, string>;
 }
+
+const NO_PAX: PaxFields = { attributes: new Map(), accessLists: new Map() };
 
 export class Members {
   readonly #pieces: Pieces;
@@ -76,10 +99,9 @@ export class Members {
       const block = await this.#block();
       if (isZero(block)) return await this.#end();
       const header = parse(block);
-      if (header.flag !== 'x') return this.#member(header, [block], { attributes: [] });
-      const [extension, pax] = await this.#extension(header.size);
-      const described = await this.#block();
-      return this.#member(parse(described), [block, extension, described], pax);
+      if (header.flag !== 'x') return await this.#member(header, NO_PAX);
+      const pax = await this.#extension(header.size);
+      return await this.#member(parse(await this.#block()), pax);
     } catch (error) {
       throw this.#reason(error);
     }
@@ -101,7 +123,7 @@ export class Members {
   /** The content of a small file. @throws {SandboxError} `service-archive-invalid` */
   async text(name: string, most: number): Promise<string> {
     const member = await this.next();
-    if (member?.name !== name || member.type !== 'file')
+    if (member?.name !== name || member.type !== 'file' || member.holes !== undefined)
       throw notAnArchive(this.#archive, `has ${JSON.stringify(member?.name ?? 'nothing')} where ${name} has to be`);
     if (member.size > most) throw notAnArchive(this.#archive, `has a ${name} of more than ${most} bytes`);
     const pieces: Buffer[] = [];
@@ -132,36 +154,36 @@ export class Members {
     return undefined;
   }
 
-  async #extension(size: number): Promise<[data: Buffer, pax: PaxFields]> {
+  async #extension(size: number): Promise<PaxFields> {
     if (size === 0 || size > MOST_PAX_BYTES) throw new TarError(`has a header of ${size} bytes`);
     const data = await this.#pieces.exactly(padded(size));
     if (data === undefined) throw new TarError('is cut off');
-    const copy = Buffer.from(data);
-    const pax = parsePax(copy.subarray(0, size));
+    const pax = parsePax(data.subarray(0, size));
     if (typeof pax === 'string') throw new TarError(pax);
-    return [copy, pax];
+    return pax;
   }
 
-  #member(header: RawHeader, headers: readonly Buffer[], pax: PaxFields): Member {
-    const { flag, major, minor } = header;
+  async #member(header: RawHeader, pax: PaxFields): Promise<Member> {
+    const { flag, mode, major, minor } = header;
+    const { realSize, attributes, accessLists } = pax;
     const type = TYPES[flag];
     if (type === undefined) throw new TarError(`has a member of the type ${JSON.stringify(flag)}`);
     const written = pax.path ?? header.name;
     const name = type === 'directory' ? written.replace(/\/$/, '') : written;
     const size = pax.size ?? header.size;
-    if (type !== 'file' && size !== 0) throw new TarError(`has ${JSON.stringify(name)}, no file, with a content`);
-    if (Math.max(size, pax.realSize ?? 0) > MOST_FILE_BYTES) throw new TarError('has a file that is too large');
-    this.#left = padded(size);
+    if (type !== 'file' && (size !== 0 || realSize !== undefined))
+      throw new TarError(`has ${JSON.stringify(name)}, no file, with a content`);
+    if (Math.max(size, realSize ?? 0) > MOST_FILE_BYTES) throw new TarError('has a file that is too large');
+    if (mode > MOST_MODE) throw new TarError(`has ${JSON.stringify(name)} with the mode 0${mode.toString(8)}`);
+    const sparse = realSize === undefined ? undefined : await readSparseMap(() => this.#block(), size, realSize);
+    const left = sparse?.left ?? size;
+    this.#left = padded(left);
     return {
-      name,
-      link: pax.link ?? header.link,
-      type,
+      ...{ name, type, mode, attributes, accessLists, size: left, holes: sparse?.map, device: [major, minor] },
+      link: type === 'link' || type === 'symlink' ? (pax.link ?? header.link) : '',
       uid: pax.uid ?? header.uid,
       gid: pax.gid ?? header.gid,
-      size,
-      device: [major, minor],
-      attributes: pax.attributes,
-      headers,
+      mtime: pax.mtime ?? String(header.mtime),
     };
   }
 
@@ -175,9 +197,14 @@ function padded(size: number): number {
   return Math.ceil(size / BLOCK) * BLOCK;
 }
 
-/** @throws {TarError} it is in another form than that of POSIX */
+/** @throws {TarError} it is in another form than that of POSIX, or a number is in another form than that of GNU tar */
 function parse(block: Buffer): RawHeader {
   if (block.toString('latin1', 257, 265) !== POSIX) throw new TarError('is no tar archive in the form of POSIX');
-  if (NUMBERS.some((at) => ((block[at] ?? 0) & 0x80) !== 0)) throw new TarError('has a number that is not octal');
+  const digits = ([at, width]: readonly [number, number]) => block.toString('latin1', at, at + width);
+  if (
+    !NUMBERS.every((field) => /^[0-7]+\0$/.test(digits(field))) ||
+    !DEVICE.every((field) => /^(?:[0-7]+\0|\0+)$/.test(digits(field)))
+  )
+    throw new TarError('has a number that is not octal');
   return parseHeader(block);
 }

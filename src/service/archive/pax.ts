@@ -1,9 +1,9 @@
 /**
- * The headers of PAX in an archive of a service. Only what GNU tar writes for a state is understood; all else is
- * refused, since tar(1), which unpacks it, could take it for something else than what was checked.
+ * The headers of PAX in an archive of a service: what GNU tar writes for a state, and nothing else. What is understood
+ * is written anew for tar(1), which unpacks it.
  */
 
-/** What they say of the member that follows. Names are bytes as characters of latin1. */
+/** What they say of the member that follows. Names and values are bytes as characters of latin1. */
 export interface PaxFields {
   readonly path?: string;
   readonly link?: string;
@@ -12,18 +12,28 @@ export interface PaxFields {
   readonly realSize?: number;
   readonly uid?: number;
   readonly gid?: number;
-  readonly attributes: readonly string[];
+  /** Seconds since the epoch, with a fraction. */
+  readonly mtime?: string;
+  /** Extended attributes by name. GNU tar writes `=` and `%` in a name as `%3D` and `%25`. */
+  readonly attributes: ReadonlyMap<string, string>;
+  /** Texts by `access` and `default`. */
+  readonly accessLists: ReadonlyMap<string, string>;
 }
 
-const ATTRIBUTE = 'SCHILY.xattr.';
-/** Access lists, and times, which tar(1) reads. */
-const PASSED = /^(?:SCHILY\.acl\.(?:access|default)|[amc]time)$/;
-const SPARSE_VERSION: Readonly<Record<string, string>> = { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0' };
+export const ATTRIBUTE = 'SCHILY.xattr.';
+export const ACCESS_LIST = 'SCHILY.acl.';
+
+const NUMBER = /^(?:0|[1-9]\d{0,15})$/;
+const TIME = /^-?\d{1,11}(?:\.\d{1,9})?$/;
+const SPARSE = 'GNU.sparse.';
+/** Where GNU tar has the content of a file with holes, for programs that do not know these. */
+const SPARSE_PATH = /(?:^|\/)GNUSparseFile\.\d+\/[^/]+$/;
 
 /** @returns what is wrong, as a sentence that follows the name of the archive, or what the records say */
 export function parsePax(data: Buffer): PaxFields | string {
   const records = new Map<string, string>();
-  const attributes: string[] = [];
+  const attributes = new Map<string, string>();
+  const accessLists = new Map<string, string>();
   for (let at = 0; at < data.length; ) {
     const blank = data.indexOf(0x20, at);
     const digits = blank < 0 ? '' : data.toString('latin1', at, Math.min(blank, at + 12));
@@ -32,32 +42,57 @@ export function parsePax(data: Buffer): PaxFields | string {
     if (!/^[1-9]\d*$/.test(digits) || end > data.length || equals < 0 || equals >= end || data[end - 1] !== 0x0a)
       return 'has a PAX record that is malformed';
     const [name, value] = [data.toString('latin1', blank + 1, equals), data.toString('latin1', equals + 1, end - 1)];
-    if (records.has(name)) return `says twice what ${JSON.stringify(name)} is`;
-    records.set(name, value);
+    const to = name.startsWith(ATTRIBUTE) ? attributes : name.startsWith(ACCESS_LIST) ? accessLists : records;
+    const key = to === attributes ? name.slice(ATTRIBUTE.length) : name.slice(to === records ? 0 : ACCESS_LIST.length);
+    if (to.has(key)) return `says twice what ${JSON.stringify(name)} is`;
+    if (!isKnown(name, value)) return `has a PAX record ${JSON.stringify(name)} that tar does not write so`;
+    to.set(key, value);
     at = end;
   }
-  const fields: Record<string, string | number> = {};
-  for (const [name, value] of records) {
-    if (name.startsWith(ATTRIBUTE)) attributes.push(name.slice(ATTRIBUTE.length));
-    else if (PASSED.test(name) || SPARSE_VERSION[name] === value) continue;
-    else if (!take(fields, name, value)) return `has a PAX record ${JSON.stringify(name)} that tar does not write so`;
-  }
-  return { ...fields, attributes };
+  const fields = fieldsOf(records);
+  return typeof fields === 'string' ? fields : { ...fields, attributes, accessLists };
 }
 
-function take(fields: Record<string, string | number>, name: string, value: string): boolean {
-  const texts: Readonly<Record<string, string>> = { path: 'path', 'GNU.sparse.name': 'path', linkpath: 'link' };
-  const numbers: Readonly<Record<string, string>> = {
-    size: 'size',
-    'GNU.sparse.realsize': 'realSize',
-    uid: 'uid',
-    gid: 'gid',
+function isKnown(name: string, value: string): boolean {
+  switch (name) {
+    case 'path':
+    case 'linkpath':
+    case `${SPARSE}name`:
+    case `${ACCESS_LIST}access`:
+    case `${ACCESS_LIST}default`:
+      return !value.includes('\0');
+    case 'size':
+    case 'uid':
+    case 'gid':
+    case `${SPARSE}realsize`:
+      return NUMBER.test(value) && Number.isSafeInteger(Number(value));
+    case 'mtime':
+      return TIME.test(value);
+    case `${SPARSE}major`:
+      return value === '1';
+    case `${SPARSE}minor`:
+      return value === '0';
+    default:
+      return name.startsWith(ATTRIBUTE) && !name.includes('\0');
+  }
+}
+
+function fieldsOf(records: ReadonlyMap<string, string>): Omit<PaxFields, 'attributes' | 'accessLists'> | string {
+  const fields: Record<string, string | number> = {};
+  const take = (key: string, name: string) => {
+    const value = records.get(name);
+    if (value !== undefined) fields[key] = ['path', 'link', 'mtime'].includes(key) ? value : Number(value);
   };
-  const [text, number] = [texts[name], numbers[name]];
-  const key = text ?? number;
-  if (key === undefined || fields[key] !== undefined) return false;
-  if (number !== undefined && !(/^\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value)))) return false;
-  if (text !== undefined && value.includes('\0')) return false;
-  fields[key] = number === undefined ? value : Number(value);
-  return true;
+  take('path', 'path');
+  take('link', 'linkpath');
+  for (const key of ['size', 'uid', 'gid', 'mtime']) take(key, key);
+  const said = ['name', 'realsize', 'major', 'minor'].filter((key) => records.has(SPARSE + key));
+  if (said.length === 0) return fields;
+  // tar takes some of them alone, too.
+  if (said.length < 4) return 'has a file whose holes are described in part';
+  const path = records.get('path');
+  if (path !== undefined && !SPARSE_PATH.test(path)) return 'has a file with holes that has two names';
+  take('path', `${SPARSE}name`);
+  take('realSize', `${SPARSE}realsize`);
+  return fields;
 }

@@ -1,17 +1,16 @@
 /**
- * Unpacks the state of an archive with tar(1), which gets the members that were checked, as they are. Should it take one
- * for something else, the kernel stands in the way: in a mount of its own it follows no link, a hard link does not
- * leave the mount, and without CAP_MKNOD there are no devices but whiteouts.
+ * Unpacks a state of layers with tar(1). It gets members that were checked, with headers that are written anew. Should it
+ * take one for something else, the kernel stands in the way: in a mount of its own it follows no link, a hard link does
+ * not leave the mount, and without CAP_MKNOD there are no devices but whiteouts.
  */
 import { once } from 'node:events';
-import { basename, dirname } from 'node:path';
 import type { Writable } from 'node:stream';
 import { abortedError } from '../errors.js';
-import { memberRefused, notAnArchive, notUnpacked } from './errors.js';
+import { memberRefused, notUnpacked } from './errors.js';
 import { Interruption } from './interruption.js';
-import { IMAGE } from './manifest.js';
 import type { Member, Members } from './members.js';
 import { type RunningProgram, startProgram } from './program.js';
+import { memberHeader } from './write-member.js';
 import { inMount } from './write-state.js';
 
 const END = Buffer.alloc(2 * 512);
@@ -28,6 +27,9 @@ const TAR = [
 
 /** Attributes that a state has of a guest, or for what it means. The others tell of the archive's host. */
 const ATTRIBUTES = ['user.*', 'security.capability', 'trusted.overlay.opaque', 'trusted.overlay.whiteout'];
+
+/** Bytes of memory: until its end tar keeps what it knows of each directory above it, and of each symbolic link. */
+const MOST_MEMORY = 2 * 2 ** 30;
 
 /** What tar(1) needs, without CAP_MKNOD: user_namespaces(7) lets every process make whiteouts. */
 const CAPABILITIES = ['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'setfcap', 'sys_admin'];
@@ -55,31 +57,14 @@ export async function unpackLayers(
   const include = ATTRIBUTES.map((attribute) => `--xattrs-include=${attribute}`);
   const tar = [...TAR, '--preserve-permissions', '--same-owner', '--xattrs', ...include, '--acls'];
   const bounded = `--bounding-set=-all,${CAPABILITIES.map((one) => `+${one}`).join(',')}`;
-  await unpack(inMount(to, ['setpriv', bounded, '--inh-caps=-all', '--', ...tar]), options, async (write) => {
+  const bounds = ['prlimit', `--as=${MOST_MEMORY}`, '--core=0', '--', 'setpriv', bounded, '--inh-caps=-all', '--'];
+  await unpack(inMount(to, [...bounds, ...tar]), options, async (write) => {
     for (let member = await members.next(); member !== undefined; member = await members.next()) {
       check(member);
       await pass(members, member, write, options);
     }
   });
   await flush(to, options);
-}
-
-/**
- * Unpacks an image.
- * @param to nothing is there; its name has no character that a pattern of tar(1) would take for more than itself
- * @throws {SandboxError} as {@link unpackLayers}
- */
-export async function unpackImage(members: Members, to: string, options: UnpackOptions): Promise<void> {
-  const { archive } = options;
-  const tar = [...TAR, '--no-same-owner', `--transform=flags=rSH;s,.*,${basename(to)},`, `--directory=${dirname(to)}`];
-  await unpack(tar, options, async (write) => {
-    const member = await members.next();
-    if (member === undefined) throw notAnArchive(archive, `has no ${IMAGE}`);
-    if (member.name !== IMAGE || member.type !== 'file')
-      throw memberRefused(archive, `has ${JSON.stringify(member.name)} in the place of an image`);
-    await pass(members, member, write, options);
-    await expectEnd(members, archive);
-  });
 }
 
 /** @throws {SandboxError} `service-archive-refused`, and what the reader throws */
@@ -90,12 +75,16 @@ export async function expectEnd(members: Members, archive: string): Promise<void
 
 type Write = (piece: Buffer) => Promise<void>;
 
-async function pass(members: Members, { headers }: Member, write: Write, { onProgress }: UnpackOptions): Promise<void> {
-  for (const header of headers) await write(header);
+async function pass(members: Members, member: Member, write: Write, { onProgress }: UnpackOptions): Promise<void> {
+  await write(memberHeader(member, isOfState));
   for (let piece = await members.piece(); piece !== undefined; piece = await members.piece()) {
     await write(piece);
     onProgress?.(members.position);
   }
+}
+
+function isOfState(attribute: string): boolean {
+  return ATTRIBUTES.some((one) => (one.endsWith('*') ? attribute.startsWith(one.slice(0, -1)) : attribute === one));
 }
 
 async function unpack(
@@ -143,15 +132,34 @@ class Input {
   /** The piece may be used again afterwards. */
   async write(piece: Buffer): Promise<void> {
     if (!this.#stdin.writable) throw new InputClosed();
-    if (!this.#stdin.write(Buffer.from(piece))) await this.#interruption.guard(once(this.#stdin, 'drain'));
+    if (this.#stdin.write(Buffer.from(piece))) return;
+    // A program that ends has its own reason: EPIPE is none.
+    const drained = once(this.#stdin, 'drain').catch(() => Promise.reject(new InputClosed()));
+    await this.#interruption.guard(drained);
   }
 }
 
 /** What was unpacked is on the disk before a record says that it is there. */
-async function flush(to: string, { archive }: UnpackOptions): Promise<void> {
+async function flush(to: string, { archive, name, signal }: UnpackOptions): Promise<void> {
   const running = await startProgram(['sync', '--file-system', '--', to]);
   running.stdin.end();
   running.stdout.resume();
-  const problem = await running.ended;
+  const problem = await endOf(running, name, signal);
   if (problem !== undefined) throw notUnpacked(archive, problem);
+}
+
+/** A process that waits for a disk does not end when it is killed, and is not waited for. */
+async function endOf(running: RunningProgram, name: string, signal?: AbortSignal): Promise<string | undefined> {
+  const interruption = new Interruption();
+  const cancel = () => {
+    running.kill();
+    interruption.interrupt(abortedError(name));
+  };
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    if (signal?.aborted) cancel();
+    return await interruption.guard(running.ended);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
 }

@@ -24,7 +24,7 @@ export interface CloneTexts {
   readonly publish?: readonly string[] | undefined;
   /** They replace the source's. */
   readonly network?: readonly string[] | undefined;
-  /** The source is elsewhere: static addresses are kept. */
+  /** The source is elsewhere: static addresses are kept, and an image has the usual ending. */
   readonly isElsewhere?: boolean | undefined;
 }
 
@@ -46,7 +46,7 @@ export interface WantedClone extends Described {
 export function describeClone(source: Service, name: string, texts: CloneTexts): WantedClone {
   const { config, settings } = source;
   const from = stateOf(source);
-  const state = { ...from, path: statePath(from, name, texts.path) };
+  const state = { ...from, path: statePath(from, name, texts) };
   const move = mover(from.path, state.path);
   const uuid = randomUUID();
   const own: SandboxConfig = {
@@ -82,9 +82,12 @@ export function stateOf({ name, config: { overlay } }: Service): KeptState {
   return overlay;
 }
 
-function statePath(from: KeptState, name: string, path: string | undefined): string {
+function statePath(from: KeptState, name: string, { path, isElsewhere }: CloneTexts): string {
   const above = path === undefined ? dirname(normalizePath(from.path)) : hostPath(path, '--path');
-  return join(above, from.type === 'image' ? `${name}${extname(basename(from.path)) || '.qcow2'}` : name);
+  if (from.type !== 'image') return join(above, name);
+  // Anybody may have chosen the path of an archive's.
+  const ending = isElsewhere === true ? '' : extname(basename(from.path));
+  return join(above, `${name}${ending || '.qcow2'}`);
 }
 
 /** Paths of the source's state become those of the clone's. A word that merely contains its name is no such path. */

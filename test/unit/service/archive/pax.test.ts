@@ -14,7 +14,9 @@ describe('parsePax', () => {
       link: 'c',
       size: 5,
       uid: 3_000_000,
-      attributes: [],
+      mtime: '1.5',
+      attributes: new Map(),
+      accessLists: new Map(),
     });
     assert.deepEqual(
       parsed(
@@ -25,7 +27,12 @@ describe('parsePax', () => {
         ['SCHILY.xattr.user.x', 'a=\n\0'],
         ['SCHILY.acl.access', 'user::rwx'],
       ),
-      { path: 'a', realSize: 9, attributes: ['user.x'] },
+      {
+        path: 'a',
+        realSize: 9,
+        attributes: new Map([['user.x', 'a=\n\0']]),
+        accessLists: new Map([['access', 'user::rwx']]),
+      },
     );
   });
 
@@ -41,6 +48,14 @@ describe('parsePax', () => {
         ['GNU.sparse.name', 'b'],
       ],
       [['GNU.sparse.major', '0']],
+      [['GNU.sparse.major', '1']],
+      [['GNU.sparse.realsize', '0']],
+      [['GNU.sparse.name', 'a']],
+      [['SCHILY.xattr.user.a\0', 'b']],
+      [['SCHILY.acl.other', 'b']],
+      [['atime', '1']],
+      [['mtime', 'x']],
+      [['size', '01']],
       [['GNU.sparse.map', '0,1']],
       [['hdrcharset', 'BINARY']],
       [['size', '-1']],
