@@ -1,82 +1,16 @@
 /** Archives of services that somebody has made who would like root to unpack them elsewhere, or to run more than a sandbox. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { makeOverlayDirectory } from '../../src/sandbox/devices/overlay-directory.js';
-import { formatManifest, type Manifest } from '../../src/service/archive/manifest.js';
-import { Members } from '../../src/service/archive/members.js';
-import { unpackLayers } from '../../src/service/archive/unpack.js';
+import type { Manifest } from '../../src/service/archive/manifest.js';
 import { formatService, loadService } from '../../src/service/file.js';
-import type { ServiceRoots } from '../../src/service/paths.js';
 import { exported, imported } from '../helpers/archiving.js';
-import { unlessProgram } from '../helpers/images.js';
-import { makeTestService, servicesIn } from '../helpers/making-services.js';
-import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { END_OF_TAR, type TarMember, tarMember } from '../helpers/tar-members.js';
-
-const MACHINE: Manifest['state'] = { type: 'directory', overlay: { kind: 'machine', root: '/' } };
-
-interface Ground {
-  readonly directory: string;
-  readonly roots: ServiceRoots;
-  /** A file that nobody is to change. */
-  readonly victim: string;
-  readonly config: string;
-}
-
-async function ground(t: TestContext): Promise<Ground> {
-  const directory = scratchDirectory(t, WITH_ATTRIBUTES);
-  const roots = servicesIn(directory);
-  const victim = join(directory, 'victim');
-  writeFileSync(victim, 'whole', { mode: 0o600 });
-  await makeTestService(roots, 'model');
-  const { config, settings } = await loadService(roots, 'model');
-  return { directory, roots, victim, config: await formatService({ config, settings }) };
-}
-
-interface Made {
-  readonly state?: Manifest['state'];
-  readonly config?: string;
-  readonly members?: readonly TarMember[];
-  readonly end?: Buffer;
-}
-
-const FRAME: readonly TarMember[] = [
-  { name: 'layers/', flag: '5', mode: 0o700 },
-  { name: 'layers/upper/', flag: '5' },
-];
-
-function archiveOf(config: string, { state = MACHINE, members = FRAME, end = END_OF_TAR }: Made = {}): Buffer {
-  const head = [
-    { name: 'service.json', content: formatManifest({ version: 1, name: 'web', state }) },
-    { name: 'sandbox.cfg', content: config },
-  ];
-  return Buffer.concat([...[...head, ...members].map(tarMember), end]);
-}
-
-/** It is refused, nothing of it is left, and nothing outside has changed. */
-async function refused({ directory, roots, victim }: Ground, archive: Buffer, code: RegExp, message?: RegExp) {
-  const before = readdirSync(directory).sort();
-  await assert.rejects(imported(roots, 'web', archive), (error: Error & { code?: string; remedy?: string }) => {
-    assert.match(error.code ?? String(error), code, error.message);
-    if (message) assert.match(error.message, message);
-    assert.ok((error.remedy ?? '').length > 0);
-    return true;
-  });
-  assert.equal(readFileSync(victim, 'utf8'), 'whole');
-  assert.equal(statSync(victim).nlink, 1);
-  assert.deepEqual(readdirSync(directory).sort(), before);
-  const isOther = (name: string) => !/^(?:model|\.model\.lock|\.ports)$/.test(name);
-  for (const path of [roots.services, roots.directories, roots.images])
-    assert.deepEqual(readdirSync(path).filter(isOther), [], path);
-}
-
-const REFUSED = /^service-archive-refused$/;
-const INVALID = /^service-archive-invalid$/;
-
-const inUpper = (...members: readonly TarMember[]) => [...FRAME, ...members];
+import { archiveOf, ground, INVALID, inUpper, REFUSED, refused } from '../helpers/hostile-archives.js';
+import { unlessRoot } from '../helpers/scratch.js';
+import type { TarMember } from '../helpers/tar-members.js';
 
 describe('an archive that is hostile', { skip: unlessRoot('states in directories are those of root') }, () => {
   it('is what is tested here: without anything hostile it is taken', async (t) => {
@@ -170,7 +104,7 @@ describe('an archive that is hostile', { skip: unlessRoot('states in directories
     await refused(at, Buffer.alloc(4096, 'x'), INVALID);
     const broken = Buffer.from(whole);
     broken.write('?', 512 * 4 + 3);
-    await refused(at, broken, /^service-archive|key-file|config/);
+    await refused(at, broken, INVALID, /no tar archive|damaged/);
   });
 
   it('does not say that a state is of another kind, or another root', async (t) => {
@@ -184,38 +118,6 @@ describe('an archive that is hostile', { skip: unlessRoot('states in directories
     for (const state of states) await refused(at, archiveOf(at.config, { state }), INVALID);
     const members = [{ name: 'layers/', flag: '5' }];
     await refused(at, archiveOf(at.config, { members }), /overlay-directory-damaged/);
-  });
-});
-
-describe('tar, which unpacks a state', { skip: unlessRoot('it unpacks what others own') }, () => {
-  /** Without the checks: what if tar took a member for something else? */
-  async function unchecked(t: TestContext, members: readonly TarMember[]): Promise<string> {
-    const directory = scratchDirectory(t, WITH_ATTRIBUTES);
-    const to = join(directory, 'to');
-    mkdirSync(to);
-    writeFileSync(join(directory, 'victim'), 'whole');
-    const archive = Buffer.concat([...members.map(tarMember), END_OF_TAR]);
-    const stream = (async function* () {
-      yield archive;
-    })();
-    await assert.rejects(
-      unpackLayers(new Members(stream, 'x.tar'), to, () => {}, { archive: 'x.tar', name: 'web' }),
-      { code: 'service-archive-not-unpacked' },
-    );
-    assert.equal(readFileSync(join(directory, 'victim'), 'utf8'), 'whole');
-    assert.equal(statSync(join(directory, 'victim')).nlink, 1);
-    assert.ok(!existsSync(join(directory, 'new')));
-    return to;
-  }
-
-  it('makes no device, follows no link, and leaves no directory', async (t) => {
-    await unchecked(t, [{ name: 'null', flag: '3', device: [1, 3] }]);
-    await unchecked(t, [{ name: '../new', content: 'x' }]);
-    await unchecked(t, [{ name: 'hard', flag: '1', link: '../victim' }]);
-    await unchecked(t, [
-      { name: 'link', flag: '2', link: '..' },
-      { name: 'link/new', content: 'x' },
-    ]);
   });
 });
 
@@ -282,6 +184,27 @@ describe('a service of an archive', { skip: unlessRoot('states in directories ar
     }
   });
 
+  it('runs over the URI that this host has set, if it names none', async (t) => {
+    const at = await ground(t);
+    const { config, settings } = await loadService(at.roots, 'model');
+    const text = await formatService({ config, settings: { ...settings, connect: undefined } });
+    const before = process.env['LIBVIRT_DEFAULT_URI'];
+    t.after(() => {
+      if (before === undefined) delete process.env['LIBVIRT_DEFAULT_URI'];
+      else process.env['LIBVIRT_DEFAULT_URI'] = before;
+    });
+    for (const [uri, message] of [
+      ['lxc:///', /container/],
+      ['qemu:///system', /qemu:\/\/\/system/],
+    ] as const) {
+      process.env['LIBVIRT_DEFAULT_URI'] = uri;
+      await refused(at, archiveOf(text), /^service-archive-reaches$/, message);
+    }
+    process.env['LIBVIRT_DEFAULT_URI'] = 'qemu:///embed';
+    const { service } = await imported(at.roots, 'web', archiveOf(text));
+    assert.equal(service.settings.connect, 'qemu:///embed');
+  });
+
   it('is refused where its file is broken, or says that its state is elsewhere', async (t) => {
     const at = await ground(t);
     await refused(at, archiveOf('x'), /key-file|config/);
@@ -290,94 +213,6 @@ describe('a service of an archive', { skip: unlessRoot('states in directories ar
     const text = await formatService({ config: { ...config, overlay: { type: 'directory', path: '/etc' } }, settings });
     const { service } = await imported(at.roots, 'web', archiveOf(text));
     assert.deepEqual(service.config.overlay, { type: 'directory', path: join(at.roots.directories, 'web') });
-  });
-});
-
-describe('an image of an archive', { skip: unlessProgram('qemu-img') }, () => {
-  /** An archive with an image that was made so. */
-  async function withImage(t: TestContext, make: (path: string, at: Ground) => void): Promise<[Ground, Buffer]> {
-    const at = await ground(t);
-    const { config, settings } = await loadService(at.roots, 'model');
-    const overlay = { type: 'image', path: '/x.qcow2' } as const;
-    const text = await formatService({ config: { ...config, overlay }, settings });
-    const path = join(at.directory, 'made.qcow2');
-    make(path, at);
-    const members = [{ name: 'state.qcow2', content: readFileSync(path) }];
-    return [at, archiveOf(text, { state: { type: 'image' }, members })];
-  }
-  const qemuImg = (...words: readonly string[]) => execFileSync('qemu-img', words, { stdio: 'ignore' });
-
-  it('names no other file of this host', async (t) => {
-    const made: [RegExp, (path: string, at: Ground) => void][] = [
-      [/backing file/, (path, { victim }) => qemuImg('create', '-f', 'qcow2', '-F', 'raw', '-b', victim, path)],
-      [/backing file/, (path) => qemuImg('create', '-u', '-f', 'qcow2', '-F', 'raw', '-b', 'json:{}', path, '1M')],
-      [
-        /data file/,
-        (path, { directory }) =>
-          qemuImg('create', '-f', 'qcow2', '-o', `data_file=${directory}/data,data_file_raw=on`, path, '1M'),
-      ],
-      [/other files/, (path) => qemuImg('create', '-f', 'raw', path, '1M')],
-      [/other files/, (path) => qemuImg('create', '-f', 'vmdk', path, '1M')],
-      [
-        /snapshots/,
-        (path) => {
-          qemuImg('create', '-f', 'qcow2', path, '1M');
-          qemuImg('snapshot', '-c', 's', path);
-        },
-      ],
-      [
-        /key/,
-        (path) =>
-          qemuImg(
-            ...['create', '-f', 'qcow2', '--object', 'secret,id=s,data=x'],
-            ...['-o', 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10', path, '1M'],
-          ),
-      ],
-      [
-        /features/,
-        (path) => {
-          qemuImg('create', '-f', 'qcow2', path, '1M');
-          const image = readFileSync(path);
-          image[79] = 2;
-          writeFileSync(path, image);
-        },
-      ],
-    ];
-    for (const [message, make] of made) {
-      const [at, archive] = await withImage(t, make);
-      await refused(at, archive, REFUSED, message);
-    }
-  });
-
-  it('uses each part of itself once', async (t) => {
-    const [at, archive] = await withImage(t, (path) => {
-      qemuImg('create', '-f', 'qcow2', path, '64M');
-      execFileSync('qemu-io', ['-f', 'qcow2', '-c', 'write 0 128k', path], { stdio: 'ignore' });
-      const image = readFileSync(path);
-      const first = Number(image.readBigUInt64BE(Number(image.readBigUInt64BE(40))) & 0x00ff_ffff_ffff_fe00n);
-      image.copy(image, first + 8, first, first + 8);
-      writeFileSync(path, image);
-    });
-    await refused(at, archive, INVALID, /damaged/);
-  });
-
-  it('is a file, and alone', async (t) => {
-    const at = await ground(t);
-    const { config, settings } = await loadService(at.roots, 'model');
-    const overlay = { type: 'image', path: '/x.qcow2' } as const;
-    const text = await formatService({ config: { ...config, overlay }, settings });
-    const members: TarMember[][] = [
-      [{ name: 'state.qcow2', flag: '2', link: at.victim }],
-      [{ name: 'state.qcow2', flag: '1', link: at.victim }],
-      [{ name: 'other', content: 'x' }],
-      [
-        { name: 'state.qcow2', content: 'x' },
-        { name: 'more', content: 'x' },
-      ],
-    ];
-    for (const each of members)
-      await refused(at, archiveOf(text, { state: { type: 'image' }, members: each }), REFUSED);
-    await refused(at, archiveOf(text, { state: { type: 'image' }, members: [] }), INVALID);
   });
 });
 

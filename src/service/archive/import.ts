@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
+import { URI } from '../../libvirt/connection.js';
 import { overlayKindOf } from '../../sandbox/devices/overlay.js';
 import { attributesOf, takesAttributes } from '../../sandbox/devices/overlay-attributes.js';
 import { keptOverlay, rootOnRecord } from '../../sandbox/devices/overlay-directory.js';
@@ -100,15 +101,24 @@ async function readHead(
   { archive, isTrusted }: ImportOptions,
 ): Promise<Archive> {
   const manifest = parseManifest(await members.text(MANIFEST, MOST_TEXT_BYTES), archive);
-  const described = await parseService(await members.text(CONFIG, MOST_TEXT_BYTES), `${archive}: ${CONFIG}`);
+  const text = await members.text(CONFIG, MOST_TEXT_BYTES);
+  const described = hereOf(roots, await parseService(text, `${archive}: ${CONFIG}`));
   if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   const { name } = manifest;
-  const reaches = reachOf(described);
+  const reaches = reachOf(described, roots.scope);
   if (!isTrusted && reaches.length > 0) throw reachesBeyond(archive, reaches);
   checkState(manifest, described, archive);
-  checkConnection(roots, described.settings.connect);
   const paths = servicePaths(roots, name);
   return { manifest, members, source: { name, paths, ...described, config: { ...described.config, name } } };
+}
+
+/**
+ * Over which URI it is to run here. Where the archive names none, this host's setting counts; without one root's service
+ * has the embedded driver, and not what answers at a start.
+ */
+function hereOf(roots: ServiceRoots, { config, settings }: Described): Described {
+  const usual = roots.scope === 'system' ? URI.embedded : undefined;
+  return { config, settings: { ...settings, connect: checkConnection(roots, settings.connect) ?? usual } };
 }
 
 /** @throws {SandboxError} `service-archive-invalid`: its parts do not fit */

@@ -1,25 +1,29 @@
 /**
- * What the service of an archive would have on this host beside its own state, as sentences. Each key of a sandbox is
- * in the table, so a new one is not forgotten.
+ * What the service of an archive would have on this host beside its own state, as sentences. Each key of a sandbox, and
+ * of a service, is in a table, so a new one is not forgotten.
  */
 import { quote } from '../../config/errors.js';
 import { rootText } from '../../config/root.js';
-import type { Mount, Network, SandboxConfig } from '../../config/types.js';
+import type { Mount, Network, Publish, Root, SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
 import type { Described } from '../file.js';
+import type { Scope } from '../paths.js';
+import type { ServiceSettings } from '../types.js';
 
-type Look = (config: SandboxConfig) => readonly string[];
+type Look = (config: SandboxConfig, scope: Scope) => readonly string[];
+type SettingLook = (settings: ServiceSettings, config: SandboxConfig) => readonly string[];
 
 /** It is of the sandbox alone. */
-const OWN: Look = () => [];
+const OWN = () => [];
 
 const LOOPBACK = /^(?:127\.|::1$)/;
+/** Ports below are for root alone. */
+const FIRST_FREE_PORT = 1024;
 
 const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   name: OWN,
   uuid: OWN,
-  root: ({ root }) =>
-    root.type === 'directory' && root.path === '/' ? [] : [`its root is ${quote(rootText(root))} and not this host's`],
+  root: ({ root }, scope) => (root.type === 'image' ? ofImage(root) : ofDirectory(root.path, scope)),
   rootFs: OWN,
   rootCache: OWN,
   // It is put elsewhere.
@@ -46,10 +50,7 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   mounts: ({ mounts }) => mounts.flatMap(mounted),
   disks: ({ disks }) => disks.map(({ source }) => `it has the disk ${quote(source)}`),
   networks: ({ networks }) => networks.map(connected),
-  publish: ({ publish }) =>
-    publish.flatMap(({ address, hostPort }) =>
-      LOOPBACK.test(address) ? [] : [`it listens at ${address}:${hostPort}, not of this host alone`],
-    ),
+  publish: ({ publish }, scope) => publish.flatMap((port) => published(port, scope)),
   security: ({ security: { mode, label } }) =>
     mode === 'dynamic' && label === undefined ? [] : [`it is confined with ${quote(label ?? mode)}`],
   environment: OWN,
@@ -67,18 +68,56 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   bootTimeout: OWN,
 };
 
-/** What a service reaches; nothing: its state and what everybody may read. */
-export function reachOf({ config, settings }: Described): string[] {
-  const { connect, autostart, copied } = settings;
-  const kind = connect === undefined ? undefined : kindOf(connect);
+const SETTINGS: Readonly<Record<keyof ServiceSettings, SettingLook>> = {
+  connect: ({ connect }, { identity: { uid } }) => {
+    const kind = connect === undefined ? undefined : kindOf(connect);
+    if (kind === 'system') return [`it runs over ${connect}`];
+    if (kind !== 'lxc') return [];
+    const reads = uid === 0 ? [] : [`it reads what the user ${uid} may read`];
+    return ['it is a container, with the kernel of this host', ...reads];
+  },
+  restart: OWN,
+  autostart: ({ autostart }) => (autostart ? ['it is started when this host boots'] : []),
+  // It runs inside.
+  health: OWN,
+  healthInterval: OWN,
+  startTimeout: OWN,
+  stopTimeout: OWN,
+  filetype: ({ filetype }) => (filetype === undefined ? [] : [`its files have the type ${quote(filetype)}`]),
+  // Names of what was copied; an upgrade copies `copied` only.
+  packages: OWN,
+  copied: ({ copied }) => copied.map((path) => `an upgrade of it copies ${quote(path)}`),
+};
+
+/** What a service reaches; nothing: of root's its state and what everybody may read. */
+export function reachOf({ config, settings }: Described, scope: Scope): string[] {
   return [
-    ...(kind === 'lxc' ? ['it is a container, with the kernel of this host'] : []),
-    ...(kind === 'lxc' && config.identity.uid !== 0 ? [`it reads what the user ${config.identity.uid} may read`] : []),
-    ...(kind === 'system' ? [`it runs over ${connect}`] : []),
-    ...(autostart ? ['it is started when this host boots'] : []),
-    ...copied.map((path) => `an upgrade of it copies ${quote(path)}`),
-    ...Object.values(LOOKS).flatMap((look) => look(config)),
+    ...Object.values(SETTINGS).flatMap((look) => look(settings, config)),
+    ...Object.values(LOOKS).flatMap((look) => look(config, scope)),
   ];
+}
+
+/** A user's QEMU serves the root with the rights of that user. */
+function ofDirectory(path: string, scope: Scope): string[] {
+  const reads = scope === 'user' ? ['it reads the files that you may read'] : [];
+  return path === '/' ? reads : [`its root is ${quote(path)} and not this host's`, ...reads];
+}
+
+function ofImage(root: Extract<Root, { readonly type: 'image' }>): string[] {
+  return [
+    `its root is ${quote(rootText(root))} and not this host's`,
+    ...(root.authFile === undefined ? [] : [`passwords for its registry are those in ${quote(root.authFile)}`]),
+    ...(root.tlsVerify ? [] : ['nobody vouches for its registry']),
+    ...(root.publishAll ? ['it listens at each port that its image names'] : []),
+  ];
+}
+
+/** The port 0 is any that is free. */
+function published({ address, hostPort }: Publish, scope: Scope): string[] {
+  if (!LOOPBACK.test(address)) return [`it listens at ${address}:${hostPort}, not of this host alone`];
+  // What a user's service reads others of this host would read there.
+  const isSaid = scope === 'user' || (hostPort > 0 && hostPort < FIRST_FREE_PORT);
+  return isSaid ? [`it listens at ${address}:${hostPort}`] : [];
 }
 
 function mounted(mount: Mount): string[] {

@@ -85,6 +85,35 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
     assert.deepEqual(names.slice(0, 4), ['service.json', 'sandbox.cfg', 'layers/', 'layers/upper/']);
   });
 
+  it('has names, times, owners, attributes and holes as they are', async (t) => {
+    const { from, to } = ground(t);
+    const [upper = ''] = await served(from, 'machine');
+    const layers = (roots: ServiceRoots) => join(roots.directories, 'web/layers', upper, 'd');
+    const long = `${'directory/'.repeat(30)}`;
+    execFileSync(
+      'sh',
+      [
+        '-ec',
+        `mkdir -p "$1"; touch -d 1960-01-01T00:00:00.5 old; touch -d 2300-01-01 new; touch own attributes
+        chown 3000000:4000000 own; chmod 7751 own
+        setfattr -n user.a=b% -v 1 attributes; setfacl -m u:1234:r,g:4321:w attributes; setfacl -d -m u:1234:r "$1"
+        truncate -s 10000 hole; truncate -s 20G far; echo x >> far
+        for file in many "$1/hölen"; do
+          for i in $(seq 0 8 800); do echo $i | dd of="$file" bs=4096 seek=$i conv=notrunc status=none; done
+        done`,
+        'sh',
+        long,
+      ],
+      { cwd: layers(from) },
+    );
+    await imported(to, 'web', await exported(from, 'web'));
+    assert.equal(treeText(layers(to)), treeText(layers(from)));
+    const lists = (roots: ServiceRoots) =>
+      execFileSync('getfacl', ['-Rn', '.'], { cwd: layers(roots), encoding: 'utf8' });
+    assert.equal(lists(to), lists(from));
+    execFileSync('diff', ['-r', '--no-dereference', '-x', 'far', layers(from), layers(to)]);
+  });
+
   it('has no state if the service was never started', async (t) => {
     const { from, to } = ground(t);
     await makeTestService(from, 'web');
@@ -135,5 +164,28 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
     };
     const control = { connect: async () => running, start: async () => {} };
     await assert.rejects(exported(from, 'web', control), { code: 'service-running' });
+  });
+
+  it('leaves out sockets, however many there are', async (t) => {
+    const { from } = ground(t);
+    const [upper = ''] = await served(from, 'machine');
+    const make = 'import socket, sys\nfor n in range(1500): socket.socket(socket.AF_UNIX).bind("s%d" % n)';
+    const cwd = join(from.directories, 'web/layers', upper);
+    execFileSync('python3', ['-c', make], { cwd });
+    const names = execFileSync('tar', ['-t'], { input: await exported(from, 'web'), encoding: 'latin1' });
+    assert.match(names, /layers\/upper\/file/);
+    assert.doesNotMatch(names, /layers\/upper\/s\d/);
+  });
+
+  it('may be one whose reader fails with a reason of its own', async (t) => {
+    const { to } = ground(t);
+    const { from } = ground(t);
+    await served(from, 'machine');
+    const archive = await exported(from, 'web');
+    const stream = (async function* () {
+      yield archive.subarray(0, archive.length / 2);
+      throw Object.assign(new Error('EEXIST: it is there'), { code: 'EEXIST', errno: -17, syscall: 'read' });
+    })();
+    await assert.rejects(imported(to, 'web', archive, { stream }), { code: 'service-archive-not-readable' });
   });
 });
