@@ -9,6 +9,8 @@ import { deleteService } from '../../src/service/delete.js';
 import { serviceNames } from '../../src/service/list.js';
 import type { ServiceRoots } from '../../src/service/paths.js';
 import { exported } from '../helpers/archiving.js';
+import { withImage } from '../helpers/hostile-archives.js';
+import { unlessProgram } from '../helpers/images.js';
 import { killedAt, unlessTraced } from '../helpers/killing.js';
 import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
@@ -94,4 +96,30 @@ const skip = unlessRoot('it unpacks what others own') || unlessTraced();
 
 describe('an import that is killed', { skip }, () => {
   for (const call of CALLS) it(`leaves nothing half made: ${call}`, (t) => assertSteps(t, call));
+});
+
+/** What writes an image, before anybody looks at it. */
+const IMAGE_CALLS = ['pwrite64', 'ftruncate', 'fdatasync'];
+
+describe('an import of an image that is killed', { skip: skip || unlessProgram('qemu-img') }, () => {
+  for (const call of IMAGE_CALLS)
+    it(`leaves nothing behind the next one: ${call}`, async (t) => {
+      const qemuImg = (...words: readonly string[]) => execFileSync('qemu-img', words, { stdio: 'ignore' });
+      // It is refused when it is there, so no machine starts.
+      const [{ directory, roots }, content] = await withImage(t, (path) => {
+        qemuImg('create', '-f', 'qcow2', path, '1M');
+        qemuImg('snapshot', '-c', 's', path);
+      });
+      const at = { directory, roots, archive: join(directory, 'web.tar') };
+      writeFileSync(at.archive, content);
+      const killed = imported(at, call);
+      assert.equal(killed.signal, 'SIGKILL', killed.stderr);
+      assert.notDeepEqual(readdirSync(roots.images), []);
+      assert.match(imported(at).stderr, /service-archive-refused/);
+      assert.deepEqual(readdirSync(roots.images), []);
+      assert.deepEqual(
+        readdirSync(roots.services).filter((name) => name.includes('web2')),
+        [],
+      );
+    });
 });

@@ -24,7 +24,7 @@ export const ATTRIBUTE = 'SCHILY.xattr.';
 export const ACCESS_LIST = 'SCHILY.acl.';
 
 const NUMBER = /^(?:0|[1-9]\d{0,15})$/;
-const TIME = /^-?\d{1,11}(?:\.\d{1,9})?$/;
+const TIME = /^-?\d{1,18}(?:\.\d{1,9})?$/;
 const SPARSE = 'GNU.sparse.';
 /** Where GNU tar has the content of a file with holes, for programs that do not know these. */
 const SPARSE_PATH = /(?:^|\/)GNUSparseFile\.\d+\/[^/]+$/;

@@ -5,7 +5,7 @@ import { startProgram } from '../../../../src/service/archive/program.js';
 
 describe('startProgram', () => {
   it('lets a program say more than anybody keeps', async () => {
-    const words = 'echo tar: first >&2; head -c 1000000 /dev/zero | tr "\\0" x >&2; echo done';
+    const words = 'echo tar: first >&2; head -c 1000000 /dev/zero | tr "\\0" x >&2; echo more >&2; echo done';
     const running = await startProgram(['sh', '-c', words]);
     running.stdin.end();
     let out = '';

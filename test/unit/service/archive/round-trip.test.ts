@@ -169,7 +169,7 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
   it('leaves out sockets, however many there are', async (t) => {
     const { from } = ground(t);
     const [upper = ''] = await served(from, 'machine');
-    const make = 'import socket, sys\nfor n in range(1500): socket.socket(socket.AF_UNIX).bind("s%d" % n)';
+    const make = 'import socket, sys\nfor n in range(4000): socket.socket(socket.AF_UNIX).bind("s%d" % n)';
     const cwd = join(from.directories, 'web/layers', upper);
     execFileSync('python3', ['-c', make], { cwd });
     const names = execFileSync('tar', ['-t'], { input: await exported(from, 'web'), encoding: 'latin1' });
