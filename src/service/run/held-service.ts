@@ -113,12 +113,13 @@ export class HeldService implements LifeObserver {
   }
 
   /**
-   * Resolves when it is ready.
+   * Resolves when it is ready, and is recorded to be so: whoever waits for it may look then.
    * @throws {SandboxError} why it is not; with the last lines that it wrote
    */
   async ready(): Promise<void> {
     try {
       await this.#runner.ready;
+      await this.#recorder.written();
     } catch (error) {
       // It is said when nothing is left.
       await this.ended;
