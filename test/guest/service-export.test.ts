@@ -17,11 +17,11 @@ import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
 /** Written once: what the imported one does at its own start must not hide what it has. */
 const ONCE = `test -e /srv/ready || { printf '%032d\\n' 7 > /etc/machine-id; hostname > /etc/hostname; rm -f /etc/motd
-    rm -rf /usr/share/doc; mkdir /usr/share/doc; echo own > /usr/share/doc/own; chown 1234:5678 /usr/share/doc/own
-    ln /usr/share/doc/own /srv/hard; truncate -s 1M /srv/holes; sync; touch /srv/ready; }
+    rm -rf /etc/skel; mkdir /etc/skel; echo own > /etc/skel/own; chown 1234:5678 /etc/skel/own
+    ln /etc/skel/own /srv/hard; truncate -s 1M /srv/holes; sync; touch /srv/ready; }
   while sleep 0.1; do date >> /srv/log; done`;
 
-const LOOK = `cat /etc/machine-id /etc/hostname; test ! -e /etc/motd; ls /usr/share/doc
+const LOOK = `cat /etc/machine-id /etc/hostname; test ! -e /etc/motd; ls -A /etc/skel
   stat -c '%u:%g %h' /srv/hard; stat -c %s /srv/holes`;
 
 const GROWS = 'a=$(wc -l < /srv/log); until test $(wc -l < /srv/log) -gt $a; do sleep 0.1; done';

@@ -12,12 +12,12 @@ import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 /** It removes a file and a directory of the host, and makes files of others. */
 const ONCE = `test -e /srv/ready || {
   printf '%032d\\n' 7 > /etc/machine-id.new && mv /etc/machine-id.new /etc/machine-id && rm -f /etc/hostname &&
-    hostname > /etc/hostname && rm -f /etc/motd && rm -rf /usr/share/doc && mkdir /usr/share/doc &&
-    echo own > /usr/share/doc/own && chown 1234:5678 /usr/share/doc/own && ln /usr/share/doc/own /srv/hard &&
+    hostname > /etc/hostname && rm -f /etc/motd && rm -rf /etc/skel && mkdir /etc/skel &&
+    echo own > /etc/skel/own && chown 1234:5678 /etc/skel/own && ln /etc/skel/own /srv/hard &&
     truncate -s 1M /srv/holes && touch /srv/ready; }
   while sleep 0.1; do date >> /srv/log; done`;
 
-const LOOK = `cat /etc/machine-id /etc/hostname; test ! -e /etc/motd; ls /usr/share/doc
+const LOOK = `cat /etc/machine-id /etc/hostname; test ! -e /etc/motd; ls -A /etc/skel
   stat -c '%U %u:%g %h' /srv/hard; stat -c %s /srv/holes`;
 
 interface Made {

@@ -9,7 +9,6 @@ import { attributesOf, takesAttributes } from '../../sandbox/devices/overlay-att
 import { keptOverlay, rootOnRecord } from '../../sandbox/devices/overlay-directory.js';
 import { type OverlayKind, writeRecord } from '../../sandbox/devices/overlay-record.js';
 import { containedConfig } from '../../sandbox/prepare/contained.js';
-import { isSystemError } from '../../util/errors.js';
 import { checkWanted, connectionOf } from '../clone/check.js';
 import { describeClone, type WantedClone } from '../clone/describe.js';
 import { DirectoryFiles } from '../clone/directory-files.js';
@@ -28,7 +27,6 @@ import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { MadeRecord } from '../store/made.js';
 import { makeService, refuseExisting } from '../store/staging.js';
-import { stateExists } from '../store/state.js';
 import type { Service } from '../types.js';
 import { checkImage } from './check-image.js';
 import { StateCheck } from './check-member.js';
@@ -182,29 +180,22 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
 async function fill(making: Making, made: MadeRecord): Promise<readonly string[]> {
   const { wanted, manifest, signal } = making;
   const { path } = wanted.state;
-  let isClaimed = false;
-  try {
-    if (manifest.state.type === 'directory') {
-      await made.directory(path);
-      isClaimed = true;
-      await unpackDirectory(path, making);
-      const kept = keptOverlay(path);
-      const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
-      await label(path, making);
-      return changed;
-    }
-    let changed: readonly string[] = [];
-    await made.file(path, async (temporary) => {
-      isClaimed = true;
-      await unpackImage(making.members, temporary, { ...making, name: wanted.name });
-      await checkImage(temporary, { archive: making.archive, name: wanted.name, signal });
-      const { connect } = wanted.settings;
-      changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, making));
-    });
+  if (manifest.state.type === 'directory') {
+    await made.directory(path);
+    await unpackDirectory(path, making);
+    const kept = keptOverlay(path);
+    const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), making);
+    await label(path, making);
     return changed;
-  } catch (error) {
-    throw !isClaimed && isSystemError(error, 'EEXIST') ? stateExists(path, error) : error;
   }
+  let changed: readonly string[] = [];
+  await made.file(path, async (temporary) => {
+    await unpackImage(making.members, temporary, { ...making, name: wanted.name });
+    await checkImage(temporary, { archive: making.archive, name: wanted.name, signal });
+    const { connect } = wanted.settings;
+    changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, making));
+  });
+  return changed;
 }
 
 async function unpackDirectory(path: string, making: Making): Promise<void> {
