@@ -1,0 +1,58 @@
+/** Services that run the command of an OCI image, in machines and in containers alike. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { it, type TestContext } from 'node:test';
+import type { Way } from './connections.js';
+import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { busyboxImage } from './oci/root-images.js';
+import { scratchDirectory } from './scratch.js';
+import { createdService } from './services.js';
+
+/** Counts its starts in a file that is kept. It ends by the stop signal of the image alone. */
+const COMMAND = 'echo start >>starts; echo $(id -u) $A $(pwd) $(grep -c . starts); trap "" TERM; exec sleep 1000';
+
+const CONFIG = {
+  Entrypoint: ['/bin/sh', '-c'],
+  Cmd: [COMMAND],
+  User: 'web',
+  WorkingDir: '/home/web',
+  StopSignal: 'SIGUSR1',
+  Env: ['PATH=/bin', 'A=image'],
+};
+
+/** @returns what `--root` takes */
+function archive(t: TestContext): string {
+  const directory = scratchDirectory(t);
+  const home = { name: 'home/web/', type: '5', uid: 1234, gid: 1235, mode: 0o700 };
+  busyboxImage(join(directory, 'image'), [{ name: 'home/', type: '5' }, home], CONFIG);
+  const file = join(directory, 'image.tar');
+  execFileSync('tar', ['-C', join(directory, 'image'), '-cf', file, '.']);
+  return `oci-archive:${file}`;
+}
+
+/** Defines the tests. */
+export function itRunsImages(way: Way): void {
+  it('runs the command of an image as the image says, keeps its state, and starts again', async (t) => {
+    const service = await createdService(t, way, ['-r', archive(t), '-e', 'B=service']);
+    await service.ok(['start']);
+    await service.untilLog('1234 image /home/web 1\n');
+    const { state, pid } = await service.status();
+    assert.equal(state, 'running');
+    assert.equal(await service.inside('id -u; echo $A $B; pwd; echo kept >kept'), '1234\nimage service\n/home/web\n');
+    await service.ok(['restart']);
+    await service.untilLog('1234 image /home/web 1\n1234 image /home/web 2\n');
+    const again = await service.status();
+    assert.deepEqual([again.state, again.restarts], ['running', 0]);
+    assert.notEqual(again.pid, pid);
+    assert.equal(await service.inside('cat kept; stat -c "%U %G" kept starts'), 'kept\nweb web\nweb web\n');
+    for (const { lastEnd } of [again, await stopped()])
+      assert.deepEqual([lastEnd?.why, lastEnd?.exitCode, lastEnd?.signal], ['stopped', 138, 'SIGUSR1']);
+    await assertNothingLeft(service.name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
+
+    async function stopped() {
+      await service.ok(['stop']);
+      return service.status();
+    }
+  });
+}
