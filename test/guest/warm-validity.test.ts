@@ -5,14 +5,14 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { SnapshotRecord } from '../../src/image/snapshot/record.js';
 import { driverFile } from '../../src/sandbox/snapshot/host.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
-import { mounted, programPaths } from '../helpers/hide.js';
+import { programPaths, replaced } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -23,14 +23,6 @@ interface Where {
   readonly uri?: string;
   /** Boots it. Default: asks what a start would do. */
   readonly boots?: boolean;
-}
-
-/** A command that runs the next one with another file in place of `path`. */
-function replaced(t: TestContext, path: string, make: (copy: string) => void): string[] {
-  const copy = join(scratchDirectory(t), basename(path));
-  copyFileSync(path, copy);
-  make(copy);
-  return mounted(`mount --bind '${copy}' '${path}'`);
 }
 
 const oneByteMore = (copy: string) => appendFileSync(copy, 'x');

@@ -1,6 +1,9 @@
 /** Hides files from a program: mounts over them in a mount namespace of its own. The host does not notice. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { scratchDirectory } from './scratch.js';
 
 /** The words that run a command in a private mount namespace, after `script` ran there. */
 export function mounted(script: string): string[] {
@@ -10,6 +13,14 @@ export function mounted(script: string): string[] {
 /** The same with /dev/null over each of these files: they exist, but cannot be executed or loaded. */
 export function hidden(...paths: readonly string[]): string[] {
   return mounted(paths.map((path) => `mount --bind /dev/null '${path}'`).join('\n'));
+}
+
+/** A command that runs the next one with another file in place of `path`. */
+export function replaced(t: TestContext, path: string, make: (copy: string) => void): string[] {
+  const copy = join(scratchDirectory(t), basename(path));
+  copyFileSync(path, copy);
+  make(copy);
+  return mounted(`mount --bind '${copy}' '${path}'`);
 }
 
 /** The words that run a command in a host whose /dev/kvm, if there is one, is no KVM. */
