@@ -7,7 +7,7 @@ import { valueOr } from '../../src/util/errors.js';
 import type { Way } from './connections.js';
 import { ctl } from './ctl.js';
 import { assertNothingLeft, exceptLogs, leftAtLast, processesWith } from './leftovers.js';
-import { runSandbox } from './run.js';
+import { runSandbox, SERVICE_PROGRAM } from './run.js';
 import { LIVES, SERVICES, serviceOf } from './services.js';
 
 const STAYS = 'echo here; echo there >&2; exec sleep 1000';
@@ -27,7 +27,17 @@ export function itLivesAsAService(way: Way): void {
   const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
 
   it('starts, runs what it is told, is stopped, and starts again with its state', async (t) => {
-    const service = await serviceOf(t, way, { script: STAYS, isKept: true });
+    // A machine has the memory that it is given, and its limit is of QEMU.
+    const options = platform === 'container' ? ['--memory-limit', '100M'] : [];
+    const service = await serviceOf(t, way, { options, script: STAYS, isKept: true });
+    const listed = async () => {
+      const given = { ...way.options, program: SERVICE_PROGRAM };
+      const { code, out } = await runSandbox(['list', '--running', '--json'], given);
+      assert.equal(code, 0);
+      const all = JSON.parse(out) as { name: string; state: string }[];
+      return all.filter(({ name }) => name === service.name).map(({ state }) => state);
+    };
+    assert.deepEqual(await listed(), []);
     assert.match((await service.run(['status'])).out, /^test-[0-9a-f]+: stopped, never started\n$/);
     await service.fails(['logs'], /never started/);
     await service.fails(['execute'], /does not run/, ['--', 'true']);
@@ -36,6 +46,7 @@ export function itLivesAsAService(way: Way): void {
     const { state, pid, sandbox, memory, restarts } = await service.status();
     assert.deepEqual([state, sandbox?.platform, restarts], ['running', platform, 0]);
     assert.ok(lives(pid) && (memory?.memoryBytes ?? 0) > 1 << 18 && (memory?.holderBytes ?? 0) > 1 << 18);
+    assert.deepEqual(await listed(), ['running']);
     assert.equal(
       await service.inside('echo kept >/var/kept; id -u; echo $A; pwd', '-e', 'A=b', '-w', '/usr'),
       '0\nb\n/usr\n',
@@ -46,9 +57,18 @@ export function itLivesAsAService(way: Way): void {
     assert.match(await service.inside('test -t 1 && tty', '--tty'), /^\/dev\/pts\/\d+\r\n$/);
     const failed = await service.run(['execute'], ['--', 'sh', '-c', 'cat; exit 9'], { input: 'given' });
     assert.deepEqual([failed.code, failed.out], [9, 'given']);
+    const connected = await service.run(['connect', '--user', 'nobody'], [], { input: 'id -u; pwd; exit 6\n' });
+    assert.deepEqual([connected.code, connected.out, connected.stderr], [6, '65534\n/\n', '']);
+    // Of a line without an end, tail keeps all.
+    const hungry = 'head -c 200000000 /dev/zero | tail -n 1 >/dev/null; echo $?';
+    if (platform === 'container') {
+      const { out } = await service.run(['execute'], ['--', 'sh', '-c', hungry]);
+      assert.equal(out, '137\n');
+    }
     await service.fails(['reload'], /restart/);
     await service.untilLog('here\n');
-    assert.equal(await service.ok(['stop']), '');
+    assert.equal(await service.ok(['stop', '--time', '60']), '');
+    assert.deepEqual(await listed(), []);
     assert.equal(await service.ok(['stop']), '');
     // A stop is over when nobody holds the service; its process ends a moment later.
     assert.deepEqual(await leftAtLast(() => (lives(pid) ? [`process ${pid}`] : [])), []);
@@ -200,6 +220,10 @@ export function itLivesAsAService(way: Way): void {
     const stubborn = await serviceOf(t, way, { script: 'trap "" TERM; echo here; while :; do sleep 0.1; done' });
     await stubborn.ok(['start']);
     await stubborn.untilLog('here\n');
+    await stubborn.ok(['restart', '--time', '0.5']);
+    const { state, lastEnd } = await stubborn.status();
+    assert.deepEqual([state, lastEnd?.why, lastEnd?.signal], ['running', 'stopped', 'SIGKILL']);
+    await stubborn.untilLog('here\nhere\n');
     await stubborn.ok(['stop', '-t', '0.5']);
     assert.equal((await stubborn.status()).lastEnd?.signal, 'SIGKILL');
     const slow = await serviceOf(t, way, { options: ['--health', 'false'], script: STAYS });
