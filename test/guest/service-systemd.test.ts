@@ -162,8 +162,10 @@ describe('systemd in a machine', { skip }, () => {
       'flaps.service': `[Service]\nType=notify\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'echo flapping; exit 4'\n`,
       'not.service': `[Unit]\nConditionPathExists=/no/such\n[Service]\nExecStart=/bin/true\n`,
       'once.service': `[Service]\nType=oneshot\nExecStart=/bin/true\n`,
+      'ends.service': `[Service]\nExecStart=/bin/sh -c 'echo that was all'\n`,
     });
-    const units = ['hello.service', 'bad.service', 'flaps.service', 'not.service', 'once.service', 'gone.service'];
+    const named = ['hello', 'bad', 'flaps', 'not', 'once', 'ends', 'gone'];
+    const units = named.map((unit) => `${unit}.service`);
     await using sandbox = await startSystemd(directory, units, { connect });
     sandbox.stdout.resume();
     const codeOf = (unit: string) =>
@@ -179,6 +181,12 @@ describe('systemd in a machine', { skip }, () => {
     assert.match(await codeOf('not.service'), /^unit-inactive: .*conditions/);
     assert.match(await codeOf('gone.service'), /^unit-not-loaded: .*not-found/);
     assert.equal(await codeOf('once.service'), 'active');
+    // Only a command of the type oneshot is to end.
+    await said(sandbox, 'while systemctl is-active -q ends; do sleep 0.1; done');
+    assert.match(
+      await codeOf('ends.service'),
+      /^unit-inactive: the unit ends\.service is inactive \(dead\), and not active; [\s\S]*that was all/,
+    );
     // What has failed was not started again.
     assert.equal(await said(sandbox, "journalctl -q -o cat -u bad | grep -c '^no port'"), '1');
   });

@@ -32,7 +32,8 @@ describe('a service of units', { skip: embedded.skip || unlessHostSystemd }, () 
     );
     await service.ok(['reload']);
     await service.ok(['reload', '-u', 'steady']);
-    assert.equal(await service.inside('cat /run/reloads'), 'x\nx\n');
+    await service.ok(['reload', '--unitfile', 'steady.service']);
+    assert.equal(await service.inside('cat /run/reloads'), 'x\nx\nx\n');
     await service.fails(['reload', '-u', 'none'], /none\.service cannot be reloaded/);
     await service.eventually(
       () => service.ok(['logs', '--journal']),

@@ -35,6 +35,11 @@ MemoryMax=30M
 MemorySwapMax=0
 `;
 
+/** Ends well when it is told to, which a unit of its type, `simple`, is not to. */
+const ENDS = `[Service]
+ExecStart=/bin/sh -c 'until [ -e /run/end ]; do sleep 0.1; done'
+`;
+
 const HANGS = {
   'silent.service': ['Type=notify\nExecStart=/bin/sleep infinity', 'start'],
   'stuck.service': ['ExecStartPre=/bin/sleep infinity\nExecStart=/bin/true', 'start-pre'],
@@ -44,11 +49,22 @@ const HANGS = {
 export function itHasUnits(way: Way): void {
   const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
 
-  it('limits a unit, or says that it cannot', async (t) => {
-    const service = await unitService(t, way, { 'hog.service': HOG }, ['hog.service']);
+  it('limits a unit, or says that it cannot, and is degraded when one has ended by itself', async (t) => {
+    const units = { 'hog.service': HOG, 'ends.service': ENDS };
+    const service = await unitService(t, way, units, ['hog.service', 'ends.service']);
+    // It is not to end as unhealthy before all is seen.
+    service.set({ healthinterval: 600_000 });
     const { code, stderr } = await service.run(['start']);
     assert.equal(code, 0, stderr);
     const { idleLimits } = await service.status();
+    await service.inside('touch /run/end; while systemctl is-active -q ends; do sleep 0.1; done');
+    // The holder of a sandbox on a loaded machine may be too slow for one look.
+    const ended = await service.eventually(
+      () => service.run(['status']),
+      ({ out }) => /: running, degraded since /.test(out),
+    );
+    assert.equal(ended.code, 0);
+    assert.match(ended.out, /^ {2}unit +hog\.service active \(running\)\n {2}unit +ends\.service inactive \(dead\)$/m);
     await service.inside('touch /run/go');
     const result =
       'until [ -e /run/took ] || systemctl is-failed -q hog; do sleep 0.1; done; systemctl show -P Result hog';
