@@ -58,13 +58,14 @@ export function startScript(): string {
 	exec unshare --cgroup --mount --mount-proc /bin/sh ${ENTER_SCRIPT} "$@"
 ) &
 systemd=$!
-echo $systemd >${PID_FILE}
 halt() {
 	trap : TERM HUP INT ${HALT}
 	: >${UP_FIFO}
 	kill -${HALT} $systemd
 }
 trap halt TERM HUP INT ${HALT}
+# Who sees the file may send a signal.
+echo $systemd >${PID_FILE}
 while
 	wait $systemd
 	status=$?
