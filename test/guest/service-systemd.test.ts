@@ -9,7 +9,7 @@ import { reloadUnits, unitsActive } from '../../src/service/run/units-active.js'
 import { embedded } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
-import { logOf, said, startSystemd, unlessHostSystemd, writeUnits } from '../helpers/systemd-sandbox.js';
+import { logOf, said, startSystemd, unlessHostSystemd, untilActive, writeUnits } from '../helpers/systemd-sandbox.js';
 
 const connect = embedded.uri;
 const skip = embedded.skip || unlessHostSystemd;
@@ -59,7 +59,7 @@ describe('systemd in a machine', { skip }, () => {
       environment: { WHO: 'a "b" %n' },
     });
     const log = logOf(sandbox);
-    const states = await unitsActive(sandbox, units);
+    const states = await untilActive(sandbox, units);
     const active = performance.now() - begun;
     assert.deepEqual(
       states.map(({ unit, active, sub }) => [unit, active, sub]),
@@ -144,7 +144,7 @@ describe('systemd in a machine', { skip }, () => {
         environment: { WHO: 'you' },
       });
       sandbox.stdout.resume();
-      await unitsActive(sandbox, ['hello.service']);
+      await untilActive(sandbox, ['hello.service']);
       const boots = `until [ $(journalctl -q -o cat -u hello | grep -c 'hello you') = ${round} ]; do :; done; journalctl --flush`;
       await said(sandbox, boots);
       // Who says it may be gone before it hears the answer.
@@ -200,7 +200,7 @@ describe('systemd in a machine', { skip }, () => {
     await using sandbox = await startSystemd(directory, ['hello.service'], { connect, name, control: true });
     const log = logOf(sandbox);
     await using connected = await connectSandbox(name);
-    await unitsActive(connected, ['hello.service']);
+    await untilActive(connected, ['hello.service']);
     assert.equal((await connected.run('cat /proc/1/comm')).stdout, 'systemd\n');
     await connected.stop({ timeout: 60_000 });
     assert.equal((await sandbox.exited).exitCode, 0);

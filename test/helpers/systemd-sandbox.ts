@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { configFromOptions } from '../../src/config/options.js';
 import type { Overlay, Service } from '../../src/config/types.js';
 import { validateConfig } from '../../src/config/validate.js';
-import { Sandbox } from '../../src/index.js';
+import { Sandbox, SandboxError } from '../../src/index.js';
+import type { SystemdSandbox, UnitState } from '../../src/service/run/unit-states.js';
+import { unitsActive } from '../../src/service/run/units-active.js';
 import { uniqueName } from './leftovers.js';
 
 /** A reason to skip, or false if this host has a systemd, which need not run. */
@@ -64,4 +66,14 @@ export async function logOf(sandbox: Sandbox): Promise<string> {
   let text = '';
   for await (const chunk of sandbox.stdout) text += String(chunk);
   return text;
+}
+
+/** As a start of a service waits: on a busy host systemd may be too slow for systemctl. */
+export async function untilActive(sandbox: SystemdSandbox, units: readonly string[]): Promise<UnitState[]> {
+  for (;;)
+    try {
+      return await unitsActive(sandbox, units);
+    } catch (error) {
+      if (!(error instanceof SandboxError) || error.code !== 'systemd-silent') throw error;
+    }
 }

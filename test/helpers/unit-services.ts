@@ -87,7 +87,7 @@ export function itHasUnits(way: Way): void {
     it(`says that ${unit} is not active in time, and leaves nothing`, async (t) => {
       const service = await unitService(t, way, { [unit]: `[Service]\n${text}\nTimeoutStartSec=infinity\n` }, [unit]);
       // From the order on, on a loaded machine: systemd has to have started by then.
-      const seconds = platform === 'machine' ? 25 : 8;
+      const seconds = platform === 'machine' ? 45 : 15;
       service.set({ starttimeout: seconds * 1000 });
       await service.fails(
         ['start'],
