@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connectSandbox } from '../../src/control/connect.js';
 import { unitStates } from '../../src/service/run/unit-states.js';
-import { reloadUnits, unitsActive } from '../../src/service/run/units-active.js';
+import { reloadUnits } from '../../src/service/run/units-active.js';
+import type { SandboxError } from '../../src/util/errors.js';
 import { embedded } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
@@ -169,9 +170,9 @@ describe('systemd in a machine', { skip }, () => {
     await using sandbox = await startSystemd(directory, units, { connect });
     sandbox.stdout.resume();
     const codeOf = (unit: string) =>
-      unitsActive(sandbox, ['hello.service', unit]).then(
+      untilActive(sandbox, ['hello.service', unit]).then(
         () => 'active',
-        ({ code, message }: { code: string; message: string }) => `${code}: ${message}`,
+        ({ code, message, consoleTail }: SandboxError) => [`${code}: ${message}`, ...consoleTail].join('\n'),
       );
     assert.match(
       await codeOf('bad.service'),
@@ -185,7 +186,7 @@ describe('systemd in a machine', { skip }, () => {
     await said(sandbox, 'while systemctl is-active -q ends; do sleep 0.1; done');
     assert.match(
       await codeOf('ends.service'),
-      /^unit-inactive: the unit ends\.service is inactive \(dead\), and not active; [\s\S]*that was all/,
+      /^unit-inactive: the unit ends\.service is inactive \(dead\), and not active\n[\s\S]*that was all/,
     );
     // What has failed was not started again.
     assert.equal(await said(sandbox, "journalctl -q -o cat -u bad | grep -c '^no port'"), '1');

@@ -36,7 +36,7 @@ export interface Fresh {
   readonly content: { readonly type: 'directory' } | { readonly type: 'link'; readonly target: Buffer } | HostCopy;
 }
 
-/** A copy of a file of the host. `put` may move it away; what is left of it then is removed. */
+/** A copy of a file of the host. `put` may move it away; what is left of it is removed as soon as it is put. */
 export interface HostCopy {
   readonly type: 'file';
   readonly path: string;

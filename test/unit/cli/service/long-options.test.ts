@@ -28,7 +28,7 @@ async function groupsOf<T extends string>(service: ServiceProgram, names: readon
 describe('virt-sandbox-service create, with long options', { skip }, () => {
   for (const [uri, sizes, tuning] of [
     ['lxc:///', [], {}],
-    ['qemu:///embed', ['--vcpus', '3', '--boot-timeout', '90'], { vcpus: 3, machine: ['boottimeout=90000'] }],
+    ['qemu:///system', ['--vcpus', '3', '--boot-timeout', '90'], { vcpus: 3, machine: ['boottimeout=90000'] }],
   ] as const)
     it(`writes what they say to the file of a service on ${uri}`, async (context) => {
       const service = serviceProgram(context);
