@@ -117,6 +117,11 @@ export const virtSandboxService: Program = {
         },
       ],
     },
-    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bake(1), virt-sandbox-ctl(1), virt-sandbox-image(1), sandbox.cfg(5), systemd.service(5)'] },
+    {
+      title: 'See also',
+      body: [
+        'virt-sandbox(1), virt-sandbox-bake(1), virt-sandbox-ctl(1), virt-sandbox-image(1), sandbox.cfg(5), systemd.service(5)',
+      ],
+    },
   ],
 };

@@ -6,7 +6,7 @@ import { serveControl } from '../../control/server.js';
 import type { ProcessExit } from '../../sandbox/process/types.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
-import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
+import { SandboxError } from '../../util/errors.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
@@ -15,7 +15,7 @@ import { checkOf, type Health, unitsOf, watchHealth } from './health.js';
 import { untilReady, type Waiting, waitsFor } from './ready.js';
 import type { Phase } from './record.js';
 import { BackOff, startsAgain } from './restart.js';
-import { idleLimits, limitTexts } from './unit-limits.js';
+import { idleLimitTexts } from './unit-limits.js';
 
 /** How a start ends that somebody stops. */
 const BY_STOP: readonly string[] = ['stopped', 'aborted', 'service-stopped', 'service-ended'];
@@ -272,9 +272,8 @@ export class ServiceRunner {
 
   /** Warns of limits that have no effect. While systemd starts, the question costs nothing. */
   async #tellLimits(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-    const limits = await ignoreSandboxError(idleLimits(sandbox, unitsOf(this.#service.config), { signal }));
-    const { platform } = sandbox.launched.guest;
-    for (const text of limitTexts(limits ?? [], platform)) this.#options.launch?.onWarning?.(text);
+    const texts = await idleLimitTexts(sandbox, unitsOf(this.#service.config), sandbox.launched.guest, signal);
+    for (const text of texts) this.#options.launch?.onWarning?.(text);
   }
 
   /** Resolves when the service is unhealthy and ends by it. */

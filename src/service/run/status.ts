@@ -7,7 +7,7 @@ import type { ServicePaths } from '../paths.js';
 import { findHolder } from './claim.js';
 import { lastEndOf, OVER, readServiceRecord, type ServiceRecord } from './record.js';
 import { connectService } from './talk.js';
-import { idleLimits, limitTexts } from './unit-limits.js';
+import { idleLimitTexts } from './unit-limits.js';
 import { type UnitState, unitStates } from './unit-states.js';
 
 /** How long the holder may take to tell what the service costs, in milliseconds. It may be stopped. */
@@ -59,9 +59,8 @@ async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats
     await using connected = await connectService(name);
     const units = connected.record.guest.systemd?.units ?? [];
     const asked = units.length === 0 ? undefined : ignoreSandboxError(unitStates(connected, units));
-    const limits = ignoreSandboxError(idleLimits(connected, units));
-    const [stats, states, idle = []] = await Promise.all([connected.stats(), asked, limits]);
-    const texts = limitTexts(idle, connected.record.guest.platform);
+    const limits = idleLimitTexts(connected, units, connected.record.guest);
+    const [stats, states, texts] = await Promise.all([connected.stats(), asked, limits]);
     return { sandbox: connected.record, stats, units: states, ...(texts.length === 0 ? {} : { idleLimits: texts }) };
   } catch (error) {
     if (error instanceof SandboxError) return {};

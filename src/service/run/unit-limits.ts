@@ -1,4 +1,5 @@
 /** Limits of units that have no effect, because the control groups of a sandbox lack what would see to them. */
+import { ignoreSandboxError } from '../../util/errors.js';
 import { printable, type SystemdSandbox } from './unit-states.js';
 
 /** A limit that nothing sees to. */
@@ -60,6 +61,17 @@ export async function idleLimits(
   const command = ['/bin/sh', '-c', ASK, 'sh', PROPERTIES, '--', ...units];
   const { stdout } = await sandbox.run(command, { signal, maxBuffer: MOST_BYTES });
   return readLimits(stdout, units);
+}
+
+/** {@link limitTexts} of those; none where the sandbox does not say. @throws what `run` throws beside SandboxErrors */
+export async function idleLimitTexts(
+  sandbox: SystemdSandbox,
+  units: readonly string[],
+  { platform }: { readonly platform: 'machine' | 'container' },
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const limits = await ignoreSandboxError(idleLimits(sandbox, units, { signal }));
+  return limitTexts(limits ?? [], platform);
 }
 
 /** @param text what the command prints: controllers, the manager's settings, and one block of lines a unit */
