@@ -44,6 +44,17 @@ describe('a service in a machine', { skip: embedded.skip }, () => {
     assert.equal((await service.status()).state, 'running');
   });
 
+  it('says at a terminal what its start waits for', async (t) => {
+    const options = ['--health', '[ -e /tmp/go ] || { echo no go; exit 1; }'];
+    const service = await serviceOf(t, embedded, { options, script: 'exec sleep 1000' });
+    const size = { rows: 24, columns: 200 };
+    const starting = new AtTerminal(['start', service.name], size, { program: SERVICE_PROGRAM });
+    t.after(() => starting.close());
+    await starting.until(/its health command .* fails: exit status 1; it said: no go/);
+    await service.run(['execute'], ['--', 'touch', '/tmp/go']);
+    assert.equal((await starting.exited()).code, 0);
+  });
+
   it('tells systemd when it is ready, that it lives, and that it ends', async (t) => {
     const service = await serviceOf(t, embedded, {
       options: ['--health', '[ ! -e /tmp/ill ]'],

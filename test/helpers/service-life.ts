@@ -156,6 +156,11 @@ export function itLivesAsAService(way: Way): void {
     const service = await serviceOf(t, way, { script: STAYS });
     await service.ok(['start']);
     const { pid = 0 } = await service.status();
+    process.kill(pid, 'SIGSTOP');
+    assert.match(
+      (await service.run(['status'])).out,
+      /: running since .*\n(?:.*\n)? {2}warning {3}its holder does not/,
+    );
     process.kill(pid, 'SIGKILL');
     const { state, lastEnd } = await service.until((status) => status.pid === undefined);
     assert.deepEqual([state, lastEnd?.why], ['failed', 'failed']);

@@ -70,6 +70,7 @@ export function statusLines(known: Shown, now: number): string[] {
   const rows: (readonly [string, string | undefined])[] = [
     ['broken', known.problem],
     ['held by', holderText(known)],
+    ['warning', known.isSilent ? 'its holder does not answer now; what it has recorded is shown' : undefined],
     ['sandbox', sandboxText(known)],
     ['memory', memoryText(known)],
     ['ports', ports.map(({ host, guestPort, protocol }) => `${host} -> ${guestPort}/${protocol}`).join(', ')],

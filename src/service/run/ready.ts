@@ -24,6 +24,20 @@ export interface Waiting {
   look?: (() => Promise<string | undefined>) | undefined;
 }
 
+/** @param onChange gets each further sentence */
+export function waitingFor(first: string, onChange: ((sentence: string) => void) | undefined): Waiting {
+  let sentence = first;
+  return {
+    get waitsFor() {
+      return sentence;
+    },
+    set waitsFor(next) {
+      sentence = next;
+      onChange?.(next);
+    },
+  };
+}
+
 /** The sentence for the error, of what may not answer any more. */
 export async function waitsFor({ waitsFor, look }: Waiting): Promise<string> {
   const looking = look?.();

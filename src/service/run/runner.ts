@@ -12,7 +12,7 @@ import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
 import { endedEarly, startStopped, startTimeout } from './errors.js';
 import { checkOf, type Health, unitsOf, watchHealth } from './health.js';
-import { untilReady, type Waiting, waitsFor } from './ready.js';
+import { untilReady, type Waiting, waitingFor, waitsFor } from './ready.js';
 import type { Phase } from './record.js';
 import { BackOff, startsAgain } from './restart.js';
 import { idleLimitTexts } from './unit-limits.js';
@@ -147,7 +147,7 @@ export class ServiceRunner {
 
   /** From a start to its end. Nothing of the sandbox is left then. */
   async #liveOnce(wasReady: { value: boolean }): Promise<ServiceEnd> {
-    const waiting: Waiting = { waitsFor: 'its sandbox does not run yet' };
+    const waiting = waitingFor('its sandbox does not run yet', this.#options.launch?.onProgress);
     const { name, settings } = this.#service;
     const over = new AbortController();
     const giveUp = async () => {

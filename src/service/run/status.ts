@@ -22,6 +22,8 @@ export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'pid' | 'since'> & 
 };
 
 export interface ServiceStatus extends Life {
+  /** Its holder did not answer in time, so only what it has recorded is known. */
+  readonly isSilent?: boolean;
   /** Undefined: no sandbox runs now, or its holder does not answer. */
   readonly sandbox?: SandboxRecord | undefined;
   readonly stats?: SandboxStats | undefined;
@@ -51,7 +53,7 @@ export async function statusOf(name: string, paths: Pick<ServicePaths, 'life'>):
   const life = lifeOf(name, paths);
   if (life.pid === undefined) return life;
   const asking = ask(name);
-  return (await settlesWithin(asking, ANSWER_MS)) ? { ...life, ...(await asking) } : life;
+  return (await settlesWithin(asking, ANSWER_MS)) ? { ...life, ...(await asking) } : { ...life, isSilent: true };
 }
 
 async function ask(name: string): Promise<Pick<ServiceStatus, 'sandbox' | 'stats' | 'units' | 'idleLimits'>> {
