@@ -1,4 +1,5 @@
 /** What programs that run under the systemd of a sandbox ask of it. */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -37,14 +38,22 @@ export function facts(name: string): Facts {
   return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)])) as Facts;
 }
 
-/** Waits until the facts are so; the time limit of the test ends that. */
+/**
+ * Waits until the facts are so; the time limit of the host's sandbox ends that.
+ * @throws a unit has failed for good, which does not get so any more
+ */
 export async function until(name: string, holds: (facts: Facts) => boolean): Promise<Facts> {
   for (;;) {
     const found = facts(name);
     if (holds(found)) return found;
+    assert.notEqual(found.SubState, 'failed', JSON.stringify(found));
     await sleep(LOOK_MS);
   }
 }
+
+/** Waits until it is active after one more start, which may take more than one on a busy host. */
+export const startedAgain = (name: string, { NRestarts, MainPID }: Facts): Promise<Facts> =>
+  until(name, (now) => Number(now.NRestarts) > Number(NRestarts) && now.MainPID !== MainPID && isActive(now));
 
 export const isActive = ({ ActiveState }: Facts) => ActiveState === 'active';
 

@@ -54,7 +54,7 @@ function service(...words: readonly string[]): string {
 async function allActive(names: readonly string[]): Promise<Readonly<Record<string, Facts>>> {
   const found: Record<string, Facts> = {};
   for (const name of names) {
-    found[name] = await until(name, (now) => isActive(now) || now.ActiveState === 'failed');
+    found[name] = await until(name, isActive);
     process.stderr.write(`${name} is ${found[name].ActiveState}\n`);
   }
   return found;

@@ -2,11 +2,11 @@
  * Runs as a service of the systemd of a machine, which manages sandboxes as services. It prints one line of JSON for
  * each part, and guest/service-host-systemd.test.ts judges them.
  */
+import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Facts, facts, isActive, LOOK_MS, saidOf, systemctl, unit, until } from './host-systemctl.js';
+import { type Facts, facts, isActive, saidOf, startedAgain, systemctl, unit, until } from './host-systemctl.js';
 
 /** The services: a command in a container, units in a machine, and one that cannot run. */
 export const COMMAND = 'command';
@@ -50,32 +50,31 @@ function tell<Name extends keyof Parts>(name: Name, value: Parts[Name]): void {
   process.stdout.write(`${JSON.stringify({ [name]: value })}\n`);
 }
 
-async function untilThere(path: string): Promise<void> {
-  while (!existsSync(path)) await sleep(LOOK_MS);
-}
-
 const gate = (name: string, file: string) => `${GATES}/${name}/${file}`;
 
 /** The first process of the container, as this host has it. */
 function containerProcess(): number {
-  const [holder = ''] = execFileSync('pgrep', ['-x', 'libvirt_lxc'], { encoding: 'utf8' }).split('\n');
-  return Number(readFileSync(`/proc/${holder}/task/${holder}/children`, 'utf8').split(' ')[0]);
+  const controller = readFileSync(`/run/libvirt/lxc/${COMMAND}.pid`, 'utf8').trim();
+  const [child = ''] = readFileSync(`/proc/${controller}/task/${controller}/children`, 'utf8').split(' ');
+  // 0 would be this process and its group.
+  assert.ok(Number(child) > 1, `the controller ${controller} has the child "${child}"`);
+  return Number(child);
 }
 
 async function container(): Promise<void> {
   systemctl('start', '--no-block', unit(COMMAND));
-  await untilThere(gate(COMMAND, 'begun'));
-  tell('starting', facts(COMMAND));
+  tell('starting', await until(COMMAND, () => existsSync(gate(COMMAND, 'begun'))));
   writeFileSync(gate(COMMAND, 'open'), '');
   const ready = await until(COMMAND, isActive);
   tell('ready', ready);
   const { status, stderr } = spawnSync('systemctl', ['reload', unit(COMMAND)], { encoding: 'utf8' });
   tell('refused', { status, stderr });
   process.kill(Number(ready.MainPID), 'SIGKILL');
-  tell('killed', await until(COMMAND, (now) => now.NRestarts === '1' && isActive(now)));
+  const killed = await startedAgain(COMMAND, ready);
+  tell('killed', killed);
   process.kill(containerProcess(), 'SIGSTOP');
   tell('hung', {
-    ...(await until(COMMAND, (now) => now.NRestarts === '2' && isActive(now))),
+    ...(await startedAgain(COMMAND, killed)),
     log: saidOf(`${unit(COMMAND)}: `),
   });
   systemctl('stop', unit(COMMAND));
@@ -98,14 +97,14 @@ async function wrong(): Promise<void> {
 async function site(): Promise<void> {
   systemctl('start', HELLO);
   systemctl('start', '--no-block', 'multi-user.target');
-  const now = await until(SITE, ({ ActiveState }) => !['inactive', 'activating'].includes(ActiveState));
+  const now = await until(SITE, isActive);
   const group = systemctl('show', '--property=ControlGroup', '--value', unit(SITE)).trim();
   const processes = readFileSync(`/sys/fs/cgroup${group}/cgroup.procs`, 'utf8').trim().split('\n');
   const names = processes.map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
   tell('site', { ...now, processes: names.join(' ') });
   systemctl('reload', HELLO);
   const reload = () => systemctl('show', '--property=ExecReload', '--value', unit(SITE));
-  while (!reload().includes('code=exited')) await sleep(LOOK_MS);
+  await until(SITE, () => reload().includes('code=exited'));
   tell('reloaded', reload());
 }
 

@@ -19,6 +19,9 @@ const MEDIA = '/media';
 
 const CACHE = '/srv';
 
+/** How long it may run, in milliseconds: less than a file of tests, so that its end says how far it has come. */
+const RUN_MS = 800_000;
+
 /** The unit that systemd boots to, and ends with. */
 export const MANAGER = 'manager.service';
 
@@ -74,7 +77,7 @@ export class SystemdHost {
     await bakeJson(this.#cache, ['create']);
     this.add(`etc/systemd/system/${MANAGER}`, managerUnit(program));
     const words = ['-c', embedded.uri, ...TCG, ...systemdHost(this.#media, this.#cache, { boots, target })];
-    const { code, stderr } = await runSandbox(words, { timeout: 900_000 });
+    const { code, stderr } = await runSandbox(words, { timeout: RUN_MS });
     const written = (name: string) => valueOr(() => readFileSync(join(this.#media, name), 'utf8'), '');
     const lines = written('told').split('\n').filter(Boolean);
     const parts = Object.assign({}, ...lines.map((line) => JSON.parse(line) as object)) as Partial<Parts>;
