@@ -8,15 +8,15 @@
 #include <unistd.h>
 
 /*
- * The kernel lists them in /proc/self/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
+ * The kernel lists them in /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
  * With one thread, its list is complete.
  */
-void children_kill(int signal)
+void children_kill(pid_t parent, int signal)
 {
 	char path[64];
 	char list[4096];
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	(void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)parent, (long)parent);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)

@@ -1,8 +1,10 @@
-/* The children of this process. A subreaper also inherits processes that it did not start. */
+/* The children of a process. A subreaper also inherits processes that it did not start. */
 #ifndef VS_CHILDREN_H
 #define VS_CHILDREN_H
 
-/* Sends a signal to every child. */
-void children_kill(int signal);
+#include <sys/types.h>
+
+/* Sends a signal to every child of the first thread of a process, which must not reap meanwhile. */
+void children_kill(pid_t parent, int signal);
 
 #endif

@@ -43,18 +43,6 @@ static int pidfd_getfd(int pidfd, int fd)
 	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
-static bool has_argument(pid_t pid, const char *argument)
-{
-	struct words words;
-
-	if (!words_read(pid, &words))
-		return false;
-	bool found = words_have(&words, argument);
-
-	words_free(&words);
-	return found;
-}
-
 /* Duplicates every open socket of the process; none without the right to. */
 static void hold_sockets(int pidfd, pid_t pid)
 {
@@ -116,7 +104,7 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 
 	if (pidfd < 0)
 		return false;
-	if (has_argument(pid, argument)) {
+	if (process_has_argument(pid, argument)) {
 		size_t before = held_count;
 
 		hold_sockets(pidfd, pid);

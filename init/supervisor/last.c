@@ -1,6 +1,7 @@
 #include "last.h"
 
 #include "control.h"
+#include "expected.h"
 #include "kill_qemu.h"
 
 #include <stdio.h>
@@ -14,17 +15,30 @@ static struct last {
 } last[MOST];
 static size_t count;
 
-void last_add(pid_t pid, const char *argument)
+bool last_obey(const char *order)
 {
-	if (pid <= 0 || count == MOST)
-		return;
-	/* It is part of an order, which fits. */
-	(void)snprintf(last[count].argument, sizeof(last[count].argument), "%s", argument);
-	last[count++].pid = pid;
+	const char *argument;
+	pid_t pid;
+
+	if (control_is("expect", order, &pid, &argument)) {
+		expected_set(pid, argument);
+		return true;
+	}
+	if (!control_is("last", order, &pid, &argument))
+		return false;
+	expected_set(0, "");
+	/* Of more than there are of one domain it takes no notice. */
+	if (pid > 0 && count < MOST) {
+		/* It is part of an order, which fits. */
+		(void)snprintf(last[count].argument, sizeof(last[count].argument), "%s", argument);
+		last[count++].pid = pid;
+	}
+	return true;
 }
 
 void last_end(void (*reap)(void *), void *context)
 {
+	expected_end(reap, context);
 	for (size_t i = 0; i < count; i++)
 		(void)kill_qemu(last[i].pid, last[i].argument, false, reap, context);
 }

@@ -5,12 +5,17 @@
 #ifndef VS_LAST_H
 #define VS_LAST_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-/* One more that is to be killed at the end. Of more than there are of one domain it takes no notice. */
-void last_add(pid_t pid, const char *argument);
+/*
+ * Takes an order about them:
+ *   expect OTHER ARGUMENT PATH   libvirt is about to start one: see expected.h
+ *   last PID ARGUMENT            one more that runs, and none is expected any more. With the PID 0 there is none
+ */
+bool last_obey(const char *order);
 
-/* Kills those that still run, with the meaning of kill_qemu(). */
+/* Kills those that still run, with the meaning of kill_qemu(). Waits for one that is expected. */
 void last_end(void (*reap)(void *), void *context);
 
 #endif

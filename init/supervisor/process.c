@@ -42,17 +42,32 @@ static size_t read_whole(const char *path, char *text, size_t most)
 	return length;
 }
 
-long process_user(pid_t pid)
+/* What stands behind `key` in the status of a process; NULL if it is gone. */
+static const char *status_of(pid_t pid, const char *key, char status[STATUS_BYTES])
 {
-	static const char key[] = "\nUid:\t";
 	char path[PATH_BYTES];
-	char status[STATUS_BYTES];
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	status[read_whole(path, status, sizeof(status) - 1)] = '\0';
+	status[read_whole(path, status, STATUS_BYTES - 1)] = '\0';
 	const char *at = strstr(status, key);
 
-	return at == NULL ? -1 : strtol(at + strlen(key), NULL, 10);
+	return at == NULL ? NULL : at + strlen(key);
+}
+
+long process_user(pid_t pid)
+{
+	char status[STATUS_BYTES];
+	const char *user = status_of(pid, "\nUid:\t", status);
+
+	return user == NULL ? -1 : strtol(user, NULL, 10);
+}
+
+bool process_is_stopped(pid_t pid)
+{
+	char status[STATUS_BYTES];
+	const char *state = status_of(pid, "\nState:\t", status);
+
+	return state != NULL && *state == 'T';
 }
 
 bool words_read(pid_t pid, struct words *words)
@@ -101,4 +116,16 @@ bool words_have(const struct words *words, const char *text)
 			return true;
 	}
 	return false;
+}
+
+bool process_has_argument(pid_t pid, const char *argument)
+{
+	struct words words;
+
+	if (!words_read(pid, &words))
+		return false;
+	bool found = words_have(&words, argument);
+
+	words_free(&words);
+	return found;
 }

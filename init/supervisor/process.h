@@ -18,6 +18,9 @@ int process_signal(int pidfd, int number);
 /* The user that a process is of; -1 if it is gone. */
 long process_user(pid_t pid);
 
+/* Whether a signal has stopped it. */
+bool process_is_stopped(pid_t pid);
+
 /* The command line of a process. */
 struct words {
 	char *text;
@@ -34,5 +37,8 @@ const char *words_next(const struct words *words, const char *word);
 
 /* Whether one is `text`, alone or followed by one comma. In QEMU's command line a comma of a value is doubled. */
 bool words_have(const struct words *words, const char *text);
+
+/* Whether words_have() holds for the command line of a process. */
+bool process_has_argument(pid_t pid, const char *argument);
 
 #endif

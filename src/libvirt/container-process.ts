@@ -7,6 +7,7 @@ import { rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { readPid } from './qemu-process.js';
 import type { Supervisor } from './supervisor.js';
 
 /** libvirt's directory for sockets and mount points of containers, a constant in its source. */
@@ -42,6 +43,12 @@ export async function killContainer(
   }
   mark('container.killed', { controller });
   return true;
+}
+
+/** Has the supervisor kill a container that libvirt is about to start, if this process is killed. */
+export async function expectContainer(supervisor: Pick<Supervisor, 'expect'>, name: string): Promise<void> {
+  const pidFile = join(RUN_DIRECTORY, `${name}.pid`);
+  supervisor.expect(name, pidFile, await readPid(pidFile));
 }
 
 /** Has the supervisor kill a container if this process is killed: its process 1, and then its controller. */

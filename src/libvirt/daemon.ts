@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
-import { killContainerAtLast, removeContainerFiles } from './container-process.js';
+import { expectContainer, killContainerAtLast, removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
@@ -12,7 +12,7 @@ import { domainError } from './errors.js';
 import { GroupMoves } from './group-moves.js';
 import { openDaemon } from './open-daemon.js';
 import { failureOf } from './qemu-log.js';
-import { daemonPidFile, killQemu, killQemuAtLast, readPid } from './qemu-process.js';
+import { daemonPidFile, expectQemu, killQemu, killQemuAtLast, readPid } from './qemu-process.js';
 import { CallError, type DaemonClient } from './rpc/client.js';
 import type { DomainReference } from './rpc/messages.js';
 import { Supervisor } from './supervisor.js';
@@ -84,7 +84,8 @@ class DaemonConnection implements Connection {
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
-    const creating = this.#createAfter(failing, xml, !outlivesDaemon);
+    const asking = outlivesDaemon ? this.#expecting(supervising, failing, name) : failing;
+    const creating = this.#createAfter(asking, xml, !outlivesDaemon);
     // It is looked at when there is a supervisor, or none.
     creating.catch(() => {});
     const kill = () => {
@@ -103,6 +104,7 @@ class DaemonConnection implements Connection {
     this.#moves.end();
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
+      if (outlivesDaemon) supervisor.killAtLast(0, '-');
       try {
         if (created.error instanceof SandboxError) throw created.error;
         const error = domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
@@ -123,6 +125,20 @@ class DaemonConnection implements Connection {
       supervisor,
       logs,
     });
+  }
+
+  /** Has the supervisor know of a domain that does not end with the connection before libvirt does. */
+  async #expecting(
+    supervising: Promise<Supervisor>,
+    failing: Promise<Failure | undefined> | undefined,
+    name: string,
+  ): Promise<Failure | undefined> {
+    const failure = await failing;
+    if (failure !== undefined) return failure;
+    const supervisor = await supervising;
+    if (this.kind === 'lxc') await expectContainer(supervisor, name);
+    else await expectQemu(supervisor, daemonPidFile(this.kind, name), name);
+    return undefined;
   }
 
   /** libvirt does not end the domain with the connection. */

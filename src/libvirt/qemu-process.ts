@@ -34,14 +34,18 @@ export async function killQemu(
   return true;
 }
 
+/** Has the supervisor kill a QEMU that libvirt is about to start, if this process is killed. */
+export async function expectQemu(supervisor: Pick<Supervisor, 'expect'>, pidFile: string, name: string): Promise<void> {
+  supervisor.expect(argumentOf(name), pidFile, await readPid(pidFile));
+}
+
 /** Has the supervisor kill QEMU if this process is killed. The virtiofsd processes end with it. */
 export async function killQemuAtLast(
   supervisor: Pick<Supervisor, 'killAtLast'>,
   pidFile: string,
   name: string,
 ): Promise<void> {
-  const pid = await readPid(pidFile);
-  if (pid !== undefined) supervisor.killAtLast(pid, argumentOf(name));
+  supervisor.killAtLast((await readPid(pidFile)) ?? 0, argumentOf(name));
 }
 
 function argumentOf(name: string): string {

@@ -161,7 +161,19 @@ export class Supervisor {
   }
 
   /**
+   * Has the supervisor wait at its end for a process that libvirt is about to start, and kill it and its children:
+   * until {@link killAtLast} names it, or 0 since there is none.
+   * @param argument as of {@link kill}, without blanks
+   * @param pidFile where libvirt writes its process ID
+   * @param other what that names now, which is another process; undefined: nothing
+   */
+  expect(argument: string, pidFile: string, other: number | undefined): void {
+    this.#child.stdin?.write(`expect ${other ?? 0} ${argument} ${pidFile}\n`);
+  }
+
+  /**
    * Has the supervisor kill a process at its end, if that still runs then.
+   * @param pid 0: there is none
    * @param argument as of {@link kill}
    */
   killAtLast(pid: number, argument: string): void {

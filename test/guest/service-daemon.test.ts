@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { valueOr } from '../../src/util/errors.js';
 import { embedded } from '../helpers/connections.js';
 import { leftAtLast, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
-import { runSandbox, SERVICE_PROGRAM } from '../helpers/run.js';
+import { runSandbox, SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
 /** A service that runs, beside a libvirtd of its own. */
@@ -34,8 +36,9 @@ async function running(t: TestContext, uri: string) {
 function processesOf(name: string): number[] {
   const lines = processesWith(name).filter((line) => /qemu-system|libvirt_lxc/.test(line));
   const pids = lines.map((line) => Number.parseInt(line, 10));
-  const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
-  return pids.flatMap((pid) => [pid, ...children(pid).filter(Boolean).map(Number)]);
+  // One may end meanwhile.
+  const children = (pid: number) => valueOr(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'), '');
+  return pids.flatMap((pid) => [pid, ...children(pid).split(' ').filter(Boolean).map(Number)]);
 }
 
 describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
@@ -57,6 +60,21 @@ describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
       assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\nstarted\n');
       await ok('stop', name);
       assert.deepEqual(processesWith(name), []);
+    });
+
+    it(`leaves nothing when its holder is killed while libvirt starts it: ${uri}`, async (t) => {
+      const { lab, name, ok } = await running(t, uri);
+      await ok('stop', name);
+      const starting = startSandbox(['start', name], { program: SERVICE_PROGRAM, through: lab.through });
+      await holdsDuring(starting.result, () => processesOf(name).length > 0);
+      // libvirt does not answer before its death.
+      await lab.signalDaemon('STOP');
+      // As its own namespace numbers it.
+      const [pid = ''] = readFileSync(`/run/libvirt-sandbox-services/${name}/owner`, 'utf8').split(' ');
+      await lab.run('kill', '-9', pid);
+      await lab.signalDaemon('CONT');
+      await starting.result;
+      assert.deepEqual(await leftAtLast(() => processesWith(name)), []);
     });
 
     it(`ends with its holder, though nothing inside or in libvirtd ends it: ${uri}`, async (t) => {

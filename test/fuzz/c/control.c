@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check(end != NULL && memcmp(line, data + at, (size_t)(end - (data + at))) == 0,
 			      "a line is what was sent");
 			at = (size_t)(end - data) + 1;
-			if (control_is("end", line, &pid, &argument) || control_is("last", line, &pid, &argument))
+			if (control_is("end", line, &pid, &argument) || control_is("last", line, &pid, &argument) ||
+			    control_is("expect", line, &pid, &argument))
 				check_end(line, pid, argument);
 		}
 	}

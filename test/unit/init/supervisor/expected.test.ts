@@ -1,0 +1,99 @@
+/** The supervisor: what libvirt starts when the launcher is dead already. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Supervisor } from '../../../../src/libvirt/supervisor.js';
+import { valueOr } from '../../../../src/util/errors.js';
+import { processesWith, uniqueName } from '../../../helpers/leftovers.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+/** A supervisor, and processes that are not its children. */
+async function supervised(t: TestContext) {
+  const path = scratchDirectory(t);
+  const directory = join(path, 'state');
+  mkdirSync(directory);
+  const supervisor = await Supervisor.start({ directory });
+  t.after(() => supervisor.finish());
+  const pidFile = join(path, 'pid');
+  const name = uniqueName();
+  const start = async (argument: string) => {
+    const child = spawn('sh', ['-c', 'sleep 1000 & echo; wait', argument], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
+    t.after(() => endAll(child));
+    await once(child.stdout, 'data');
+    return child;
+  };
+  const record = (pid: number | undefined) => {
+    writeFileSync(`${pidFile}.new`, `${pid}\n`);
+    renameSync(`${pidFile}.new`, pidFile);
+  };
+  return { supervisor, pidFile, name, start, record };
+}
+
+/** Ends it and its child, as far as they still run. */
+function endAll({ pid = 0 }: ChildProcess): void {
+  assert.ok(pid > 1);
+  valueOr(() => process.kill(-pid, 'SIGKILL'), false);
+}
+
+test('one that starts when the launcher is gone is killed, with its children', async (t) => {
+  const { supervisor, pidFile, name, start, record } = await supervised(t);
+  supervisor.expect(name, pidFile, undefined);
+  const finishing = supervisor.finish();
+  const child = await start(name);
+  const ended = once(child, 'exit');
+  // Its stdout is that of its child too, and ends with both.
+  const silent = once(child.stdout ?? assert.fail(), 'close');
+  record(child.pid);
+  await finishing;
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
+  await silent;
+  assert.deepEqual(processesWith(name), []);
+});
+
+test('one that was there before is another one', async (t) => {
+  const { supervisor, pidFile, name, start, record } = await supervised(t);
+  const before = await start(name);
+  record(before.pid);
+  supervisor.expect(name, pidFile, before.pid);
+  const finishing = supervisor.finish();
+  const child = await start(name);
+  const ended = once(child, 'exit');
+  record(child.pid);
+  await finishing;
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
+  assert.equal(before.exitCode ?? before.signalCode, null);
+});
+
+test('one with another argument is not what is expected', async (t) => {
+  const { supervisor, pidFile, name, start, record } = await supervised(t);
+  const other = await start(`${name}-other`);
+  record(other.pid);
+  supervisor.expect(name, pidFile, undefined);
+  const finishing = supervisor.finish();
+  const child = await start(name);
+  const ended = once(child, 'exit');
+  record(child.pid);
+  await finishing;
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
+  assert.equal(other.exitCode ?? other.signalCode, null);
+});
+
+test('none is expected when libvirt has answered', async (t) => {
+  for (const answer of ['failed', 'started'] as const) {
+    const { supervisor, pidFile, name, start, record } = await supervised(t);
+    const child = await start(name);
+    const ended = once(child, 'exit');
+    supervisor.expect(name, pidFile, undefined);
+    supervisor.killAtLast(answer === 'failed' ? 0 : (child.pid ?? 0), name);
+    record(child.pid);
+    await supervisor.finish();
+    if (answer === 'failed') assert.equal(child.exitCode ?? child.signalCode, null);
+    else assert.deepEqual(await ended, [null, 'SIGKILL']);
+  }
+});
