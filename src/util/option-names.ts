@@ -3,7 +3,7 @@
  * language: the entry point of a process chooses it once, since one process does not have callers of both kinds.
  */
 
-/** By the keys of a program. */
+/** By the keys of a program, as virt-sandbox has them. */
 const ON_COMMAND_LINE = {
   connect: '--connect',
   name: '--name',
@@ -63,6 +63,19 @@ const IN_SHORT = {
 } as const satisfies Readonly<Partial<Record<OptionKey, string>>>;
 
 export type OptionKey = keyof typeof ON_COMMAND_LINE;
+type ShortKey = keyof typeof IN_SHORT;
+
+const long: Record<OptionKey, string> = { ...ON_COMMAND_LINE };
+const short: Record<ShortKey, string> = { ...IN_SHORT };
+
+/** From now on some options have other names on the command line. The entry point of another program calls it. */
+export function renameOptions(
+  inLong: Readonly<Partial<Record<OptionKey, string>>>,
+  inShort: Readonly<Partial<Record<ShortKey, string>>> = {},
+): void {
+  Object.assign(long, inLong);
+  Object.assign(short, inShort);
+}
 
 let isForProgram = false;
 
@@ -76,12 +89,12 @@ export function nameOptionsAsKeys(): void {
  * @param value to show with it: `--accel tcg` or `acceleration: 'tcg'`
  */
 export function option(key: OptionKey, value?: string): string {
-  return named(key, ON_COMMAND_LINE[key], value);
+  return named(key, long[key], value);
 }
 
 /** The same with the short name: `-c`. */
-export function shortOption(key: keyof typeof IN_SHORT, value?: string): string {
-  return named(key, IN_SHORT[key], value);
+export function shortOption(key: ShortKey, value?: string): string {
+  return named(key, short[key], value);
 }
 
 function named(key: OptionKey, name: string, value: string | undefined): string {

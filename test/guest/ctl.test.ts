@@ -54,7 +54,7 @@ function itWorks(uri: string, how: () => How, where: () => WhereLeft, kind: 'mac
     for (const [code, args, pattern] of [
       [127, [name, '/no/such'], /\/no\/such/],
       [126, [name, '/etc/passwd'], /\/etc\/passwd/],
-      [125, ['-w', '/no/such', name, 'true'], /\/no\/such/],
+      [125, ['-w', '/no/such', name, 'true'], /\/no\/such.*; give --workdir /],
       [125, ['-u', 'nobody-here', name, 'true'], /nobody-here/],
     ] as const) {
       const { code: status, out, stderr } = await run('exec', ...args);

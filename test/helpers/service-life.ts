@@ -55,6 +55,7 @@ export function itLivesAsAService(way: Way): void {
     const longNames = ['--env', 'A=c', '--workdir', '/etc', '--interactive', '--noseclabel'];
     assert.equal(await service.inside('echo $A; pwd', ...longNames), 'c\n/etc\n');
     assert.match(await service.inside('test -t 1 && tty', '--tty'), /^\/dev\/pts\/\d+\r\n$/);
+    await service.fails(['execute', '-w', '/no/such'], /\/no\/such.*give --workdir a directory/, ['--', 'true']);
     const failed = await service.run(['execute'], ['--', 'sh', '-c', 'cat; exit 9'], { input: 'given' });
     assert.deepEqual([failed.code, failed.out], [9, 'given']);
     const connected = await service.run(['connect', '--user', 'nobody'], [], { input: 'id -u; pwd; exit 6\n' });

@@ -1,4 +1,5 @@
 /** The program virt-sandbox-ctl. Each command is loaded when it is called. */
+import { renameOptions } from '../../util/option-names.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
 import { runProgram } from '../program.js';
@@ -7,6 +8,7 @@ import { version } from '../version.js';
 import { type CtlArguments, PROGRAM, parseCtlArguments } from './arguments.js';
 import type { CtlCommandName } from './options.js';
 
+renameOptions({ cwd: '--workdir' });
 runProgram(PROGRAM, main);
 
 async function main(): Promise<number> {

@@ -1,5 +1,6 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
 import { START_SESSION_DAEMON } from '../../service/systemd/session-daemon.js';
+import { renameOptions } from '../../util/option-names.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
 import { HOLD_SERVICE } from '../hold/caller.js';
@@ -9,6 +10,7 @@ import { version } from '../version.js';
 import { PROGRAM, parseServiceArguments, type ServiceArguments } from './arguments.js';
 import type { ServiceCommandName } from './options.js';
 
+renameOptions({ cwd: '--workdir', identity: '--uid' }, { privileged: '--privileged' });
 runProgram(PROGRAM, main);
 
 async function main(): Promise<number> {

@@ -214,9 +214,9 @@ Runs services of this host in sandboxes: makes them, starts and stops them, look
 export const serviceEpilogue = `Services of root are those of the host; each other user has services of their own. ls is list, rm is delete,
 inspect is show --json. virt-sandbox-service COMMAND --help shows the options of a command.
 
-Exit status: 0; 125 for a failure, the first one where there are several names; of status 3 if a service that is
-named does not run; of run that of the service; of execute and connect that of the command, 128+N when signal N ended
-it, 127 when it is not found, 126 when it cannot be executed.
+Exit status: 0; 125 for a failure, the first one where there are several names; of status 3 if a service
+that is named does not run; of run that of the service; of execute and connect that of the command, 128+N
+when signal N ended it, 127 when it is not found, 126 when it cannot be executed.
 
 Environment: LIBVIRT_DEFAULT_URI (as --connect), EDITOR, VISUAL (of edit), XDG_CONFIG_HOME (a user's
 services), XDG_DATA_HOME (their state), XDG_STATE_HOME (their logs).`;
