@@ -1,20 +1,24 @@
-/** An nginx as a package of the host has it, in a directory, which services share; and another version of it. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { REPOSITORY } from './run.js';
-
-const UNPACKED = `${REPOSITORY}build/unpacked/usr/sbin/nginx`;
-
-/** A reason to skip, or false if the package is unpacked. */
-export const unlessNginx: string | false = existsSync(UNPACKED)
-  ? false
-  : 'nginx is not unpacked (scripts/setup test does it, on Debian)';
+/** An nginx as a package of the host has it, in a directory, which services share; and a newer version of it. */
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type NginxPackage, newerNginx, olderNginx } from './nginx-packages.js';
 
 /** Where each service has its site, in its own state. */
 export const SITE = '/srv/site';
 
-/** One process serves, and one more waits for connections, as root and as nobody. */
-const CONFIG = `worker_processes 1;
+/** One process serves, and one more waits for connections, as root and as nobody. @param name of the configuration */
+const configuration = (name: string) => `worker_processes 1;
 pid ${SITE}/nginx.pid;
 error_log stderr;
 events { worker_connections 64; }
@@ -25,7 +29,7 @@ http {
   fastcgi_temp_path ${SITE}/fastcgi;
   uwsgi_temp_path ${SITE}/uwsgi;
   scgi_temp_path ${SITE}/scgi;
-  server { listen 80; root ${SITE}/www; }
+  server { listen 80; root ${SITE}/www; add_header Configuration ${name}; }
 }
 `;
 
@@ -36,41 +40,67 @@ export class HostedNginx {
   constructor(directory: string) {
     this.#directory = directory;
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'nginx.conf'), CONFIG);
     chmodSync(directory, 0o755);
-    this.#put(readFileSync(UNPACKED));
+    this.#unpack(olderNginx ?? newerNginx);
+    this.#configure('older');
   }
 
   /** Its path. */
   get program(): string {
-    return join(this.#directory, 'nginx');
+    return join(this.#directory, 'usr/sbin/nginx');
+  }
+
+  /** Only root may read it, so a service needs a copy. */
+  get configuration(): string {
+    return join(this.#directory, 'nginx.conf');
   }
 
   /** The command of a service. */
   get command(): readonly string[] {
     const made = `mkdir -p ${SITE}/www && [ -e ${SITE}/www/index.html ] || echo new > ${SITE}/www/index.html`;
-    const nginx = `exec ${this.program} -e stderr -c ${join(this.#directory, 'nginx.conf')} -g "daemon off;"`;
+    const nginx = `exec ${this.program} -e stderr -c ${this.configuration} -g "daemon off;"`;
     return ['/bin/sh', '-c', `${made}; ${nginx}`];
   }
 
-  /** The version that it calls itself: `1.26.3`. */
-  get version(): string {
-    return /nginx\/(\d+\.\d+\.\d+)\0/.exec(readFileSync(this.program, 'latin1'))?.[1] ?? '';
+  /** Of the program. */
+  get digest(): string {
+    return createHash('sha256').update(readFileSync(this.program)).digest('hex');
   }
 
-  /** Puts another version in its place, as dpkg does: programs that run keep the file that they have. */
-  upgrade(): void {
-    const old = readFileSync(this.program, 'latin1');
-    const { version } = this;
-    const next = version.replace(/\d$/, (digit) => String((Number(digit) + 1) % 10));
-    this.#put(Buffer.from(old.replaceAll(`nginx/${version}`, `nginx/${next}`), 'latin1'));
+  /**
+   * Puts the newer version in its place, and a newer configuration.
+   * @returns false: the archive has one version only, and its program was changed without effect instead
+   */
+  upgrade(): boolean {
+    this.#unpack(newerNginx);
+    this.#configure('newer');
+    if (olderNginx !== undefined) return true;
+    this.#put(this.program, 0o755, (fresh) => {
+      copyFileSync(this.program, fresh);
+      appendFileSync(fresh, 'newer');
+    });
+    return false;
   }
 
-  #put(program: Buffer): void {
-    const fresh = `${this.program}.dpkg-new`;
-    copyFileSync(UNPACKED, fresh);
-    writeFileSync(fresh, program);
-    chmodSync(fresh, 0o755);
-    renameSync(fresh, this.program);
+  #configure(name: string): void {
+    this.#put(this.configuration, 0o600, (fresh) => writeFileSync(fresh, configuration(name)));
+  }
+
+  #unpack({ root }: NginxPackage): void {
+    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+      const from = join(entry.parentPath, entry.name);
+      if (!entry.isFile()) continue;
+      const to = join(this.#directory, from.slice(root.length));
+      mkdirSync(dirname(to), { recursive: true });
+      this.#put(to, statSync(from).mode, (fresh) => copyFileSync(from, fresh));
+    }
+  }
+
+  /** As dpkg does: programs that run keep the file that they have. */
+  #put(path: string, mode: number, write: (fresh: string) => void): void {
+    const fresh = `${path}.dpkg-new`;
+    write(fresh);
+    chmodSync(fresh, mode);
+    renameSync(fresh, path);
   }
 }

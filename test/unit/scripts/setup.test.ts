@@ -26,6 +26,31 @@ function setup(t: TestContext, set: string, managers: readonly string[], without
   return { status, stdout, stderr, asked: readFileSync(log, 'utf8') };
 }
 
+/** What the archive has of nginx: the newest version twice, as after a point release, and one without its program. */
+const ARCHIVE = [
+  'nginx | 1.11 | https://host Sources',
+  ...['1.10', '1.10', '1.9', '1.8'].map((version) => `nginx | ${version} | https://host Packages`),
+]
+  .map((line) => `echo '${line}'`)
+  .join('\n');
+
+/** A clone that has the script alone, and programs that record their arguments and run these scripts. */
+function clone(t: TestContext, answers: Readonly<Record<string, string>>) {
+  const directory = scratchDirectory(t);
+  mkdirSync(join(directory, 'scripts'));
+  const script = join(directory, 'scripts/setup');
+  copyFileSync(SETUP, script);
+  const log = join(directory, 'log');
+  for (const [name, answer] of Object.entries(answers))
+    writeFileSync(join(directory, name), `#!/bin/sh\necho ${name} "$@" >> ${log}\n${answer}\n`, { mode: 0o755 });
+  const env = { ...process.env, PATH: `${directory}:${process.env['PATH']}` };
+  const again = () => {
+    const { status, stderr } = spawnSync(script, ['test'], { encoding: 'utf8', env, timeout: 60_000 });
+    return { status, stderr, asked: readFileSync(log, 'utf8') };
+  };
+  return { directory, again };
+}
+
 const mustHide = unlessRoot('hides programs behind mounts');
 const unlessApt = existsSync('/usr/bin/apt-get') ? false : 'this is no Debian';
 
@@ -51,21 +76,31 @@ describe('scripts/setup', { skip: unlessApt }, () => {
   });
 
   it('downloads the packages that are only unpacked, and goes on without them', (t) => {
-    const directory = scratchDirectory(t);
-    mkdirSync(join(directory, 'scripts'));
-    const script = join(directory, 'scripts/setup');
-    copyFileSync(SETUP, script);
-    const log = join(directory, 'log');
-    writeFileSync(join(directory, 'apt-get'), `#!/bin/sh\necho apt-get "$@" >> ${log}\n`, { mode: 0o755 });
-    const env = { ...process.env, PATH: `${directory}:${process.env['PATH']}` };
-    const run = spawnSync(script, ['test'], { encoding: 'utf8', env, timeout: 60_000 });
-    assert.equal(run.status, 0, run.stderr);
-    assert.equal(
-      readFileSync(log, 'utf8'),
-      'apt-get download selinux-policy-default policycoreutils selinux-utils nginx\n',
-    );
-    assert.match(run.stderr, /the tests of SELinux and of nginx are skipped/);
+    const { directory, again } = clone(t, { 'apt-get': '', 'apt-cache': ARCHIVE });
+    const { status, stderr, asked } = again();
+    assert.equal(status, 0, stderr);
+    const selinux = 'apt-get download selinux-policy-default policycoreutils selinux-utils\n';
+    const nginx = 'apt-cache madison nginx\napt-get download nginx=1.10 nginx-common=1.10\n';
+    const twice = (one: string) => `${one}apt-get update\n${one}`;
+    assert.equal(asked, twice(selinux) + twice(nginx));
+    for (const what of ['SELinux', 'nginx']) assert.match(stderr, new RegExp(`the tests of ${what} are skipped`));
     assert.deepEqual(readdirSync(join(directory, 'build')), []);
+  });
+
+  it('unpacks the newest two versions of nginx, and nothing the next time', (t) => {
+    const download = '[ "$1" = download ] || exit 1; shift; for name; do touch "$name.deb"; done';
+    const answers = { 'apt-get': download, 'apt-cache': ARCHIVE, 'dpkg-deb': 'touch "$3/of-$2"' };
+    const { directory, again } = clone(t, answers);
+    const unpacked = 'setup: unpacking SELinux\nsetup: unpacking nginx\n';
+    for (const expected of [unpacked, '']) {
+      const { status, stderr } = again();
+      assert.deepEqual([status, stderr], [0, expected]);
+    }
+    for (const [name, version] of Object.entries({ newer: '1.10', older: '1.9' }))
+      assert.deepEqual(readdirSync(join(directory, 'build/nginx', name, 'root')).sort(), [
+        `of-nginx-common=${version}.deb`,
+        `of-nginx=${version}.deb`,
+      ]);
   });
 
   it('does not install packages of another set', { skip: mustHide }, (t) => {
