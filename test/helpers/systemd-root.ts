@@ -46,7 +46,7 @@ export function systemdRoot(
   ])
     mkdirSync(join(root, path), { recursive: true });
   for (const name of MERGED) symlinkSync(`usr/${name}`, join(root, name));
-  for (const path of new Set([...programs, ...librariesOf(programs)])) copy(path, root);
+  addPrograms(root, programs);
   cpSync('/usr/lib/systemd/system', join(root, 'usr/lib/systemd/system'), { recursive: true, verbatimSymlinks: true });
   for (const [name, text] of Object.entries(LACKS)) writeFileSync(join(root, 'etc', name), text);
   writeFileSync(join(root, 'etc/machine-id'), '');
@@ -75,6 +75,11 @@ export function systemdImage(
   return `oci:${join(directory, 'layout')}`;
 }
 
+/** Copies programs of this host, and what they are linked with. */
+export function addPrograms(root: string, programs: readonly string[]): void {
+  for (const path of new Set([...programs, ...librariesOf(programs)])) copy(path, root);
+}
+
 /** A path of this host is one of the root, whose /usr is merged, too. */
 function copy(path: string, root: string): void {
   const target = join(root, path);
@@ -82,7 +87,7 @@ function copy(path: string, root: string): void {
   cpSync(realpathSync(path), target);
 }
 
-/** Those that they are linked with, and the loader. */
+/** Those that programs are linked with, and the loader. */
 function librariesOf(programs: readonly string[]): string[] {
   const found = execFileSync('ldd', programs, { encoding: 'utf8' });
   return [...found.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
