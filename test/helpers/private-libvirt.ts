@@ -63,8 +63,11 @@ export class PrivateLibvirt {
     });
   }
 
-  /** The caller must be root. End it with {@link end}. */
-  static async start(): Promise<PrivateLibvirt> {
+  /**
+   * The caller must be root. End it with {@link end}.
+   * @param prepare a script of sh that runs before libvirtd starts, in its namespaces, with further mounts
+   */
+  static async start(prepare = ''): Promise<PrivateLibvirt> {
     const namespaces = [
       '--mount',
       '--net',
@@ -75,7 +78,7 @@ export class PrivateLibvirt {
       '--propagation',
       'private',
     ];
-    const child = spawn('unshare', [...namespaces, 'sh', '-euc', SCRIPT], {
+    const child = spawn('unshare', [...namespaces, 'sh', '-euc', prepare + SCRIPT], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: environment(),
     });
