@@ -4,8 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Way } from './connections.js';
-import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { assertNothingLeft, exceptLogs, uniqueName } from './leftovers.js';
 import { busyboxImage } from './oci/root-images.js';
+import { runSandbox, SERVICE_PROGRAM } from './run.js';
 import { scratchDirectory } from './scratch.js';
 import { createdService } from './services.js';
 
@@ -22,10 +23,10 @@ const CONFIG = {
 };
 
 /** @returns what `--root` takes */
-function archive(t: TestContext): string {
+function archive(t: TestContext, config: object = CONFIG): string {
   const directory = scratchDirectory(t);
   const home = { name: 'home/web/', type: '5', uid: 1234, gid: 1235, mode: 0o700 };
-  busyboxImage(join(directory, 'image'), [{ name: 'home/', type: '5' }, home], CONFIG);
+  busyboxImage(join(directory, 'image'), [{ name: 'home/', type: '5' }, home], config);
   const file = join(directory, 'image.tar');
   execFileSync('tar', ['-C', join(directory, 'image'), '-cf', file, '.']);
   return `oci-archive:${file}`;
@@ -53,6 +54,23 @@ export function itRunsImages(way: Way): void {
     async function stopped() {
       await service.ok(['stop']);
       return service.status();
+    }
+  });
+
+  it('is not made of an image that it cannot run', async (t) => {
+    const name = uniqueName();
+    for (const [config, why] of [
+      [{ Cmd: [] }, /names no command/],
+      [{ ...CONFIG, User: 'nobody-here' }, /nobody-here/],
+    ] as const) {
+      const words = ['-c', way.uri, 'create', '-r', archive(t, config), name];
+      const { code, stderr } = await runSandbox(words, { ...way.options, program: SERVICE_PROGRAM });
+      assert.equal(code, 125, stderr);
+      assert.match(stderr, why);
+      assert.match(
+        (await runSandbox(['show', name], { ...way.options, program: SERVICE_PROGRAM })).stderr,
+        /there is no/,
+      );
     }
   });
 }

@@ -22,7 +22,7 @@ import { refuseExisting } from '../store/staging.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
-import { checkUnitsOfImage } from './image-units.js';
+import { checkImage } from './image.js';
 
 /** 10^6: libvirt-sandbox counts image sizes so. */
 const MEGABYTE = 1_000_000;
@@ -59,7 +59,7 @@ export interface Wanted extends Described {
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `checkUnitsOfImage`, `checkFiletype` and
+ *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `checkImage`, `checkFiletype` and
  *   `describeContent` throw
  */
 export async function describeService(
@@ -86,9 +86,9 @@ export async function describeService(
   const checked = validateConfig(config);
   checkFiletype(checked, texts.filetype);
   const content = await describeContent(roots, name, checked, texts);
-  // An image may have to be pulled for it.
+  // It may have to be pulled.
   if (checked.root.type === 'image') refuseExisting(roots, name);
-  await checkUnitsOfImage(name, checked, options);
+  await checkImage(name, checked, options);
   return {
     config: checked,
     settings: {

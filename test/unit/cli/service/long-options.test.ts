@@ -4,8 +4,11 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { uniqueName } from '../../../helpers/leftovers.js';
-import { scratchImage, unlessBusyboxImage } from '../../../helpers/oci/root-images.js';
+import { withImage } from '../../../helpers/oci/registered-image.js';
+import { imageIn } from '../../../helpers/oci/registry.js';
+import { unlessBusyboxImage } from '../../../helpers/oci/root-images.js';
 import { makePackagedRoot } from '../../../helpers/packaged-root.js';
+import { REPOSITORY, runSandbox } from '../../../helpers/run.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
 import { writeUnits } from '../../../helpers/systemd-sandbox.js';
@@ -86,9 +89,20 @@ describe('virt-sandbox-service create, with long options', { skip }, () => {
     const service = serviceProgram(context);
     const authfile = join(service.states, 'auth.json');
     writeFileSync(authfile, '{"auths":{}}');
-    const root = scratchImage(context);
-    const pull = ['--pull', 'never', '--platform', 'linux/amd64', '--authfile', authfile, '--tls-verify=false'];
-    await service.create('--root', root, ...pull, service.name);
+    const registry = await withImage(context);
+    const root = `docker://${imageIn(registry, 'v1')}`;
+    context.after(() => runSandbox(['rm', root], { program: join(REPOSITORY, 'bin/virt-sandbox-image') }));
+    const rest = ['--platform', 'linux/amd64', '--authfile', authfile, '--tls-verify=false'];
+    const pull = (when: string) => ['--root', root, '--pull', when, ...rest];
+    const never = [...pull('never'), service.name];
+    await service.fails(
+      ['create', '--path', service.states, ...never],
+      /is not in the store for linux\/amd64; pull it/,
+    );
+    await service.create(...pull('missing'), `${service.name}-first`);
+    const asked = registry.requests.length;
+    await service.create(...never);
+    assert.deepEqual(registry.requests.slice(asked), []);
     assert.equal(((await service.json('show', service.name)) as { root: unknown }).root, root);
     assert.deepEqual(await groupOf(service, service.name, 'root'), [
       'pull=never',

@@ -1,4 +1,4 @@
-/** Whether an image has the units that a service is to run. */
+/** Whether an image can be the root of a service: what the first start would find out, perhaps at the boot of a host. */
 import { configError, quote } from '../../config/errors.js';
 import { rootText } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -9,23 +9,31 @@ import type { LaunchOptions } from '../../sandbox/types.js';
 import { filesOfImage, findUnit } from '../units/find.js';
 
 /**
- * Looks for them in the image, which is pulled if it is not in the store. A service of another kind is passed over.
+ * Pulls the image, as its root says, and looks whether it has what the service runs. Another root is passed over.
  * @throws {SandboxError} `service-image-unreadable`, and what `withImageRoot` and `findUnit` throw
  */
-export async function checkUnitsOfImage(name: string, config: SandboxConfig, options: LaunchOptions): Promise<void> {
+export async function checkImage(name: string, config: SandboxConfig, options: LaunchOptions): Promise<void> {
   const { root, service } = config;
-  if (root.type !== 'image' || service?.type !== 'systemd') return;
-  const { config: rooted, release } = await withImageRoot(config, options, 'optional');
+  if (root.type !== 'image') return;
+  const units = service?.type === 'systemd' ? service.units : undefined;
+  const { config: rooted, release } = await withImageRoot(config, options, units ? 'optional' : 'needed');
   try {
     const { stored } = rooted.root.type === 'image' ? rooted.root : root;
-    withLookUp(stored?.path ?? '', (lookUp) => {
-      const files = filesOfImage(lookUp, rootText(root));
-      for (const unit of service.units) findUnit(files, unit, name);
-    });
-  } catch (error) {
-    throw error instanceof ErofsError ? unreadable(rootText(root), error) : error;
+    if (units) findUnits(name, units, stored?.path ?? '', rootText(root));
   } finally {
     release();
+  }
+}
+
+/** @param image how messages name it */
+function findUnits(name: string, units: readonly string[], path: string, image: string): void {
+  try {
+    withLookUp(path, (lookUp) => {
+      const files = filesOfImage(lookUp, image);
+      for (const unit of units) findUnit(files, unit, name);
+    });
+  } catch (error) {
+    throw error instanceof ErofsError ? unreadable(image, error) : error;
   }
 }
 
