@@ -1,10 +1,16 @@
 /** Errors of services. */
 import { quote } from '../config/errors.js';
-import { SandboxError } from '../util/errors.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { shortageOf } from '../util/shortage.js';
 
 /** @param cause the error that is behind it */
 export function serviceError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
   return new SandboxError({ stage: 'service', code, message, remedy, cause });
+}
+
+/** Whether an error, or what a program has said of one, is that of a full disk. */
+export function isFull(error: unknown): boolean {
+  return shortageOf(error) === 'space' || /no space left|quota/i.test(messageOf(error));
 }
 
 export function serviceNotFound(name: string): SandboxError {

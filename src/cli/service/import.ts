@@ -1,6 +1,6 @@
 /** virt-sandbox-service import: makes a service of an archive. */
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { notReadable } from '../../service/archive/errors.js';
@@ -19,12 +19,14 @@ const STDIN = 0;
 export async function importArchive(args: ServiceArguments): Promise<number> {
   const [archive = '', name = ''] = args.words;
   const progress = progressLine(PROGRAM);
-  const stream = await archiveStream(archive);
+  const { stream, file } = await openArchive(archive);
   const options = {
     archive: archive === '-' ? 'standard input' : archive,
     stream,
+    file,
     path: textOf(args, 'path'),
     isTrusted: isSet(args, 'trust'),
+    mayFill: isSet(args, 'fill'),
     onWait: sayWait(name),
     onProgress: (bytes: number) => progress.show(`reading ${name}: ${size(bytes)}`),
   };
@@ -43,15 +45,19 @@ export async function importArchive(args: ServiceArguments): Promise<number> {
   );
 }
 
-async function archiveStream(path: string): Promise<Readable> {
+/** @returns `file` if it can be read at any position */
+async function openArchive(path: string): Promise<{ stream: Readable; file?: FileHandle }> {
   if (path === '-') {
     if (isatty(STDIN)) throw usageError('standard input is a terminal: name the file of an archive', 'import');
-    return process.stdin;
+    return { stream: process.stdin };
   }
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOCTTY);
     const found = await file.stat();
-    if (found.isFile() || found.isFIFO()) return file.createReadStream({ highWaterMark: 1 << 20 });
+    if (found.isFile() || found.isFIFO()) {
+      const stream = file.createReadStream({ highWaterMark: 1 << 20 });
+      return { stream, ...(found.isFile() && { file }) };
+    }
     await file.close();
   } catch (error) {
     throw isSystemError(error) ? notReadable(path, messageOf(error), error) : error;

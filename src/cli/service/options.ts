@@ -113,6 +113,7 @@ export const serviceCommands = {
     options: {
       path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
       trust: flag('let it have what reaches beyond its own state: host paths, networks, every capability, a container'),
+      fill: flag('let it take all of the room that there is; else a part of the file system stays free'),
       json,
     },
   },

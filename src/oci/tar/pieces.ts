@@ -7,11 +7,14 @@ export class TarError extends Error {
 
 export class Pieces {
   readonly #source: AsyncIterator<Uint8Array>;
+  readonly #pass: ((bytes: number) => void) | undefined;
   #piece: Buffer = Buffer.alloc(0);
   #at = 0;
   #taken = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /** @param pass moves on a source that need not read what nobody wants; that it ends before is noticed later */
+  constructor(source: AsyncIterable<Uint8Array>, pass?: (bytes: number) => void) {
+    this.#pass = pass;
     this.#source = source[Symbol.asyncIterator]();
   }
 
@@ -72,7 +75,13 @@ export class Pieces {
 
   /** @throws {TarError} the stream ends before */
   async skip(length: number): Promise<void> {
-    for (let left = length; left > 0; ) {
+    let left = length - this.#shift(length).length;
+    if (this.#pass !== undefined) {
+      this.#pass(left);
+      this.#taken += left;
+      return;
+    }
+    while (left > 0) {
       const part = await this.some(left);
       if (part === undefined) throw new TarError('is cut off');
       left -= part.length;

@@ -8,8 +8,9 @@ import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
 import { ProcessGroup } from '../../util/process-group.js';
 import { findInPath } from '../../util/programs.js';
+import { roomIn } from '../../util/room.js';
 import { abortedError, throwIfAborted } from '../cancel.js';
-import { diskFull, roomIn } from '../room.js';
+import { diskFull } from '../room.js';
 import { recordProgram } from '../store/workspaces.js';
 import { guestfsEnvironment } from './guestfs-environment.js';
 import { lastWords } from './last-words.js';
@@ -117,7 +118,7 @@ function record(workspace: string, pid: number | undefined, ending: Ending): voi
 async function refuseTooMuch(run: GuestfsRun, stderr: StderrFile, ending: Ending): Promise<void> {
   try {
     if (await stderr.isTooLong()) ending.cancel(failed(run, 'it wrote too much to stderr'));
-    const { free, left } = await roomIn(run.workspace);
+    const { free, left } = (await roomIn(run.workspace)).bytes;
     const least = run.isImage ? Math.max(left, LEAST_ROOM) : LEAST_ROOM;
     if (free >= least) return;
     ending.cancel(diskFull(run.store, undefined, `: ${free} bytes are free, and ${least} have to stay free`));

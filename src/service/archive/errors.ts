@@ -1,7 +1,16 @@
 /** Errors of archives of services. */
 import { quote } from '../../config/errors.js';
 import { messageOf, type SandboxError } from '../../util/errors.js';
-import { serviceError } from '../errors.js';
+import type { Free } from '../../util/room.js';
+import { isFull, serviceError } from '../errors.js';
+
+/** Where the state of an archive is to be. */
+export interface Place {
+  /** The name of the archive. */
+  readonly archive: string;
+  /** A directory of the file system. */
+  readonly directory: string;
+}
 
 /** @param why follows the name of the archive: `is cut off` */
 export function notAnArchive(archive: string, why: string, cause?: unknown): SandboxError {
@@ -31,6 +40,10 @@ export function memberRefused(archive: string, why: string): SandboxError {
   );
 }
 
+export function oneMore(archive: string, { name }: { readonly name: string }): SandboxError {
+  return memberRefused(archive, `has a member ${JSON.stringify(name)} more`);
+}
+
 /** @param reaches what the service in the archive would have beside its own state */
 export function reachesBeyond(archive: string, reaches: readonly string[]): SandboxError {
   return serviceError(
@@ -49,14 +62,38 @@ export function ofRootAlone(archive: string): SandboxError {
   );
 }
 
-export function notUnpacked(archive: string, why: string, cause?: unknown): SandboxError {
+/** @param to where its state was to be */
+export function notUnpacked(archive: string, to: string, said: string, cause?: unknown): SandboxError {
+  // tar(1) has no other reason for a part of a write, and does not name it.
+  const why = said.replace(/Wrote only \d+ of \d+ bytes$/, 'No space left on device');
   return serviceError(
     'service-archive-not-unpacked',
-    `the state in ${quote(archive)} cannot be unpacked: ${why}`,
-    /no space left|quota/i.test(why)
+    `the state in ${quote(archive)} cannot be unpacked to ${quote(to)}: ${why}`,
+    isFull(why)
       ? 'make room there, or name another directory with --path'
       : 'see whether the archive is whole; nothing of it was kept',
     cause,
+  );
+}
+
+const MAKE_ROOM =
+  'make room there, name another directory with --path, or let it take all of the room that there is with --fill';
+
+/** @param needed what its state takes: bytes or inodes, with the unit */
+export function tooLarge({ archive, directory }: Place, needed: string, { free, left }: Free): SandboxError {
+  return serviceError(
+    'service-archive-too-large',
+    `the state in ${quote(archive)} takes ${needed}: ${free} are free in ${quote(directory)}, and ${left} have to stay free`,
+    MAKE_ROOM,
+  );
+}
+
+/** While it is unpacked. @param unit `bytes`, `inodes` */
+export function noRoom({ archive, directory }: Place, unit: string, { free, left }: Free): SandboxError {
+  return serviceError(
+    'service-archive-too-large',
+    `the state in ${quote(archive)} was not unpacked: ${free} ${unit} are still free in ${quote(directory)}, and ${left} have to stay free`,
+    MAKE_ROOM,
   );
 }
 
@@ -64,7 +101,7 @@ export function notExported(name: string, why: string, cause?: unknown): Sandbox
   return serviceError(
     'service-not-exported',
     `the service ${quote(name)} cannot be exported: ${why}`,
-    /no space left|quota/i.test(why) ? 'make room there, or write it elsewhere' : 'remove the cause, and try it again',
+    isFull(why) ? 'make room there, or write it elsewhere' : 'remove the cause, and try it again',
     cause,
   );
 }
@@ -73,7 +110,7 @@ export function notWritten(path: string, error: unknown): SandboxError {
   return serviceError(
     'service-archive-not-written',
     `the archive ${quote(path)} cannot be written: ${messageOf(error)}`,
-    'name a file in a directory that you can write to',
+    isFull(error) ? 'make room there, or write it elsewhere' : 'name a file in a directory that you can write to',
     error,
   );
 }

@@ -1,6 +1,6 @@
 /** Makes a service of an archive: with its state, and identities of its own. */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { URI } from '../../libvirt/connection.js';
@@ -30,21 +30,27 @@ import { makeService, refuseExisting } from '../store/staging.js';
 import type { Service } from '../types.js';
 import { checkImage } from './check-image.js';
 import { StateCheck } from './check-member.js';
-import { notAnArchive, notUnpacked, ofRootAlone, reachesBeyond } from './errors.js';
+import { notAnArchive, notUnpacked, ofRootAlone, oneMore, reachesBeyond } from './errors.js';
 import { CONFIG, MANIFEST, type Manifest, MOST_TEXT_BYTES, parseManifest } from './manifest.js';
-import { Members } from './members.js';
+import { measure } from './measure.js';
+import { type Member, Members } from './members.js';
 import { reachOf } from './reach.js';
+import { RoomCheck } from './room-check.js';
 import { expectEnd, unpackLayers } from './unpack.js';
-import { unpackImage } from './unpack-image.js';
+import { imageCheck, unpackImage } from './unpack-image.js';
 
 export interface ImportOptions extends LockOptions {
   /** Its name, for errors. */
   readonly archive: string;
   readonly stream: AsyncIterable<Uint8Array>;
+  /** The same, if it is a file: it is looked at as a whole before anything is unpacked. */
+  readonly file?: FileHandle | undefined;
   /** The directory in which the state is to be; undefined: as of a new service. */
   readonly path?: string | undefined;
   /** It may have what reaches beyond its own state. */
   readonly isTrusted: boolean;
+  /** It may take all of the room that there is. */
+  readonly mayFill?: boolean | undefined;
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
@@ -65,8 +71,8 @@ interface Archive {
 /**
  * If anything fails, nothing of the service is left.
  * @throws {SandboxError} `service-exists`, `service-archive-invalid`, `service-archive-refused`,
- *   `service-archive-reaches`, `service-archive-not-unpacked`, `service-not-writable`, and what `describeClone`,
- *   `checkHost`, `checkOverlay` and the start of a machine throw
+ *   `service-archive-reaches`, `service-archive-not-unpacked`, `service-archive-too-large`, `service-not-writable`, and what
+ *   `describeClone`, `checkHost`, `checkOverlay` and the start of a machine throw
  */
 export async function importService(roots: ServiceRoots, name: string, options: ImportOptions): Promise<Imported> {
   checkServiceName(name);
@@ -162,6 +168,7 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
     const paths = await makeService(roots, name, async (staged) => {
       // What a killed process has left at the place of the state is gone by now.
       checkWanted(roots, wanted);
+      await measureFile(making);
       changed = await fill(making, staged.made);
       // What this host has now counts as what the service knows of it.
       await recordHost(roots, { paths: staged.paths, config, settings });
@@ -174,6 +181,29 @@ async function make(roots: ServiceRoots, making: Making): Promise<Imported> {
   } finally {
     await unlockPorts?.();
   }
+}
+
+/** What the archive has that is a file is known beforehand; of a pipe it is known when it comes. */
+async function measureFile(making: Making): Promise<void> {
+  const { file, wanted, archive, signal } = making;
+  if (file === undefined) return;
+  const room = await roomFor(making);
+  await measure(file, { archive, name: wanted.name, check: memberCheck(making), room, signal });
+}
+
+async function roomFor({ archive, wanted, mayFill = false }: Making): Promise<RoomCheck | undefined> {
+  return mayFill ? undefined : RoomCheck.of({ archive, directory: dirname(wanted.state.path) });
+}
+
+function memberCheck({ archive, manifest: { state } }: Making): (member: Member) => void {
+  if (state.type === 'image') return imageCheck(archive);
+  if (state.overlay === undefined) {
+    return (member) => {
+      throw oneMore(archive, member);
+    };
+  }
+  const check = new StateCheck(archive, state.overlay.kind);
+  return (member) => check.check(member);
 }
 
 /** @returns the files that are its own */
@@ -190,7 +220,7 @@ async function fill(making: Making, made: MadeRecord): Promise<readonly string[]
   }
   let changed: readonly string[] = [];
   await made.file(path, async (temporary) => {
-    await unpackImage(making.members, temporary, { ...making, name: wanted.name });
+    await unpackImage(making.members, temporary, { ...making, name: wanted.name, room: await roomFor(making) });
     await checkImage(temporary, { archive: making.archive, name: wanted.name, signal });
     const { connect } = wanted.settings;
     changed = await withImageFiles(wanted.config, temporary, { connect, signal }, (files) => give(files, making));
@@ -207,9 +237,9 @@ async function unpackDirectory(path: string, making: Making): Promise<void> {
   }
   const { kind } = overlay;
   if (!takesAttributes(path, kind))
-    throw notUnpacked(archive, `the file system of ${path} has no extended attributes (${attributesOf(kind)}.*)`);
-  const check = new StateCheck(archive, kind);
-  await unpackLayers(members, path, (member) => check.check(member), { ...making, name: wanted.name });
+    throw notUnpacked(archive, path, `its file system has no extended attributes (${attributesOf(kind)}.*)`);
+  const options = { ...making, name: wanted.name, room: await roomFor(making) };
+  await unpackLayers(members, path, memberCheck(making), options);
   if (kind === 'machine') await mkdir(join(path, 'layers/work'), { mode: 0o700 });
   // What an image has does not depend on its host; a directory is that of this host.
   const root = wanted.config.root.type === 'image' ? overlay.root : rootOnRecord(wanted.config.root);

@@ -78,9 +78,12 @@ export class Members {
   #left = 0;
   #isFirst = true;
 
-  /** @param archive its name, for errors */
-  constructor(source: AsyncIterable<Uint8Array>, archive: string) {
-    this.#pieces = new Pieces(source);
+  /**
+   * @param archive its name, for errors
+   * @param pass as of `Pieces`
+   */
+  constructor(source: AsyncIterable<Uint8Array>, archive: string, pass?: (bytes: number) => void) {
+    this.#pieces = new Pieces(source, pass);
     this.#archive = archive;
   }
 
@@ -115,6 +118,16 @@ export class Members {
       if (piece === undefined) throw new TarError('is cut off');
       this.#left -= piece.length;
       return piece;
+    } catch (error) {
+      throw this.#reason(error);
+    }
+  }
+
+  /** Passes over the member's content. @throws {SandboxError} `service-archive-invalid` */
+  async skip(): Promise<void> {
+    try {
+      await this.#pieces.skip(this.#left);
+      this.#left = 0;
     } catch (error) {
       throw this.#reason(error);
     }

@@ -6,10 +6,12 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { abortedError } from '../errors.js';
-import { memberRefused, notUnpacked } from './errors.js';
+import { isOfState, STATE_ATTRIBUTES } from './attributes.js';
+import { notUnpacked, oneMore } from './errors.js';
 import { Interruption } from './interruption.js';
 import type { Member, Members } from './members.js';
 import { type RunningProgram, startProgram } from './program.js';
+import type { RoomCheck } from './room-check.js';
 import { memberHeader } from './write-member.js';
 import { inMount } from './write-state.js';
 
@@ -25,9 +27,6 @@ const TAR = [
   '--warning=no-timestamp',
 ];
 
-/** Attributes that a state has of a guest, or for what it means. The others tell of the archive's host. */
-const ATTRIBUTES = ['user.*', 'security.capability', 'trusted.overlay.opaque', 'trusted.overlay.whiteout'];
-
 /** Bytes of memory: until its end tar keeps what it knows of each directory above it, and of each symbolic link. */
 const MOST_MEMORY = 2 * 2 ** 30;
 
@@ -40,13 +39,16 @@ export interface UnpackOptions {
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Undefined: it may fill the file system. */
+  readonly room?: RoomCheck | undefined;
 }
 
 /**
  * Unpacks layers. It takes root.
  * @param to a directory that is there, and empty
  * @param check throws for a member that cannot be
- * @throws {SandboxError} `service-archive-not-unpacked`, `tool-missing`, `aborted`, what `check` and the reader throw
+ * @throws {SandboxError} `service-archive-not-unpacked`, `service-archive-too-large`, `tool-missing`, `aborted`, what `check`
+ *   and the reader throw
  */
 export async function unpackLayers(
   members: Members,
@@ -54,13 +56,14 @@ export async function unpackLayers(
   check: (member: Member) => void,
   options: UnpackOptions,
 ): Promise<void> {
-  const include = ATTRIBUTES.map((attribute) => `--xattrs-include=${attribute}`);
+  const include = STATE_ATTRIBUTES.map((attribute) => `--xattrs-include=${attribute}`);
   const tar = [...TAR, '--preserve-permissions', '--same-owner', '--xattrs', ...include, '--acls'];
   const bounded = `--bounding-set=-all,${CAPABILITIES.map((one) => `+${one}`).join(',')}`;
   const bounds = ['prlimit', `--as=${MOST_MEMORY}`, '--core=0', '--', 'setpriv', bounded, '--inh-caps=-all', '--'];
-  await unpack(inMount(to, [...bounds, ...tar]), options, async (write) => {
+  await unpack(inMount(to, [...bounds, ...tar]), to, options, async (write) => {
     for (let member = await members.next(); member !== undefined; member = await members.next()) {
       check(member);
+      await options.room?.take(member);
       await pass(members, member, write, options);
     }
   });
@@ -70,25 +73,24 @@ export async function unpackLayers(
 /** @throws {SandboxError} `service-archive-refused`, and what the reader throws */
 export async function expectEnd(members: Members, archive: string): Promise<void> {
   const member = await members.next();
-  if (member !== undefined) throw memberRefused(archive, `has a member ${JSON.stringify(member.name)} more`);
+  if (member !== undefined) throw oneMore(archive, member);
 }
 
 type Write = (piece: Buffer) => Promise<void>;
 
-async function pass(members: Members, member: Member, write: Write, { onProgress }: UnpackOptions): Promise<void> {
+async function pass(members: Members, member: Member, write: Write, options: UnpackOptions): Promise<void> {
   await write(memberHeader(member, isOfState));
   for (let piece = await members.piece(); piece !== undefined; piece = await members.piece()) {
+    const { length } = piece;
     await write(piece);
-    onProgress?.(members.position);
+    options.onProgress?.(members.position);
+    await options.room?.taken(length);
   }
-}
-
-function isOfState(attribute: string): boolean {
-  return ATTRIBUTES.some((one) => (one.endsWith('*') ? attribute.startsWith(one.slice(0, -1)) : attribute === one));
 }
 
 async function unpack(
   argv: readonly string[],
+  to: string,
   { archive, name, signal }: UnpackOptions,
   feed: (write: Write) => Promise<void>,
 ): Promise<void> {
@@ -113,7 +115,7 @@ async function unpack(
     signal?.removeEventListener('abort', cancel);
   }
   if (signal?.aborted) throw abortedError(name);
-  if (problem !== undefined) throw notUnpacked(archive, problem);
+  if (problem !== undefined) throw notUnpacked(archive, to, problem);
 }
 
 /** Of a program that has ended, or takes no more. */
@@ -145,7 +147,7 @@ async function flush(to: string, { archive, name, signal }: UnpackOptions): Prom
   running.stdin.end();
   running.stdout.resume();
   const problem = await endOf(running, name, signal);
-  if (problem !== undefined) throw notUnpacked(archive, problem);
+  if (problem !== undefined) throw notUnpacked(archive, to, problem);
 }
 
 /** A process that waits for a disk does not end when it is killed, and is not waited for. */

@@ -1,7 +1,7 @@
 /** Errors of clones. */
 import { quote } from '../../config/errors.js';
 import { messageOf, type SandboxError } from '../../util/errors.js';
-import { serviceError } from '../errors.js';
+import { isFull, serviceError } from '../errors.js';
 
 export function sourceRuns(source: string): SandboxError {
   return serviceError(
@@ -37,9 +37,7 @@ export function notCopied(source: string, why: string, cause?: unknown): Sandbox
   return serviceError(
     'service-state-not-copied',
     `the state of the service ${quote(source)} cannot be copied: ${why}`,
-    /no space left/i.test(why)
-      ? 'make room there, or name another directory with --path'
-      : 'look into its state, and try it again',
+    isFull(why) ? 'make room there, or name another directory with --path' : 'look into its state, and try it again',
     cause,
   );
 }
