@@ -1,7 +1,8 @@
 /** Writes the log of a detached sandbox, or of a service. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { isSystemError } from '../util/errors.js';
+import { isSystemError, messageOf } from '../util/errors.js';
+import { writeAll } from '../util/write-all.js';
 import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, NEXT_LOG_FILE, OLDER_LOG_FILE } from './log.js';
 
 /** So much of the application's output is made lines of at once: they are up to 35 times as long. */
@@ -12,6 +13,13 @@ const [NEW, GOES_ON] = ['ax', 'a+'] as const;
 type Flags = typeof NEW | typeof GOES_ON;
 
 const LINE_FEED = 0x0a;
+
+/**
+ * What the log says of output that is missing, when it can be written again.
+ * @param bytes at most so many are missing
+ * @param why the last error
+ */
+export type TellMissing = (bytes: number, why: string) => Buffer;
 
 /**
  * Two files of at most 8 MiB. What cannot be written, as on a full disk, is left out, and the application goes on.
@@ -26,11 +34,15 @@ export class LogWriter {
   #size = 0;
   /** The last line was not written to its end. */
   #isTorn = false;
+  /** What could not be written, since a write succeeded last. */
+  #missing: { readonly bytes: number; readonly why: string } | undefined;
+  readonly #tellMissing: TellMissing | undefined;
   /** Writes are done one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(directory: FileHandle) {
+  private constructor(directory: FileHandle, tellMissing: TellMissing | undefined) {
     this.#directory = directory;
+    this.#tellMissing = tellMissing;
   }
 
   /** Makes the log. @throws a system error */
@@ -38,13 +50,17 @@ export class LogWriter {
     return LogWriter.#open(stateDirectory, NEW);
   }
 
-  /** Goes on with the log that an earlier process has left there, or makes one. @throws a system error */
-  static goOn(directory: string): Promise<LogWriter> {
-    return LogWriter.#open(directory, GOES_ON);
+  /**
+   * Goes on with the log that an earlier process has left there, or makes one.
+   * @param tellMissing undefined: nothing but the output is in the log
+   * @throws a system error
+   */
+  static goOn(directory: string, tellMissing?: TellMissing): Promise<LogWriter> {
+    return LogWriter.#open(directory, GOES_ON, tellMissing);
   }
 
-  static async #open(directory: string, flags: Flags): Promise<LogWriter> {
-    const log = new LogWriter(await open(directory, constants.O_RDONLY | constants.O_DIRECTORY));
+  static async #open(directory: string, flags: Flags, tellMissing?: TellMissing): Promise<LogWriter> {
+    const log = new LogWriter(await open(directory, constants.O_RDONLY | constants.O_DIRECTORY), tellMissing);
     try {
       log.#file = await make(log.#directory, LOG_FILE, flags);
       log.#next = await make(log.#directory, NEXT_LOG_FILE, flags);
@@ -65,8 +81,9 @@ export class LogWriter {
   /** Resolves when it is in the file, or cannot be. */
   async write(stream: LogStream, bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-      const lines = encodeLines(stream, bytes.subarray(at, at + PIECE_BYTES), new Date());
-      this.#last = this.#last.then(() => this.#append(lines));
+      const piece = bytes.subarray(at, at + PIECE_BYTES);
+      const lines = encodeLines(stream, piece, new Date());
+      this.#last = this.#last.then(() => this.#append(lines, piece.length));
       await this.#last;
     }
   }
@@ -74,6 +91,7 @@ export class LogWriter {
   /** Waits for what is being written. */
   async close(): Promise<void> {
     await this.#last;
+    if (this.#missing !== undefined) await this.#append(Buffer.alloc(0), 0);
     await this.#file?.close();
     await this.#next?.close();
     this.#file = undefined;
@@ -81,24 +99,36 @@ export class LogWriter {
     await this.#directory.close();
   }
 
-  async #append(lines: Buffer): Promise<void> {
+  /** @param bytes of output that the lines have */
+  async #append(lines: Buffer, bytes: number): Promise<void> {
     try {
-      if (this.#size + lines.length >= LOG_BYTES) await this.#rotate();
-      this.#file ??= await make(this.#directory, LOG_FILE);
-      await this.#writeAll(this.#file, this.#isTorn ? Buffer.concat([Buffer.from('\n'), lines]) : lines);
+      if (this.#missing !== undefined) {
+        const { bytes: missing, why } = this.#missing;
+        const told = this.#tellMissing?.(missing, why);
+        if (told !== undefined) await this.#put(encodeLines('stderr', told, new Date()));
+        this.#missing = undefined;
+      }
+      if (lines.length > 0) await this.#put(lines);
     } catch (error) {
       if (!isSystemError(error)) throw error;
+      this.#missing = { bytes: bytes + (this.#missing?.bytes ?? 0), why: messageOf(error) };
     }
   }
 
-  async #writeAll(file: FileHandle, lines: Buffer): Promise<void> {
+  async #put(lines: Buffer): Promise<void> {
+    if (this.#size + lines.length >= LOG_BYTES) await this.#rotate();
+    this.#file ??= await make(this.#directory, LOG_FILE);
+    const whole = this.#isTorn ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
     this.#isTorn = true;
-    for (let done = 0; done < lines.length; ) {
-      const { bytesWritten } = await file.write(lines, done);
-      done += bytesWritten;
-      this.#size += bytesWritten;
+    try {
+      await writeAll(this.#file, whole, this.#size);
+      this.#size += whole.length;
+      this.#isTorn = false;
+    } catch (error) {
+      // A part may be there.
+      this.#size = (await this.#file.stat()).size;
+      throw error;
     }
-    this.#isTorn = false;
   }
 
   /** A reader finds the file that it has read by its inode: src/control/read-log.ts. */

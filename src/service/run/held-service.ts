@@ -97,17 +97,15 @@ export class HeldService implements LifeObserver {
     this.#log = log;
     this.#server = server;
     this.#options = options;
-    this.#recorder = new LifeRecorder(service, claim, options.unit, (sentence) => this.onNote(sentence));
     const { launch } = options;
+    const onWarning = (sentence: string) => {
+      launch?.onWarning?.(sentence);
+      this.onNote(`warning: ${sentence}`);
+    };
+    this.#recorder = new LifeRecorder(service, claim, options.unit, onWarning);
     this.#runner = new ServiceRunner(service, this, {
       restarts: options.unit === undefined,
-      launch: {
-        ...launch,
-        onWarning: (sentence) => {
-          launch?.onWarning?.(sentence);
-          this.onNote(`warning: ${sentence}`);
-        },
-      },
+      launch: { ...launch, onWarning },
     });
     this.ended = this.#release();
   }
@@ -174,7 +172,7 @@ export class HeldService implements LifeObserver {
     try {
       return await this.#runner.ended;
     } finally {
-      await this.#recorder.written();
+      await this.#recorder.end();
       await this.#log.close();
       // Who has asked for the end is answered, and finds nothing any more.
       releaseService(this.#claim);

@@ -9,24 +9,33 @@ import { lastEndOf, type Phase, readServiceRecord, type ServiceRecord, writeServ
 import type { PhaseFacts } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
+/** Until what could not be written is tried again, in milliseconds. */
+const AGAIN_MS = 5000;
+
 /** Of the words on how it has ended. */
 const MOST_CHARACTERS = 4096;
 
 export class LifeRecorder {
   readonly #path: string;
   readonly #onFailure: (sentence: string) => void;
+  readonly #againMs: number;
   #record: ServiceRecord;
   /** Writes are done one after the other, and what was changed meanwhile is written at once. */
   #writing: Promise<void> = Promise.resolve();
   #isDue = false;
+  /** The last one could not be written. */
+  #again: NodeJS.Timeout | undefined;
+  #hasFailed = false;
 
-  /** @param onFailure gets why it cannot be written */
+  /** @param onFailure gets why it cannot be written, once until it can */
   constructor(
     { name, paths, settings }: Service,
     claim: Claim,
     unit: SystemdUnit | undefined,
     onFailure: (sentence: string) => void,
+    againMs = AGAIN_MS,
   ) {
+    this.#againMs = againMs;
     const before = readServiceRecord(paths.life, name);
     this.#path = paths.life;
     this.#onFailure = onFailure;
@@ -80,6 +89,13 @@ export class LifeRecorder {
     await this.#writing;
   }
 
+  /** The same, and nothing is tried again. */
+  async end(): Promise<void> {
+    clearTimeout(this.#again);
+    await this.#writing;
+    clearTimeout(this.#again);
+  }
+
   #change(record: ServiceRecord): void {
     this.#record = record;
     if (this.#isDue) return;
@@ -89,11 +105,18 @@ export class LifeRecorder {
 
   async #write(): Promise<void> {
     this.#isDue = false;
+    clearTimeout(this.#again);
     try {
       await writeServiceRecord(this.#path, this.#record);
+      this.#hasFailed = false;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      this.#onFailure(`warning: what is known of it cannot be recorded: ${error.message}`);
+      this.#again = setTimeout(() => this.#change(this.#record), this.#againMs);
+      if (!this.#hasFailed)
+        this.#onFailure(
+          `what is known of it cannot be recorded: ${error.message}; make room, or look who may write there`,
+        );
+      this.#hasFailed = true;
     }
   }
 }

@@ -17,7 +17,7 @@ const OWN_LINES = 'virt-sandbox-service: ';
 export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>): Promise<LogWriter> {
   makeLife(life);
   try {
-    return await LogWriter.goOn(life);
+    return await LogWriter.goOn(life, missingLine);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw serviceError(
@@ -27,6 +27,10 @@ export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>): Prom
       error,
     );
   }
+}
+
+function missingLine(bytes: number, why: string): Buffer {
+  return ownLine(`up to ${bytes} bytes of its output are missing here, which could not be written: ${why}`);
 }
 
 /** A line of this program in the log. */

@@ -2,17 +2,21 @@
  * What is known of the life of a service, in `service.json`, for other processes. It stays when the service has ended.
  * Only its user can enter the directory.
  */
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chmodSync, constants, lstatSync, mkdirSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
+import { shortageOf } from '../../util/shortage.js';
 import { readPlainFile } from '../../util/small-files.js';
 import { serviceError } from '../errors.js';
 
 const RECORD_FILE = 'service.json';
+
+/** Bytes in one block of st_blocks. */
+const BLOCK = 512;
 
 /** More than it can have. */
 const MOST_BYTES = 1 << 20;
@@ -108,7 +112,30 @@ export async function removeLife(path: string): Promise<void> {
 
 /** Writes it as a whole. @throws a system error */
 export async function writeServiceRecord(path: string, record: ServiceRecord): Promise<void> {
-  await replaceFile(join(path, RECORD_FILE), JSON.stringify(record), { mode: 0o600 });
+  const [file, content] = [join(path, RECORD_FILE), JSON.stringify(record)];
+  try {
+    await replaceFile(file, content, { mode: 0o600 });
+  } catch (error) {
+    if (shortageOf(error) !== 'space' || !(await isWrittenOver(file, content))) throw error;
+  }
+}
+
+/** On a full disk the blocks of the record before are still there. One write, so nobody reads half of it. */
+async function isWrittenOver(path: string, content: string): Promise<boolean> {
+  try {
+    const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const { size, blocks } = await file.stat();
+      const whole = Buffer.from(content.padEnd(size));
+      if (whole.length > blocks * BLOCK) return false;
+      return (await file.write(whole, 0, whole.length, 0)).bytesWritten === whole.length;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
 }
 
 /**

@@ -1,0 +1,141 @@
+/** What a service that runs leaves on a disk that is full: it goes on, and so do its log and its record. */
+import assert from 'node:assert/strict';
+import { mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { LogRecord } from '../../../../src/control/log.js';
+import { readLogIn } from '../../../../src/control/read-log.js';
+import { neverRan } from '../../../../src/service/run/errors.js';
+import { LifeRecorder } from '../../../../src/service/run/life-recorder.js';
+import { openServiceLog } from '../../../../src/service/run/log.js';
+import { makeLife, readServiceRecord } from '../../../../src/service/run/record.js';
+import { DEFAULT_SETTINGS, type Service } from '../../../../src/service/types.js';
+import { FullDisk } from '../../../helpers/full-disk.js';
+import { holdsDuring } from '../../../helpers/meanwhile.js';
+import { unlessRoot } from '../../../helpers/scratch.js';
+
+async function logOf(life: string): Promise<LogRecord[]> {
+  const records: LogRecord[] = [];
+  const source = {
+    name: 'web',
+    uid: process.geteuid?.(),
+    open: () => openSync(life, 'r'),
+    missing: () => neverRan('web'),
+    isOver: () => true,
+  };
+  for await (const record of readLogIn(source, {})) records.push(record);
+  return records;
+}
+
+const textOf = (records: readonly LogRecord[], stream: LogRecord['stream']) =>
+  Buffer.concat(records.filter((one) => one.stream === stream).map(({ bytes }) => bytes)).toString();
+
+/** More than a piece of a file system has. */
+const line = (letter: string) => `${letter.repeat(5000)}\n`;
+
+describe('the log of a service on a full disk', { skip: unlessRoot('mounts') }, () => {
+  it('leaves out what there is no room for, says so when there is room again, and goes on', async (t) => {
+    const disk = new FullDisk(t, 'size=256k');
+    const life = join(disk.path, 'web');
+    const log = await openServiceLog({ life });
+    t.after(() => log.close());
+    await log.write('stdout', Buffer.from(line('a')));
+    disk.fill();
+    const { size } = statSync(join(life, 'log'));
+    for (const letter of ['b', 'c', 'd']) await log.write('stdout', Buffer.from(line(letter)));
+    await log.write('stderr', Buffer.from('e\n'));
+    // The rest of the file's last page is not taken by others.
+    assert.ok(statSync(join(life, 'log')).size < size + 4096);
+    disk.makeRoom();
+    await log.write('stdout', Buffer.from(line('f')));
+    await log.write('stdout', Buffer.from(line('g')));
+    const records = await logOf(life);
+    // What was on the rest of a page is cut off.
+    assert.match(textOf(records, 'stdout'), /^a{5000}\n(?:b{1,4999}\n)?f{5000}\ng{5000}\n$/);
+    assert.match(
+      textOf(records, 'stderr'),
+      /^virt-sandbox-service: up to 15005 bytes of its output are missing here, which could not be written: ENOSPC[^\n]*\n$/,
+    );
+    const at = records.findIndex(({ stream }) => stream === 'stderr');
+    assert.match(records[at - 1]?.bytes.toString() ?? '', /^[ab]+\n$/);
+    assert.match(records[at + 1]?.bytes.toString() ?? '', /^f+\n$/);
+  });
+
+  it('says at its end what is missing, and begins anew where its file could not be turned over', async (t) => {
+    const disk = new FullDisk(t, 'size=17M');
+    const life = join(disk.path, 'web');
+    const log = await openServiceLog({ life });
+    const much = Buffer.from(line('a').repeat(1024));
+    for (let number = 0; number < 5; number += 1) await log.write('stdout', much);
+    disk.fill();
+    await log.write('stdout', much);
+    disk.makeRoom();
+    await log.close();
+    const end = (await logOf(life)).at(-1)?.bytes.toString();
+    assert.match(end ?? '', /up to \d+ bytes of its output are missing here/);
+  });
+
+  it('is not begun, with the directory in the error', async (t) => {
+    const disk = new FullDisk(t, 'nr_inodes=2');
+    const lives = [1, 2, 3].map((number) => join(disk.path, `web${number}`));
+    mkdirSync(lives[0] ?? '');
+    for (const life of lives)
+      await assert.rejects(openServiceLog({ life }), (error: Error & { code?: string; remedy?: string }) => {
+        assert.equal(error.code, 'service-not-recorded');
+        assert.ok(error.message.includes(life) && error.message.includes('ENOSPC'), error.message);
+        assert.match(error.remedy ?? '', /make room/);
+        return true;
+      });
+  });
+});
+
+function serviceIn(life: string): Service {
+  const paths = { directory: life, config: life, file: join(life, 'sandbox.cfg'), life };
+  return { name: 'web', paths, config: {} as Service['config'], settings: DEFAULT_SETTINGS };
+}
+
+const CLAIM = { path: '/nowhere', owner: `${process.pid} 1 x 1\n` };
+
+describe('the record of a service on a full disk', { skip: unlessRoot('mounts') }, () => {
+  it('takes the room of the one before', async (t) => {
+    const disk = new FullDisk(t, 'size=64k');
+    const life = join(disk.path, 'web');
+    makeLife(life);
+    const said: string[] = [];
+    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence));
+    recorder.phase('starting', {});
+    await recorder.written();
+    disk.fill();
+    const end = { why: 'ended', exitCode: 3, status: 3, signal: undefined, error: undefined } as const;
+    recorder.phase('failed', { end });
+    await recorder.end();
+    const record = readServiceRecord(life, 'web');
+    assert.deepEqual([record?.phase, record?.lastEnd?.exitCode, said], ['failed', 3, []]);
+    // A shorter one has nothing of it.
+    recorder.phase('starting', {});
+    await recorder.end();
+    assert.equal(readServiceRecord(life, 'web')?.phase, 'starting');
+  });
+
+  it('is written when there is room, if there was none before, and that is said once', {
+    timeout: 60_000,
+  }, async (t) => {
+    const disk = new FullDisk(t, 'size=64k');
+    const life = join(disk.path, 'web');
+    makeLife(life);
+    disk.fill();
+    const said: string[] = [];
+    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence), 5);
+    t.after(() => recorder.end());
+    recorder.phase('starting', {});
+    await recorder.written();
+    recorder.phase('running', {});
+    await recorder.written();
+    assert.equal(readServiceRecord(life, 'web'), undefined);
+    assert.equal(said.length, 1, said.join('\n'));
+    assert.match(said[0] ?? '', /^what is known of it cannot be recorded: ENOSPC.*; make room/);
+    disk.makeRoom();
+    const over = new Promise<void>((resolve) => t.signal.addEventListener('abort', () => resolve()));
+    await holdsDuring(over, () => readServiceRecord(life, 'web')?.phase === 'running');
+  });
+});
