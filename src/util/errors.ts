@@ -107,6 +107,14 @@ export function isSystemError(error: unknown, code?: string): error is NodeJS.Er
   );
 }
 
+/** Names the path in an error of a call that knows its file by a descriptor alone, as write(2). @returns the error */
+export function withPath(error: unknown, path: string): unknown {
+  if (!isSystemError(error) || error.path !== undefined) return error;
+  error.path = path;
+  error.message += ` '${path}'`;
+  return error;
+}
+
 /**
  * True if this process or the host has too many open files. Then nothing is wrong with the file that could not be
  * opened.

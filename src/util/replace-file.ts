@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { withPath } from './errors.js';
 
 /**
  * Writes a file under a name that nobody can foresee, and then gives it its own. Whoever reads it finds the old content
@@ -20,7 +21,7 @@ export async function replaceFile(
     await rename(fresh, path);
   } catch (error) {
     await rm(fresh, { force: true });
-    throw error;
+    throw withPath(error, path);
   }
 }
 

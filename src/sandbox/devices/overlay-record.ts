@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fsyncSync, linkSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
-import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, type SandboxError, withPath } from '../../util/errors.js';
 import { forCaller, option, shortOption } from '../../util/option-names.js';
 import { isRecord, parseJson } from '../../util/records.js';
 import { readPlainFile } from '../../util/small-files.js';
@@ -69,6 +69,9 @@ export function writeRecord(directory: string, { root, kind }: OverlayRecord): v
   try {
     writeSync(fd, `${JSON.stringify({ version: VERSION, root, kind })}\n`);
     fsyncSync(fd);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    throw withPath(error, fresh);
   } finally {
     closeSync(fd);
   }

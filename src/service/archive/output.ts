@@ -5,6 +5,7 @@ import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { lockOpenFile } from '../../oci/lock.js';
 import { isSystemError } from '../../util/errors.js';
+import { writeAll } from '../../util/write-all.js';
 import { notWritten, outputNotFile } from './errors.js';
 
 /** Takes an archive piece by piece. */
@@ -25,7 +26,11 @@ export async function writeArchiveFile(path: string, fill: WriteArchive): Promis
     const { file } = opened;
     draft = opened.path;
     try {
-      await fill((piece) => writeAll(file, piece));
+      let at = 0;
+      await fill(async (piece) => {
+        await writeAll(file, piece, at);
+        at += piece.length;
+      });
       await file.sync();
     } finally {
       await file.close();
@@ -87,10 +92,6 @@ async function isStale(path: string): Promise<boolean> {
 
 /** Somebody is writing it. */
 class InUse extends Error {}
-
-async function writeAll(file: FileHandle, piece: Buffer): Promise<void> {
-  for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
-}
 
 async function flush(directory: string): Promise<void> {
   const file = await open(directory, 'r');

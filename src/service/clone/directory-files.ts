@@ -17,7 +17,7 @@ import {
 import type { KeptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { layerOf, upperLayers } from '../../sandbox/devices/overlay-layers.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
-import { isSystemError } from '../../util/errors.js';
+import { isSystemError, withPath } from '../../util/errors.js';
 import { MOST_BYTES, type StateFiles } from './identity.js';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
@@ -49,7 +49,7 @@ export class DirectoryFiles implements StateFiles {
         renameSync(fresh, directory.path(name));
       } catch (error) {
         unlinkIfThere(fresh);
-        throw error;
+        throw withPath(error, `${this.#kept.directory}${path}`);
       }
     });
   }

@@ -3,6 +3,7 @@ import { type BigIntStats, constants, fstatSync, rmSync } from 'node:fs';
 import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
 import { isSystemError } from '../../util/errors.js';
+import { writeAll } from '../../util/write-all.js';
 import type { AccessList, ReadAccessList } from './access-list.js';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, COPYFILE_EXCL, COPYFILE_FICLONE } = constants;
@@ -72,7 +73,7 @@ async function copyData(file: FileHandle, to: Buffer, check: () => void): Promis
         const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK, end - at), at);
         // It is shorter by now.
         if (bytesRead === 0) return;
-        await target.write(buffer, 0, bytesRead, at);
+        await writeAll(target, buffer.subarray(0, bytesRead), at);
         at += bytesRead;
       }
     }

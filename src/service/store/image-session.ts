@@ -13,7 +13,7 @@ import { asRoot } from '../../sandbox/process/as-root.js';
 import { allowListeners } from '../../sandbox/process/process.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
-import { serviceError } from '../errors.js';
+import { isFull, serviceError } from '../errors.js';
 
 /** In milliseconds. */
 export interface Bounds {
@@ -182,6 +182,9 @@ const REMEDY =
   'try it again when this host has less to do; if it does so each time, the guest may have damaged the image on purpose: ' +
   'put an older copy of it in its place, or create the service again';
 
+const FULL_REMEDY =
+  'start the service and remove in it what it does not need, or create it again with a larger --imagesize';
+
 function silentError(path: string, silence: number): SandboxError {
   return serviceError(
     'service-image-silent',
@@ -202,7 +205,7 @@ function failedError(path: string, cause: unknown): SandboxError {
   return serviceError(
     'service-image-failed',
     `${quote(path)} in the image of the service: the machine with the image failed: ${messageOf(cause)}`,
-    REMEDY,
+    isFull(cause) ? FULL_REMEDY : REMEDY,
     cause,
   );
 }

@@ -8,7 +8,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
-import { serviceError, serviceNotFound } from '../errors.js';
+import { isFull, serviceError, serviceNotFound } from '../errors.js';
 import { type ServicePaths, type ServiceRoots, servicePaths } from '../paths.js';
 import { MadeRecord, readMade, removeMade } from './made.js';
 
@@ -141,7 +141,7 @@ async function flush(directory: string): Promise<void> {
 
 function notWritable(name: string, error: unknown): SandboxError | unknown {
   if (!isSystemError(error)) return error;
-  const remedy = isSystemError(error, 'ENOSPC') ? 'make room there' : 'look who may write there';
+  const remedy = isFull(error) ? 'make room there' : 'look who may write there';
   return serviceError(
     'service-not-writable',
     `the service ${quote(name)} cannot be made: ${error.message}`,

@@ -9,7 +9,7 @@ import { type AccessList, accessListReader, modeWithout } from '../content/acces
 import { copyContent } from '../content/copy-file.js';
 import { ABSENT } from '../content/fingerprint.js';
 import { above, type HostTree } from '../content/host-tree.js';
-import { serviceError } from '../errors.js';
+import { isFull, serviceError } from '../errors.js';
 import { type HiddenFile, lookInLayers } from './hidden.js';
 import type { ChangeableState, Fresh } from './state.js';
 
@@ -23,12 +23,31 @@ const PERMISSIONS = 0o7777n;
 export async function dropCopies(state: ChangeableState, root: string, files: readonly HiddenFile[]): Promise<void> {
   rmSync(state.drafts, { recursive: true, force: true });
   try {
-    mkdirSync(state.drafts, { mode: 0o700 });
+    makeDrafts(state.drafts);
     const renewal = new Renewal(state, root);
     for (const file of files) await renewal.drop(file);
   } finally {
     rmSync(state.drafts, { recursive: true, force: true });
   }
+}
+
+function makeDrafts(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw upgradeFailed(`${quote(path)} for copies of files of the host cannot be made`, error);
+  }
+}
+
+/** @param what could not be done */
+export function upgradeFailed(what: string, error: unknown): SandboxError {
+  const cause = isFull(error) ? 'make room there' : 'remove the cause';
+  return serviceError(
+    'service-upgrade-failed',
+    `${what}: ${messageOf(error)}`,
+    `${cause}, and upgrade it again: the rest is done then`,
+    error,
+  );
 }
 
 class Renewal {
@@ -52,12 +71,7 @@ class Renewal {
       else if (await this.#makeAbove(layer, path)) await this.#put(layer, path);
     } catch (error) {
       if (error instanceof SandboxError && error.stage === 'service') throw error;
-      throw serviceError(
-        'service-upgrade-failed',
-        `${quote(path)} of the service cannot be replaced by what the host has: ${messageOf(error)}`,
-        'remove the cause, and upgrade it again: the rest is done then',
-        error,
-      );
+      throw upgradeFailed(`${quote(path)} of the service cannot be replaced by what the host has`, error);
     }
   }
 

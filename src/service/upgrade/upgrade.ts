@@ -5,7 +5,7 @@ import { quote } from '../../config/errors.js';
 import { rootDirectoryOf } from '../../config/root.js';
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { checkOverlayImage, isImageInUse } from '../../sandbox/devices/overlay-image.js';
-import { readBaseline, saveBaseline } from '../content/baseline.js';
+import { type Baseline, readBaseline, saveBaseline } from '../content/baseline.js';
 import { hostNow } from '../content/host-now.js';
 import { serviceError } from '../errors.js';
 import { loadService } from '../file.js';
@@ -20,7 +20,7 @@ import { DirectoryState } from './directory-state.js';
 import { type HiddenFile, hiddenFiles } from './hidden.js';
 import { ImageState } from './image-state.js';
 import { type TakenOver, takeOverFile } from './old-file.js';
-import { dropCopies } from './renew.js';
+import { dropCopies, upgradeFailed } from './renew.js';
 import type { ChangeableState } from './state.js';
 
 export interface Upgraded {
@@ -87,8 +87,16 @@ async function renew(
   };
   const files = before === undefined ? [] : await withState(service, overlay, signal, renewIn);
   // What was changed is on the disk by now.
-  if (!isDry) await saveBaseline(paths.directory, now);
+  if (!isDry) await record(paths.directory, now);
   return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };
+}
+
+async function record(directory: string, now: Baseline): Promise<void> {
+  try {
+    await saveBaseline(directory, now);
+  } catch (error) {
+    throw upgradeFailed(`what the host has now cannot be recorded in ${quote(directory)}`, error);
+  }
 }
 
 /** Runs `work` with the state while nothing else uses it. One that is not there hides nothing. */
