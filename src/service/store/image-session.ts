@@ -154,6 +154,7 @@ export class ImageCalls {
       signal.throwIfAborted();
       return await unlessAborted(call(signal), signal, (reason) => reason as Error);
     } catch (error) {
+      if (isFull(error)) throw fullError(path, error);
       throw error instanceof SandboxError ? error : failedError(path, error);
     }
   }
@@ -182,9 +183,6 @@ const REMEDY =
   'try it again when this host has less to do; if it does so each time, the guest may have damaged the image on purpose: ' +
   'put an older copy of it in its place, or create the service again';
 
-const FULL_REMEDY =
-  'start the service and remove in it what it does not need, or create it again with a larger --imagesize';
-
 function silentError(path: string, silence: number): SandboxError {
   return serviceError(
     'service-image-silent',
@@ -205,7 +203,16 @@ function failedError(path: string, cause: unknown): SandboxError {
   return serviceError(
     'service-image-failed',
     `${quote(path)} in the image of the service: the machine with the image failed: ${messageOf(cause)}`,
-    isFull(cause) ? FULL_REMEDY : REMEDY,
+    REMEDY,
+    cause,
+  );
+}
+
+function fullError(path: string, cause: unknown): SandboxError {
+  return serviceError(
+    'service-image-full',
+    `${quote(path)} cannot be written to the image of the service: no space is left in the image`,
+    'start the service and remove in it what it does not need, or create it again with a larger --imagesize',
     cause,
   );
 }

@@ -13,7 +13,7 @@ import type { SandboxError } from '../../../../src/util/errors.js';
 import { LEAVE, layerRecord } from '../../../helpers/layer-records.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 import { exit, numbers, stream } from '../../protocol/guest.js';
-import { GUEST, LyingGuest, type Program, writes } from '../../sandbox/files/guest.js';
+import { fails, GUEST, LyingGuest, type Program, writes } from '../../sandbox/files/guest.js';
 
 const LONG = 600_000;
 const SHORT = 20;
@@ -152,6 +152,21 @@ describe('a machine with an image that is slow', () => {
 });
 
 describe('a machine with an image that answers nonsense', () => {
+  it('is a full disk of its own, and not of this host', async (t) => {
+    const { state } = machine(t, PATIENT, fails('ENOSPC', 'write(/proc/1/fd/100/upgrade/x)'), [
+      'remove',
+      'mkdir',
+      'rename',
+    ]);
+    const known = await state();
+    await assert.rejects(known.begin(), (error: SandboxError) => {
+      assert.deepEqual([error.stage, error.code], ['service', 'service-image-full'], error.message);
+      assert.match(error.message, /no space is left in the image$/);
+      assert.match(error.remedy, /remove in it what it does not need, or create it again with a larger --imagesize/);
+      return true;
+    });
+  });
+
   it('is an error for people, whatever it answers', async (t) => {
     const copy = join(scratchDirectory(t), 'copy');
     writeFileSync(copy, 'content');
