@@ -1,6 +1,8 @@
 /** Programs that are killed at one of their system calls. */
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { unlessProgram } from './images.js';
+import type { RunResult } from './run.js';
 
 /** A reason to skip, or false if processes can be traced here. */
 export function unlessTraced(): string | false {
@@ -10,11 +12,80 @@ export function unlessTraced(): string | false {
   return status === 0 ? false : 'processes cannot be traced here';
 }
 
+/** A system call that a thread makes for the `when`-th time: each thread counts for itself. */
+export interface Step {
+  readonly call: string;
+  readonly when: number;
+}
+
+/** The words in front of a command. strace(1) kills it, or a process that it has started, at that step. */
+export function killedAt({ call, when }: Step): string[] {
+  // One thread of Node.js works on files, so steps have an order.
+  const ordered = ['env', 'UV_THREADPOOL_SIZE=1', 'strace', '-f', '-qq', '-o', '/dev/null'];
+  return [...ordered, '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`, '--'];
+}
+
+/** More than any program makes of one call. */
+const MOST_STEPS = 60;
+
 /**
- * The words in front of a command. strace(1) kills a process of it that makes a call for the `when`-th time: each thread
- * counts for itself.
+ * Every step until there are no more.
+ * @param run runs a program to be killed at a step; true: there was such a step
+ * @returns how many steps there were
  */
-export function killedAt(call: string, when: number): string[] {
-  const kill = `inject=${call}:signal=KILL:when=${when}`;
-  return ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', kill, '--'];
+export async function atEveryStep(calls: readonly string[], run: (step: Step) => Promise<boolean>): Promise<number> {
+  let killed = 0;
+  for (const call of calls)
+    for (let when = 1; await run({ call, when }); when += 1) {
+      assert.ok(when < MOST_STEPS, `${call} has no end`);
+      killed += 1;
+    }
+  return killed;
+}
+
+/** How a program has ended. */
+export type Ended = Pick<RunResult, 'code' | 'signal' | 'stderr'>;
+
+/** A program was killed, or one that it had started, or none. @returns false: none, and it has succeeded */
+export function isKilled({ code, signal, stderr }: Ended): boolean {
+  assert.ok(signal === 'SIGKILL' || [0, 1, 125, 137].includes(code ?? -1), `${signal ?? code} ${stderr}`);
+  return code !== 0;
+}
+
+/** A service that is made, by a program that is killed. */
+export interface Making {
+  /** Makes it. @param through words in front of the program */
+  run(through: readonly string[]): Promise<Ended>;
+  /** Whether it is there. Then it is whole. */
+  isThere(): boolean | Promise<boolean>;
+  remove(): Promise<unknown>;
+  /** What is there of it. */
+  left(): readonly string[];
+}
+
+/**
+ * Asserts that a program which was killed has made all or nothing, that the next one makes what is missing, and that
+ * nothing is left once it is removed.
+ * @param step for errors
+ * @returns as {@link isKilled}
+ */
+export async function assertMadeAfter(making: Making, step: string, ended: Ended): Promise<boolean> {
+  const text = `${step}: ${ended.signal ?? ended.code} ${ended.stderr}`;
+  const wasKilled = isKilled(ended);
+  if (!(await making.isThere())) {
+    assert.ok(wasKilled, text);
+    const { code, stderr } = await making.run([]);
+    assert.equal(code, 0, `${text}: ${stderr}`);
+    assert.ok(await making.isThere(), text);
+  }
+  await making.remove();
+  assert.deepEqual(making.left(), [], text);
+  return wasKilled;
+}
+
+/** Has it killed at every step of these calls. @returns how many steps there were */
+export function assertMadeAtEveryStep(calls: readonly string[], making: Making): Promise<number> {
+  return atEveryStep(calls, async (step) =>
+    assertMadeAfter(making, `${step.call} ${step.when}`, await making.run(killedAt(step))),
+  );
 }

@@ -1,6 +1,6 @@
 /** Whoever kills the process that makes a clone, or one of those that it starts, at any step leaves nothing half made. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -8,9 +8,10 @@ import { makeOverlayDirectory } from '../../src/sandbox/devices/overlay-director
 import { deleteService } from '../../src/service/delete.js';
 import { serviceNames } from '../../src/service/list.js';
 import type { ServiceRoots } from '../../src/service/paths.js';
-import { killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertMadeAtEveryStep, unlessTraced } from '../helpers/killing.js';
 import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
+import { runSandbox } from '../helpers/run.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
 const ID = `${'1'.repeat(32)}\n`;
@@ -30,12 +31,6 @@ const CALLS = [
   'rename',
 ];
 
-/** More than any is called. */
-const MOST = 20;
-
-/** For one clone. */
-const LONGEST_MS = 60_000;
-
 async function served(t: TestContext): Promise<{ directory: string; roots: ServiceRoots }> {
   const directory = scratchDirectory(t, WITH_ATTRIBUTES);
   const roots = servicesIn(directory);
@@ -49,12 +44,6 @@ async function served(t: TestContext): Promise<{ directory: string; roots: Servi
   return { directory, roots };
 }
 
-function cloned(directory: string, call?: string, when = 1) {
-  const traced = call === undefined ? [] : killedAt(call, when);
-  const [program = '', ...words] = [...traced, process.execPath, programOf('cloning'), directory, 'web', 'web2'];
-  return spawnSync(program, words, { encoding: 'utf8', timeout: LONGEST_MS });
-}
-
 /** @returns whether the clone is there, and then whole */
 function isWhole(roots: ServiceRoots): boolean {
   if (!serviceNames(roots).includes('web2')) return false;
@@ -66,28 +55,18 @@ function isWhole(roots: ServiceRoots): boolean {
 
 async function assertSteps(t: TestContext, call: string): Promise<void> {
   const { directory, roots } = await served(t);
-  let kills = 0;
-  for (let when = 1; when <= MOST; when += 1) {
-    const { status, signal, stderr } = cloned(directory, call, when);
-    const isDone = status === 0;
-    assert.ok(signal === 'SIGKILL' || status === 0 || status === 1, `${signal ?? status} ${stderr}`);
-    if (!isDone) kills += 1;
-    const text = `${call} ${when}: ${signal ?? status} ${stderr}`;
-    assert.ok(isWhole(roots) || !isDone, text);
-    // The next call finishes it, or begins anew.
-    const again = isWhole(roots) ? undefined : cloned(directory);
-    assert.equal(again?.status ?? 0, 0, `${text}: ${again?.stderr}`);
-    assert.ok(isWhole(roots), text);
-    assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, [], text);
-    const left = (path: string) => readdirSync(path).filter((name) => !/^(?:web|\.web\.lock|\.ports)$/.test(name));
-    for (const path of [roots.services, roots.directories, roots.images]) assert.deepEqual(left(path), [], text);
-    assert.equal(readFileSync(join(roots.directories, 'web/layers/upper/etc/machine-id'), 'utf8'), ID);
-    if (isDone) {
-      assert.ok(kills > 0, `nothing is killed at ${call}`);
-      return;
-    }
-  }
-  assert.fail(`${call} is called more than ${MOST} times`);
+  const left = (path: string) => readdirSync(path).filter((name) => !/^(?:web|\.web\.lock|\.ports)$/.test(name));
+  const killed = await assertMadeAtEveryStep([call], {
+    run: (through) =>
+      runSandbox([programOf('cloning'), directory, 'web', 'web2'], { program: process.execPath, through }),
+    isThere: () => isWhole(roots),
+    remove: async () => assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, []),
+    left: () => {
+      assert.equal(readFileSync(join(roots.directories, 'web/layers/upper/etc/machine-id'), 'utf8'), ID);
+      return [roots.services, roots.directories, roots.images].flatMap(left);
+    },
+  });
+  assert.ok(killed > 0, `nothing is killed at ${call}`);
 }
 
 const skip = unlessRoot('it copies what others own') || unlessTraced();

@@ -1,6 +1,6 @@
 /** Whoever kills the process that imports a service, or one of those that it starts, at any step leaves nothing half made. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -11,21 +11,16 @@ import type { ServiceRoots } from '../../src/service/paths.js';
 import { exported } from '../helpers/archiving.js';
 import { withImage } from '../helpers/hostile-archives.js';
 import { unlessProgram } from '../helpers/images.js';
-import { killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertMadeAtEveryStep, killedAt, unlessTraced } from '../helpers/killing.js';
 import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
+import { runSandbox } from '../helpers/run.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 
 const ID = `${'1'.repeat(32)}\n`;
 
 /** What changes something, or is done by tar(1). Each is counted in each process. */
 const CALLS = ['mkdir', 'mkdirat', 'mount', 'symlinkat', 'linkat', 'link', 'syncfs', 'fchown', 'fsync', 'rename'];
-
-/** More than any is called. */
-const MOST = 24;
-
-/** For one import. */
-const LONGEST_MS = 60_000;
 
 interface Ground {
   readonly directory: string;
@@ -50,10 +45,8 @@ async function ground(t: TestContext): Promise<Ground> {
   return { directory, roots, archive };
 }
 
-function imported({ directory, archive }: Ground, call?: string, when = 1) {
-  const traced = call === undefined ? [] : killedAt(call, when);
-  const [program = '', ...words] = [...traced, process.execPath, programOf('importing'), directory, archive, 'web2'];
-  return spawnSync(program, words, { encoding: 'utf8', timeout: LONGEST_MS });
+function imported({ directory, archive }: Ground, through: readonly string[] = []) {
+  return runSandbox([programOf('importing'), directory, archive, 'web2'], { program: process.execPath, through });
 }
 
 /** @returns whether the service is there, and then whole */
@@ -69,27 +62,14 @@ function isWhole(roots: ServiceRoots): boolean {
 async function assertSteps(t: TestContext, call: string): Promise<void> {
   const at = await ground(t);
   const { roots } = at;
-  let kills = 0;
-  for (let when = 1; when <= MOST; when += 1) {
-    const { status, signal, stderr } = imported(at, call, when);
-    const isDone = status === 0;
-    assert.ok(signal === 'SIGKILL' || status === 0 || status === 1, `${signal ?? status} ${stderr}`);
-    if (!isDone) kills += 1;
-    const text = `${call} ${when}: ${signal ?? status} ${stderr}`;
-    assert.ok(isWhole(roots) || !isDone, text);
-    // The next call finishes it, or begins anew.
-    const again = isWhole(roots) ? undefined : imported(at);
-    assert.equal(again?.status ?? 0, 0, `${text}: ${again?.stderr}`);
-    assert.ok(isWhole(roots), text);
-    assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, [], text);
-    const left = (path: string) => readdirSync(path).filter((name) => name !== '.ports');
-    for (const path of [roots.services, roots.directories, roots.images]) assert.deepEqual(left(path), [], text);
-    if (isDone) {
-      assert.ok(kills > 0, `nothing is killed at ${call}`);
-      return;
-    }
-  }
-  assert.fail(`${call} is called more than ${MOST} times`);
+  const left = (path: string) => readdirSync(path).filter((name) => name !== '.ports');
+  const killed = await assertMadeAtEveryStep([call], {
+    run: (through) => imported(at, through),
+    isThere: () => isWhole(roots),
+    remove: async () => assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, []),
+    left: () => [roots.services, roots.directories, roots.images].flatMap(left),
+  });
+  assert.ok(killed > 0, `nothing is killed at ${call}`);
 }
 
 const skip = unlessRoot('it unpacks what others own') || unlessTraced();
@@ -112,10 +92,10 @@ describe('an import of an image that is killed', { skip: skip || unlessProgram('
       });
       const at = { directory, roots, archive: join(directory, 'web.tar') };
       writeFileSync(at.archive, content);
-      const killed = imported(at, call);
+      const killed = await imported(at, killedAt({ call, when: 1 }));
       assert.equal(killed.signal, 'SIGKILL', killed.stderr);
       assert.notDeepEqual(readdirSync(roots.images), []);
-      assert.match(imported(at).stderr, /service-archive-refused/);
+      assert.match((await imported(at)).stderr, /service-archive-refused/);
       assert.deepEqual(readdirSync(roots.images), []);
       assert.deepEqual(
         readdirSync(roots.services).filter((name) => name.includes('web2')),

@@ -3,27 +3,23 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertMadeAtEveryStep, atEveryStep, isKilled, killedAt, type Step, unlessTraced } from '../helpers/killing.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
 /** Calls that change what is on the disk. */
 const CALLS = ['mkdir', 'rename', 'fsync', 'link', 'unlink', 'rmdir', 'unlinkat'] as const;
-/** More than any of these does. */
-const MOST_STEPS = 60;
 
-/**
- * Runs it to be killed at the N-th of the calls that one of its threads makes, or has a program killed that it runs.
- * @returns whether there was such a call
- */
-async function isKilledAt(service: ServiceProgram, args: readonly string[], call: string, step: number) {
-  const { signal, code, stderr } = await service.run(args, {
-    through: killedAt(call, step),
-    // One thread works on files, so steps have an order.
-    env: { UV_THREADPOOL_SIZE: '1' },
-  });
-  assert.ok(signal === 'SIGKILL' || [0, 125, 137].includes(code ?? -1), `${signal ?? code} ${stderr}`);
-  return code !== 0;
+/** @returns whether there was such a step */
+async function isKilledAt(service: ServiceProgram, args: readonly string[], step: Step): Promise<boolean> {
+  return isKilled(await service.run(args, { through: killedAt(step) }));
+}
+
+/** Whether the service is there. Then it is whole. */
+async function isThere({ name, out }: ServiceProgram): Promise<boolean> {
+  if (!(await out('list', '--quiet')).split('\n').includes(name)) return false;
+  assert.match(await out('show', name), /^argv\.0=true$/m);
+  return true;
 }
 
 /** What the root has is recorded: that of this host has many files. */
@@ -32,17 +28,6 @@ function smallRoot(context: TestContext): string {
   mkdirSync(join(root, 'etc'));
   writeFileSync(join(root, 'etc/key'), 'key', { mode: 0o600 });
   return root;
-}
-
-/** Every step until there are no more. */
-async function atEveryStep(run: (call: string, step: number) => Promise<boolean>): Promise<number> {
-  let killed = 0;
-  for (const call of CALLS)
-    for (let step = 1; await run(call, step); step += 1) {
-      assert.ok(step < MOST_STEPS, `${call} has no end`);
-      killed += 1;
-    }
-  return killed;
 }
 
 describe('a virt-sandbox-service that is killed', {
@@ -58,15 +43,11 @@ describe('a virt-sandbox-service that is killed', {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await atEveryStep(async (call, step) => {
-        const isKilled = await isKilledAt(service, create, call, step);
-        const names = (await service.out('list', '--quiet')).split('\n');
-        // It is there as a whole, or not at all.
-        if (names.includes(name)) assert.match(await service.out('show', name), /^argv\.0=true$/m);
-        else await service.out(...create);
-        await service.out('delete', name);
-        assert.deepEqual(service.leftovers(), [], `${call} ${step}`);
-        return isKilled;
+      const killed = await assertMadeAtEveryStep(CALLS, {
+        run: (through) => service.run(create, { through }),
+        isThere: () => isThere(service),
+        remove: () => service.out('delete', name),
+        left: service.leftovers,
       });
       assert.ok(killed >= 8, `${killed} steps`);
     });
@@ -75,16 +56,14 @@ describe('a virt-sandbox-service that is killed', {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await atEveryStep(async (call, step) => {
+      const killed = await atEveryStep(CALLS, async (step) => {
         await service.out(...create);
-        const isKilled = await isKilledAt(service, ['delete', name], call, step);
-        const names = (await service.out('list', '--quiet')).split('\n');
-        if (names.includes(name)) assert.match(await service.out('show', name), /^argv\.0=true$/m);
+        const wasKilled = await isKilledAt(service, ['delete', name], step);
         // A new one of the name finds nothing of the old one.
-        else await service.out(...create);
+        if (!(await isThere(service))) await service.out(...create);
         await service.out('delete', name);
-        assert.deepEqual(service.leftovers(), [], `${call} ${step}`);
-        return isKilled;
+        assert.deepEqual(service.leftovers(), [], `${step.call} ${step.when}`);
+        return wasKilled;
       });
       assert.ok(killed >= 2, `${killed} steps`);
     });
@@ -104,13 +83,13 @@ describe('a virt-sandbox-service that is killed', {
       '/etc/key',
     ];
     let begun = 0;
-    await atEveryStep(async (call, step) => {
-      const isKilled = await isKilledAt(service, ['create', ...options, name, '--', 'true'], call, step);
+    await atEveryStep(CALLS, async (step) => {
+      const wasKilled = await isKilledAt(service, ['create', ...options, name, '--', 'true'], step);
       if (service.leftovers().some((path) => /^\.overlay-.*\.tmp$/.test(path))) begun += 1;
       const { code, stderr } = await service.run(['delete', name]);
       assert.ok(code === 0 || /there is no service/.test(stderr), stderr);
-      assert.deepEqual(service.leftovers(), [], `${call} ${step}`);
-      return isKilled;
+      assert.deepEqual(service.leftovers(), [], `${step.call} ${step.when}`);
+      return wasKilled;
     });
     assert.ok(begun > 0);
   });

@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lockOpenFile } from '../../../../src/oci/lock.js';
 import { findInPath } from '../../../../src/util/programs.js';
-import { killedAt, unlessTraced } from '../../../helpers/killing.js';
+import { atEveryStep, isKilled, killedAt, unlessTraced } from '../../../helpers/killing.js';
 import { installPackage, makePackagedRoot } from '../../../helpers/packaged-root.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
@@ -37,9 +37,6 @@ const packageOf = (version: string) => ({
     '/etc/web/private': { mode: 0o700 },
   },
 });
-
-/** More than any call is made. */
-const MOST_STEPS = 60;
 
 interface Ground {
   readonly root: string;
@@ -185,28 +182,23 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
 
   it('goes on after it was killed at any step', { skip: unlessTraced() }, async (context) => {
     const { upper, service, host, copyUp, upgrade } = await ground(context);
-    let [killed, turn] = [0, 0];
-    for (const call of ['mkdir', 'rename', 'fsync', 'unlink', 'unlinkat', 'rmdir'])
-      for (let step = 1; ; step += 1) {
-        assert.ok(step < MOST_STEPS, `${call} has no end`);
-        turn += 1;
-        host('/etc/hosts', `hosts ${turn}`);
-        await upgrade();
-        copyUp('/etc/hosts');
-        host('/etc/hosts', `hosts ${turn} newer`);
-        host('/etc/web/private/key', `key ${turn}`, 0o600);
-        host(`/etc/web/private/new-${turn}/key`, `key ${turn}`, 0o600);
-        const { code } = await service.run(['upgrade', service.name], {
-          through: killedAt(call, step),
-          env: { UV_THREADPOOL_SIZE: '1' },
-        });
-        await upgrade();
-        assert.ok(!existsSync(join(upper, 'etc/hosts')), `${call} ${step}`);
-        for (const path of ['key', `new-${turn}/key`])
-          assert.equal(readFileSync(join(upper, 'etc/web/private', path), 'utf8'), `key ${turn}`, path);
-        if (code === 0) break;
-        killed += 1;
-      }
+    let turn = 0;
+    const calls = ['mkdir', 'rename', 'fsync', 'unlink', 'unlinkat', 'rmdir'];
+    const killed = await atEveryStep(calls, async (step) => {
+      turn += 1;
+      host('/etc/hosts', `hosts ${turn}`);
+      await upgrade();
+      copyUp('/etc/hosts');
+      host('/etc/hosts', `hosts ${turn} newer`);
+      host('/etc/web/private/key', `key ${turn}`, 0o600);
+      host(`/etc/web/private/new-${turn}/key`, `key ${turn}`, 0o600);
+      const ended = await service.run(['upgrade', service.name], { through: killedAt(step) });
+      await upgrade();
+      assert.ok(!existsSync(join(upper, 'etc/hosts')), `${step.call} ${step.when}`);
+      for (const path of ['key', `new-${turn}/key`])
+        assert.equal(readFileSync(join(upper, 'etc/web/private', path), 'utf8'), `key ${turn}`, path);
+      return isKilled(ended);
+    });
     assert.ok(killed >= 5, `${killed} steps`);
   });
 
