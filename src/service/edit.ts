@@ -43,7 +43,7 @@ export async function editService(
           `somebody else has changed the service ${quote(name)} meanwhile`,
           `begin again: virt-sandbox-service edit ${name}`,
         );
-      await replaceFile(file, after, { mode: 0o600, flush: true });
+      await replaceFile(file, after, { mode: 0o600, flush: true, isOnlyWriter: true });
     },
     options,
   );

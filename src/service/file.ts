@@ -62,13 +62,13 @@ export async function loadService(roots: ServiceRoots, name: string): Promise<Se
 }
 
 /**
- * Writes a service's sandbox.cfg, as a whole or not at all. Its directory is there.
+ * Writes a service's sandbox.cfg, as a whole or not at all. Its directory is there, and the caller has its lock.
  * @throws {SandboxError} `config-not-writable`
  */
 export async function saveService({ paths, ...service }: Omit<Service, 'name'>): Promise<void> {
   const text = await formatService(service);
   try {
-    await replaceFile(paths.file, text, { mode: 0o600, flush: true });
+    await replaceFile(paths.file, text, { mode: 0o600, flush: true, isOnlyWriter: true });
   } catch (error) {
     throw configError(
       'config-not-writable',

@@ -96,10 +96,11 @@ export function hadAt({ files, packaged }: Baseline, path: string): string | und
   return known === OTHER ? undefined : known;
 }
 
-/** Writes it into the directory of a service, as a whole or not at all. */
+/** Writes it into the directory of a service, as a whole or not at all. The caller has its lock. */
 export async function saveBaseline(directory: string, { files, packaged }: Baseline): Promise<void> {
   const text = JSON.stringify({ version: 1, files: [...files], packaged: [...packaged] });
-  await replaceFile(join(directory, FILE), await promisify(gzip)(text), { mode: 0o600, flush: true });
+  const bytes = await promisify(gzip)(text);
+  await replaceFile(join(directory, FILE), bytes, { mode: 0o600, flush: true, isOnlyWriter: true });
 }
 
 /** A clone has copies of the same files. What there is not is not copied. */

@@ -6,6 +6,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -197,6 +198,8 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
       assert.ok(!existsSync(join(upper, 'etc/hosts')), `${step.call} ${step.when}`);
       for (const path of ['key', `new-${turn}/key`])
         assert.equal(readFileSync(join(upper, 'etc/web/private', path), 'utf8'), `key ${turn}`, path);
+      const drafts = readdirSync(join(service.roots.services, service.name)).filter((entry) => entry.startsWith('.'));
+      assert.deepEqual(drafts, [], `${step.call} ${step.when}`);
       return isKilled(ended);
     });
     assert.ok(killed >= 5, `${killed} steps`);
