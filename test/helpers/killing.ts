@@ -1,6 +1,7 @@
 /** Programs that are killed at one of their system calls. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { unlessProgram } from './images.js';
 import type { RunResult } from './run.js';
 
@@ -18,11 +19,55 @@ export interface Step {
   readonly when: number;
 }
 
+/** Whose calls count. */
+export interface Tracing {
+  /** The program's, which Node.js runs, and of none that it starts; else those of all. */
+  readonly isAlone?: boolean;
+  /** A file for the calls of one run; undefined: nobody looks at them. */
+  readonly log?: string | undefined;
+}
+
 /** The words in front of a command. strace(1) kills it, or a process that it has started, at that step. */
-export function killedAt({ call, when }: Step): string[] {
+export function killedAt({ call, when }: Step, tracing: Tracing = {}): string[] {
+  return tracedFor([call], tracing, ['-e', `inject=${call}:signal=KILL:when=${when}`]);
+}
+
+/** The words in front of a command for which nothing is killed. @param words further options of strace(1) */
+export function tracedFor(
+  calls: readonly string[],
+  { isAlone = false, log }: Tracing,
+  words: readonly string[] = [],
+): string[] {
   // One thread of Node.js works on files, so steps have an order.
-  const ordered = ['env', 'UV_THREADPOOL_SIZE=1', 'strace', '-f', '-qq', '-o', '/dev/null'];
-  return [...ordered, '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`, '--'];
+  const ordered = ['env', 'UV_THREADPOOL_SIZE=1', 'strace', '-f', '-qq', '-o', log ?? '/dev/null'];
+  // A state directory of a sandbox gets its name by a rename.
+  const shown = log === undefined ? calls : [...calls, 'rename'];
+  // The program is a script that env(1) starts, which would be the end of it.
+  const alone = isAlone ? ['--detach-on=execve', '--', process.execPath] : [];
+  return [...ordered, '-e', `trace=${shown.join()}`, ...words, ...alone, '--'];
+}
+
+/** Sandboxes that a program has made which was traced. */
+export function sandboxesIn(log: string): string[] {
+  const names = readFileSync(log, 'latin1').matchAll(/"\/run\/libvirt-sandbox\/(sandbox-[0-9a-f]+)"/g);
+  return [...new Set(Array.from(names, ([, name = '']) => name))];
+}
+
+/**
+ * The first step of each call, one in the middle, and the last, of the thread with the most.
+ * @param log of a run that was traced
+ */
+export function someSteps(calls: readonly string[], log: string): Step[] {
+  const counts = new Map(calls.map((call) => [call, new Map<string, number>()]));
+  for (const [, thread = '', call = ''] of readFileSync(log, 'latin1').matchAll(/^(\d+) +(\w+)\(/gm)) {
+    const threads = counts.get(call);
+    threads?.set(thread, (threads.get(thread) ?? 0) + 1);
+  }
+  return [...counts].flatMap(([call, threads]) => {
+    const most = Math.max(0, ...threads.values());
+    assert.ok(most > 0, `nothing calls ${call}`);
+    return [...new Set([1, Math.ceil((most + 1) / 2), most])].map((when) => ({ call, when }));
+  });
 }
 
 /** More than any program makes of one call. */
@@ -56,8 +101,8 @@ export function isKilled({ code, signal, stderr }: Ended): boolean {
 export interface Making {
   /** Makes it. @param through words in front of the program */
   run(through: readonly string[]): Promise<Ended>;
-  /** Whether it is there. Then it is whole. */
-  isThere(): boolean | Promise<boolean>;
+  /** Whether it is there. Then it is whole. @param step for errors */
+  isThere(step: string): boolean | Promise<boolean>;
   remove(): Promise<unknown>;
   /** What is there of it. */
   left(): readonly string[];
@@ -72,11 +117,11 @@ export interface Making {
 export async function assertMadeAfter(making: Making, step: string, ended: Ended): Promise<boolean> {
   const text = `${step}: ${ended.signal ?? ended.code} ${ended.stderr}`;
   const wasKilled = isKilled(ended);
-  if (!(await making.isThere())) {
+  if (!(await making.isThere(text))) {
     assert.ok(wasKilled, text);
     const { code, stderr } = await making.run([]);
     assert.equal(code, 0, `${text}: ${stderr}`);
-    assert.ok(await making.isThere(), text);
+    assert.ok(await making.isThere(text), text);
   }
   await making.remove();
   assert.deepEqual(making.left(), [], text);

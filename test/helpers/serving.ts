@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ServiceRoots, serviceRoots } from '../../src/service/paths.js';
 import { uniqueName } from './leftovers.js';
-import { type RunOptions, type RunResult, SERVICE_PROGRAM, startSandbox } from './run.js';
+import { type Running, type RunOptions, type RunResult, SERVICE_PROGRAM, startSandbox } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
 
 export interface ServiceProgram {
@@ -15,6 +15,7 @@ export interface ServiceProgram {
   /** For states: `--path`. */
   readonly states: string;
   run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  begin(args: readonly string[], options?: RunOptions): Running;
   /** Its output, of a run that succeeds. */
   out(...args: string[]): Promise<string>;
   json(...args: string[]): Promise<unknown>;
@@ -26,13 +27,17 @@ export interface ServiceProgram {
   leftovers(): string[];
 }
 
-/** @param context when it ends, whatever has the name is removed */
-export function serviceProgram(context: Pick<TestContext, 'after'>): ServiceProgram {
+/**
+ * @param context when it ends, whatever has the name is removed
+ * @param given for every run
+ */
+export function serviceProgram(context: Pick<TestContext, 'after'>, given: RunOptions = {}): ServiceProgram {
   const name = uniqueName();
   const roots = serviceRoots();
   const states = scratchDirectory(context, WITH_ATTRIBUTES);
-  const run = (args: readonly string[], options: RunOptions = {}) =>
-    startSandbox(args, { program: SERVICE_PROGRAM, ...options }).result;
+  const begin = (args: readonly string[], options: RunOptions = {}) =>
+    startSandbox(args, { program: SERVICE_PROGRAM, ...given, ...options });
+  const run = (args: readonly string[], options?: RunOptions) => begin(args, options).result;
   const out = async (...args: string[]) => {
     const { code, out, stderr } = await run(args);
     assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
@@ -51,6 +56,7 @@ export function serviceProgram(context: Pick<TestContext, 'after'>): ServiceProg
     roots,
     states,
     run,
+    begin,
     out,
     json: async (...args) => JSON.parse(await out(...args, '--json')) as unknown,
     fails: async (args, pattern) => {

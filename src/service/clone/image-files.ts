@@ -12,9 +12,9 @@ import { MOST_BYTES, type StateFiles } from './identity.js';
 const ABSENT = ['file-not-found', 'not-a-directory', 'file-too-large'];
 
 /**
- * Runs `work` with the files of an image.
+ * Runs `work` with the files of an image. What it has changed is on the disk then.
  * @param config of the service
- * @throws {SandboxError} as `withImage`
+ * @throws {SandboxError} as `withImage` and `ImageSession.file`
  */
 export async function withImageFiles<T>(
   config: SandboxConfig,
@@ -22,7 +22,12 @@ export async function withImageFiles<T>(
   options: ImageOptions,
   work: (files: StateFiles) => Promise<T>,
 ): Promise<T> {
-  return withImage(config, path, options, (session) => work(new ImageFiles(session)));
+  return withImage(config, path, options, async (session) => {
+    const done = await work(new ImageFiles(session));
+    // A machine that ends by itself before that keeps what it was given in its memory.
+    await session.file('what was changed', (calls) => calls.sync());
+    return done;
+  });
 }
 
 /** The kernel follows no link in the layers. */
