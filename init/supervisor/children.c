@@ -11,7 +11,7 @@
  * The kernel lists them in /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
  * With one thread, its list is complete.
  */
-void children_kill(pid_t parent, int signal)
+bool children_kill(pid_t parent, int signal)
 {
 	char path[64];
 	char list[4096];
@@ -20,21 +20,23 @@ void children_kill(pid_t parent, int signal)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return;
+		return false;
 	ssize_t n = read(fd, list, sizeof(list) - 1);
 
 	(void)close(fd);
 	if (n <= 0)
-		return;
+		return false;
 	list[n] = '\0';
-	for (char *at = list;;) {
+	bool any = false;
+
+	for (char *at = list;; any = true) {
 		char *end;
 		long pid = strtol(at, &end, 10);
 
 		if (end == at)
-			return;
+			return any;
 		if (pid > 1 && kill((pid_t)pid, signal) != 0 && errno != ESRCH)
-			return;
+			return true;
 		at = end;
 	}
 }

@@ -15,23 +15,25 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long libvirt may take to start it, and how long it may take to stop, in milliseconds; how often to look. */
-#define START_MS 10000
-#define STOP_MS 1000
+/* How often to look whether it is there, and how long it may take to stop and how often to look, in milliseconds. */
 #define LOOK_MS 20
+#define STOP_MS 1000
+#define STOP_LOOK_MS 1
 
 static pid_t other;
+static bool is_parent;
 static char argument[CONTROL_BYTES];
 /* Behind the argument; empty: none is expected. */
 static const char *path = "";
 
-void expected_set(pid_t pid, const char *words)
+void expected_set(pid_t pid, const char *words, bool with_children)
 {
 	/* It is part of an order, which fits. */
 	(void)snprintf(argument, sizeof(argument), "%s", words);
 	char *end = strchr(argument, ' ');
 
 	other = pid;
+	is_parent = with_children;
 	path = "";
 	if (end != NULL) {
 		*end = '\0';
@@ -58,7 +60,8 @@ static pid_t pid_in_file(void)
 
 /*
  * The controller of a container may be making the container's first process, which would outlive it. One that has
- * stopped makes none, and does not reap those that it has.
+ * stopped makes none, and does not reap those that it has. One that has made it already needs no stop, which would last
+ * if this process were killed too.
  */
 static void kill_children(pid_t pid)
 {
@@ -66,27 +69,34 @@ static void kill_children(pid_t pid)
 
 	if (pidfd < 0)
 		return;
-	if (process_has_argument(pid, argument) && process_signal(pidfd, SIGSTOP) == 0) {
-		for (long long deadline = now_ms() + STOP_MS; !process_is_stopped(pid) && now_ms() < deadline;)
-			(void)poll(NULL, 0, LOOK_MS);
-		children_kill(pid, SIGKILL);
+	if (process_has_argument(pid, argument) && !children_kill(pid, SIGKILL) &&
+	    process_signal(pidfd, SIGSTOP) == 0) {
+		bool stopped = false;
+
+		for (long long deadline = now_ms() + STOP_MS; !stopped && now_ms() < deadline;) {
+			(void)poll(NULL, 0, STOP_LOOK_MS);
+			stopped = process_is_stopped(pid);
+		}
+		if (stopped)
+			(void)children_kill(pid, SIGKILL);
 	}
 	(void)close(pidfd);
 }
 
 void expected_end(void (*reap)(void *), void *context)
 {
-	bool ended = *path == '\0';
+	bool done = *path == '\0';
 
-	for (long long deadline = now_ms() + START_MS; !ended && now_ms() < deadline;) {
+	for (long long deadline = now_ms() + EXPECTED_MS; !done && now_ms() < deadline;) {
 		pid_t pid = pid_in_file();
 
 		if (pid > 0 && pid != other) {
-			kill_children(pid);
-			/* Before it has become what libvirt starts, it has another command line. */
-			ended = kill_qemu(pid, argument, false, reap, context);
+			if (is_parent)
+				kill_children(pid);
+			/* Before it has become what libvirt starts it has another command line; one that keeps it may not be killed. */
+			done = kill_qemu(pid, argument, false, reap, context) || process_has_argument(pid, argument);
 		}
-		if (!ended)
+		if (!done)
 			(void)poll(NULL, 0, LOOK_MS);
 	}
 }

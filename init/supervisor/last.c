@@ -20,13 +20,15 @@ bool last_obey(const char *order)
 	const char *argument;
 	pid_t pid;
 
-	if (control_is("expect", order, &pid, &argument)) {
-		expected_set(pid, argument);
+	bool is_parent = control_is("expect-parent", order, &pid, &argument);
+
+	if (is_parent || control_is("expect", order, &pid, &argument)) {
+		expected_set(pid, argument, is_parent);
 		return true;
 	}
 	if (!control_is("last", order, &pid, &argument))
 		return false;
-	expected_set(0, "");
+	expected_set(0, "", false);
 	/* Of more than there are of one domain it takes no notice. */
 	if (pid > 0 && count < MOST) {
 		/* It is part of an order, which fits. */

@@ -10,8 +10,9 @@
 
 /*
  * Takes an order about them:
- *   expect OTHER ARGUMENT PATH   libvirt is about to start one: see expected.h
- *   last PID ARGUMENT            one more that runs, and none is expected any more. With the PID 0 there is none
+ *   expect OTHER ARGUMENT PATH          libvirt is about to start one: see expected.h
+ *   expect-parent OTHER ARGUMENT PATH   the same with its children
+ *   last PID ARGUMENT                   one more that runs, and none is expected any more. With the PID 0 there is none
  */
 bool last_obey(const char *order);
 

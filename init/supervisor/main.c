@@ -9,7 +9,7 @@
  * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
  *         keep               leave the terminal as it is, unless the launcher dies
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
- *         expect, last       the same when the pipe ends, if the process still runs: see last.h
+ *         expect..., last    the same when the pipe ends, if the process still runs: see last.h
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
  *       "ended 0\n" in answer to end, "left PATH...\n" when all has ended but PATH is still there: see enum removal,
  *       whose value is the exit status
@@ -185,9 +185,9 @@ static void end_children(int signals, pid_t *command)
 	while (reap(command)) {
 		/* With a child that has ended, its own children become children of this process. */
 		if (*command == 0 && changed) {
-			children_kill(getpid(), SIGTERM);
+			(void)children_kill(getpid(), SIGTERM);
 			/* One that was stopped has something to clean up, too. */
-			children_kill(getpid(), SIGCONT);
+			(void)children_kill(getpid(), SIGCONT);
 		}
 		long long now = now_ms();
 		long long left = deadline - now;
@@ -197,7 +197,7 @@ static void end_children(int signals, pid_t *command)
 			held = false;
 		}
 		if (left <= 0) {
-			children_kill(getpid(), SIGKILL);
+			(void)children_kill(getpid(), SIGKILL);
 			left = KILLED_MS;
 		} else if (held && left > release - now) {
 			left = release - now;

@@ -67,7 +67,7 @@ bool process_is_stopped(pid_t pid)
 	char status[STATUS_BYTES];
 	const char *state = status_of(pid, "\nState:\t", status);
 
-	return state != NULL && *state == 'T';
+	return state != NULL && (*state == 'T' || *state == 't');
 }
 
 bool words_read(pid_t pid, struct words *words)

@@ -18,7 +18,7 @@ int process_signal(int pidfd, int number);
 /* The user that a process is of; -1 if it is gone. */
 long process_user(pid_t pid);
 
-/* Whether a signal has stopped it. */
+/* Whether a signal or a tracer has stopped it. */
 bool process_is_stopped(pid_t pid);
 
 /* The command line of a process. */

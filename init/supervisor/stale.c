@@ -17,9 +17,10 @@
 
 /*
  * How long a supervisor at work may take to free the path, in milliseconds: what ends after SIGTERM gets SIGKILL after
- * GRACE_MS, libvirt forgets a container within CONTAINER_MS, and the names are locked within REMOVALS_MS.
+ * GRACE_MS, libvirt starts what is expected within EXPECTED_MS and forgets a container within CONTAINER_MS, and the names
+ * are locked within REMOVALS_MS.
  */
-#define WORK_MS (GRACE_MS + CONTAINER_MS + REMOVALS_MS + 2000)
+#define WORK_MS (EXPECTED_MS + GRACE_MS + CONTAINER_MS + REMOVALS_MS + 2000)
 
 /*
  * How the name of a directory begins that somebody is making or removing, and how long that may take at most, in

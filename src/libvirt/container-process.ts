@@ -7,7 +7,6 @@ import { rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
-import { readPid } from './qemu-process.js';
 import type { Supervisor } from './supervisor.js';
 
 /** libvirt's directory for sockets and mount points of containers, a constant in its source. */
@@ -45,13 +44,20 @@ export async function killContainer(
   return true;
 }
 
-/** Has the supervisor kill a container that libvirt is about to start, if this process is killed. */
-export async function expectContainer(supervisor: Pick<Supervisor, 'expect'>, name: string): Promise<void> {
-  const pidFile = join(RUN_DIRECTORY, `${name}.pid`);
-  supervisor.expect(name, pidFile, await readPid(pidFile));
+/** Where libvirt writes the process ID of a container's controller. */
+export function containerPidFile(name: string): string {
+  return join(RUN_DIRECTORY, `${name}.pid`);
 }
 
-/** Has the supervisor kill a container if this process is killed: its process 1, and then its controller. */
+/** Has the supervisor kill a container that libvirt is about to start, if this process is killed. */
+export function expectContainer(supervisor: Pick<Supervisor, 'expect'>, name: string, other: number | undefined): void {
+  supervisor.expect('expect-parent', name, containerPidFile(name), other);
+}
+
+/**
+ * Has the supervisor kill a container if this process is killed: its process 1, and then its controller.
+ * @param controller 0: there is none
+ */
 export function killContainerAtLast(
   supervisor: Pick<Supervisor, 'killAtLast'>,
   controller: number,

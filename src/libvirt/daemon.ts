@@ -4,16 +4,17 @@ import { join } from 'node:path';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
-import { expectContainer, killContainerAtLast, removeContainerFiles } from './container-process.js';
+import { removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
 import { domainError } from './errors.js';
 import { GroupMoves } from './group-moves.js';
 import { openDaemon } from './open-daemon.js';
+import { OutlivingDomain } from './outliving-domain.js';
 import { failureOf } from './qemu-log.js';
-import { daemonPidFile, expectQemu, killQemu, killQemuAtLast, readPid } from './qemu-process.js';
-import { CallError, type DaemonClient } from './rpc/client.js';
+import { daemonPidFile, killQemu, readPid } from './qemu-process.js';
+import { CallError, type DaemonClient, VIR_ERR_RPC } from './rpc/client.js';
 import type { DomainReference } from './rpc/messages.js';
 import { Supervisor } from './supervisor.js';
 
@@ -46,7 +47,10 @@ const SOON_MS = 100;
 const CREATE_MS = 500;
 
 /** A domain, or why there is none: libvirt's words, or an error as it is. */
-type Created = { readonly domain: DomainReference; readonly stops: DomainStops } | { readonly error: Failure };
+type Created =
+  | { readonly domain: DomainReference; readonly stops: DomainStops }
+  /** `isLost`: libvirt has not answered. */
+  | { readonly error: Failure; readonly isLost: boolean };
 type Failure = string | SandboxError;
 
 class DaemonConnection implements Connection {
@@ -84,8 +88,9 @@ class DaemonConnection implements Connection {
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
-    const asking = outlivesDaemon ? this.#expecting(supervising, failing, name) : failing;
-    const creating = this.#createAfter(asking, xml, !outlivesDaemon);
+    const outliving = outlivesDaemon ? new OutlivingDomain(this.kind, name) : undefined;
+    const ready = outliving === undefined ? failing : expecting(outliving, supervising, failing);
+    const creating = this.#createAfter(ready, xml, !outlivesDaemon);
     // It is looked at when there is a supervisor, or none.
     creating.catch(() => {});
     const kill = () => {
@@ -104,7 +109,7 @@ class DaemonConnection implements Connection {
     this.#moves.end();
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
-      if (outlivesDaemon) supervisor.killAtLast(0, '-');
+      await outliving?.failed(supervisor, created.isLost);
       try {
         if (created.error instanceof SandboxError) throw created.error;
         const error = domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
@@ -116,7 +121,7 @@ class DaemonConnection implements Connection {
         await ignoreSandboxError(supervisor.finish());
       }
     }
-    if (outlivesDaemon) await this.#killAtLast(supervisor, created.domain);
+    await outliving?.started(supervisor, created.domain.id);
     return new DaemonDomain({
       client: this.#client,
       domain: created.domain,
@@ -125,26 +130,6 @@ class DaemonConnection implements Connection {
       supervisor,
       logs,
     });
-  }
-
-  /** Has the supervisor know of a domain that does not end with the connection before libvirt does. */
-  async #expecting(
-    supervising: Promise<Supervisor>,
-    failing: Promise<Failure | undefined> | undefined,
-    name: string,
-  ): Promise<Failure | undefined> {
-    const failure = await failing;
-    if (failure !== undefined) return failure;
-    const supervisor = await supervising;
-    if (this.kind === 'lxc') await expectContainer(supervisor, name);
-    else await expectQemu(supervisor, daemonPidFile(this.kind, name), name);
-    return undefined;
-  }
-
-  /** libvirt does not end the domain with the connection. */
-  async #killAtLast(supervisor: Supervisor, { id, name }: DomainReference): Promise<void> {
-    if (this.kind === 'lxc') return killContainerAtLast(supervisor, id, name);
-    return killQemuAtLast(supervisor, daemonPidFile(this.kind, name), name);
   }
 
   async qemuPid({ name }: Pick<StartContext, 'name'>): Promise<number | undefined> {
@@ -158,7 +143,7 @@ class DaemonConnection implements Connection {
     endsWithConnection: boolean,
   ): Promise<Created> {
     const error = await failing;
-    return error === undefined ? this.#create(xml, endsWithConnection) : { error };
+    return error === undefined ? this.#create(xml, endsWithConnection) : { error, isLost: false };
   }
 
   async #create(xml: string, endsWithConnection: boolean): Promise<Created> {
@@ -167,7 +152,7 @@ class DaemonConnection implements Connection {
       return { domain: await this.#createDomain(xml, endsWithConnection), stops };
     } catch (error) {
       stops.end();
-      if (error instanceof CallError) return { error: error.message };
+      if (error instanceof CallError) return { error: error.message, isLost: error.code === VIR_ERR_RPC };
       throw error;
     }
   }
@@ -221,6 +206,17 @@ class DaemonConnection implements Connection {
     this.#moves.end();
     this.#client.close();
   }
+}
+
+/** Has the supervisor know of the domain before libvirt does. @returns why it is not to be started */
+async function expecting(
+  outliving: OutlivingDomain,
+  supervising: Promise<Supervisor>,
+  failing: Promise<Failure | undefined> | undefined,
+): Promise<Failure | undefined> {
+  const failure = await failing;
+  if (failure === undefined) await outliving.expect(await supervising);
+  return failure;
 }
 
 /**

@@ -35,17 +35,18 @@ export async function killQemu(
 }
 
 /** Has the supervisor kill a QEMU that libvirt is about to start, if this process is killed. */
-export async function expectQemu(supervisor: Pick<Supervisor, 'expect'>, pidFile: string, name: string): Promise<void> {
-  supervisor.expect(argumentOf(name), pidFile, await readPid(pidFile));
-}
-
-/** Has the supervisor kill QEMU if this process is killed. The virtiofsd processes end with it. */
-export async function killQemuAtLast(
-  supervisor: Pick<Supervisor, 'killAtLast'>,
+export function expectQemu(
+  supervisor: Pick<Supervisor, 'expect'>,
   pidFile: string,
   name: string,
-): Promise<void> {
-  supervisor.killAtLast((await readPid(pidFile)) ?? 0, argumentOf(name));
+  other: number | undefined,
+): void {
+  supervisor.expect('expect', argumentOf(name), pidFile, other);
+}
+
+/** Has the supervisor kill QEMU if this process is killed. The virtiofsd processes end with it. @param pid 0: none */
+export function killQemuAtLast(supervisor: Pick<Supervisor, 'killAtLast'>, pid: number, name: string): void {
+  supervisor.killAtLast(pid, argumentOf(name));
 }
 
 function argumentOf(name: string): string {

@@ -161,14 +161,15 @@ export class Supervisor {
   }
 
   /**
-   * Has the supervisor wait at its end for a process that libvirt is about to start, and kill it and its children:
-   * until {@link killAtLast} names it, or 0 since there is none.
+   * Has the supervisor wait at its end for a process that libvirt is about to start, and kill it, until
+   * {@link killAtLast} names it, or 0 since there is none.
+   * @param order `expect-parent` if its children have to be killed too
    * @param argument as of {@link kill}, without blanks
    * @param pidFile where libvirt writes its process ID
    * @param other what that names now, which is another process; undefined: nothing
    */
-  expect(argument: string, pidFile: string, other: number | undefined): void {
-    this.#child.stdin?.write(`expect ${other ?? 0} ${argument} ${pidFile}\n`);
+  expect(order: 'expect' | 'expect-parent', argument: string, pidFile: string, other: number | undefined): void {
+    this.#child.stdin?.write(`${order} ${other ?? 0} ${argument} ${pidFile}\n`);
   }
 
   /**

@@ -67,13 +67,27 @@ describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
       await ok('stop', name);
       const starting = startSandbox(['start', name], { program: SERVICE_PROGRAM, through: lab.through });
       await holdsDuring(starting.result, () => processesOf(name).length > 0);
-      // libvirt does not answer before its death.
-      await lab.signalDaemon('STOP');
+      // libvirt waits for it, and does not answer.
+      for (const one of processesOf(name)) process.kill(one, 'SIGSTOP');
       // As its own namespace numbers it.
       const [pid = ''] = readFileSync(`/run/libvirt-sandbox-services/${name}/owner`, 'utf8').split(' ');
       await lab.run('kill', '-9', pid);
-      await lab.signalDaemon('CONT');
       await starting.result;
+      assert.deepEqual(await leftAtLast(() => processesWith(name)), []);
+    });
+
+    it(`leaves nothing when libvirtd is killed while it starts it: ${uri}`, async (t) => {
+      const { lab, name, ok } = await running(t, uri);
+      await ok('stop', name);
+      const starting = startSandbox(['start', name], { program: SERVICE_PROGRAM, through: lab.through });
+      await holdsDuring(starting.result, () => processesOf(name).length > 0);
+      for (const one of processesOf(name)) process.kill(one, 'SIGSTOP');
+      await lab.killDaemon();
+      const { code, stderr } = await starting.result;
+      assert.equal(code, 125, stderr);
+      assert.deepEqual(await leftAtLast(() => processesOf(name).map(String)), []);
+      // What libvirt has started beside a QEMU, its next daemon ends.
+      await lab.restartDaemon();
       assert.deepEqual(await leftAtLast(() => processesWith(name)), []);
     });
 

@@ -116,12 +116,8 @@ export class PrivateLibvirt {
   }
 
   /** Kills libvirtd, which leaves its machines and containers running. */
-  killDaemon(): Promise<void> {
-    return this.signalDaemon('KILL');
-  }
-
-  async signalDaemon(signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
-    await this.run('sh', '-c', `kill -${signal} $(cat ${PID_FILE})`);
+  async killDaemon(): Promise<void> {
+    await this.run('sh', '-c', `kill -9 $(cat ${PID_FILE})`);
   }
 
   /** Ends libvirtd in order, as systemd does before it starts it again. */

@@ -23,7 +23,7 @@ import { XdrReader, XdrWriter } from './xdr.js';
 export const VIR_ERR_OPERATION_INVALID = 55;
 export const VIR_ERR_NO_DOMAIN = 42;
 /** The connection is gone. */
-const VIR_ERR_RPC = 39;
+export const VIR_ERR_RPC = 39;
 
 /** virDomainEventID */
 const LIFECYCLE = 0;

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			      "a line is what was sent");
 			at = (size_t)(end - data) + 1;
 			if (control_is("end", line, &pid, &argument) || control_is("last", line, &pid, &argument) ||
-			    control_is("expect", line, &pid, &argument))
+			    control_is("expect-parent", line, &pid, &argument))
 				check_end(line, pid, argument);
 		}
 	}

@@ -1,6 +1,6 @@
 /** The supervisor: what libvirt starts when the launcher is dead already. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,9 +41,15 @@ function endAll({ pid = 0 }: ChildProcess): void {
   valueOr(() => process.kill(-pid, 'SIGKILL'), false);
 }
 
+/** The processes that were started with it. */
+function groupOf({ pid }: ChildProcess): string[] {
+  const { stdout } = spawnSync('pgrep', ['-g', String(pid), '-r', 'R,S,D,T'], { encoding: 'utf8' });
+  return stdout.split('\n').filter(Boolean);
+}
+
 test('one that starts when the launcher is gone is killed, with its children', async (t) => {
   const { supervisor, pidFile, name, start, record } = await supervised(t);
-  supervisor.expect(name, pidFile, undefined);
+  supervisor.expect('expect-parent', name, pidFile, undefined);
   const finishing = supervisor.finish();
   const child = await start(name);
   const ended = once(child, 'exit');
@@ -60,7 +66,7 @@ test('one that was there before is another one', async (t) => {
   const { supervisor, pidFile, name, start, record } = await supervised(t);
   const before = await start(name);
   record(before.pid);
-  supervisor.expect(name, pidFile, before.pid);
+  supervisor.expect('expect', name, pidFile, before.pid);
   const finishing = supervisor.finish();
   const child = await start(name);
   const ended = once(child, 'exit');
@@ -74,7 +80,7 @@ test('one with another argument is not what is expected', async (t) => {
   const { supervisor, pidFile, name, start, record } = await supervised(t);
   const other = await start(`${name}-other`);
   record(other.pid);
-  supervisor.expect(name, pidFile, undefined);
+  supervisor.expect('expect', name, pidFile, undefined);
   const finishing = supervisor.finish();
   const child = await start(name);
   const ended = once(child, 'exit');
@@ -84,15 +90,29 @@ test('one with another argument is not what is expected', async (t) => {
   assert.equal(other.exitCode ?? other.signalCode, null);
 });
 
+test('one that waits to be stopped has no further child', async (t) => {
+  const { supervisor, pidFile, name, record } = await supervised(t);
+  // It makes a child as soon as it goes on, and has none until then.
+  const child = spawn('sh', ['-c', 'kill -STOP $$; sleep 1000 & wait', name], { stdio: 'ignore', detached: true });
+  t.after(() => endAll(child));
+  const ended = once(child, 'exit');
+  record(child.pid);
+  supervisor.expect('expect-parent', name, pidFile, undefined);
+  await supervisor.finish();
+  assert.deepEqual(await ended, [null, 'SIGKILL']);
+  assert.deepEqual(groupOf(child), []);
+});
+
 test('none is expected when libvirt has answered', async (t) => {
   for (const answer of ['failed', 'started'] as const) {
     const { supervisor, pidFile, name, start, record } = await supervised(t);
-    const child = await start(name);
+    const [other, child] = [await start(name), await start(name)];
     const ended = once(child, 'exit');
-    supervisor.expect(name, pidFile, undefined);
+    supervisor.expect('expect', name, pidFile, undefined);
     supervisor.killAtLast(answer === 'failed' ? 0 : (child.pid ?? 0), name);
-    record(child.pid);
+    record(other.pid);
     await supervisor.finish();
+    assert.equal(other.exitCode ?? other.signalCode, null);
     if (answer === 'failed') assert.equal(child.exitCode ?? child.signalCode, null);
     else assert.deepEqual(await ended, [null, 'SIGKILL']);
   }
