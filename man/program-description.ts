@@ -21,6 +21,10 @@ export type Completion =
   | 'image'
   /** The name of a service. */
   | 'service'
+  /** A unit of the host, or a template as `NAME@`. */
+  | 'unit'
+  /** An installed package of the host. */
+  | 'package'
   /** A path of the host, or `NAME:PATH`, of a running sandbox. */
   | 'sandbox-path'
   /** `GUEST=HOST`, both of them paths. */

@@ -1,19 +1,20 @@
 /** Completion for bash, which bash-completion loads. */
 import { argumentOf, type Completion, groupsOf, type Listed, listed, type Program } from '../program-description.js';
+import { packagesLine, posixQuote, unitsLine } from './host-lists.js';
 
 /** The completion file of a program. */
 export function bashCompletion(program: Program): string {
   const id = `_${program.name.replaceAll('-', '_')}`;
   return `# bash completion for ${program.name}, made from the table of its options
 
-# Offers the words $2… that begin with $1. After a word that ends with = or : or / the value goes on.
+# Offers the words $2… that begin with $1. After a word that ends with = or : or / or @ the value goes on.
 ${id}_words() {
     local cur=$1 word
     shift
     for word; do
         [[ $word == "$cur"* ]] || continue
         COMPREPLY+=("$word")
-        [[ $word == *[=:/] ]] && compopt -o nospace
+        [[ $word == *[=:/@] ]] && compopt -o nospace
     done
 }
 
@@ -63,6 +64,20 @@ ${id}_services() {
         printf -v name '%q' "$name"
         ${id}_words "$1" "$name"
     done < <(virt-sandbox-service list --quiet 2>/dev/null)
+}
+
+# Offers units of this host that begin with $1.
+${id}_units() {
+    local -a names
+    mapfile -t names < <(${unitsLine(posixQuote)})
+    ${id}_words "$1" "\${names[@]//\\\\/\\\\\\\\}"
+}
+
+# Offers installed packages that begin with $1.
+${id}_packages() {
+    local -a names
+    mapfile -t names < <(${packagesLine(posixQuote)})
+    ${id}_words "$1" "\${names[@]}"
 }
 
 # Offers values of option $1 that begin with $2.
@@ -188,6 +203,10 @@ function offer(complete: Completion, id: string): string {
       return `${id}_images "$value"`;
     case 'service':
       return `${id}_services "$value"`;
+    case 'unit':
+      return `${id}_units "$value"`;
+    case 'package':
+      return `${id}_packages "$value"`;
     case 'sandbox-path':
       // As file names, those with a colon would be quoted.
       return `${id}_sandboxes "$value" :

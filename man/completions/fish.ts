@@ -1,5 +1,6 @@
 /** Completion for fish. */
 import { argumentOf, type Completion, groupsOf, type Listed, listed, type Program } from '../program-description.js';
+import { packagesLine, unitsLine } from './host-lists.js';
 
 /** The completion of a program: a file of vendor_completions.d. */
 export function fishCompletion(program: Program): string {
@@ -95,6 +96,14 @@ end
 
 function ${id}_services
     virt-sandbox-service list --quiet 2>/dev/null
+end
+
+function ${id}_units
+    ${unitsLine(quoted)}
+end
+
+function ${id}_packages
+    ${packagesLine(quoted)}
 end
 
 function ${id}_sandbox_paths
@@ -226,6 +235,10 @@ function offer(complete: Completion, id: string): string {
       return `-f -a '(${id}_images)'`;
     case 'service':
       return `-f -a '(${id}_services)'`;
+    case 'unit':
+      return `-f -a '(${id}_units)'`;
+    case 'package':
+      return `-f -a '(${id}_packages)'`;
     case 'sandbox-path':
       return `-f -a '(${id}_sandbox_paths)'`;
     case 'paths':

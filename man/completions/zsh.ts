@@ -8,6 +8,7 @@ import {
   listed,
   type Program,
 } from '../program-description.js';
+import { packagesLine, posixQuote, unitsLine } from './host-lists.js';
 
 /** The completion of a program: a file of site-functions. */
 export function zshCompletion(program: Program): string {
@@ -40,10 +41,10 @@ ${id}_list() {
     compadd -S '' -- \${@:#*=}
 }
 
-# Words. After a word that ends with = or : or / the value goes on.
+# Words. After a word that ends with = or : or / or @ the value goes on.
 ${id}_words() {
-    compadd -S '' -- \${(M)@:#*[=:/]}
-    compadd -- \${@:#*[=:/]}
+    compadd -S '' -- \${(M)@:#*[=:/@]}
+    compadd -- \${@:#*[=:/@]}
 }
 
 # GUEST=HOST
@@ -70,6 +71,14 @@ ${id}_images() {
 
 ${id}_services() {
     compadd -- \${(f)"$(virt-sandbox-service list --quiet 2>/dev/null)"}
+}
+
+${id}_units() {
+    ${id}_words \${(f)"$(${unitsLine(posixQuote)})"}
+}
+
+${id}_packages() {
+    compadd -- \${(f)"$(${packagesLine(posixQuote)})"}
 }
 
 # NAME:PATH, or a path of the host.
@@ -197,6 +206,10 @@ function action(complete: Completion, id: string): string {
       return `${id}_images`;
     case 'service':
       return `${id}_services`;
+    case 'unit':
+      return `${id}_units`;
+    case 'package':
+      return `${id}_packages`;
     case 'sandbox-path':
       return `${id}_sandbox_paths`;
     case 'paths':

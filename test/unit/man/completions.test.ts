@@ -1,6 +1,6 @@
 /** Completion in real bash, zsh and fish, with the completions that were built and are installed. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -16,6 +16,7 @@ import { digestOf } from '../../../src/oci-names/digest.js';
 import { servicePaths, serviceRoots } from '../../../src/service/paths.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
+import { unlessHostSystemd } from '../../helpers/systemd-sandbox.js';
 
 /** A name that no sandbox has. Completion takes the names from the directories of state. */
 const SANDBOX = `completing-${process.pid}`;
@@ -31,6 +32,20 @@ const SERVICE = `served-${process.pid}`;
 
 /** A typed line, what Tab must offer, and what it must not. */
 type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
+
+/** On a host that has the files of systemd. */
+const UNIT_CASES: readonly Case[] = [
+  ['virt-sandbox-service create -u systemd-journald', ['systemd-journald.service', 'systemd-journald@']],
+  ['virt-sandbox-service create -u systemd-journald@', ['systemd-journald@.socket']],
+  ['virt-sandbox-service create --unitfile=systemd-journald.ser', ['systemd-journald.service']],
+  ['virt-sandbox-service reload -u systemd-journald.so', ['systemd-journald.socket'], ['systemd-journald.service']],
+];
+
+/** On a host of dpkg. */
+const PACKAGE_CASES: readonly Case[] = [
+  ['virt-sandbox-service create -P dpk', ['dpkg']],
+  ['virt-sandbox-service create --package=dpk', ['dpkg'], ['debconf']],
+];
 
 const CASES: readonly Case[] = [
   ['virt-sandbox --mo', ['--mount']],
@@ -127,6 +142,8 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-service ', ['create', 'clone', 'delete', 'list', 'show', 'edit'], ['ls']],
   ['virt-sandbox-service create --restart ', ['no', 'on-failure', 'always']],
   [`virt-sandbox-service show ${SERVICE.slice(0, -1)}`, [SERVICE]],
+  ...(unlessHostSystemd ? [] : UNIT_CASES),
+  ...(existsSync('/var/lib/dpkg/status') ? PACKAGE_CASES : []),
 ];
 
 /** A store of images that has a name, and nothing else. */
