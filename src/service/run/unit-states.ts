@@ -27,6 +27,8 @@ export interface UnitState {
   readonly since: Date | undefined;
   /** False: a condition of the unit did not hold, so it was not started. */
   readonly conditionsHold: boolean;
+  /** False: it never came to its conditions. What it requires may have failed. */
+  readonly wasTried: boolean;
   /** It is a command that runs to its end, and then is inactive. */
   readonly endsByItself: boolean;
 }
@@ -47,6 +49,7 @@ const PROPERTIES = [
   'NRestarts',
   'StateChangeTimestamp',
   'ConditionResult',
+  'ConditionTimestamp',
   'Type',
 ];
 
@@ -86,6 +89,8 @@ function stateOf(unit: string, block: string): UnitState {
     }),
   );
   const text = (key: string) => found.get(key) ?? '';
+  // Systemd says `no` of a unit whose conditions it has never looked at, too.
+  const wasTried = timeOf(text('ConditionTimestamp')) !== undefined;
   return {
     unit,
     load: text('LoadState'),
@@ -96,7 +101,8 @@ function stateOf(unit: string, block: string): UnitState {
     mainPid: whole(text('MainPID')),
     restarts: whole(text('NRestarts')),
     since: timeOf(text('StateChangeTimestamp')),
-    conditionsHold: text('ConditionResult') !== 'no',
+    conditionsHold: text('ConditionResult') !== 'no' || !wasTried,
+    wasTried,
     endsByItself: text('Type') === 'oneshot',
   };
 }

@@ -1,6 +1,7 @@
 /** Waits for units of the systemd in a sandbox, and has them read their settings again. */
 import { type SandboxError, SHOWN_CHARACTERS } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
+import { failureOf } from './unit-failure.js';
 import { printable, readStates, SHOW, type SystemdSandbox, type UnitState } from './unit-states.js';
 
 /** How many lines of the journal an error has. */
@@ -64,26 +65,18 @@ export async function reloadUnits(sandbox: SystemdSandbox, units: readonly strin
 }
 
 async function errorOf(sandbox: SystemdSandbox, state: UnitState): Promise<SandboxError> {
-  const { unit, load, active, sub, result, mainStatus, conditionsHold } = state;
+  const { unit, load } = state;
   if (load !== 'loaded')
     return serviceError(
       'unit-not-loaded',
       `the unit ${unit} cannot be started: it is ${load || 'unknown'}`,
       'look whether the root has it: systemctl list-unit-files; a template needs an instance: NAME@INSTANCE.service',
     );
-  if (!conditionsHold)
-    return serviceError(
-      'unit-inactive',
-      `the unit ${unit} was not started: one of its conditions does not hold`,
-      'see Condition…= in the unit; what it asks for may be on the host alone',
-    );
+  const { code, how, remedy } = await failureOf(sandbox, state);
   const lines = await lastLines(sandbox, unit);
-  const how = active === 'failed' ? `failed: ${result}, status ${mainStatus}` : `is ${active} (${sub}), and not active`;
-  return serviceError(
-    active === 'failed' ? 'unit-failed' : 'unit-inactive',
-    `the unit ${unit} ${how}`,
-    'look what it needs of the root that a sandbox does not have; virt-sandbox-service logs NAME has what systemd said',
-  ).withConsole(lines === '' ? [] : ['the journal of the unit ends with:', ...lines.split('\n')]);
+  return serviceError(code, `the unit ${unit} ${how}`, remedy).withConsole(
+    lines === '' ? [] : ['the journal of the unit ends with:', ...lines.split('\n')],
+  );
 }
 
 /** The end of a unit's journal, or what there is of it: the error is about the unit. */

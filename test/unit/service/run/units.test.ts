@@ -15,6 +15,7 @@ ActiveState=active
 SubState=running
 StateChangeTimestamp=@1795995142
 ConditionResult=yes
+ConditionTimestamp=@1795995141
 `;
 const FAILED = ACTIVE.replace('ActiveState=active', 'ActiveState=failed').replace('Result=success', 'Result=exit-code');
 const RESTARTING = ACTIVE.replace('ActiveState=active', 'ActiveState=activating');
@@ -79,13 +80,53 @@ it('a unit that is about to start again is waited for, and no other is started',
   assert.match(asked[1] ?? '', /systemctl start -- \$units; exec "\$@" sh b\.service systemctl show/);
 });
 
+/** As systemctl shows a command of a unit. */
+const command = (
+  property: string,
+  words: string,
+  end: string,
+  ignored = 'no',
+  ended = 'Mon 2026-11-30 06:37:22.2 UTC',
+) =>
+  `${property}={ path=/bin/sh ; argv[]=${words} ; ignore_errors=${ignored} ; start_time=[Mon 2026-11-30 06:37:22.104512 UTC] ; stop_time=[${ended}] ; pid=9 ; ${end} }\n`;
+
 it('a failed unit is an error with the end of its journal', async () => {
-  const { sandbox } = answering(FAILED, 'first\nport\u0007 taken\n');
+  const { sandbox } = answering(
+    FAILED,
+    command('ExecStart', 'sh', 'code=exited ; status=3'),
+    'first\nport\u0007 taken\n',
+  );
   await assert.rejects(unitsActive(sandbox, ['a.service']), {
     code: 'unit-failed',
-    message: 'the unit a.service failed: exit-code, status 0',
+    message: 'the unit a.service failed: exit-code, status 3, after 2 restarts',
     consoleTail: ['the journal of the unit ends with:', 'first', 'port? taken'],
   });
+});
+
+it('a command that fails beside the main process is named in one line', async () => {
+  const long = `sh -c \u001b[2J\n\n ; ignore_errors=no ; ${'x'.repeat(200)}`;
+  const pre = command('ExecStartPre', long, 'code=exited ; status=1');
+  const main = command('ExecStart', 'sh', 'code=(null) ; status=0/0');
+  const ignored = command('ExecStartPre', 'no', 'code=exited ; status=9', 'yes');
+  const { sandbox } = answering(
+    FAILED,
+    `${main}${ignored}${pre}AssertResult=yes\nAssertTimestamp=Mon 2026-11-30 06:37:22 UTC\n`,
+  );
+  await assert.rejects(unitsActive(sandbox, ['a.service']), {
+    message:
+      /^the unit a\.service failed: exit-code, status 1 of ExecStartPre=sh -c \?\[2J ; ignore_errors=no ; x{40,}…, /,
+  });
+});
+
+it('what systemd does not say of commands is left out', async () => {
+  for (const said of [
+    '',
+    'ExecStart={ path=/bin/sh ; argv[]=sh',
+    command('ExecNever', 'sh', 'code=exited ; status=3'),
+  ]) {
+    const { sandbox } = answering(FAILED.replace('NRestarts=2', 'NRestarts=0'), said);
+    await assert.rejects(unitsActive(sandbox, ['a.service']), { message: 'the unit a.service failed: exit-code' });
+  }
 });
 
 it('a command that has run to its end is up, and one whose condition does not hold is not', () => {
