@@ -77,12 +77,21 @@ int op_keep(struct call *call)
 	return error;
 }
 
+/* sync(2) has no errors: what cannot be written of what is kept would be lost without a word. */
 int op_sync(struct call *call)
 {
 	int error = call_arguments(call);
+	int fd;
 
-	if (error == 0)
-		sync();
+	if (error != 0)
+		return error;
+	sync();
+	fd = openat(VS_KEPT_FD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != EBADF)
+		error = call_fail(call, errno, "open(what is kept)");
+	else if (fd >= 0 && syncfs(fd) < 0)
+		error = call_fail(call, errno, "syncfs(what is kept)");
+	fd_close(&fd);
 	return error;
 }
 

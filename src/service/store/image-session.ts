@@ -3,13 +3,15 @@
  * started: it may answer nothing, a byte a minute, or nonsense. Each call may be silent for so long, all calls for a
  * file together take so long, and whatever else goes wrong is an error for people.
  */
+import { constants } from 'node:os';
 import { quote } from '../../config/errors.js';
-import type { Operation } from '../../protocol/operations.js';
+import { type Operation, OperationError } from '../../protocol/operations.js';
 import { Files } from '../../sandbox/files/files.js';
 import type { FileStatus, MkdirOptions, RemoveOptions } from '../../sandbox/files/types.js';
 import { layerInside, type RunningInside } from '../../sandbox/overlay/changes-inside.js';
 import { MOST_MEMORY, type UpperLayer } from '../../sandbox/overlay/layer.js';
 import { asRoot } from '../../sandbox/process/as-root.js';
+import { BuiltinError } from '../../sandbox/process/builtin.js';
 import { allowListeners } from '../../sandbox/process/process.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
@@ -25,6 +27,8 @@ export interface Bounds {
 
 /** A busy host may be slow. */
 const BOUNDS: Bounds = { silence: 60_000, file: 600_000 };
+
+const UNWRITTEN: ReadonlySet<number> = new Set([constants.errno.EIO, constants.errno.EROFS]);
 
 /** Bytes a millisecond: a machine that is emulated on a busy host takes more. */
 const LEAST_SPEED = 256;
@@ -53,7 +57,8 @@ export class ImageSession {
    * Runs `work` on one file.
    * @param path for errors
    * @param bytes how many of them the calls carry
-   * @throws {SandboxError} `service-image-silent`, `service-image-slow`, `service-image-failed`, and what `Files` throws
+   * @throws {SandboxError} `service-image-silent`, `service-image-slow`, `service-image-failed`, `service-image-full`,
+   *   `service-image-unwritten`, and what `Files` throws
    */
   async file<T>(path: string, work: (calls: ImageCalls) => Promise<T>, bytes = 0): Promise<T> {
     const file = this.#bounds.file + Math.ceil(bytes / LEAST_SPEED);
@@ -155,6 +160,7 @@ export class ImageCalls {
       return await unlessAborted(call(signal), signal, (reason) => reason as Error);
     } catch (error) {
       if (isFull(error)) throw fullError(path, error);
+      if (isUnwritten(error)) throw unwrittenError(path, error);
       throw error instanceof SandboxError ? error : failedError(path, error);
     }
   }
@@ -204,6 +210,22 @@ function failedError(path: string, cause: unknown): SandboxError {
     'service-image-failed',
     `${quote(path)} in the image of the service: the machine with the image failed: ${messageOf(cause)}`,
     REMEDY,
+    cause,
+  );
+}
+
+/** A disk has one error for all that goes wrong on the host, and none is written to afterwards. */
+function isUnwritten(error: unknown): boolean {
+  for (let one = error; one instanceof Error; one = one.cause)
+    if (one instanceof OperationError || one instanceof BuiltinError) return UNWRITTEN.has(one.errno);
+  return false;
+}
+
+function unwrittenError(path: string, cause: unknown): SandboxError {
+  return serviceError(
+    'service-image-unwritten',
+    `${quote(path)} cannot be written to the image of the service: ${messageOf(cause)}`,
+    'see whether the file system that keeps the image is full, or its disk has errors; make room there, and do it again',
     cause,
   );
 }

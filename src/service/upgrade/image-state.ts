@@ -59,7 +59,7 @@ export class ImageState implements ChangeableState {
 
   /** What was changed is on the disk. */
   async end(): Promise<void> {
-    await this.#session.file(DRAFTS, async (calls) => {
+    await this.#session.file('what was changed', async (calls) => {
       await calls.remove(DRAFTS, { recursive: true, force: true });
       await calls.sync();
     });
@@ -78,6 +78,8 @@ export class ImageState implements ChangeableState {
       else await calls.write(draft, createReadStream(content.path), 0o600);
       await calls.call({ op: 'chown', path: draft, uid, gid });
       if (content.type !== 'link') await calls.call({ op: 'chmod', path: draft, mode });
+      // The name of the copy before is not given to one that could not be written.
+      if (content.type === 'file') await calls.sync();
       await unlessGone(calls.rename(draft, pathOf(names)));
     };
     await this.#session.file(shown(names), make, content.type === 'file' ? statSync(content.path).size : 0);
