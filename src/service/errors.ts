@@ -10,7 +10,7 @@ export function serviceError(code: string, message: string, remedy: string, caus
 
 /** Whether an error, or what a program has said of one, is that of a full disk. */
 export function isFull(error: unknown): boolean {
-  return shortageOf(error) === 'space' || /no space left|quota/i.test(messageOf(error));
+  return shortageOf(error) === 'space' || /no space left|quota exceeded/i.test(messageOf(error));
 }
 
 export function serviceNotFound(name: string): SandboxError {

@@ -124,6 +124,25 @@ describe('an archive that would fill the disk', { skip }, () => {
     await isTooLarge(to, archiveOf(config, { members }), /more than \d+ bytes/);
   });
 
+  it('has no directories that it does not name', async (t) => {
+    const to = await disk(t, 64, 5000);
+    const deep = `layers/upper${'/a'.repeat(2000)}`;
+    for (const members of [
+      inUpper({ name: 'x', pax: { path: `${deep}/file` } }),
+      inUpper({ name: 'layers/upper/a/', flag: '5' }, { name: 'layers/upper/file' }, { name: 'layers/upper/b/c/file' }),
+      [{ name: 'layers/upper/file' }],
+      [
+        ...FRAME,
+        { name: 'layers/upper/a/', flag: '5' },
+        { name: 'layers/upper/b/', flag: '5' },
+        { name: 'layers/upper/a/f' },
+      ],
+    ])
+      await assert.rejects(to.takes(archiveOf(to.at.config, { members })), { code: 'service-archive-refused' });
+    assert.deepEqual(readdirSync(to.path), []);
+    assert.ok(to.least.inodes > 4900, `${to.least.inodes}`);
+  });
+
   it('is refused as a whole before anything is unpacked, if it is a file', async (t) => {
     const to = await disk(t, 64);
     const many = archiveOf(to.at.config, { members: inUpper(...files(63, Buffer.alloc(MIB, 'x'))) });

@@ -52,8 +52,15 @@ describe('an archive that is hostile', { skip: unlessRoot('states in directories
     const at = await ground(t);
     const link = (target: string): TarMember => ({ name: 'layers/upper/link', flag: '2', link: target });
     const archives: [TarMember[], RegExp][] = [
-      [inUpper(link(at.directory), { name: 'layers/upper/link/victim', content: 'broken' }), /unpacked/],
-      [inUpper(link('../../../..'), { name: 'layers/upper/link/victim', content: 'broken' }), /unpacked/],
+      [inUpper(link(at.directory), { name: 'layers/upper/link/victim', content: 'broken' }), /refused/],
+      ...[at.directory, '../../../..'].map((target): [TarMember[], RegExp] => [
+        inUpper(
+          link(target),
+          { name: 'layers/upper/link/', flag: '5' },
+          { name: 'layers/upper/link/victim', content: 'broken' },
+        ),
+        /unpacked/,
+      ]),
       [inUpper(link(at.victim), { name: 'layers/upper/link', content: 'broken' }), /unpacked/],
       [inUpper({ name: 'layers/upper/hard', flag: '1', link: at.victim }), /refused/],
       [inUpper({ name: 'layers/upper/hard', flag: '1', link: '../../../victim' }), /refused/],

@@ -53,6 +53,9 @@ int op_unmount(struct call *call)
 	return 0;
 }
 
+/* VS_KEPT_FD may be another descriptor otherwise. */
+static bool is_kept;
+
 /*
  * The mount with the directory may be gone from all paths then. Only a process with the capabilities of this one may
  * follow a link of /proc/1/fd: ptrace(2), PTRACE_MODE_READ_FSCREDS.
@@ -73,6 +76,7 @@ int op_keep(struct call *call)
 		error = call_fail(call, kept < 0 ? errno : EBUSY, "keep(%s)", path);
 		fd_close(&kept);
 	}
+	is_kept = is_kept || error == 0;
 	fd_close(&fd);
 	return error;
 }
@@ -86,10 +90,12 @@ int op_sync(struct call *call)
 	if (error != 0)
 		return error;
 	sync();
+	if (!is_kept)
+		return 0;
 	fd = openat(VS_KEPT_FD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno != EBADF)
+	if (fd < 0)
 		error = call_fail(call, errno, "open(what is kept)");
-	else if (fd >= 0 && syncfs(fd) < 0)
+	else if (syncfs(fd) < 0)
 		error = call_fail(call, errno, "syncfs(what is kept)");
 	fd_close(&fd);
 	return error;

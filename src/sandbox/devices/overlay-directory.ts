@@ -179,8 +179,13 @@ function makeDirectory(path: string): boolean {
 
 /** Without them overlayfs in the guest says only EINVAL. @param isNew it is removed again */
 function checkAttributes(directory: string, kind: OverlayKind, isNew: boolean): void {
-  if (takesAttributes(directory, kind)) return;
-  if (isNew) rmdirSync(directory);
+  let takes: boolean | undefined;
+  try {
+    takes = takesAttributes(directory, kind);
+  } finally {
+    if (isNew && takes !== true) valueOr(() => rmdirSync(directory), undefined);
+  }
+  if (takes) return;
   throw configError(
     'overlay-without-attributes',
     `the directory ${quote(directory)} cannot keep an overlay: its file system has no extended attributes (${attributesOf(kind)}.*)`,

@@ -25,6 +25,8 @@ export class StateCheck {
   /** Directories above the upper layers, which are not the guest's. */
   readonly #frame: RegExp;
   readonly #upper: RegExp;
+  /** The last directory that came. */
+  #directory = '';
   #count = 0;
 
   constructor(archive: string, kind: OverlayKind) {
@@ -43,6 +45,8 @@ export class StateCheck {
     this.#checkPath('a member', name);
     const isFrame = this.#frame.test(name);
     if (!isFrame && !this.#upper.test(name)) this.#refuse(`has a member ${shown(name)}`);
+    this.#checkWay(name);
+    if (type === 'directory') this.#directory = name;
     const isTopmost = isFrame || (name.endsWith('/upper') && this.#frame.test(name.slice(0, -'/upper'.length)));
     if (isTopmost && type !== 'directory') this.#refuse(`has ${shown(name)}, which is no directory`);
     if (isFrame && (uid !== 0 || gid !== 0)) this.#refuse(`has ${shown(name)}, which is not root's`);
@@ -59,6 +63,16 @@ export class StateCheck {
     // tar keeps those of a symbolic link in memory until its end. The kernel sets none of a user's there.
     if (HAVE_NO_USERS.has(type) && names.some((attribute) => attribute.startsWith('user.')))
       this.#refuse(`has attributes of a user at ${shown(name)}`);
+  }
+
+  /**
+   * tar writes a directory before what is in it, and all of that before anything else. It would make one that is missing,
+   * and nobody would have counted it.
+   */
+  #checkWay(name: string): void {
+    const above = name.slice(0, Math.max(name.lastIndexOf('/'), 0));
+    if (above !== '' && !`${this.#directory}/`.startsWith(`${above}/`))
+      this.#refuse(`has ${shown(name)} behind other members than its directory`);
   }
 
   #checkPath(what: string, path: string): void {

@@ -2,14 +2,17 @@
 import { isOfState } from './attributes.js';
 import type { Member } from './members.js';
 
-/** NFS names the bytes that it sends at once, and other file systems have no larger blocks. */
+/** Larger ones are no blocks: NFS names the bytes that it sends at once, and ZFS those of its largest records. */
 const MOST_BLOCK = 65_536;
+const USUAL_BLOCK = 4096;
 /** Bytes of an inode where they are made as they are needed. */
 const INODE_BYTES = 512;
 /** Of a name in its directory, besides the name. Blocks of large directories may be half full. */
 const [ENTRY_BYTES, ENTRY_PARTS] = [16, 2];
 /** What fits into an inode: of attributes, and of a link. */
 const [INLINE_ATTRIBUTES, INLINE_LINK] = [96, 59];
+/** Of an attribute besides its name and value, and of an entry of an access list: at most. */
+const [ATTRIBUTE_BYTES, ACCESS_BYTES] = [20, 8];
 
 export class Needs {
   #bytes = 0;
@@ -18,7 +21,7 @@ export class Needs {
 
   /** @param block bytes that a file takes at a time */
   constructor(block: number) {
-    this.#block = Math.min(Math.max(block, 1), MOST_BLOCK);
+    this.#block = block > 0 && block <= MOST_BLOCK ? block : USUAL_BLOCK;
   }
 
   get bytes(): number {
@@ -55,8 +58,8 @@ export class Needs {
 
   #attributesOf({ attributes, accessLists }: Member): number {
     let bytes = 0;
-    for (const [name, value] of attributes) if (isOfState(name)) bytes += name.length + value.length;
-    for (const [, text] of accessLists) bytes += text.length;
+    for (const [name, value] of attributes) if (isOfState(name)) bytes += ATTRIBUTE_BYTES + name.length + value.length;
+    for (const [, text] of accessLists) bytes += ATTRIBUTE_BYTES + ACCESS_BYTES * text.split(/[\n,]/).length;
     return bytes <= INLINE_ATTRIBUTES ? 0 : this.#blocks(bytes);
   }
 

@@ -15,8 +15,8 @@ import { serviceError } from '../errors.js';
 
 const RECORD_FILE = 'service.json';
 
-/** Bytes in one block of st_blocks. */
-const BLOCK = 512;
+/** A file system has no smaller blocks that matter here. */
+const PAGE = 4096;
 
 /** More than it can have. */
 const MOST_BYTES = 1 << 20;
@@ -120,14 +120,20 @@ export async function writeServiceRecord(path: string, record: ServiceRecord): P
   }
 }
 
-/** On a full disk the blocks of the record before are still there. One write, so nobody reads half of it. */
+/**
+ * On a full disk the block of the record before is still there, but where a file system writes each block to a new place.
+ * Who reads it at that moment may find half of it, and reads it again: {@link readServiceRecord}.
+ */
 async function isWrittenOver(path: string, content: string): Promise<boolean> {
   try {
     const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const { size, blocks } = await file.stat();
-      const whole = Buffer.from(content.padEnd(size));
-      if (whole.length > blocks * BLOCK) return false;
+      const text = Buffer.from(content);
+      // Of what st_blocks counts, attributes may take some; what lies behind the end of a page of the file may be missing.
+      if (blocks === 0 || text.length > Math.ceil(size / PAGE) * PAGE) return false;
+      const whole = Buffer.alloc(Math.max(size, text.length), ' ');
+      text.copy(whole);
       return (await file.write(whole, 0, whole.length, 0)).bytesWritten === whole.length;
     } finally {
       await file.close();
@@ -143,15 +149,18 @@ async function isWrittenOver(path: string, content: string): Promise<boolean> {
  * @returns undefined if there is none, or what is there is none
  */
 export function readServiceRecord(path: string, name: string): ServiceRecord | undefined {
-  let value: unknown;
+  const value = readValue(path) ?? readValue(path);
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  return result.success && result.output.name === name ? result.output : undefined;
+}
+
+function readValue(path: string): unknown {
   try {
-    value = JSON.parse(readPlainFile(join(path, RECORD_FILE), { most: MOST_BYTES, uid: process.geteuid?.() }));
+    return JSON.parse(readPlainFile(join(path, RECORD_FILE), { most: MOST_BYTES, uid: process.geteuid?.() }));
   } catch (error) {
     if (isSystemError(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
-  const result = v.safeParse(schema, value, { abortEarly: true });
-  return result.success && result.output.name === name ? result.output : undefined;
 }
 
 function notRecorded(path: string, cause: unknown) {

@@ -123,32 +123,32 @@ export class ImageCalls {
   async write(path: string, data: string | Uint8Array | AsyncIterable<Uint8Array>, mode?: number): Promise<void> {
     const isWhole = typeof data === 'string' || data instanceof Uint8Array;
     const options = mode === undefined ? {} : { mode };
-    await this.#heard((signal) =>
+    await this.#written((signal) =>
       this.#called.files.write(path, isWhole ? data : this.#taken(data), { ...options, signal }),
     );
   }
 
   async mkdir(path: string, options: MkdirOptions): Promise<void> {
-    await this.#heard((signal) => this.#called.files.mkdir(path, { ...options, signal }));
+    await this.#written((signal) => this.#called.files.mkdir(path, { ...options, signal }));
   }
 
   /** With all that is below a directory it may say nothing for long. */
   async remove(path: string, options: RemoveOptions): Promise<void> {
     const remove = (signal: AbortSignal) => this.#called.files.remove(path, { ...options, signal });
-    await (options.recursive ? this.inTime(remove) : this.#heard(remove));
+    await this.#written(remove, options.recursive ? 'may be silent' : 'speaks');
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#heard((signal) => this.#called.files.rename(from, to, { signal }));
+    await this.#written((signal) => this.#called.files.rename(from, to, { signal }));
   }
 
   async call(operation: Operation): Promise<void> {
-    await this.#heard(() => this.#called.machine.channel.call(operation, { tolerate: true }));
+    await this.#written(() => this.#called.machine.channel.call(operation, { tolerate: true }));
   }
 
   /** What was written is on the disk. */
   async sync(): Promise<void> {
-    await this.inTime(() => this.#called.machine.channel.call({ op: 'sync' }));
+    await this.#written(() => this.#called.machine.channel.call({ op: 'sync' }), 'may be silent');
   }
 
   /** A call that may say nothing for as long as it takes. */
@@ -160,8 +160,18 @@ export class ImageCalls {
       return await unlessAborted(call(signal), signal, (reason) => reason as Error);
     } catch (error) {
       if (isFull(error)) throw fullError(path, error);
-      if (isUnwritten(error)) throw unwrittenError(path, error);
       throw error instanceof SandboxError ? error : failedError(path, error);
+    }
+  }
+
+  async #written<T>(
+    call: (signal: AbortSignal) => Promise<T>,
+    manner: 'speaks' | 'may be silent' = 'speaks',
+  ): Promise<T> {
+    try {
+      return await (manner === 'speaks' ? this.#heard(call) : this.inTime(call));
+    } catch (error) {
+      throw isUnwritten(error) ? unwrittenError(this.#called.path, error) : error;
     }
   }
 

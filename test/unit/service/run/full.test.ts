@@ -10,6 +10,7 @@ import { LifeRecorder } from '../../../../src/service/run/life-recorder.js';
 import { openServiceLog } from '../../../../src/service/run/log.js';
 import { makeLife, readServiceRecord } from '../../../../src/service/run/record.js';
 import { DEFAULT_SETTINGS, type Service } from '../../../../src/service/types.js';
+import { SandboxError } from '../../../../src/util/errors.js';
 import { FullDisk } from '../../../helpers/full-disk.js';
 import { holdsDuring } from '../../../helpers/meanwhile.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
@@ -115,6 +116,26 @@ describe('the record of a service on a full disk', { skip: unlessRoot('mounts') 
     recorder.phase('starting', {});
     await recorder.end();
     assert.equal(readServiceRecord(life, 'web')?.phase, 'starting');
+  });
+
+  it('does not grow with each one, whatever letters it has', async (t) => {
+    const disk = new FullDisk(t, 'size=64k');
+    const life = join(disk.path, 'web');
+    makeLife(life);
+    const said: string[] = [];
+    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence));
+    const failed = { code: 'x', message: 'ä'.repeat(300), remedy: 'y', stage: 'service' } as const;
+    const end = { why: 'failed', exitCode: 1, status: 1, signal: undefined, error: new SandboxError(failed) } as const;
+    recorder.phase('failed', { end });
+    await recorder.written();
+    disk.fill();
+    for (let number = 0; number < 20; number += 1) {
+      recorder.phase(number % 2 === 0 ? 'starting' : 'failed', { end });
+      await recorder.end();
+    }
+    const record = readServiceRecord(life, 'web');
+    assert.deepEqual([record?.phase, said], ['failed', []]);
+    assert.match(record?.lastEnd?.text ?? '', /ä{300}/);
   });
 
   it('is written when there is room, if there was none before, and that is said once', {
