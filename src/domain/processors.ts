@@ -16,7 +16,7 @@ import { readIfThere } from '../util/small-files.js';
 const KERNEL_HZ = 250;
 
 /** A host measures its clock at every boot, with slightly different results. Rounding hides that. */
-const ROUNDED_TO = 100_000;
+const ROUNDED_TO = { loops: 100_000, kilohertz: 10_000 } as const;
 
 /** How many CPUs the kernel leaves to the common init: all but the first under TCG, else none. */
 export function lateProcessors(vcpus: number, acceleration: 'kvm' | 'tcg'): number {
@@ -28,27 +28,43 @@ const CLOCKS = '/sys/devices/system/clocksource/clocksource0/available_clocksour
 
 /**
  * The kernel arguments for the CPUs of a machine.
- *
- * @param clocks the clocks of the host's kernel
  */
 export function processorArguments(
   vcpus: number,
   acceleration: 'kvm' | 'tcg',
-  clocks = readIfThere(CLOCKS) ?? '',
+  { clocks, cpuinfo }: HostClocks = hostClocks(),
 ): string[] {
-  return acceleration === 'kvm' ? [] : [...timeArguments(clocks), ...lateArguments(vcpus)];
+  return acceleration === 'kvm' ? [] : [...timeArguments(clocks, cpuinfo), ...lateArguments(vcpus, cpuinfo)];
+}
+
+/** What the host's kernel says of its clocks; empty: nothing. */
+export interface HostClocks {
+  /** Those that it could take its time from. */
+  readonly clocks: string;
+  /** /proc/cpuinfo */
+  readonly cpuinfo: string;
+}
+
+function hostClocks(): HostClocks {
+  return { clocks: readIfThere(CLOCKS) ?? '', cpuinfo: readIfThere('/proc/cpuinfo') ?? '' };
 }
 
 /**
  * An emulated CPU's time stamp counter is the host's, and a program reads it without a system call. But on a busy host
  * the kernel boots between late ticks, by which the counter seems to run too fast. It would take the time from ACPI's
  * timer then, with a system call and an exit to QEMU for each look at the clock.
- * https://docs.kernel.org/admin-guide/kernel-parameters.html (tsc)
+ *
+ * How fast the counter runs, the kernel measures against the PIT, and on a busy host it finds a tenth of that, or less
+ * ("PIT calibration deviates from PMTIMER"): its time would fly. So it is told, and corrects it against ACPI's timer a
+ * second later, by 1 % at most. Without that it must not believe the counter.
+ * https://docs.kernel.org/admin-guide/kernel-parameters.html (tsc, tsc_early_khz)
  *
  * A host's kernel that has found its own counters to differ does not list them.
  */
-function timeArguments(clocks: string): string[] {
-  return clocks.trim().split(' ').includes('tsc') ? ['tsc=reliable'] : [];
+function timeArguments(clocks: string, cpuinfo: string): string[] {
+  const kilohertz = counterKilohertz(cpuinfo);
+  if (kilohertz === undefined || !clocks.trim().split(' ').includes('tsc')) return [];
+  return ['tsc=reliable', `tsc_early_khz=${kilohertz}`];
 }
 
 /**
@@ -56,15 +72,30 @@ function timeArguments(clocks: string): string[] {
  * tells the result. Loops count the time stamp counter, which is the host's.
  * https://docs.kernel.org/admin-guide/kernel-parameters.html (maxcpus, lpj)
  */
-function lateArguments(vcpus: number): string[] {
+function lateArguments(vcpus: number, cpuinfo: string): string[] {
   if (lateProcessors(vcpus, 'tcg') === 0) return [];
-  const loops = loopsPerTick(readIfThere('/proc/cpuinfo') ?? '');
+  const loops = loopsPerTick(cpuinfo);
   return ['maxcpus=1', ...(loops === undefined ? [] : [`lpj=${loops}`])];
 }
 
-/** @param cpuinfo the host's /proc/cpuinfo: bogomips are twice the millions of loops per second */
+/** How often a host's delay loop runs in a tick. */
 export function loopsPerTick(cpuinfo: string): number | undefined {
+  const millions = loopsOf(cpuinfo);
+  return millions && rounded((millions * 1_000_000) / KERNEL_HZ, ROUNDED_TO.loops);
+}
+
+/** How fast a host's time stamp counter runs, which its delay loop counts if it is a clock. */
+export function counterKilohertz(cpuinfo: string): number | undefined {
+  const millions = loopsOf(cpuinfo);
+  return millions && rounded(millions * 1000, ROUNDED_TO.kilohertz);
+}
+
+/** Millions of loops per second: bogomips are twice that. */
+function loopsOf(cpuinfo: string): number | undefined {
   const bogomips = Number(/^bogomips\s*:\s*([\d.]+)$/m.exec(cpuinfo)?.[1]);
-  if (!(bogomips > 0)) return undefined;
-  return Math.max(1, Math.round((bogomips * 500_000) / KERNEL_HZ / ROUNDED_TO)) * ROUNDED_TO;
+  return bogomips > 0 ? bogomips / 2 : undefined;
+}
+
+function rounded(value: number, to: number): number {
+  return Math.max(1, Math.round(value / to)) * to;
 }
