@@ -22,6 +22,12 @@ export function serviceNames(roots: ServiceRoots): string[] {
   return namesIn(roots).filter(isService).sort();
 }
 
+/** Whether a service is of that URI, as far as its file says. */
+export function mayBeOf(one: ListedService, uri: string): boolean {
+  const own = 'service' in one ? one.service.settings.connect : undefined;
+  return own === undefined || own === uri;
+}
+
 /** @throws {SandboxError} `service-directory-unusable` */
 export async function listServices(roots: ServiceRoots): Promise<ListedService[]> {
   return Promise.all(

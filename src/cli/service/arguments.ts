@@ -32,15 +32,13 @@ export function parseServiceArguments(argv: readonly string[]): ServiceRequest {
   });
 }
 
-/**
- * `-c URI` may stand before the command, as libvirt-sandbox has it. What it means is the command's to say: one that
- * takes none refuses it.
- */
+/** `-c URI` may stand before the command, as libvirt-sandbox has it. */
 function withConnectBehind(argv: readonly string[]): readonly string[] {
   const [first = '', ...rest] = argv;
   const taken = /^(?:-c|--connect)$/.test(first) ? 2 : /^(?:-c.|--connect=)/.test(first) ? 1 : 0;
   const command = argv[taken];
-  if (taken === 0 || command === undefined) return argv;
+  if (taken === 0) return argv;
+  if (command === undefined) return [];
   return [command, first, ...rest.slice(0, taken - 1), ...argv.slice(taken + 1)];
 }
 

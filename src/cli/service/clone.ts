@@ -5,6 +5,7 @@ import { serviceRoots } from '../../service/paths.js';
 import { printJson } from '../output.js';
 import { untilSignal } from '../until-signal.js';
 import { isSet, type ServiceArguments, textOf, textsOf } from './arguments.js';
+import { nameOf } from './each-service.js';
 import { say } from './say.js';
 import { serviceJson } from './show.js';
 import { sourceControl, whenRunning } from './source-control.js';
@@ -15,7 +16,8 @@ const FAILED = 125;
 
 export async function clone(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
-  const [source = '', name = ''] = args.words;
+  const [, name = ''] = args.words;
+  const source = await nameOf(args);
   const options = {
     path: textOf(args, 'path'),
     security: textOf(args, 'security'),

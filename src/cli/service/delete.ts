@@ -1,4 +1,6 @@
 /** virt-sandbox-service delete: stops services, and removes them with their state. */
+import { hostPath } from '../../config/path.js';
+import type { Expected } from '../../service/connection.js';
 import { deleteService } from '../../service/delete.js';
 import { type ServiceRoots, serviceRoots } from '../../service/paths.js';
 import { findHolder, removeDeadClaim } from '../../service/run/claim.js';
@@ -6,19 +8,25 @@ import { oldUnit, removalOf } from '../../service/taken-over.js';
 import { SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { untilSignal } from '../until-signal.js';
-import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { PROGRAM, type ServiceArguments, textOf } from './arguments.js';
+import { checkName } from './each-service.js';
 import { say } from './say.js';
 import { stopService } from './stop.js';
 import { askSystemd, knownUnit } from './systemctl.js';
 import { sayWait } from './waiting.js';
 
-export async function deleteServices({ words }: ServiceArguments): Promise<number> {
+export async function deleteServices(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
+  const path = textOf(args, 'path');
+  const expected = {
+    connect: textOf(args, 'connect'),
+    path: path === undefined ? undefined : hostPath(path, '--path'),
+  };
   return untilSignal(
     async (signal) => {
       let status = 0;
-      for (const name of new Set(words)) {
-        const failed = await deleteOne(roots, name, signal);
+      for (const name of new Set(args.words)) {
+        const failed = await deleteOne(roots, name, expected, signal);
         if (status === 0) status = failed;
       }
       return status;
@@ -28,8 +36,9 @@ export async function deleteServices({ words }: ServiceArguments): Promise<numbe
 }
 
 /** @returns the exit status */
-async function deleteOne(roots: ServiceRoots, name: string, signal: AbortSignal): Promise<number> {
+async function deleteOne(roots: ServiceRoots, name: string, expected: Expected, signal: AbortSignal): Promise<number> {
   try {
+    await checkName(name, expected);
     const { kept, content } = await deleteService(roots, name, () => stopIfHeld(name), {
       signal,
       onWait: sayWait(name),

@@ -1,23 +1,50 @@
-/** The same work for several services, one after the other: the first failure decides the exit status. */
+/** The services that a command is for: several are worked on one after the other, and the first failure counts. */
 import { lstatSync } from 'node:fs';
+import type { Expected } from '../../service/connection.js';
 import { serviceNotFound } from '../../service/errors.js';
 import { type ServicePaths, servicePaths, serviceRoots } from '../../service/paths.js';
 import { findHolder } from '../../service/run/claim.js';
 import { valueOr } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
-import { PROGRAM } from './arguments.js';
+import { PROGRAM, type ServiceArguments, textOf } from './arguments.js';
 
-/** @param work returns an exit status */
+/**
+ * Each is what `--connect` says.
+ * @param work returns an exit status
+ */
 export async function forEachService(
-  names: readonly string[],
+  args: ServiceArguments,
   work: (name: string) => Promise<number>,
+  names: readonly string[] = args.words,
 ): Promise<number> {
   let status = 0;
   for (const name of new Set(names)) {
-    const failed = await work(name).catch((error: unknown) => tellFailure(PROGRAM, error));
+    const working = checkName(name, expectationOf(args)).then(() => work(name));
+    const failed = await working.catch((error: unknown) => tellFailure(PROGRAM, error));
     if (status === 0) status = failed;
   }
   return status;
+}
+
+/**
+ * The service that is named first, which is what `--connect` says.
+ * @throws {SandboxError} as {@link checkName}
+ */
+export async function nameOf(args: ServiceArguments): Promise<string> {
+  const [name = ''] = args.words;
+  await checkName(name, expectationOf(args));
+  return name;
+}
+
+function expectationOf(args: ServiceArguments): Expected {
+  return { connect: textOf(args, 'connect') };
+}
+
+/** @throws {SandboxError} `service-of-other-uri`, `service-of-other-path` */
+export async function checkName(name: string, expected: Expected): Promise<void> {
+  if (expected.connect === undefined && expected.path === undefined) return;
+  const { checkExpected } = await import('../../service/connection.js');
+  await checkExpected(serviceRoots(), name, expected);
 }
 
 /**

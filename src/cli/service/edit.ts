@@ -11,11 +11,13 @@ import { SandboxError } from '../../util/errors.js';
 import { tellFailure } from '../program.js';
 import { Questions } from '../terminal/ask.js';
 import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { nameOf } from './each-service.js';
 import { say } from './say.js';
 import { sayWait } from './waiting.js';
 
-export async function edit({ words: [name = ''] }: ServiceArguments): Promise<number> {
+export async function edit(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
+  const name = await nameOf(args);
   const before = await readForEdit(roots, name);
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-service-'));
   const file = join(directory, 'sandbox.cfg');

@@ -7,20 +7,21 @@ import { execOptions } from '../ctl/exec.js';
 import { Execution } from '../ctl/execution.js';
 import { localTerminal } from '../terminal/forward.js';
 import { isSet, PROGRAM, type ServiceArguments } from './arguments.js';
-import { pathsOfService } from './each-service.js';
+import { nameOf, pathsOfService } from './each-service.js';
 
 const isTerminal = () => isatty(0) && isatty(1);
 
 /** @returns the exit status of the command */
 export async function execute(args: ServiceArguments): Promise<number> {
-  const [name = '', ...command] = args.words;
-  refuseRaw(name, 'the name');
+  const [first = '', ...command] = args.words;
+  refuseRaw(first, 'the name');
+  const name = await nameOf(args);
   return runInside(name, command, { options: execOptions(args), tty: isSet(args, 'tty') || isTerminal() });
 }
 
 /** @returns the exit status of the shell; 0 after Ctrl+] */
 export async function connect(args: ServiceArguments): Promise<number> {
-  const [name = ''] = args.words;
+  const name = await nameOf(args);
   const tty = isTerminal();
   const onStart = () => process.stderr.write(`${PROGRAM}: a shell in ${name}; exit ends it, Ctrl+] leaves it\n`);
   return runInside(name, ['/bin/sh'], { options: execOptions(args), tty, ...(tty ? { onStart } : {}) });

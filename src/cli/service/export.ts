@@ -10,6 +10,7 @@ import { Printer } from '../terminal/output.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { untilSignal } from '../until-signal.js';
 import { PROGRAM, type ServiceArguments, textOf, usageError } from './arguments.js';
+import { nameOf } from './each-service.js';
 import { sourceControl, whenRunning } from './source-control.js';
 import { sayWait } from './waiting.js';
 
@@ -19,7 +20,7 @@ const FAILED = 125;
 const STDOUT = 1;
 
 export async function exportArchive(args: ServiceArguments): Promise<number> {
-  const [name = ''] = args.words;
+  const name = await nameOf(args);
   const output = textOf(args, 'output');
   const isFile = output !== undefined && output !== '-';
   const way = whenRunning(args, 'export');

@@ -28,12 +28,12 @@ export async function holdService(): Promise<number> {
 }
 
 async function holdFor(caller: Caller): Promise<number> {
-  const [name = ''] = await caller.words();
+  const [name = '', connect] = await caller.words();
   // Let no file system be held that only the caller had a use for.
   process.chdir('/');
   const launch = observersFor({ verbose: false, debug: false, initDebug: false }, (message) => caller.tell(message));
   const held = await HeldService.hold(serviceRoots(), name, {
-    launch,
+    launch: { ...launch, connect },
     lock: { signal: caller.gone },
     onPhase: (phase, { sandbox }) => {
       if (phase === 'running' && sandbox) sayPorts(sandbox, (note) => caller.tell({ note }), undefined);

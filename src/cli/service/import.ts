@@ -24,6 +24,7 @@ export async function importArchive(args: ServiceArguments): Promise<number> {
     archive: archive === '-' ? 'standard input' : archive,
     stream,
     file,
+    connect: textOf(args, 'connect'),
     path: textOf(args, 'path'),
     isTrusted: isSet(args, 'trust'),
     mayFill: isSet(args, 'fill'),

@@ -1,11 +1,11 @@
 /** virt-sandbox-service list: the services that there are. */
 import type { SandboxConfig } from '../../config/types.js';
-import { type ListedService, listServices } from '../../service/list.js';
+import { type ListedService, listServices, mayBeOf } from '../../service/list.js';
 import { type ServiceRoots, servicePaths, serviceRoots } from '../../service/paths.js';
 import { lifeOf } from '../../service/run/status.js';
 import { messageOf, oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
-import { isSet, type ServiceArguments } from './arguments.js';
+import { isSet, type ServiceArguments, textOf } from './arguments.js';
 import { tellOldUnit } from './old-unit.js';
 import { say } from './say.js';
 import { serviceJson } from './show.js';
@@ -14,7 +14,9 @@ const HEADINGS = ['NAME', 'STATE', 'KIND', 'PORTS', 'COMMAND'];
 
 export async function list(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
-  const all = (await listServices(roots)).map((one) => ({ ...one, state: stateOf(one, roots) }));
+  const uri = textOf(args, 'connect');
+  const there = (await listServices(roots)).filter((one) => uri === undefined || mayBeOf(one, uri));
+  const all = there.map((one) => ({ ...one, state: stateOf(one, roots) }));
   const shown = isSet(args, 'running') ? all.filter(({ state }) => !OVER.includes(state)) : all;
   if (isSet(args, 'json'))
     await printJson(
@@ -25,7 +27,7 @@ export async function list(args: ServiceArguments): Promise<number> {
     );
   else if (isSet(args, 'quiet')) await printLines(shown.map(({ name }) => name));
   else if (shown.length > 0) await printLines(columns([HEADINGS, ...shown.map(row)]));
-  else say(`there is no service in ${roots.services}`);
+  else say(`there is no service${uri === undefined ? '' : ` of ${uri}`} in ${roots.services}`);
   for (const { name } of shown) tellOldUnit(name);
   return 0;
 }

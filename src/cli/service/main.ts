@@ -1,5 +1,6 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
 import { START_SESSION_DAEMON } from '../../service/systemd/session-daemon.js';
+import { messageOf } from '../../util/errors.js';
 import { renameOptions } from '../../util/option-names.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
@@ -7,7 +8,7 @@ import { HOLD_SERVICE } from '../hold/caller.js';
 import { runProgram } from '../program.js';
 import { print } from '../terminal/output.js';
 import { version } from '../version.js';
-import { PROGRAM, parseServiceArguments, type ServiceArguments } from './arguments.js';
+import { PROGRAM, parseServiceArguments, type ServiceArguments, textOf, usageError } from './arguments.js';
 import type { ServiceCommandName } from './options.js';
 
 renameOptions({ cwd: '--workdir', identity: '--uid' }, { privileged: '--privileged' });
@@ -27,6 +28,7 @@ async function main(): Promise<number> {
 async function dispatch(command: ServiceCommandName, args: ServiceArguments): Promise<number> {
   // What is kept in a file has to be text. Words of a command inside are passed on byte for byte.
   if (command !== 'execute') for (const word of args.words) refuseRaw(word, 'the word');
+  await checkUri(command, args);
   switch (command) {
     case 'create':
       return (await import('./create.js')).create(args);
@@ -62,5 +64,19 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
       return (await import('./upgrade.js')).upgrade(args);
     case 'edit':
       return (await import('./edit.js')).edit(args);
+  }
+}
+
+/** `create` says itself what is wrong with its own. @throws {SandboxError} `uri-not-supported`, `usage` */
+async function checkUri(command: ServiceCommandName, args: ServiceArguments): Promise<void> {
+  const uri = textOf(args, 'connect');
+  if (uri === undefined || command === 'create') return;
+  const { kindOf } = await import('../../libvirt/connect.js');
+  try {
+    kindOf(uri);
+  } catch (error) {
+    // Words of a command may have come here, as in execute NAME sh -c WORDS.
+    if (command !== 'execute') throw error;
+    throw usageError(`${messageOf(error)}, and a command with options of its own stands behind --`, command);
   }
 }

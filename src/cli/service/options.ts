@@ -35,6 +35,10 @@ const {
   'memory-limit': memoryLimit,
 } = sandboxOptions;
 
+/** Of a command for services that are there. */
+const ownUri = text('libvirt URI of the service; refused if its file names another', 'c');
+const startUri = text('libvirt URI of the service; one whose file names none is started over it', 'c');
+
 export const createOptions = {
   connect: connectOption,
   unitfile: texts('a unit of the root that its systemd is to run, as nginx.service; repeats', 'u'),
@@ -87,6 +91,7 @@ export const serviceCommands = {
     command: 'clone <source> <name>',
     describe: 'Make a service NAME that is as SOURCE is now, with a state, ports and identities of its own',
     options: {
+      connect: text('libvirt URI of SOURCE; refused if its file names another', 'c'),
       path: text("directory in which the state is kept [that of SOURCE's state]", 'p'),
       publish: { ...publish, describe: `${publish.describe}; in place of those of SOURCE` },
       network: { ...network, describe: `${network.describe}; in place of those of SOURCE` },
@@ -102,6 +107,7 @@ export const serviceCommands = {
     describe:
       'Write a service with its state as one tar archive, which import reads; it has what the service keeps secret',
     options: {
+      connect: ownUri,
       output: text('file to write, for this user alone [standard output]', 'o'),
       live: flag('hold NAME still while its state is written, if it runs'),
       stop: flag('stop NAME while its state is written, if it runs, and start it again'),
@@ -111,6 +117,7 @@ export const serviceCommands = {
     command: 'import <file> <name>',
     describe: 'Make a service NAME of an archive, - for standard input, with ports and identities of its own',
     options: {
+      connect: text('libvirt URI of an archive that names none; refused if it names another', 'c'),
       path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
       trust: flag('let it have what reaches beyond its own state: host paths, networks, every capability, a container'),
       fill: flag('let it take all of the room that there is; else a part of the file system stays free'),
@@ -120,12 +127,13 @@ export const serviceCommands = {
   delete: {
     command: 'delete <name..>',
     describe: 'Stop services, and remove them with their state',
-    options: {},
+    options: { connect: ownUri, path: text('directory in which the state is; refused if it is in another', 'p') },
   },
   list: {
     command: 'list',
     describe: 'List services',
     options: {
+      connect: text('only services of this libvirt URI, and those whose file names none', 'c'),
       running: flag('only those that run', 'r'),
       quiet: flag('print names only', 'q'),
       json,
@@ -134,32 +142,42 @@ export const serviceCommands = {
   start: {
     command: 'start <name..>',
     describe: 'Start services, one after the other, and wait until each is ready',
-    options: {},
+    options: { connect: startUri },
   },
   stop: {
     command: 'stop <name..>',
     describe: 'Stop services: the program is asked to end, and killed if it does not',
-    options: { time: text('seconds that the program may take to end [stoptimeout of the service]', 't') },
+    options: {
+      connect: ownUri,
+      time: text('seconds that the program may take to end [stoptimeout of the service]', 't'),
+    },
   },
   restart: {
     command: 'restart <name..>',
     describe: 'Stop services that run, and start them',
-    options: { time: text('seconds that the program may take to end [stoptimeout of the service]', 't') },
+    options: {
+      connect: startUri,
+      time: text('seconds that the program may take to end [stoptimeout of the service]', 't'),
+    },
   },
   run: {
     command: 'run <name>',
     describe: 'Run a service in the foreground, as its systemd unit does; SIGTERM stops it',
-    options: {},
+    options: { connect: startUri },
   },
   status: {
     command: 'status [name..]',
     describe: 'Show how services are: since when, memory, ports, health, restarts, the last end',
-    options: { json },
+    options: {
+      connect: text('as of list; where services are named, refused if the file of one names another', 'c'),
+      json,
+    },
   },
   logs: {
     command: 'logs <name>',
     describe: 'Print what a service has written, also when it has ended',
     options: {
+      connect: ownUri,
       follow: flag('go on until the service ends', 'f'),
       since: text('only what was written since a time, such as 2026-11-28T09:00:00Z, or in the last 10s, 5m or 1h30m'),
       tail: text('only so many lines of the end [all]'),
@@ -171,6 +189,7 @@ export const serviceCommands = {
     command: 'execute <name> <command..>',
     describe: 'Run a command, which stands behind --, in a service that runs',
     options: {
+      connect: ownUri,
       user: text('name or number of a user inside [that of the service]', 'u'),
       workdir: text('working directory inside [that of the service]', 'w'),
       env: texts('NAME=VALUE sets a variable; NAME passes on the value of the caller; repeats', 'e'),
@@ -182,27 +201,27 @@ export const serviceCommands = {
   connect: {
     command: 'connect <name>',
     describe: 'Open a shell in a service that runs; Ctrl+] leaves it',
-    options: { user: text('name or number of a user inside [that of the service]', 'u') },
+    options: { connect: ownUri, user: text('name or number of a user inside [that of the service]', 'u') },
   },
   reload: {
     command: 'reload <name>',
     describe: 'Have units inside a service reload their configuration',
-    options: { unitfile: texts('a unit [all of the service]; repeats', 'u') },
+    options: { connect: ownUri, unitfile: texts('a unit [all of the service]; repeats', 'u') },
   },
   show: {
     command: 'show <name>',
     describe: 'Print what a service is: its sandbox.cfg, or JSON',
-    options: { json },
+    options: { connect: ownUri, json },
   },
   upgrade: {
     command: 'upgrade <name>',
     describe: 'Give a service what its host has newer, and show which of the files that it hides it keeps',
-    options: { 'dry-run': flag('only show it'), json },
+    options: { connect: ownUri, 'dry-run': flag('only show it'), json },
   },
   edit: {
     command: 'edit <name>',
     describe: 'Change the sandbox.cfg of a service in an editor; it is checked before it counts',
-    options: {},
+    options: { connect: ownUri },
   },
 } as const satisfies Record<string, CommandEntry>;
 

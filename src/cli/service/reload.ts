@@ -7,9 +7,10 @@ import { connectService } from '../../service/run/talk.js';
 import { reloadUnits } from '../../service/run/units-active.js';
 import { unitName } from '../../service/units/find.js';
 import { type ServiceArguments, textsOf } from './arguments.js';
+import { nameOf } from './each-service.js';
 
 export async function reload(args: ServiceArguments): Promise<number> {
-  const [name = ''] = args.words;
+  const name = await nameOf(args);
   const { config } = await loadService(serviceRoots(), name);
   if (config.service?.type !== 'systemd')
     throw withoutUnits(name, `start it anew: virt-sandbox-service restart ${name}`);

@@ -11,13 +11,14 @@ import { reporter } from '../hold/report.js';
 import { tellFailure } from '../program.js';
 import { sayPorts } from '../sandbox/say-ports.js';
 import { Printer, ReaderGone } from '../terminal/output.js';
-import { PROGRAM, type ServiceArguments } from './arguments.js';
+import { PROGRAM, type ServiceArguments, textOf } from './arguments.js';
+import { nameOf } from './each-service.js';
 import { endOnSignal } from './end-on-signal.js';
 import { tellSystemd } from './tell-systemd.js';
 
 /** @returns the exit status of the service */
-export async function run({ words }: ServiceArguments): Promise<number> {
-  const [name = ''] = words;
+export async function run(args: ServiceArguments): Promise<number> {
+  const name = await nameOf(args);
   const unit = ownUnit();
   const systemd = tellSystemd(Notifier.take((trouble) => process.stderr.write(`${PROGRAM}: ${oneLine(trouble)}\n`)));
   const { done, ...launch } = reporter({ verbose: false, debug: false, initDebug: false });
@@ -25,7 +26,7 @@ export async function run({ words }: ServiceArguments): Promise<number> {
   process.chdir('/');
   try {
     const held = await HeldService.hold(serviceRoots(), name, {
-      launch,
+      launch: { ...launch, connect: textOf(args, 'connect') },
       unit,
       onOutput: (stream, chunk) => output.write(stream, chunk),
       onPhase: (phase, facts) => {

@@ -7,10 +7,11 @@ import type { Service } from '../../service/types.js';
 import { printJson } from '../output.js';
 import { print } from '../terminal/output.js';
 import { isSet, type ServiceArguments } from './arguments.js';
+import { nameOf } from './each-service.js';
 
 export async function show(args: ServiceArguments): Promise<number> {
   const roots = serviceRoots();
-  const [name = ''] = args.words;
+  const name = await nameOf(args);
   if (isSet(args, 'json')) await printJson(serviceJson(await loadService(roots, name)));
   else await print(await readServiceFile(servicePaths(roots, name).file, name));
   return 0;

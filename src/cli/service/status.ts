@@ -1,7 +1,7 @@
 /** virt-sandbox-service status: how services are. */
 import { stopLeft } from '../../service/clone/stop-record.js';
 import { loadService } from '../../service/file.js';
-import { serviceNames } from '../../service/list.js';
+import { listServices, mayBeOf, serviceNames } from '../../service/list.js';
 import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
 import type { UnitState } from '../../service/run/unit-states.js';
@@ -11,7 +11,7 @@ import { uriOf } from '../ctl/describe.js';
 import { bytesText, spanText } from '../ctl/human.js';
 import { jsonText, printLines } from '../output.js';
 import { print } from '../terminal/output.js';
-import { isSet, type ServiceArguments } from './arguments.js';
+import { isSet, type ServiceArguments, textOf } from './arguments.js';
 import { forEachService, pathsOfService } from './each-service.js';
 import { restartsOf } from './systemctl.js';
 
@@ -21,9 +21,9 @@ const NOT_RUNNING = 3;
 /** @returns 3 if a service that is named does not run */
 export async function status(args: ServiceArguments): Promise<number> {
   const isNamed = args.words.length > 0;
-  const names = isNamed ? args.words : serviceNames(serviceRoots());
+  const names = isNamed ? args.words : await unnamed(args);
   const found: Shown[] = [];
-  const failed = await forEachService(names, async (name) => {
+  const look = async (name: string) => {
     const paths = pathsOfService(name);
     const known = await statusOf(name, paths);
     const stoppedFor = stopLeft({ name, life: paths.life });
@@ -35,11 +35,19 @@ export async function status(args: ServiceArguments): Promise<number> {
       restarts: (await restartsBySystemd(known)) ?? known.restarts,
     });
     return 0;
-  });
+  };
+  const failed = await forEachService(args, look, names);
   if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
   else await printLines(found.flatMap((one, at) => [...(at === 0 ? [] : ['']), ...statusLines(one, Date.now())]));
   if (failed !== 0) return failed;
   return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
+}
+
+/** Those that a call without names is about. */
+async function unnamed(args: ServiceArguments): Promise<readonly string[]> {
+  const uri = textOf(args, 'connect');
+  if (uri === undefined) return serviceNames(serviceRoots());
+  return (await listServices(serviceRoots())).filter((one) => mayBeOf(one, uri)).map(({ name }) => name);
 }
 
 /** Why its file cannot be read; undefined: it can. */

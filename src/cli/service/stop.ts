@@ -17,7 +17,7 @@ import { askSystemd, knownUnit } from './systemctl.js';
 /** One that does not run is passed over. */
 export async function stop(args: ServiceArguments): Promise<number> {
   const timeout = stopTimeout(args, 'stop');
-  return forEachService(args.words, async (name) => {
+  return forEachService(args, async (name) => {
     await stopService(name, timeout);
     // It is to stay so, whatever a clone had in mind.
     await forgetStop(pathsOfService(name));

@@ -6,6 +6,7 @@ import { oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
 import { untilSignal } from '../until-signal.js';
 import { isSet, type ServiceArguments } from './arguments.js';
+import { nameOf } from './each-service.js';
 import { tellOldUnit } from './old-unit.js';
 import { say } from './say.js';
 import { sayWait } from './waiting.js';
@@ -16,7 +17,7 @@ const HEADINGS = ['BEFORE', 'NOW', 'SERVICE', 'RESULT', 'PATH'];
 const SHOWN_DIGITS = 12;
 
 export async function upgrade(args: ServiceArguments): Promise<number> {
-  const [name = ''] = args.words;
+  const name = await nameOf(args);
   const isDry = isSet(args, 'dry-run');
   return untilSignal(
     (signal) => upgradeService(serviceRoots(), name, { signal, isDry, onWait: sayWait(name) }),

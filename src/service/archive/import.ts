@@ -1,6 +1,7 @@
 /** Makes a service of an archive: with its state, and identities of its own. */
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { quote } from '../../config/errors.js';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { URI } from '../../libvirt/connection.js';
@@ -15,6 +16,7 @@ import { DirectoryFiles } from '../clone/directory-files.js';
 import { giveIdentity, type StateFiles } from '../clone/identity.js';
 import { withImageFiles } from '../clone/image-files.js';
 import { lockPorts, publishedPorts, sameOrOtherPorts } from '../clone/ports.js';
+import { checkSameUri } from '../connection.js';
 import { recordHost } from '../content/host-now.js';
 import { checkConnection } from '../create/describe.js';
 import { abortedError } from '../errors.js';
@@ -45,6 +47,8 @@ export interface ImportOptions extends LockOptions {
   readonly stream: AsyncIterable<Uint8Array>;
   /** The same, if it is a file: it is looked at as a whole before anything is unpacked. */
   readonly file?: FileHandle | undefined;
+  /** Over which URI it is to run, if the archive names none. */
+  readonly connect?: string | undefined;
   /** The directory in which the state is to be; undefined: as of a new service. */
   readonly path?: string | undefined;
   /** It may have what reaches beyond its own state. */
@@ -71,8 +75,8 @@ interface Archive {
 /**
  * If anything fails, nothing of the service is left.
  * @throws {SandboxError} `service-exists`, `service-archive-invalid`, `service-archive-refused`,
- *   `service-archive-reaches`, `service-archive-not-unpacked`, `service-archive-too-large`, `service-not-writable`, and what
- *   `describeClone`, `checkHost`, `checkOverlay` and the start of a machine throw
+ *   `service-archive-reaches`, `service-archive-not-unpacked`, `service-archive-too-large`, `service-of-other-uri`,
+ *   `service-not-writable`, and what `describeClone`, `checkHost`, `checkOverlay` and the start of a machine throw
  */
 export async function importService(roots: ServiceRoots, name: string, options: ImportOptions): Promise<Imported> {
   checkServiceName(name);
@@ -102,11 +106,13 @@ export async function importService(roots: ServiceRoots, name: string, options: 
 async function readHead(
   roots: ServiceRoots,
   members: Members,
-  { archive, isTrusted }: ImportOptions,
+  { archive, isTrusted, connect }: ImportOptions,
 ): Promise<Archive> {
   const manifest = parseManifest(await members.text(MANIFEST, MOST_TEXT_BYTES), archive);
   const text = await members.text(CONFIG, MOST_TEXT_BYTES);
-  const described = hereOf(roots, await parseService(text, `${archive}: ${CONFIG}`));
+  const parsed = await parseService(text, `${archive}: ${CONFIG}`);
+  if (connect !== undefined) checkSameUri(`what ${quote(archive)} has`, parsed.settings.connect, connect);
+  const described = hereOf(roots, parsed, connect);
   if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   const { name } = manifest;
   const reaches = reachOf(described, roots.scope);
@@ -117,12 +123,12 @@ async function readHead(
 }
 
 /**
- * Over which URI it is to run here. Where the archive names none, this host's setting counts; without one root's service
+ * Over which URI it is to run here. Where the archive names none, `given` counts, else this host's setting; without one root's service
  * has the embedded driver, and not what answers at a start.
  */
-function hereOf(roots: ServiceRoots, { config, settings }: Described): Described {
+function hereOf(roots: ServiceRoots, { config, settings }: Described, given: string | undefined): Described {
   const usual = roots.scope === 'system' ? URI.embedded : undefined;
-  return { config, settings: { ...settings, connect: checkConnection(roots, settings.connect) ?? usual } };
+  return { config, settings: { ...settings, connect: checkConnection(roots, settings.connect ?? given) ?? usual } };
 }
 
 /** @throws {SandboxError} `service-archive-invalid`: its parts do not fit */

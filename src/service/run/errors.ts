@@ -27,6 +27,15 @@ export function heldWithoutSystemd(name: string, unit: string, cause: unknown): 
   );
 }
 
+/** systemd holds it, and knows what its file says alone. */
+export function uriOfUnit(name: string, uri: string): SandboxError {
+  return serviceError(
+    'service-uri-of-unit',
+    `systemd starts the service ${quote(name)}, and its file does not name the URI ${quote(uri)}`,
+    `write connect=${uri} into [service]: virt-sandbox-service edit ${name}`,
+  );
+}
+
 export function notRunning(name: string, cause?: unknown): SandboxError {
   return serviceError(
     'service-not-running',
