@@ -6,7 +6,7 @@ import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
 import type { UnitState } from '../../service/run/unit-states.js';
 import { isUp } from '../../service/run/units-active.js';
-import { messageOf, oneLine } from '../../util/errors.js';
+import { messageOf, oneLine, SandboxError } from '../../util/errors.js';
 import { uriOf } from '../ctl/describe.js';
 import { bytesText, spanText } from '../ctl/human.js';
 import { jsonText, printLines } from '../output.js';
@@ -36,11 +36,23 @@ export async function status(args: ServiceArguments): Promise<number> {
     });
     return 0;
   };
-  const failed = await forEachService(args, look, names);
+  const failed = await forEachService(args, isNamed ? look : unlessGone(look), names);
   if (isSet(args, 'json')) await print(jsonText(found.map(statusJson)));
   else await printLines(found.flatMap((one, at) => [...(at === 0 ? [] : ['']), ...statusLines(one, Date.now())]));
   if (failed !== 0) return failed;
   return isNamed && found.some(({ pid }) => pid === undefined) ? NOT_RUNNING : 0;
+}
+
+/** Services may be removed while all are looked at. */
+function unlessGone(look: (name: string) => Promise<number>): (name: string) => Promise<number> {
+  return async (name) => {
+    try {
+      return await look(name);
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'service-not-found') return 0;
+      throw error;
+    }
+  };
 }
 
 /** Those that a call without names is about. */
