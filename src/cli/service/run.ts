@@ -41,7 +41,7 @@ export async function run(args: ServiceArguments): Promise<number> {
     await held.ready();
     return (await held.ended).status;
   } catch (error) {
-    const failure = unit === undefined ? error : forSystemd(name, unit, error);
+    const failure = unit === undefined ? undefined : forSystemd(name, unit, error);
     if (failure === undefined) throw error;
     tellFailure(PROGRAM, failure);
     return CONFIG_STATUS;
