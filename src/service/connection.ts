@@ -3,12 +3,46 @@ import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../config/errors.js';
 import { normalizePath } from '../config/path.js';
+import { kindOf } from '../libvirt/connect.js';
+import { URI } from '../libvirt/connection.js';
+import { defaultUri } from '../libvirt/default-uri.js';
 import { ignoreSandboxError, valueOr } from '../util/errors.js';
 import { serviceError } from './errors.js';
 import { loadService } from './file.js';
 import type { ServiceRoots } from './paths.js';
 import { foreignContent } from './taken-over.js';
-import type { Service } from './types.js';
+import type { Service, ServiceSettings } from './types.js';
+
+/** Other than the one that is refused. */
+const USER_URIS = `${URI.session} or ${URI.embedded}`;
+
+/**
+ * The URI that the file of a new service is to have. Without one in `connect`, this host's default counts.
+ * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`, and what `defaultUri` throws
+ */
+export function checkConnection(roots: ServiceRoots, connect: string | undefined): string | undefined {
+  const configured = connect === undefined ? defaultUri() : undefined;
+  const uri = connect ?? configured?.uri;
+  if (uri !== undefined) checkUri(roots, uri, `run this as root, or with -c ${USER_URIS}`, configured?.origin);
+  return uri;
+}
+
+/**
+ * Whether the file of a service may name its URI.
+ * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
+ */
+export function checkFileUri(roots: ServiceRoots, name: string, { connect }: Pick<ServiceSettings, 'connect'>): void {
+  const remedy = `have its file name another one, ${USER_URIS}: connect= in [service], by virt-sandbox-service edit ${name}`;
+  if (connect !== undefined) checkUri(roots, connect, remedy);
+}
+
+/** @param origin the setting that names it; undefined: a file or the caller does */
+function checkUri({ scope }: ServiceRoots, uri: string, remedy: string, origin?: string): void {
+  const kind = kindOf(uri, origin);
+  if (scope === 'system' || kind === 'session' || kind === 'embedded') return;
+  const setting = origin === undefined ? '' : ` (${origin})`;
+  throw serviceError('service-on-system-uri', `only root can have services over ${uri}${setting}`, remedy);
+}
 
 /** What a caller takes a service to be. */
 export interface Expected {

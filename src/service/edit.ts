@@ -1,6 +1,7 @@
 /** Changes the file of a service by hand. */
 import { quote } from '../config/errors.js';
 import { replaceFile } from '../util/replace-file.js';
+import { checkFileUri } from './connection.js';
 import { serviceError } from './errors.js';
 import { parseService, readServiceFile } from './file.js';
 import { type ServiceRoots, servicePaths } from './paths.js';
@@ -16,7 +17,8 @@ export async function readForEdit(roots: ServiceRoots, name: string): Promise<st
 
 /**
  * Puts another text in the place of `before`, if it describes a service.
- * @throws {SandboxError} `service-changed`: it is another one by now; `service-renamed`, and what `parseService` throws
+ * @throws {SandboxError} `service-changed`: it is another one by now; `service-renamed`, and what `parseService` and
+ *   `checkFileUri` throw
  */
 export async function editService(
   roots: ServiceRoots,
@@ -25,13 +27,14 @@ export async function editService(
   options: LockOptions = {},
 ): Promise<void> {
   const { file } = servicePaths(roots, name);
-  const { config } = await parseService(after, file);
+  const { config, settings } = await parseService(after, file);
   if (config.name !== name)
     throw serviceError(
       'service-renamed',
       `the file names the service ${quote(config.name ?? '')}, and it is ${quote(name)}`,
       `write name=${name} in [core]`,
     );
+  checkFileUri(roots, name, settings);
   await withServiceLock(
     roots,
     name,

@@ -1,6 +1,6 @@
 /** Services of an ordinary user: in machines, with their states in disk images, all below the user's home. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Way } from '../helpers/connections.js';
@@ -85,6 +85,36 @@ describe('services of an ordinary user', { skip }, () => {
       const service = removedAfter(t, name, wayOf(uri));
       await service.fails(['-c', uri, 'create'], /only root can have services over .*qemu:\/\/\/session/, COMMAND);
       assert.ok(!entries(below('.config/libvirt-sandbox/services')).includes(name));
+    }
+  });
+
+  it('are refused over the system, whoever has written that into their files', async (t) => {
+    const service = await createdService(t, wayOf('qemu:///embed'), [], COMMAND);
+    const file = below(`.config/libvirt-sandbox/services/${service.name}/config/sandbox.cfg`);
+    const before = readFileSync(file, 'utf8');
+    const refusal = (uri: string) =>
+      new RegExp(
+        `^virt-sandbox-service: service: only root can have services over ${uri}.*qemu:///session or [^\\n]+\\n`,
+      );
+    const refused = async (words: readonly string[], pattern: RegExp, env: NodeJS.ProcessEnv = {}) => {
+      const { code, stderr } = await service.run(words, [], { env: { ...options().env, ...env } });
+      assert.equal(code, 125, stderr);
+      assert.match(stderr, pattern);
+      assert.match((await service.run(['status'])).out, /: stopped, never started\n$/);
+    };
+    for (const uri of ['lxc:///', 'qemu:///system']) {
+      const EDITOR = `sed -i s,^connect=.*,connect=${uri},`;
+      await refused(['edit'], refusal(uri), { EDITOR, VISUAL: undefined });
+      assert.equal(readFileSync(file, 'utf8'), before);
+      writeFileSync(file, before.replace(/^connect=.*$/m, `connect=${uri}`));
+      for (const command of ['start', 'run']) await refused([command], refusal(uri));
+      // Without one in the file, that of the settings of libvirt, or of the command, counts.
+      writeFileSync(file, before.replace(/^connect=.*\n/m, ''));
+      for (const command of ['start', 'run']) {
+        await refused([command], refusal(uri), { LIBVIRT_DEFAULT_URI: uri });
+        await refused([command, '-c', uri], refusal(uri));
+      }
+      writeFileSync(file, before);
     }
   });
 });

@@ -9,11 +9,9 @@ import { hostPath } from '../../config/path.js';
 import { DEFAULT_BOOT_TARGET, systemdCommand } from '../../config/sandbox-cfg/format.js';
 import type { Overlay, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
-import { kindOf } from '../../libvirt/connect.js';
-import { defaultUri } from '../../libvirt/default-uri.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
+import { checkConnection } from '../connection.js';
 import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
-import { serviceError } from '../errors.js';
 import type { Described } from '../file.js';
 import { fileContext, labelsOf, serviceSecurity } from '../label.js';
 import { checkServiceName } from '../names.js';
@@ -142,23 +140,6 @@ function programOf(
     // In a container that is what systemd has in the user namespace: src/sandbox/prepare/contained.ts
     privileged: true,
   };
-}
-
-/**
- * The URI that the file is to have.
- * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
- */
-export function checkConnection({ scope }: ServiceRoots, connect: string | undefined): string | undefined {
-  const uri = connect ?? defaultUri()?.uri;
-  if (uri === undefined) return undefined;
-  const kind = kindOf(uri);
-  if (scope === 'user' && (kind === 'system' || kind === 'lxc'))
-    throw serviceError(
-      'service-on-system-uri',
-      `only root can have services over ${uri}`,
-      'run this as root, or with -c qemu:///session or qemu:///embed',
-    );
-  return uri;
 }
 
 /** @throws {SandboxError} `service-filetype-of-image`, and what `fileContext` throws */

@@ -6,6 +6,7 @@ import { type ForHolder, Refusal } from '../../control/serving.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
+import { checkConnection, checkFileUri } from '../connection.js';
 import { loadService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
@@ -52,11 +53,11 @@ export class HeldService implements LifeObserver {
   /**
    * Claims a service, and begins to start it.
    * @throws {SandboxError} `service-not-found`, `service-running`, `service-not-recorded`, `state-not-writable`, and
-   *   what `loadService` throws
+   *   what `loadService`, `checkFileUri` and `checkConnection` throw
    */
   static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
     // First, so that a name that is wrong makes nothing.
-    const { paths } = await loadService(roots, name);
+    const { paths } = await loadToStart(roots, name, options);
     // Who changes or removes the service then finds it claimed.
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
@@ -74,7 +75,7 @@ export class HeldService implements LifeObserver {
     };
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
-      const service = await loadService(roots, name);
+      const service = await loadToStart(roots, name, options);
       log = await openServiceLog(paths);
       server = await listenIn(claim.path, serving, () => {});
       held.service = new HeldService(service, { claim, log, server }, options);
@@ -180,6 +181,14 @@ export class HeldService implements LifeObserver {
       await this.#server.close();
     }
   }
+}
+
+/** A user's service that would be of the system is refused before anybody is asked for it. */
+async function loadToStart(roots: ServiceRoots, name: string, { launch }: HoldOptions): Promise<Service> {
+  const service = await loadService(roots, name);
+  if (service.settings.connect === undefined) checkConnection(roots, launch?.connect);
+  else checkFileUri(roots, name, service.settings);
+  return service;
 }
 
 function bootText({ sandbox }: PhaseFacts): string {

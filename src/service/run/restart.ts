@@ -34,6 +34,9 @@ export function startsAgain(policy: RestartPolicy, end: ServiceEnd): boolean {
 /** Stages that fail by what a person has to change. */
 const OF_PEOPLE: readonly string[] = ['arguments', 'config', 'kernel', 'modules'];
 
+/** What no other attempt changes, either. */
+const LASTING: readonly string[] = ['service-not-found', 'service-on-system-uri', 'uri-not-supported'];
+
 /** The statuses of a command that is not found, or cannot be executed. */
 const NO_COMMAND: readonly number[] = [126, 127];
 
@@ -41,5 +44,5 @@ const NO_COMMAND: readonly number[] = [126, 127];
 export function needsChange(error: unknown): boolean {
   if (!(error instanceof SandboxError)) return false;
   const { stage, exitCode, code } = error;
-  return OF_PEOPLE.includes(stage) || NO_COMMAND.includes(exitCode) || code === 'service-not-found';
+  return OF_PEOPLE.includes(stage) || NO_COMMAND.includes(exitCode) || LASTING.includes(code);
 }

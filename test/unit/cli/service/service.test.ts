@@ -171,6 +171,11 @@ describe('virt-sandbox-service edit', { skip }, () => {
 
   for (const [what, script, pattern] of [
     ['a file that is none', 'echo nonsense > "$1"', /neither a group nor a key/],
+    [
+      'a URI that libvirt does not have',
+      'printf "[service]\\nconnect=foo:///\\n" >> "$1"',
+      /the URI foo:\/\/\/ is not supported/,
+    ],
     ['another name', 'sed -i "s/^name=.*/name=other/" "$1"', /the file names the service "other"/],
     ['an editor that fails', 'exit 3', /ended with 3, so nothing is changed/],
   ] as const)

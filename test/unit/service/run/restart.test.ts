@@ -10,9 +10,9 @@ const exit = (exitCode: number, signal?: NodeJS.Signals) => ({
   exitCode,
   timedOut: false,
 });
-const error = (stage: Stage, exitCode?: number) =>
+const error = (stage: Stage, exitCode?: number, code = 'x') =>
   failedEnd(
-    new SandboxError({ stage, code: 'x', message: 'x', remedy: 'y', ...(exitCode === undefined ? {} : { exitCode }) }),
+    new SandboxError({ stage, code, message: 'x', remedy: 'y', ...(exitCode === undefined ? {} : { exitCode }) }),
   );
 
 describe('a service that has ended', () => {
@@ -45,6 +45,8 @@ describe('a service that has ended', () => {
     for (const stage of ['arguments', 'config', 'kernel', 'modules'] as const)
       assert.ok(!startsAgain('always', error(stage)), stage);
     for (const status of [126, 127]) assert.ok(!startsAgain('always', error('application', status)));
+    for (const code of ['service-on-system-uri', 'uri-not-supported'])
+      assert.ok(!startsAgain('always', error('service', 125, code)), code);
     assert.ok(startsAgain('on-failure', error('libvirt')));
   });
 
