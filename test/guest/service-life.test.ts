@@ -23,27 +23,6 @@ describe('a service in a machine', { skip: embedded.skip }, () => {
     assert.equal((await service.status()).sandbox?.boot, 'warm');
   });
 
-  it('has a shell at this terminal', async (t) => {
-    const service = await serviceOf(t, embedded, { script: 'exec sleep 1000' });
-    await service.ok(['start']);
-    const connect = () =>
-      new AtTerminal(['connect', service.name], { rows: 24, columns: 80 }, { program: SERVICE_PROGRAM });
-    const shell = connect();
-    t.after(() => shell.close());
-    await shell.until(/a shell in test-[0-9a-f]+; exit ends it, Ctrl\+\] leaves it/);
-    await shell.until(/[#$] /);
-    shell.type('stty size; exit 6\r');
-    await shell.until(/24 80/);
-    assert.equal((await shell.exited()).code, 6);
-    const left = connect();
-    t.after(() => left.close());
-    await left.until(/[#$] /);
-    left.type('\u001d');
-    assert.equal((await left.exited()).code, 0);
-    assert.equal(left.settings(), left.before);
-    assert.equal((await service.status()).state, 'running');
-  });
-
   it('says at a terminal what its start waits for', async (t) => {
     const options = ['--health', '[ -e /tmp/go ] || { echo no go; exit 1; }'];
     const service = await serviceOf(t, embedded, { options, script: 'exec sleep 1000' });

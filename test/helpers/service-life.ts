@@ -1,12 +1,13 @@
 /** The life of services, the same in machines and in containers. */
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { valueOr } from '../../src/util/errors.js';
 import type { Way } from './connections.js';
 import { ctl } from './ctl.js';
 import { assertNothingLeft, exceptLogs, leftAtLast, processesWith } from './leftovers.js';
+import { AtTerminal } from './pty.js';
 import { runSandbox, SERVICE_PROGRAM } from './run.js';
 import { LIVES, SERVICES, serviceOf } from './services.js';
 
@@ -21,6 +22,14 @@ echo "start $n"
 exec sleep 1000`;
 
 const lives = (pid: number | undefined) => pid !== undefined && existsSync(`/proc/${pid}`);
+
+/** The user that a service runs as, by number; of /etc/passwd of this host. */
+function userOf(uid: number): { name: string; gid: number; home: string } {
+  const entries = readFileSync('/etc/passwd', 'utf8').split('\n');
+  const [name = '', , , gid, , home = ''] =
+    entries.map((line) => line.split(':')).find((entry) => Number(entry[2]) === uid) ?? [];
+  return { name, gid: Number(gid), home };
+}
 
 /** Defines the tests. */
 export function itLivesAsAService(way: Way): void {
@@ -88,6 +97,48 @@ export function itLivesAsAService(way: Way): void {
     await service.ok(['delete']);
     assert.ok(!existsSync(`${LIVES}/${service.name}`));
     await assertNothingLeft(service.name, { ...way.where, state: '/run/libvirt-sandbox' });
+  });
+
+  it('runs as the user that the options say, and for the rest as its entry of passwd has it', async (t) => {
+    const script = 'id -u; id -g; id -G; echo "$HOME $USER $LOGNAME"; exec sleep 1000';
+    const runsAs = async (options: readonly string[], log: string) => {
+      const service = await serviceOf(t, way, { options, script });
+      await service.ok(['start']);
+      await service.untilLog(log);
+      // So does a command in it.
+      assert.equal(
+        await service.inside('id -u; id -g; echo $HOME $USER'),
+        log.replace(/\n[\d ]+\n(\S+ \S+).*/, '\n$1'),
+      );
+    };
+    await runsAs(['-U', '65534', '-G', '0', '--homedir', '/srv'], '65534\n0\n0\n/srv nobody nobody\n');
+    const { name, gid, home } = userOf(1);
+    assert.notEqual(home, '');
+    await runsAs(['--uid', '1'], `1\n${gid}\n${gid}\n${home} ${name} ${name}\n`);
+    await runsAs(['-U', '54321', '-G', '54322', '--username', 'web'], '54321\n54322\n54322\n/ web web\n');
+  });
+
+  it('has a shell at this terminal', async (t) => {
+    const service = await serviceOf(t, way, { script: 'exec sleep 1000' });
+    await service.ok(['start']);
+    const connect = () => {
+      const given = { ...way.options, program: SERVICE_PROGRAM };
+      const shell = new AtTerminal(['connect', service.name], { rows: 24, columns: 80 }, given);
+      t.after(() => shell.close());
+      return shell;
+    };
+    const shell = connect();
+    await shell.until(/a shell in test-[0-9a-f]+; exit ends it, Ctrl\+\] leaves it/);
+    await shell.until(/[#$] /);
+    shell.type('stty size; exit 6\r');
+    await shell.until(/24 80/);
+    assert.equal((await shell.exited()).code, 6);
+    const left = connect();
+    await left.until(/[#$] /);
+    left.type('\u001d');
+    assert.equal((await left.exited()).code, 0);
+    assert.equal(left.settings(), left.before);
+    assert.equal((await service.status()).state, 'running');
   });
 
   it('is ready when its health command succeeds', async (t) => {
