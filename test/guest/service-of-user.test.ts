@@ -104,7 +104,7 @@ describe('services of an ordinary user', { skip }, () => {
     };
     for (const uri of ['lxc:///', 'qemu:///system']) {
       const EDITOR = `sed -i s,^connect=.*,connect=${uri},`;
-      await refused(['edit'], refusal(uri), { EDITOR, VISUAL: undefined });
+      await refused(['edit'], refusal(uri), { EDITOR, VISUAL: undefined, TMPDIR: user.home });
       assert.equal(readFileSync(file, 'utf8'), before);
       writeFileSync(file, before.replace(/^connect=.*$/m, `connect=${uri}`));
       for (const command of ['start', 'run']) await refused([command], refusal(uri));
