@@ -30,6 +30,9 @@ export const MACHINE_ID = `${SYSTEMD_DIRECTORY}/machine-id`;
 /** SIGRTMIN+3, which asks systemd to halt. A shell has no name for it. */
 const HALT = 37;
 
+/** Whether lines of the kernel have a time. */
+const PRINTK_TIME = '/sys/module/printk/parameters/time';
+
 /** What the status of systemd is when it has halted or powered off: the kernel ends process 1 by SIGINT. reboot(2) */
 const HALTED = 130;
 
@@ -91,6 +94,8 @@ export function enterScript(hasUnits: boolean, ownsSys: boolean): string {
     'read -r _ _ _ _ _ _ tty _ </proc/self/stat',
     'echo "/dev/pts/$((tty & 255 | tty >> 12 & 0xfff00)) /dev/console none bind 0 0"',
     `[ ! -f /etc/machine-id ] || echo "${MACHINE_ID} /etc/machine-id none bind 0 0"`,
+    // Else journald writes the time since the boot in front of each line for the console, as the kernel does.
+    `[ ! -f ${PRINTK_TIME} ] || echo "/dev/null ${PRINTK_TIME} none bind 0 0"`,
     // Nothing of what the host mounts is here, and a systemd waits for devices.
     '[ ! -f /etc/fstab ] || echo "/dev/null /etc/fstab none bind 0 0"',
     `[ ! -f /etc/hostname ] || echo "${HOSTNAME} /etc/hostname none bind 0 0"`,

@@ -198,7 +198,13 @@ function quoted(text: string): string {
 
 function journalSettings(keepsJournal: boolean): string {
   // The kernel's log is the launcher's: it has the console.
-  return `[Journal]\nStorage=${keepsJournal ? 'persistent' : 'volatile'}\nReadKMsg=no\nAudit=no\n`;
+  return `[Journal]
+Storage=${keepsJournal ? 'persistent' : 'volatile'}
+ReadKMsg=no
+Audit=no
+ForwardToConsole=yes
+MaxLevelConsole=debug
+`;
 }
 
 /** The variables of systemd itself. It hands none of them to units. */

@@ -1,10 +1,13 @@
 /** Services of units that a test writes, and what holds for them in machines and in containers alike. */
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
+import { LOG_BYTES } from '../../src/control/log.js';
 import type { Way } from './connections.js';
 import { assertNothingLeft, exceptLogs } from './leftovers.js';
 import { scratchDirectory } from './scratch.js';
-import { createdService, type TestService } from './services.js';
+import { createdService, LIVES, type TestService } from './services.js';
 import { OWN_UNITS, writeUnits } from './systemd-sandbox.js';
 
 /**
@@ -44,6 +47,18 @@ const HANGS = {
   'silent.service': ['Type=notify\nExecStart=/bin/sleep infinity', 'start'],
   'stuck.service': ['ExecStartPre=/bin/sleep infinity\nExecStart=/bin/true', 'start-pre'],
 } as const;
+
+/** Fails when it is told to. */
+const FAILS = `[Service]
+ExecStart=/bin/sh -c 'echo begun; echo to stderr >&2; until [ -e /run/fail ]; do sleep 0.1; done; echo it is broken; exit 3'
+`;
+
+/** Writes lines of 1000 bytes, and then goes on without. @param bytes how many */
+function floods(bytes: number): string {
+  const line = 'x'.repeat(999);
+  const script = `until [ -e /run/go ]; do sleep 0.1; done; yes ${line} | head -c ${bytes}; echo all is written`;
+  return `[Service]\nExecStart=/bin/sh -c '${script}; exec sleep infinity'\n`;
+}
 
 /** Defines the tests. */
 export function itHasUnits(way: Way): void {
@@ -96,4 +111,40 @@ export function itHasUnits(way: Way): void {
       assert.equal((await service.status()).state, 'failed');
       await assertNothingLeft(service.name, { ...exceptLogs(way.where), state: '/run/libvirt-sandbox' });
     });
+
+  it('logs what units write, also of a start that has ended', async (t) => {
+    const service = await unitService(t, way, { 'fails.service': FAILS }, ['fails.service'], '--restart', 'on-failure');
+    service.set({ healthinterval: 500 });
+    const { code, stderr } = await service.run(['start']);
+    assert.equal(code, 0, stderr);
+    await service.inside('touch /run/fail');
+    await service.until(({ state, restarts }) => state === 'running' && restarts === 1);
+    const { code: stopCode, stderr: said } = await service.run(['stop']);
+    assert.equal(stopCode, 0, said);
+    const log = await service.log();
+    const countOf = (line: RegExp) => log.match(line)?.length;
+    const counts = [/^sh\[\d+\]: begun\r?$/gm, /^sh\[\d+\]: to stderr\r?$/gm, /^sh\[\d+\]: it is broken\r?$/gm].map(
+      countOf,
+    );
+    assert.deepEqual(counts, [2, 2, 1], log);
+    assert.ok(!log.includes('\x1b'), log);
+  });
+
+  it('goes on while a unit floods its log, which stays bounded', async (t) => {
+    const bytes = platform === 'container' ? 50_000_000 : 2_000_000;
+    const service = await unitService(t, way, { 'floods.service': floods(bytes) }, ['floods.service']);
+    assert.equal((await service.run(['start'])).code, 0);
+    await service.inside('touch /run/go');
+    await service.eventually(
+      async () => (await service.inside('systemctl is-active floods')) + (await service.log('--tail', '1')),
+      (found) => /^active\nsh\[\d+\]: all is written\r?\n$/.test(found),
+    );
+    const sizes = ['log', 'log.1'].map(
+      (file) => statSync(join(LIVES, service.name, file), { throwIfNoEntry: false })?.size,
+    );
+    for (const size of sizes) assert.ok((size ?? 0) <= LOG_BYTES, sizes.join(' '));
+    assert.ok(platform === 'machine' || sizes[1] !== undefined);
+    assert.equal((await service.run(['stop'])).code, 0);
+    assert.deepEqual((await service.status()).lastEnd?.exitCode, 0);
+  });
 }

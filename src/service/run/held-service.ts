@@ -33,9 +33,6 @@ export interface HoldOptions {
   readonly onHealth?: (health: Health) => void;
 }
 
-/** Errors that have lines of a journal. */
-const OF_UNITS: readonly string[] = ['unit-failed', 'unit-inactive'];
-
 export class HeldService implements LifeObserver {
   /** How it has ended for good. Nothing is left of it then, but its log and its record. */
   readonly ended: Promise<ServiceEnd>;
@@ -138,16 +135,8 @@ export class HeldService implements LifeObserver {
     if (phase === 'starting') this.#last = new LastLines();
     if (phase === 'stopping') this.#last.end();
     if (phase === 'running') this.onNote(`it is ready${bootText(facts)}`);
-    if (phase === 'failed' && facts.end !== undefined) this.#noteFailure(facts.end);
+    if (phase === 'failed' && facts.end !== undefined) this.onNote(endText(facts.end));
     this.#options.onPhase?.(phase, facts);
-  }
-
-  /** With what the journal of a unit said, which is gone with the sandbox. */
-  #noteFailure(end: ServiceEnd): void {
-    this.onNote(endText(end));
-    const { error } = end;
-    if (!(error instanceof SandboxError) || !OF_UNITS.includes(error.code)) return;
-    for (const line of error.consoleTail) this.onNote(line);
   }
 
   onHealth(health: Health): void {

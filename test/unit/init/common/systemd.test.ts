@@ -77,6 +77,13 @@ describe('the plan of systemd', () => {
     assert.equal(other['/run/systemd/journal/flushed'], undefined);
   });
 
+  it('has journald write what units say to the terminal, without a time in front', () => {
+    const text = systemdFiles(systemd, [])['/run/systemd/journald.conf.d/virt-sandbox.conf'] ?? '';
+    assert.match(text, /^ForwardToConsole=yes\nMaxLevelConsole=debug$/m);
+    for (const ownsSys of [true, false])
+      assert.match(enterScript(true, ownsSys), /"\/dev\/null \/sys\/module\/printk\/parameters\/time none bind 0 0"/);
+  });
+
   it('gives a container a group of its own, and hides all others before anything runs', () => {
     const [step] = systemdStep({ ...config, platform: 'container', systemd: { ...systemd, group: '/machine/x' } });
     const said = step?.calls.map(({ operation }) => {
