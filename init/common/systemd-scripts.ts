@@ -30,6 +30,9 @@ export const MACHINE_ID = `${SYSTEMD_DIRECTORY}/machine-id`;
 /** SIGRTMIN+3, which asks systemd to halt. A shell has no name for it. */
 const HALT = 37;
 
+/** SIGRTMIN+13: systemd waits for no unit, and ends all processes by SIGTERM, then SIGKILL. SIGTERM executes it again. */
+export const HALT_NOW = 47;
+
 /** Whether lines of the kernel have a time. */
 const PRINTK_TIME = '/sys/module/printk/parameters/time';
 
@@ -67,6 +70,7 @@ halt() {
 	kill -${HALT} $systemd
 }
 trap halt TERM HUP INT ${HALT}
+trap 'kill -${HALT_NOW} $systemd' ${HALT_NOW}
 # Who sees the file may send a signal.
 echo $systemd >${PID_FILE}
 while

@@ -1,5 +1,6 @@
 /** What the holder of a sandbox does when it is asked to. */
 import { constants } from 'node:os';
+import { HALT_NOW } from '../../init/common/systemd-scripts.js';
 import type { SandboxConfig } from '../config/types.js';
 import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
 import type { Launched } from '../sandbox/launched.js';
@@ -15,6 +16,10 @@ const { SIGTERM, SIGKILL } = constants.signals;
 
 /** How long a killed application may take to end, in milliseconds. */
 const KILLED_MS = 2000;
+
+/** Of the time until it is killed, so much is left when it is asked once more. */
+const LAST_PART = 1 / 4;
+const MOST_LAST_MS = 5000;
 
 /** A sandbox that is served, and its application. */
 export interface Served {
@@ -62,8 +67,8 @@ export async function answer(sandbox: Served, request: ForHolder, { lease, pause
 }
 
 /**
- * Asks the application to end, and kills it after the time. Resolves when nothing is left, whatever the end was: who
- * wants to know waits.
+ * Asks the application to end, once more shortly before the time is over, and kills it then. Resolves when nothing is
+ * left, whatever the end was: who wants to know waits.
  */
 export async function stopServed(sandbox: Served, timeout: number): Promise<void> {
   if (sandbox.isIdle || !(await endsBySignal(sandbox, timeout))) await sandbox.stop();
@@ -77,10 +82,23 @@ export function stopSignalOf({ root, service }: SandboxConfig): number {
 }
 
 async function endsBySignal(sandbox: Served, timeout: number): Promise<boolean> {
-  void sandbox.kill(stopSignalOf(sandbox.launched.config));
-  if (await settlesWithin(sandbox.ending, timeout)) return true;
+  const { config } = sandbox.launched;
+  const lastSignal = lastSignalOf(config);
+  const last = lastSignal === undefined ? 0 : Math.min(timeout * LAST_PART, MOST_LAST_MS);
+  void sandbox.kill(stopSignalOf(config));
+  if (await settlesWithin(sandbox.ending, timeout - last)) return true;
+  if (lastSignal !== undefined) {
+    void sandbox.kill(lastSignal);
+    if (await settlesWithin(sandbox.ending, last)) return true;
+  }
   void sandbox.kill(SIGKILL);
   return settlesWithin(sandbox.ending, KILLED_MS);
+}
+
+/** What it gets shortly before it is killed. A second SIGTERM makes some programs end without their work done. */
+function lastSignalOf(config: SandboxConfig): number | undefined {
+  if (config.service?.type === 'systemd') return HALT_NOW;
+  return stopSignalOf(config) === SIGTERM ? undefined : SIGTERM;
 }
 
 async function kill(sandbox: Served, signal: number): Promise<void> {

@@ -57,6 +57,17 @@ export function itRunsImages(way: Way): void {
     }
   });
 
+  it('gets SIGTERM before it is killed, if the stop signal of its image does not end it', async (t) => {
+    const ends = 'trap "echo ended by TERM; exit 7" TERM; trap "" USR1; echo begun; while :; do sleep 0.1; done';
+    const service = await createdService(t, way, ['-r', archive(t, { ...CONFIG, Cmd: [ends] })]);
+    await service.ok(['start']);
+    await service.untilLog('begun\n');
+    await service.ok(['stop', '-t', '8']);
+    assert.match(await service.log(), /^begun\nended by TERM\n$/m);
+    const { lastEnd } = await service.status();
+    assert.deepEqual([lastEnd?.why, lastEnd?.exitCode, lastEnd?.signal], ['stopped', 7, undefined]);
+  });
+
   it('is not made of an image that it cannot run', async (t) => {
     const name = uniqueName();
     for (const [config, why] of [

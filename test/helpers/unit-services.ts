@@ -60,6 +60,12 @@ function floods(bytes: number): string {
   return `[Service]\nExecStart=/bin/sh -c '${script}; exec sleep infinity'\n`;
 }
 
+/** Hangs where systemd ends it in order, and says when it gets SIGTERM. */
+const HANGS_AT_END = `[Service]
+ExecStart=/bin/sh -c 'trap "echo ended >/srv/by-term; exit" TERM; touch /run/set; while :; do sleep 0.1; done'
+ExecStop=/bin/sleep infinity
+`;
+
 /** Defines the tests. */
 export function itHasUnits(way: Way): void {
   const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
@@ -146,5 +152,16 @@ export function itHasUnits(way: Way): void {
     assert.ok(platform === 'machine' || sizes[1] !== undefined);
     assert.equal((await service.run(['stop'])).code, 0);
     assert.deepEqual((await service.status()).lastEnd?.exitCode, 0);
+  });
+
+  it('has systemd end everything by SIGTERM before it is killed', async (t) => {
+    const service = await unitService(t, way, { 'hangs.service': HANGS_AT_END }, ['hangs.service']);
+    assert.equal((await service.run(['start'])).code, 0);
+    await service.inside('until [ -e /run/set ]; do sleep 0.1; done');
+    const { code, stderr } = await service.run(['stop', '-t', '20']);
+    assert.equal(code, 0, stderr);
+    assert.equal((await service.run(['start'])).code, 0);
+    assert.equal(await service.inside('cat /srv/by-term'), 'ended\n');
+    await service.run(['stop', '-t', '0']);
   });
 }

@@ -1,4 +1,5 @@
 /** How a service has ended. */
+import { constants } from 'node:os';
 import type { ProcessExit } from '../../sandbox/process/types.js';
 import { messageOf, oneLine, SandboxError } from '../../util/errors.js';
 
@@ -24,9 +25,10 @@ export interface ServiceEnd {
 /** The status of the service itself where it failed, as of the other programs. */
 const FAILED = 125;
 
-/** @param stopSignal what asks the program to end; SIGKILL is never that */
+/** @param stopSignal what asks the program to end, before SIGTERM does; SIGKILL is never that */
 export function endOf(why: Why, { exitCode, signal }: ProcessExit, stopSignal?: number): ServiceEnd {
-  const isAsked = why === 'stopped' && stopSignal !== undefined && exitCode === 128 + stopSignal;
+  const asked = stopSignal === undefined ? [] : [stopSignal, constants.signals.SIGTERM];
+  const isAsked = why === 'stopped' && asked.some((number) => exitCode === 128 + number);
   const status = isAsked ? 0 : why === 'unhealthy' ? exitCode || 1 : exitCode;
   return { why, exitCode, status, ...(signal === undefined ? {} : { signal: String(signal) }) };
 }

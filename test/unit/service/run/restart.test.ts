@@ -53,6 +53,8 @@ describe('a service that has ended', () => {
   it('has a status of its own if it was to end', () => {
     assert.equal(endOf('stopped', exit(143, 'SIGTERM'), 15).status, 0);
     assert.equal(endOf('stopped', exit(143), 15).status, 0);
+    // The stop signal of its image is another one, and SIGTERM came later.
+    assert.equal(endOf('stopped', exit(143, 'SIGTERM'), 10).status, 0);
     assert.equal(endOf('stopped', exit(137, 'SIGKILL'), 15).status, 137);
     assert.equal(endOf('stopped', exit(4), 15).status, 4);
     assert.equal(endOf('ended', exit(143, 'SIGTERM'), 15).status, 143);
