@@ -14,11 +14,11 @@ import type { DiskDevice } from '../../domain/disks.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
-import { findInPath } from '../../util/programs.js';
 import { isQemuUid } from '../../util/qemu-ids.js';
 import { sphere } from '../../util/sphere.js';
 import { startTime } from '../state/state-directory.js';
 import { OVERLAY_SERIAL } from './overlay.js';
+import { findTool, runTool } from './overlay-tools.js';
 
 /** Bytes of a new image, if nothing is said. It takes as much space as is written. */
 export const OVERLAY_IMAGE_BYTES = 10 * 2 ** 30;
@@ -29,8 +29,7 @@ const OTHERS_WRITE = 0o022;
 /** Makes what an image has in the beginning, in that directory. */
 export type FillImage = (directory: string) => Promise<void>;
 
-/** Time limit of a program, in milliseconds: what it is to copy may be much. */
-const TIMEOUT = 60_000;
+/** Time limit of a program that copies, in milliseconds: it may be much. */
 const FILLING = 1_800_000;
 
 /** More than an image takes to be made, in milliseconds. */
@@ -72,7 +71,8 @@ export function checkOverlayImage({ overlay }: SandboxConfig): void {
  * @param bytes of a new one
  * @param fill makes what a new one has in the beginning, in a directory that becomes its topmost one
  * @param workplace where that is done, as {@link overlayWorkplace} names it; it is gone then
- * @throws {SandboxError} `overlay-tool-missing`, `overlay-image-too-small`, what `fill` throws, and as {@link checkOverlayImage}
+ * @throws {SandboxError} `overlay-tool-missing`, `overlay-tool-killed`, `overlay-image-too-small`, what `fill` throws, and as
+ *   {@link checkOverlayImage}
  */
 export async function makeOverlayImage(
   config: SandboxConfig,
@@ -160,17 +160,17 @@ async function makeIn(
   { root }: SandboxConfig,
   { bytes, fill }: { readonly bytes: number; readonly fill: FillImage | undefined },
 ): Promise<string> {
-  const [mke2fs, qemuImg] = [tool('mke2fs', 'e2fsprogs'), tool('qemu-img', 'qemu-utils')];
+  const [mke2fs, qemuImg] = [findTool('mke2fs', 'e2fsprogs'), findTool('qemu-img', 'qemu-utils')];
   const [raw, image] = [join(directory, 'raw'), join(directory, 'image')];
   await writeFile(raw, '', { mode: 0o600, flag: 'wx' });
   await truncate(raw, bytes);
   const content = join(directory, 'content');
   const words = await contentFor(content, root, fill);
-  await run(mke2fs, ['-q', '-F', ...EXT4, ...words, raw], fill && FILLING).catch((error: unknown) => {
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...words, raw], fill && FILLING).catch((error: unknown) => {
     throw fill === undefined ? error : tooSmall(error);
   });
   await rm(content, { recursive: true, force: true });
-  await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], fill && FILLING);
+  await runTool(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], fill && FILLING);
   chmodSync(image, 0o600);
   sync(image);
   return image;
@@ -213,27 +213,6 @@ function sync(path: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-function tool(name: string, debianPackage: string): string {
-  const found = findInPath(name);
-  if (found !== undefined) return found;
-  throw configError(
-    'overlay-tool-missing',
-    `the image of an overlay is made with ${name}, which is not in PATH`,
-    `install it (Debian: ${debianPackage}), or name an image that is there`,
-  );
-}
-
-async function run(program: string, args: readonly string[], timeout = TIMEOUT): Promise<void> {
-  const { execa } = await import('execa');
-  const { failed, stderr, shortMessage } = await execa(program, args, {
-    reject: false,
-    timeout,
-    stdin: 'ignore',
-    env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
-  });
-  if (failed) throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${program} failed`);
 }
 
 function checkFound(path: string, found: Stats): void {

@@ -1,0 +1,43 @@
+/** The programs that make the image of an overlay. */
+import { basename } from 'node:path';
+import { configError } from '../../config/errors.js';
+import { findInPath } from '../../util/programs.js';
+
+/** Time limit of a program, in milliseconds. */
+const TIMEOUT = 60_000;
+
+/** @returns its path. @throws {SandboxError} `overlay-tool-missing` */
+export function findTool(name: string, debianPackage: string): string {
+  const found = findInPath(name);
+  if (found !== undefined) return found;
+  throw configError(
+    'overlay-tool-missing',
+    `the image of an overlay is made with ${name}, which is not in PATH`,
+    `install it (Debian: ${debianPackage}), or name an image that is there`,
+  );
+}
+
+/**
+ * @throws {SandboxError} `overlay-tool-killed`
+ * @throws what else it fails with
+ */
+export async function runTool(program: string, args: readonly string[], timeout = TIMEOUT): Promise<void> {
+  const { execa } = await import('execa');
+  const { failed, timedOut, signal, stderr, shortMessage } = await execa(program, args, {
+    reject: false,
+    timeout,
+    stdin: 'ignore',
+    env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
+  });
+  if (!failed) return;
+  if (!timedOut && signal !== undefined) throw killed(basename(program), signal);
+  throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${program} failed`);
+}
+
+function killed(name: string, signal: string) {
+  return configError(
+    'overlay-tool-killed',
+    `${name}, which makes the image of an overlay, was ended by ${signal}`,
+    'try again; if nobody has ended it, the host may have too little memory: see dmesg',
+  );
+}
