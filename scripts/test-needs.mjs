@@ -68,10 +68,12 @@ const NEEDS = [
   { path: 'hostile/user-qemu', user: true },
   // More than a minute each: services are made, cloned and imported, again and again.
   { path: 'host/service-clone-killed', order: 3 },
+  { path: 'host/service-create-killed', order: 3 },
   { path: 'host/service-image-killed', order: 3 },
   { path: 'host/service-import-killed', order: 3 },
   { path: 'host/service-killed', order: 3 },
   { path: 'lxc/', libvirt: true, order: 1 },
+  { path: 'lxc/service-delete-killed', order: 3 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },
   // Both processors are busy with these for half a minute each.
   { path: 'fuzz/c.', programs: ['fuzz-c'], order: 3 },

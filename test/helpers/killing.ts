@@ -91,6 +91,9 @@ export async function atEveryStep(calls: readonly string[], run: (step: Step) =>
 /** How a program has ended. */
 export type Ended = Pick<RunResult, 'code' | 'signal' | 'stderr'>;
 
+/** The statuses of a program that fails. */
+const FAILED: readonly (number | null)[] = [1, 125];
+
 /** A program was killed, or one that it had started, or none. @returns false: none, and it has succeeded */
 export function isKilled({ code, signal, stderr }: Ended): boolean {
   assert.ok(signal === 'SIGKILL' || [0, 1, 125, 137].includes(code ?? -1), `${signal ?? code} ${stderr}`);
@@ -117,6 +120,8 @@ export interface Making {
 export async function assertMadeAfter(making: Making, step: string, ended: Ended): Promise<boolean> {
   const text = `${step}: ${ended.signal ?? ended.code} ${ended.stderr}`;
   const wasKilled = isKilled(ended);
+  // One that was not killed itself has cleaned up, before anything else does.
+  if (FAILED.includes(ended.code)) assert.deepEqual(making.left(), [], text);
   if (!(await making.isThere(text))) {
     assert.ok(wasKilled, text);
     const { code, stderr } = await making.run([]);

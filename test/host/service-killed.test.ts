@@ -10,6 +10,10 @@ import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 /** Calls that change what is on the disk. */
 const CALLS = ['mkdir', 'rename', 'fsync', 'link', 'unlink', 'rmdir', 'unlinkat'] as const;
 
+/** Those of a file that is copied, and of an image. */
+const COPYING = ['copy_file_range', 'fchown', 'fchmod', 'chmod', 'utimensat'] as const;
+const OF_IMAGES = ['ftruncate', 'chmod'] as const;
+
 /** @returns whether there was such a step */
 async function isKilledAt(service: ServiceProgram, args: readonly string[], step: Step): Promise<boolean> {
   return isKilled(await service.run(args, { through: killedAt(step) }));
@@ -33,17 +37,17 @@ function smallRoot(context: TestContext): string {
 describe('a virt-sandbox-service that is killed', {
   skip: unlessRoot('states in directories') || unlessTraced(),
 }, () => {
-  for (const [where, options] of [
-    ['a directory', []],
+  for (const [where, options, further] of [
+    ['a directory', [], []],
     // Copies are made there, too.
-    ['a directory with copies', ['--copy-path', '/etc/key']],
-    ['an image', ['--imagesize', '150']],
+    ['a directory with copies', ['--copy-path', '/etc/key'], COPYING],
+    ['an image', ['--imagesize', '150'], OF_IMAGES],
   ] as const) {
     it(`leaves no half of a service with its state in ${where}`, async (context) => {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await assertMadeAtEveryStep(CALLS, {
+      const killed = await assertMadeAtEveryStep([...CALLS, ...further], {
         run: (through) => service.run(create, { through }),
         isThere: () => isThere(service),
         remove: () => service.out('delete', name),

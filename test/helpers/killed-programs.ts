@@ -1,0 +1,48 @@
+/** Programs that a program starts and that are traced, each alone: real ones, behind their own names in PATH. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { findInPath } from '../../src/util/programs.js';
+import type { Step } from './killing.js';
+import type { RunOptions } from './run.js';
+import { scratchDirectory } from './scratch.js';
+
+/** Gives the environment in which a program is started behind these words, by whoever starts it. */
+export type TracedProgram = (through: readonly string[]) => NonNullable<RunOptions['env']>;
+
+export function tracedProgram(t: TestContext, name: string): TracedProgram {
+  const directory = scratchDirectory(t);
+  const real = findInPath(name) ?? assert.fail(`${name} is not in PATH`);
+  const script = join(directory, name);
+  return (through) => {
+    writeFileSync(script, `#!/bin/sh\nexec ${through.join(' ')} ${real} "$@"\n`);
+    chmodSync(script, 0o755);
+    return { PATH: `${directory}:${process.env['PATH']}` };
+  };
+}
+
+/**
+ * Traces a process that runs, and none that it starts from then on. Resolves when each of its threads is traced.
+ * @param step kills it there; undefined: nothing does
+ */
+export async function traceRunning(
+  t: TestContext,
+  pid: number,
+  { calls, log, step }: { readonly calls: readonly string[]; readonly log: string; readonly step?: Step | undefined },
+): Promise<void> {
+  const killing = step && ['-e', `inject=${step.call}:signal=KILL:when=${step.when}`];
+  const words = ['-f', '--detach-on=execve', '-o', log, '-e', `trace=${calls.join()}`, ...(killing ?? [])];
+  const tracer = spawn('strace', [...words, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => tracer.kill('SIGKILL'));
+  let told = '';
+  await new Promise<void>((resolve, reject) => {
+    tracer.once('error', reject);
+    tracer.once('close', () => reject(new Error(`strace has ended: ${told}`)));
+    tracer.stderr.setEncoding('utf8').on('data', (text: string) => {
+      told += text;
+      if (told.includes(' attached')) resolve();
+    });
+  });
+}
