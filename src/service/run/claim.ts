@@ -84,8 +84,9 @@ export function findHolder(name: string): Holder | undefined {
   return owner === undefined ? undefined : { pid: Number(owner.split(' ')[0]), owner, directory };
 }
 
-/** Removes the claim of a holder that was killed, if there is one. */
+/** Removes the claim of a holder that was killed, if there is one, also one that it was giving back. */
 export async function removeDeadClaim(name: string): Promise<void> {
+  removeHalves();
   const directory = join(claims(), name);
   if (isLeft(directory)) await removeStaleMeanwhile(directory);
 }
