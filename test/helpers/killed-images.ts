@@ -171,7 +171,7 @@ export class KilledImages {
 }
 
 /** The children of a process's first thread, by the beginning of their names. */
-function childrenOf(pid: number, name: string): number[] {
+export function childrenOf(pid: number, name: string): number[] {
   const children = valueOr(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'), '');
   return children
     .split(' ')
