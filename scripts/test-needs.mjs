@@ -73,6 +73,7 @@ const NEEDS = [
   { path: 'host/service-import-killed', order: 3 },
   { path: 'host/service-killed', order: 3 },
   { path: 'lxc/', libvirt: true, order: 1 },
+  { path: 'lxc/service-clone-killed', order: 3 },
   { path: 'lxc/service-delete-killed', order: 3 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },
   // Both processors are busy with these for half a minute each.

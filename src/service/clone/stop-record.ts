@@ -23,7 +23,7 @@ const schema = v.object({
   purpose: v.string(),
   /** Who copies it: process ID and start. */
   maker: v.pipe(v.string(), v.regex(/^\d+ \d+$/)),
-  /** Who held the service until then, as its record says: another one since then means that it was started. */
+  /** Who held the service until then, as its record says: if it was ready under another since then, it was started. */
   owner: v.string(),
 });
 
@@ -63,7 +63,9 @@ export function stopLeft({ name, life }: Stopped): string | undefined {
   const found = read(life);
   if (found === undefined || findHolder(name) !== undefined) return undefined;
   const record = readServiceRecord(life, name);
-  if (record === undefined || record.owner !== found.owner || !OVER.includes(record.phase)) return undefined;
+  if (record === undefined || !OVER.includes(record.phase)) return undefined;
+  // Who was killed while it started the service again has ended that start, too.
+  if (![record.owner, record.readyUnder].includes(found.owner)) return undefined;
   const [pid, start] = found.maker.split(' ');
   return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found.purpose;
 }

@@ -44,6 +44,7 @@ export class LifeRecorder {
       name,
       owner: ownerOf(claim),
       pid: process.pid,
+      readyUnder: before?.readyUnder,
       ...unit,
       stopTimeout: settings.stopTimeout,
       phase: 'starting',
@@ -64,7 +65,7 @@ export class LifeRecorder {
       since: now,
       restarts,
       ...(isUp ? { started: phase === 'running' ? now : started, health } : { ports: [] }),
-      ...(phase === 'running' ? { ports: portsOf(sandbox), health: undefined } : {}),
+      ...(phase === 'running' ? { ports: portsOf(sandbox), health: undefined, readyUnder: known.owner } : {}),
       ...(again === undefined ? {} : { again: again.toISOString() }),
       ...(end === undefined
         ? {}

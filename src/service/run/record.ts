@@ -43,6 +43,8 @@ const schema = v.object({
   /** The process that holds it, as its claim says. */
   owner: text,
   pid: whole,
+  /** The last one under which it was ready. Undefined: none was, or that of an older version is not known. */
+  readyUnder: v.optional(text),
   /** The unit of the host's systemd that holds it; undefined: none. */
   unit: v.optional(text),
   /** Which of the managers. */

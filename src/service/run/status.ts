@@ -14,7 +14,7 @@ import { type UnitState, unitStates } from './unit-states.js';
 const ANSWER_MS = 3000;
 
 /** What is known of it without asking anybody. */
-export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'pid' | 'since'> & {
+export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'readyUnder' | 'pid' | 'since'> & {
   /** Since when it is in this phase; undefined: it was never started, or has just begun. */
   readonly since?: string | undefined;
   /** The process that holds it; undefined: none does. */
@@ -74,6 +74,12 @@ function never(name: string): Life {
   return { name, phase: 'stopped', restarts: 0, ports: [], pid: undefined };
 }
 
-function shown({ version: _version, owner: _owner, pid: _pid, ...rest }: ServiceRecord): Omit<Life, 'pid'> {
+function shown({
+  version: _version,
+  owner: _owner,
+  readyUnder: _ready,
+  pid: _pid,
+  ...rest
+}: ServiceRecord): Omit<Life, 'pid'> {
   return rest;
 }
