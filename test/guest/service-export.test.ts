@@ -7,6 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
+import { programPaths } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { leftAtLast, uniqueName } from '../helpers/leftovers.js';
 import { removeServices, service } from '../helpers/making-services.js';
@@ -54,6 +55,17 @@ async function running(t: TestContext, options: readonly string[]): Promise<Made
   return { web, other, path, archive: join(path, 'web.tar') };
 }
 
+/** The file system in an archive was written out, and held still: nobody has to look at its journal. */
+function assertFrozen(archive: string, directory: string): void {
+  const [state, raw] = ['state.qcow2', 'state.raw'].map((name) => join(directory, name)) as [string, string];
+  execFileSync('tar', ['-xf', archive, '-C', directory, 'state.qcow2']);
+  execFileSync('qemu-img', ['convert', '-O', 'raw', state, raw]);
+  const look = (program: string, ...options: readonly string[]) =>
+    execFileSync(programPaths(program)[0] ?? program, [...options, raw], { encoding: 'utf8', stdio: 'pipe' });
+  assert.doesNotMatch(look('dumpe2fs', '-h'), /needs_recovery/);
+  look('e2fsck', '-f', '-n');
+}
+
 const STATES = [
   { what: 'a directory', options: [] },
   { what: 'an image', options: ['-i', '300'] },
@@ -66,6 +78,7 @@ for (const { what, options } of STATES)
       const { web, other, path, archive } = await running(t, options);
       await done(['export', '--live', '-o', archive, web]);
       await inside(web, GROWS);
+      if (options.length > 0) assertFrozen(archive, scratchDirectory(t));
       assert.equal(statSync(archive).mode & 0o777, 0o600);
       const { changed, source } = JSON.parse(await done(['import', '--json', '-p', path, archive, other]));
       assert.deepEqual([source, changed], [web, ['/etc/machine-id', '/etc/hostname']]);

@@ -45,16 +45,35 @@ function inside(name: string, words: string): Promise<string> {
   return said(['exec', name, '--', 'sh', '-c', words], lxc.options);
 }
 
+/** Files that a program writes to in turn. */
+const FILES = 300;
+
+/** Begins that. It goes on until its own file is removed. Files that are written in place are written fast. */
+const TAKE_TURNS = `mkdir /srv/turns && touch /srv/going && {
+  n=0; while test -e /srv/going; do
+    n=$((n + 1)); f=0; while test $f -lt ${FILES}; do printf '%06d\\n' $n 1<>/srv/turns/$f; f=$((f + 1)); done
+  done & } </dev/null >/dev/null 2>&1; until test -e /srv/turns/${FILES - 1}; do sleep 0.1; done`;
+
 const GROWS = 'a=$(wc -l < /srv/log); until test $(wc -l < /srv/log) -gt $a; do sleep 0.1; done';
+
+/** Some files have the turn in which they were copied, and the rest the one before. */
+function assertOneMoment(numbers: string): void {
+  const [first = 0, ...later] = numbers.trim().split('\n').map(Number);
+  assert.ok(first > 0, numbers);
+  assert.deepEqual(later, later.length === 0 ? [] : [first + 1]);
+}
 
 describe('a clone of a container', { skip: lxc.skip }, () => {
   for (const way of ['--live', '--stop'])
-    it(`is made with ${way}, and both run side by side`, async (t) => {
+    it(`is made with ${way}, is as its source was at one moment, and both run side by side`, async (t) => {
       const { web, clone } = await running(t);
+      await inside(web, TAKE_TURNS);
       const { changed, standstillMs } = JSON.parse(await done(['clone', way, '--json', web, clone]));
       assert.deepEqual(changed, ['/etc/machine-id', '/etc/hostname']);
       t.diagnostic(`${standstillMs} ms`);
+      await inside(web, 'rm /srv/going');
       await start(clone);
+      assertOneMoment(await inside(clone, 'sort -u /srv/turns/*'));
       const look = 'cat /etc/machine-id /etc/hostname; hostname; stat -c "%u:%g %a" /etc/machine-id';
       const [own, other] = [await inside(web, look), await inside(clone, look)];
       assert.equal(own, `${'0'.repeat(31)}7\n${web}\n${web}\n0:0 644\n`);
