@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, wr
 import { dirname, join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Way } from './connections.js';
+import { ext4Of, imageFile } from './images.js';
 import { uniqueName } from './leftovers.js';
 import { runSandbox, SERVICE_PROGRAM } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
@@ -12,18 +13,27 @@ import { SERVICES, TestService } from './services.js';
 
 export interface OldService {
   readonly service: TestService;
-  /** The directory with its content. */
+  /** The directory with its content, or the image. */
   readonly content: string;
+  /** A file of its content, when it does not run. */
+  readonly read: (path: string) => string;
 }
 
-type Kind = 'generic' | 'systemd';
+/** `image`: one with systemd whose content is in an image. */
+type Kind = 'generic' | 'systemd' | 'image';
+
+/** Of an image, in bytes. */
+const IMAGE_BYTES = 100_000_000;
 
 /** Directories of units that it hid behind lists of its own. */
 const WANTS = ['basic', 'local-fs', 'multi-user', 'sysinit', 'sockets'].map(
   (name) => `/usr/lib/systemd/system/${name}.target.wants`,
 );
 
-/** What `create NAME -- COMMAND` and `create -u hello NAME` of it made. It is removed after the test. */
+/**
+ * What `create NAME -- COMMAND`, `create -u hello NAME` and `create -i 100 -u hello NAME` of it made. It is removed
+ * after the test.
+ */
 export function oldService(
   context: TestContext,
   way: Way,
@@ -39,7 +49,15 @@ export function oldService(
     mkdirSync(join(content, dirname(path)), { recursive: true });
     writeFileSync(join(content, path), text);
   };
-  const mounts = kind === 'generic' ? generic(above, content, put) : systemd(name, content, put);
+  let mounts = kind === 'generic' ? generic(above, content, put) : systemd(name, content, put);
+  const image = kind === 'image' ? `${content}.raw` : undefined;
+  if (image !== undefined) {
+    ext4Of(content, image, IMAGE_BYTES);
+    // It is mounted there.
+    rmSync(content, { recursive: true });
+    mkdirSync(content);
+    mounts = [hostImage(content, image), ...mounts.map((mount) => mount.replace(HOST_BIND, GUEST_BIND))];
+  }
   const directory = join(SERVICES, name);
   for (const below of ['config/.libs', 'config/empty'])
     mkdirSync(join(directory, below), { recursive: true, mode: 0o700 });
@@ -52,7 +70,9 @@ export function oldService(
     await runSandbox(['delete', name], given);
     rmSync(directory, { recursive: true, force: true });
   });
-  return { service: new TestService(name, way), content };
+  const read = (path: string) =>
+    image === undefined ? readFileSync(join(content, path), 'utf8') : imageFile(image, path);
+  return { service: new TestService(name, way), content: image ?? content, read };
 }
 
 type Put = (path: string, text: string) => void;
@@ -104,8 +124,15 @@ ExecStart=/bin/sh -c 'echo hello >>/var/www/hello; exec sleep 1000'
 ExecReload=/bin/sh -c 'echo reloaded >>/var/www/hello'
 `;
 
+const HOST_BIND = 'type=GVirSandboxConfigMountHostBind\n';
+const GUEST_BIND = 'type=GVirSandboxConfigMountGuestBind\n';
+
 function bind(target: string, source: string): string {
-  return `type=GVirSandboxConfigMountHostBind\ntarget=${target}\nsource=${source}\n`;
+  return `${HOST_BIND}target=${target}\nsource=${source}\n`;
+}
+
+function hostImage(target: string, source: string): string {
+  return `type=GVirSandboxConfigMountHostImage\ntarget=${target}\nformat=raw\nsource=${source}\n`;
 }
 
 function ram(target: string, megabytes: number): string {
@@ -136,11 +163,11 @@ export function itRunsServicesOf06(way: Way): void {
   };
 
   /** What stays is told, and stays. */
-  const assertKept = async ({ service, content }: OldService, path: string, text: RegExp) => {
+  const assertKept = async ({ service, content, read }: OldService, path: string, text: RegExp) => {
     const { code, out, stderr } = await service.run(['delete']);
     const said = `virt-sandbox-service: ${service.name} is removed, but its content stays in ${content}\n`;
     assert.deepEqual([code, out, stderr], [0, '', said]);
-    assert.match(readFileSync(join(content, path), 'utf8'), text);
+    assert.match(read(path), text);
     assert.equal(existsSync(join(SERVICES, service.name)), false);
   };
 
@@ -168,26 +195,27 @@ export function itRunsServicesOf06(way: Way): void {
     await assertKept(old, 'data', /^data of 0\.6\nmore\nmore\n$/);
   });
 
-  it('runs the units that its content wants, and no others', async (t) => {
-    const old = oldService(t, way, 'systemd');
-    const { service } = old;
-    assert.match(await listed(service), new RegExp(`^${service.name} +stopped +systemd +- +multi-user.target$`, 'm'));
-    await start(service);
-    // It is ready when its target is.
-    const states = 'systemctl is-active multi-user.target hello.service; systemctl is-active cron.service';
-    assert.equal(await service.inside(`${states}; true`), 'active\nactive\ninactive\n');
-    const facts = 'cat /var/www/page /etc/default/web; hostname; cat /etc/hostname; stat -c %s /etc/fstab';
-    assert.equal(await service.inside(facts), `page of 0.6\nconf of 0.6\n${service.name}\n${service.name}\n0\n`);
-    const text = await service.ok(['show']);
-    const [, uuid = ''] = /^uuid=(.*)$/m.exec(text) ?? [];
-    assert.equal(await service.inside('cat /etc/machine-id'), `${uuid.replaceAll('-', '')}\n`);
-    await service.fails(['reload'], /does not say which units are its own; name them: .* reload -u UNIT/);
-    await service.ok(['reload', '-u', 'hello']);
-    await service.inside('echo mine >>/var/www/page');
-    await service.ok(['stop']);
-    await assertKept(old, 'var/www/hello', /^hello\nreloaded\n$/);
-    assert.equal(readFileSync(join(old.content, 'var/www/page'), 'utf8'), 'page of 0.6\nmine\n');
-  });
+  for (const kind of ['systemd', 'image'] as const)
+    it(`runs the units that its content${kind === 'image' ? ' in an image' : ''} wants, and no others`, async (t) => {
+      const old = oldService(t, way, kind);
+      const { service } = old;
+      assert.match(await listed(service), new RegExp(`^${service.name} +stopped +systemd +- +multi-user.target$`, 'm'));
+      await start(service);
+      // It is ready when its target is.
+      const states = 'systemctl is-active multi-user.target hello.service; systemctl is-active cron.service';
+      assert.equal(await service.inside(`${states}; true`), 'active\nactive\ninactive\n');
+      const facts = 'cat /var/www/page /etc/default/web; hostname; cat /etc/hostname; stat -c %s /etc/fstab';
+      assert.equal(await service.inside(facts), `page of 0.6\nconf of 0.6\n${service.name}\n${service.name}\n0\n`);
+      const text = await service.ok(['show']);
+      const [, uuid = ''] = /^uuid=(.*)$/m.exec(text) ?? [];
+      assert.equal(await service.inside('cat /etc/machine-id'), `${uuid.replaceAll('-', '')}\n`);
+      await service.fails(['reload'], /does not say which units are its own; name them: .* reload -u UNIT/);
+      await service.ok(['reload', '-u', 'hello']);
+      await service.inside('echo mine >>/var/www/page');
+      await service.ok(['stop']);
+      await assertKept(old, 'var/www/hello', /^hello\nreloaded\n$/);
+      assert.equal(old.read('var/www/page'), 'page of 0.6\nmine\n');
+    });
 
   const listed = async ({ name }: TestService) => {
     const { out } = await runSandbox(['list'], { ...way.options, program: SERVICE_PROGRAM });
