@@ -9,7 +9,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { embedded, enterLxc, lxc } from '../helpers/connections.js';
+import { besideLxc, embedded, enterLxc, lxc } from '../helpers/connections.js';
 import { HostedNginx, SITE } from '../helpers/hosted-nginx.js';
 import { unlessNginx } from '../helpers/nginx-packages.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -23,6 +23,18 @@ const WORDS = {
   container: ['-c', lxc.uri, '--memory-limit', '64M'],
   machine: ['-c', embedded.uri, '--accel', 'tcg', '--memory', '192M'],
 } as const;
+/** A site that may have a quarter of a processor, too. */
+const SLOWED = 1;
+const QUOTA = ['--cpu-quota', '25000'];
+/** Of a line without an end, tail keeps all. */
+const HUNGRY = 'head -c 200M /dev/zero | tail -n 1 >/dev/null; echo $?';
+
+/** A limit of a container in its control group, of version 1 or else 2. */
+function limitOf(name: string, ...files: readonly string[]): string {
+  const found = files.map((file) => `-path '*lxc*${name}.libvirt-lxc/${file}'`).join(' -o ');
+  return besideLxc('sh', '-c', `cat $(find /sys/fs/cgroup ${found} | head -n 1)`).trim();
+}
+
 const HEALTH = `bash -c 'exec 3<>/dev/tcp/127.0.0.1/80'`;
 
 interface Site {
@@ -106,8 +118,10 @@ describe('services that host sites', {
       const platform = number < CONTAINERS ? 'container' : 'machine';
       return { name: `${service.name}-${number}`, platform, content: `site ${number}` };
     });
-    await inTurns(sites, async ({ name, platform }) => {
+    await inTurns(sites, async (site) => {
+      const { name, platform } = site;
       const own = ['--path', service.states, '--copy-path', nginx.configuration, '--publish', '80', '--health', HEALTH];
+      if (site === sites[SLOWED]) own.push(...QUOTA);
       await run('create', ...WORDS[platform], ...own, name, '--', ...nginx.command);
       await run('start', name);
     });
@@ -139,6 +153,13 @@ describe('services that host sites', {
         those.map(({ memory }) => ((memory?.[key] ?? 0) / 2 ** 20).toFixed(1)).join(' ');
       t.diagnostic(`MiB of each ${platform}: ${text('memoryBytes')}; of what holds it: ${text('holderBytes')}`);
     }
+  });
+
+  it('have the limits that they were made with, in containers, from the control groups of the host', () => {
+    const [first, slowed] = [0, SLOWED].map((at) => sites[at]?.name ?? '') as [string, string];
+    assert.equal(limitOf(first, 'memory.limit_in_bytes', 'memory.max'), `${64 << 20}`);
+    assert.match(limitOf(slowed, 'cpu.cfs_quota_us', 'cpu.max'), /^25000(?: 100000)?$/);
+    assert.match(limitOf(first, 'cpu.cfs_quota_us', 'cpu.max'), /^(?:-1|max 100000)$/);
   });
 
   it('serve a newer version after a restart, and keep their state', async (t) => {
@@ -200,11 +221,24 @@ describe('services that host sites', {
         const { code, stderr } = await execute(script);
         assert.notEqual(code, 125, stderr);
       }
+      const othersAnswer = async () => {
+        for (const { name, content } of sites.filter((_, other) => !broken.includes(other)))
+          assert.equal((await fetched(hosts.get(name) ?? '')).body, content, name);
+      };
+      // A machine has its memory, and no more: its own kernel sees to that.
+      if (attacker.platform === 'container') {
+        let isOver = false;
+        const hungry = execute(HUNGRY).finally(() => {
+          isOver = true;
+        });
+        do await othersAnswer();
+        while (!isOver);
+        assert.equal((await hungry).out, '137\n', (await hungry).stderr);
+      }
       // At last, since its own nginx ends by that, and the service with it.
       await execute('kill -9 -1');
       assert.deepEqual(ofHost(), before);
-      for (const { name, content } of sites.filter((_, other) => !broken.includes(other)))
-        assert.equal((await fetched(hosts.get(name) ?? '')).body, content, name);
+      await othersAnswer();
     });
   }
 });
