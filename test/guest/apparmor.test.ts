@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { QEMU_IDS } from '../../src/util/qemu-ids.js';
-import { IMAGE, PROFILE, RECEIVED, SCRIPT, SENT, UUID } from '../helpers/app-armor-script.js';
+import { PROFILE, RECEIVED, SCRIPT, SENT, UUID } from '../helpers/app-armor-script.js';
+import { IMAGE } from '../helpers/app-armor-services.js';
 import { bakeJson } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
@@ -69,7 +70,7 @@ describe('on a kernel with AppArmor', { skip }, () => {
     copyFileSync(image, join(media, 'disk.qcow2'));
     const mounts = nestedHostMounts(cache, media);
     // One for each kind of sandbox.
-    const sets = 'root-9p,root-virtiofs,block';
+    const sets = 'root-9p,root-virtiofs,block,filesystem-ext4,overlay';
     await bakeJson(cache, ['create', '--kernver', DEBIAN_KERNEL, '--with', sets, '--name', IMAGE]);
     const result = await runSandbox(
       [
@@ -107,6 +108,15 @@ describe('on a kernel with AppArmor', { skip }, () => {
     assert.equal(new Set(uuids).size, 2, lines.join('\n'));
     const of = (uuid: string) => [`uuid=${uuid}`, `libvirt-${uuid} (enforce)`, 'allowed: written', 'denied: refused'];
     assert.deepEqual(lines, uuids.flatMap(of));
+  });
+
+  it('a service in a machine has a profile of its own, and writes to its state', () => {
+    const lines = said.get('service in a machine') ?? [];
+    const [, uuid = ''] = /^uuid=(.*)$/.exec(lines[0] ?? '') ?? [];
+    assert.equal(lines[1], `libvirt-${uuid} (enforce)`, lines.join('\n'));
+    assert.match(lines[2] ?? '', /^flags:\s+\d+2$/);
+    // Its state is gone.
+    assert.deepEqual(lines.slice(3), []);
   });
 
   it("libvirt's profile limits a machine's QEMU to the files of the sandbox", () => {

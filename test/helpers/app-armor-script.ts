@@ -4,14 +4,11 @@
  * `capabilities`: what libvirt knows about QEMU.
  */
 import process from 'node:process';
-import { SERVICES_SCRIPT } from './app-armor-services.js';
+import { IMAGE, SERVICES_SCRIPT } from './app-armor-services.js';
 import { NESTED_HOST_SCRIPT } from './nested-host.js';
 
 /** Of the sandbox that a profile loaded by hand confines. */
 export const UUID = '11111111-2222-3333-4444-555555555555';
-
-/** The name of the boot image. */
-export const IMAGE = 'inside';
 
 const reason = { why: 'this test', worth: 'nothing', risk: 'none' };
 /** How the machine boots: the default, with the security modules in this order. */
@@ -137,9 +134,9 @@ transferring free -s inherit
 echo "== static,label=libvirt-${UUID}"
 transferring limited -s static,label=libvirt-${UUID} --net-limit ${LIMITS}
 kill $server
+virtlogd -d
 ${SERVICES_SCRIPT}
 # With a share. First with Debian's profile of libvirtd, then with a rule for our server of shares.
-virtlogd -d
 mkdir /run/share /run/local
 # NAME OPTION…
 machine() {

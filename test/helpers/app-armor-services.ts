@@ -1,8 +1,15 @@
-/** Two services in containers on the host of `app-armor-script.ts`: the part of its script, and what that prints. */
+/**
+ * Two services in containers and one in a machine, on the host of `app-armor-script.ts`: the part of its script, and
+ * what that prints.
+ */
+
+/** The name of the boot image of machines. */
+export const IMAGE = 'inside';
 
 /**
- * Prints for each service its UUID, the label of a command in it, and whether the command may write what the profile
- * allows and what it denies. Meanwhile /etc is a copy, and /var/lib has libvirt's part alone.
+ * Prints for each service in a container its UUID, the label of a command in it, and whether the command may write what
+ * the profile allows and what it denies. For the one in a machine, which need not boot for that: its UUID, the label of
+ * its QEMU, and how that has its state open. Meanwhile /etc is a copy, and /var/lib has libvirt's part alone.
  */
 export const SERVICES_SCRIPT = `
 echo "== services"
@@ -22,6 +29,24 @@ for name in one two; do
   service execute $name -- /bin/sh -c "$inside"
 done
 service delete one two
+echo "== service in a machine"
+service -c qemu:///system create -r $root -p /run/states -i 150 --accel tcg --boot cold --memory 128 three -- /bin/sh
+sed -i 's/^\\[machine]$/&\\nimage=${IMAGE}/' /etc/libvirt-sandbox/services/three/config/sandbox.cfg
+service show three | grep ^uuid=
+/mnt/bin/virt-sandbox-service start three >/run/three.log 2>&1 &
+starting=$!
+state=
+while [ -z "$state" ] && kill -0 $starting 2>/dev/null; do
+  sleep 0.1
+  qemu=$(cat /run/libvirt/qemu/three.pid 2>/dev/null) || continue
+  state=$(find /proc/$qemu/fd -lname /run/states/three.qcow2 2>/dev/null | head -n 1)
+done
+cat /proc/$qemu/attr/current
+# The last digit is the way in which a file is open: 2 is for reading and writing.
+grep ^flags: /proc/$qemu/fdinfo/$(basename "$state") || cat /run/three.log
+kill $starting
+wait $starting
+service delete three
 ls /run/states
 umount -l /etc /var/lib
 `;
