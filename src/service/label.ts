@@ -24,9 +24,9 @@ export function serviceSecurity(security: Security, uuid: string, taken: Readonl
   const bare = mode === 'static' && label !== undefined ? WITHOUT_CATEGORIES.exec(label)?.[1] : undefined;
   if (bare === undefined) return security;
   for (let attempt = 0; ; attempt += 1) {
-    const own = `${bare}:s0:${categoriesOf(`${uuid} ${attempt}`).join(',')}`;
-    // There are half a million pairs.
-    if (!taken.has(own)) return { mode, label: own };
+    const level = `:s0:${categoriesOf(`${uuid} ${attempt}`).join(',')}`;
+    // There are half a million pairs. A service of another type may be let to the same files.
+    if (![...taken].some((one) => one.endsWith(level))) return { mode, label: `${bare}${level}` };
   }
 }
 
@@ -62,9 +62,12 @@ export function fileContext({ mode, label }: Security, filetype: string | undefi
   );
 }
 
-/** The labels that services of this user have. */
-export async function labelsOf(roots: ServiceRoots): Promise<ReadonlySet<string>> {
-  const services = await listServices(roots);
+/**
+ * The labels that services of this user have.
+ * @param but a service whose label does not count
+ */
+export async function labelsOf(roots: ServiceRoots, but?: string): Promise<ReadonlySet<string>> {
+  const services = (await listServices(roots)).filter(({ name }) => name !== but);
   return new Set(services.flatMap((one) => ('service' in one ? (one.service.config.security.label ?? []) : [])));
 }
 

@@ -20,6 +20,13 @@ describe('serviceSecurity', () => {
       assert.equal(taken.size, 2000);
     });
 
+  it('gives no categories that a service of another type has', () => {
+    const uuid = randomUUID();
+    const { label = '' } = serviceSecurity({ mode: 'static', label: TYPE }, uuid);
+    const other = label.replace('svirt_lxc_net_t', 'svirt_t');
+    assert.notEqual(serviceSecurity({ mode: 'static', label: TYPE }, uuid, new Set([other])).label, label);
+  });
+
   for (const security of [
     { mode: 'static', label: `${TYPE}:s0:c1,c2` },
     { mode: 'static', label: `${TYPE}:s0-s0:c0.c1023` },
