@@ -11,6 +11,8 @@ import { namesIn } from '../../util/names-in.js';
 import { serviceError } from '../errors.js';
 
 const ATTRIBUTE = 'security.selinux';
+/** Bytes: a page, as the kernel has them. */
+const MOST_OF_A_LABEL = 4096;
 /** Files that are labelled before others have their turn. */
 const AT_ONCE = 1000;
 
@@ -29,6 +31,17 @@ export function fileLabeller(context: string): LabelFile {
     if (lsetxattr(Buffer.concat([path, Buffer.alloc(1)]), ATTRIBUTE, value, value.length, 0) === 0) return;
     throw notLabelled(context, koffi.errno());
   };
+}
+
+/** The label of a file, which is not followed; undefined: it has none. */
+export function labelOf(path: string): string | undefined {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const lgetxattr = koffi
+    .load('libc.so.6')
+    .func('intptr_t lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)');
+  const value = Buffer.alloc(MOST_OF_A_LABEL);
+  const size = Number(lgetxattr(path, ATTRIBUTE, value, value.length));
+  return size > 0 ? value.toString('utf8', 0, size).replace(/\0$/, '') : undefined;
 }
 
 /**
