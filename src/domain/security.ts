@@ -114,6 +114,13 @@ export function modelOfCapabilities(xml: string): SecurityModel | undefined {
   return SECURITY_MODELS.find((model) => models.includes(model));
 }
 
+/** The label of SELinux from which a hypervisor makes those of domains of that type; undefined: it names none. */
+export function baseLabelOfCapabilities(xml: string, type: 'kvm' | 'qemu' | 'lxc'): string | undefined {
+  const models = [...xml.matchAll(/<secmodel>(.*?)<\/secmodel>/gs)].map(([, text = '']) => text);
+  const selinux = models.find((text) => /<model>\s*selinux\s*<\/model>/.test(text)) ?? '';
+  return new RegExp(`<baselabel type=["']${type}["']>\\s*([^<\\s]+)\\s*</baselabel>`).exec(selinux)?.[1];
+}
+
 /**
  * The `seclabel` element that has QEMU run as this user, and in no group but that one.
  *

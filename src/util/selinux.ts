@@ -43,10 +43,40 @@ export function asSocketForQemu(listen: () => void): void {
  */
 function fileContext(use: 'image' | 'content'): string | undefined {
   if (!hasSelinux()) return undefined;
-  const type = /^SELINUXTYPE=[ \t]*(\S+)/m.exec(readIfThere(CONFIG) ?? '')?.[1] ?? 'targeted';
-  const [image, content] = (readIfThere(`/etc/selinux/${type}/contexts/virtual_image_context`) ?? '').split('\n');
+  const [image, content] = linesOf('virtual_image_context');
   const context = use === 'image' ? image : content;
   return context ? withOwnUser(context) : undefined;
+}
+
+/** Labels that a policy has for what libvirt starts. */
+export interface PolicyContexts {
+  readonly process: string | undefined;
+  /** Of files to which it may write. */
+  readonly files: string | undefined;
+}
+
+/**
+ * The labels of domains of that type of libvirt's, from the files of the policy from which libvirt has its base labels.
+ * @param directory with those files
+ */
+export function policyContexts(type: 'kvm' | 'qemu' | 'lxc', directory = contextsDirectory()): PolicyContexts {
+  if (type === 'lxc') {
+    const text = readIfThere(`${directory}/lxc_contexts`) ?? '';
+    const valueAt = (key: string) => new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*"([^"\\n]+)"`, 'm').exec(text)?.[1];
+    return { process: valueAt('process'), files: valueAt('file') };
+  }
+  const [kvm, emulation] = linesOf('virtual_domain_context', directory);
+  const [files] = linesOf('virtual_image_context', directory);
+  return { process: (type === 'qemu' && emulation) || kvm || undefined, files: files || undefined };
+}
+
+function linesOf(name: string, directory = contextsDirectory()): string[] {
+  return (readIfThere(`${directory}/${name}`) ?? '').split('\n').map((line) => line.trim());
+}
+
+function contextsDirectory(): string {
+  const type = /^SELINUXTYPE=[ \t]*(\S+)/m.exec(readIfThere(CONFIG) ?? '')?.[1] ?? 'targeted';
+  return `/etc/selinux/${type}/contexts`;
 }
 
 /** The context with this process's user: few may make what belongs to another. Undefined without SELinux. */

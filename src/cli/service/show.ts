@@ -19,7 +19,7 @@ export async function show(args: ServiceArguments): Promise<number> {
 
 /** All that is kept of a service. The names are keys of JSON. */
 export function serviceJson({ name, paths, config, settings }: Service): object {
-  const { service, overlay, identity } = config;
+  const { service, overlay, identity, security } = config;
   return {
     name,
     kind: service?.type ?? 'generic',
@@ -38,6 +38,7 @@ export function serviceJson({ name, paths, config, settings }: Service): object 
     restart: settings.restart,
     autostart: settings.autostart,
     ...(settings.health === undefined ? {} : { health: settings.health }),
+    ...(security.label === undefined ? {} : { security: `${security.mode},label=${security.label}` }),
     ...(settings.filetype === undefined ? {} : { filetype: settings.filetype }),
     packages: settings.packages,
     copied: settings.copied,

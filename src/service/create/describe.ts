@@ -19,6 +19,7 @@ import type { ServiceRoots } from '../paths.js';
 import { refuseExisting } from '../store/staging.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
+import { type Confinement, labelFacts, usualConfinement } from './confinement.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
 import { checkImage } from './image.js';
 
@@ -72,17 +73,19 @@ export async function describeService(
   const base = await configFromOptions({ ...texts.sandbox, command: texts.command }, HOST_USERS, undefined, true);
   const identity = await serviceIdentity(texts, rootOnlyOf(texts));
   const uuid = randomUUID();
+  const overlay = overlayOf(roots, name, texts, connect === 'lxc:///');
+  const { security, filetype } = await confinementOf({ ...base, overlay }, texts, connect);
   const config: SandboxConfig = {
     ...base,
     name,
     uuid,
-    security: serviceSecurity(base.security, uuid, await labelsOf(roots)),
+    security: serviceSecurity(security, uuid, await labelsOf(roots)),
     identity,
-    overlay: overlayOf(roots, name, texts, connect === 'lxc:///'),
+    overlay,
     ...programOf(name, base, texts.units ?? []),
   };
   const checked = validateConfig(config);
-  checkFiletype(checked, texts.filetype);
+  checkFiletype(checked, filetype);
   const content = await describeContent(roots, name, checked, texts);
   // It may have to be pulled.
   if (checked.root.type === 'image') refuseExisting(roots, name);
@@ -95,12 +98,22 @@ export async function describeService(
       restart: texts.restart === undefined ? DEFAULT_SETTINGS.restart : parseRestart(texts.restart),
       autostart: texts.autostart === true,
       health: texts.health,
-      filetype: texts.filetype,
+      filetype,
       packages: content.packages.named,
     },
     imageBytes,
     content,
   };
+}
+
+/** What is asked for, or the default of this host. */
+async function confinementOf(
+  config: SandboxConfig,
+  { sandbox, filetype }: CreateTexts,
+  connect: string | undefined,
+): Promise<Confinement> {
+  if (sandbox.security !== undefined) return { security: config.security, filetype };
+  return usualConfinement(config, filetype, await labelFacts(connect, config));
 }
 
 function rootOnlyOf({ units, sandbox }: CreateTexts): RootOnly {
