@@ -2,7 +2,8 @@
  * SELinux for real: boots a sandbox whose kernel has SELinux, loads Debian's policy on a labelled root, and runs
  * libvirtd there, which starts sandboxes while SELinux is enforced. The attacker is a QEMU that its guest has taken
  * over: its monitor is asked to open files that every user may open.
- * The nested machines would boot for minutes. They are confined before they run, and stopped then.
+ * The nested machines would boot for minutes. They are confined before they run, and stopped then. Services with a
+ * directory start in permissive mode: Debian's policy does not let libvirtd start a server of files.
  */
 
 import assert from 'node:assert/strict';
@@ -33,12 +34,22 @@ const STATIC = 'system_u:system_r:svirt_t:s0:c1,c2';
 
 /** Each part prints a heading first. */
 const COMMANDS = `
-sandbox="/mnt/bin/virt-sandbox -c qemu:///system --accel tcg --boot cold --boot-timeout 600 --memory 128"
+options="-c qemu:///system --accel tcg --boot cold --boot-timeout 600 --memory 128"
+sandbox="/mnt/bin/virt-sandbox $options"
+service="/mnt/bin/virt-sandbox-service"
+services=/etc/libvirt-sandbox/services
 virtual() { virsh -q -c qemu:///system "$@"; }
 label() { stat -c %C "$1"; }
 launchers=
 start() { # NAME OPTION…
-  $sandbox -n "$@" -- /bin/true >/run/$1.log 2>&1 &
+  launch $1 $sandbox -n "$@" -- /bin/true
+}
+create() { # NAME OPTION…
+  $service create $options "$@" -- /bin/sleep 1000 >/run/create.log 2>&1 || cat /run/create.log
+  sed -i "s/^\\[service\\]/&\\nstarttimeout=900000/" $services/$1/config/sandbox.cfg
+}
+launch() { # NAME WORD…
+  "\${@:2}" >/run/$1.log 2>&1 &
   launchers="$launchers $!"
   # virsh itself keeps a processor busy for a second here.
   while [ ! -s /run/libvirt/qemu/$1.pid ] && kill -0 $! 2>/dev/null; do sleep 0.1; done
@@ -48,12 +59,13 @@ start() { # NAME OPTION…
     sleep 0.1
   done
 }
-# Has the QEMU of the sandbox "one" open each file.
-opening() { # FILE…
-  local file commands=
-  for file; do
-    drive="file.filename=$file,file.locking=off,format=raw,if=none,readonly=on,id=drive$((count += 1))"
-    commands="$commands; qemu-monitor-command one --hmp 'drive_add 0 $drive'"
+# Has the QEMU of a sandbox open each file.
+opening() { # SANDBOX read|write FILE…
+  local file commands= readonly=on
+  [ $2 = read ] || readonly=off
+  for file in "\${@:3}"; do
+    drive="file.filename=$file,file.locking=off,format=raw,if=none,readonly=$readonly,id=drive$((count += 1))"
+    commands="$commands; qemu-monitor-command $1 --hmp 'drive_add 0 $drive'"
   done
   virtual "\${commands#; }" 2>&1 | sed "s/\\r//" | grep .
 }
@@ -65,6 +77,12 @@ chmod 666 $images/* /etc/inside /var/log/outside
 echo "== start"
 for name in one two; do start $name --disk file:disk=$images/$name; done
 start fixed -s static,label=${STATIC}
+create image -i 150
+for name in left right; do create $name; done
+launch image $service run image
+setenforce 0
+for name in left right; do launch $name $service run $name; done
+setenforce 1
 
 for name in one two fixed; do
   echo "== $name"
@@ -76,11 +94,31 @@ for name in one two fixed; do
   done
 done
 files="$images/one /etc/inside $images/two /var/log/outside"
-echo "== $(getenforce)"
-opening $files
-setenforce 0
-echo "== $(getenforce)"
-opening $files
+states=/var/lib/libvirt/filesystems
+echo "== services"
+for name in image left right; do
+  state=$states/$name/layers/upper
+  [ $name != image ] || state=$images/image.qcow2
+  echo "$name $(sed "s/\\x00//" /proc/$(cat /run/libvirt/qemu/$name.pid)/attr/current) $(label $state)"
+done
+grep -h -e ^label= -e ^dynamic= -e ^filetype= $services/image/config/sandbox.cfg
+# Modes keep nobody from them.
+chmod 666 $images/image.qcow2
+for name in left right; do
+  chmod 777 $states/$name $states/$name/layers $states/$name/layers/upper
+  truncate -s 4096 $states/$name/layers/upper/own
+  chmod 666 $states/$name/layers/upper/own
+done
+own="$images/image.qcow2 $states/left/layers/upper/own $states/right/layers/upper/own"
+for mode in Enforcing Permissive; do
+  [ $mode = Enforcing ] || setenforce 0
+  echo "== $(getenforce)"
+  opening one read $files
+  for name in image left right; do
+    echo "== $mode $name"
+    opening $name write $own
+  done
+done
 setenforce 1
 kill $launchers
 wait
@@ -109,7 +147,7 @@ describe('on a host that enforces SELinux', { skip }, () => {
         ...['--disk', `file:root=${host}`, '-m', `host-bind:/mnt=${REPOSITORY},ro`],
         ...['--', 'sh', '-c', onSelinuxHost(COMMANDS)],
       ],
-      { timeout: 900_000 },
+      { timeout: 1_200_000 },
     );
     const parts = result.out.split(/^== /m).map((part) => part.trim().split('\n'));
     said = new Map(parts.map(([heading = '', ...lines]) => [heading, lines]));
@@ -170,6 +208,38 @@ describe('on a host that enforces SELinux', { skip }, () => {
 
   it('nothing but SELinux keeps QEMU from them', () => {
     assert.deepEqual(said.get('Permissive'), ['OK', 'OK', 'OK', 'OK']);
+  });
+
+  /** The labels of a service and of its state. */
+  function service(name: string): { label: string; state: string } {
+    const line = (said.get('services') ?? []).find((one) => one.startsWith(`${name} `)) ?? '';
+    const [, label = '', state = ''] = line.split(' ');
+    return { label, state };
+  }
+
+  it('each service has categories of its own, and so has its state, in an image and in a directory', () => {
+    const levels = ['image', 'left', 'right'].map((name) => {
+      const { label, state } = service(name);
+      const [, level = ''] = /^system_u:system_r:svirt_t:(s0:c\d+,c\d+)$/.exec(label) ?? [];
+      assert.notEqual(level, '', label);
+      assert.equal(state, `system_u:object_r:svirt_image_t:${level}`);
+      return level;
+    });
+    assert.equal(new Set(levels).size, 3);
+    // libvirt labels that one anew at each start.
+    assert.deepEqual((said.get('services') ?? []).slice(3), ['dynamic=true']);
+  });
+
+  it('the QEMU of a service writes to its own state, and SELinux alone keeps it from that of another', () => {
+    const own = ['image.qcow2', 'left/layers/upper/own', 'right/layers/upper/own'];
+    for (const [index, name] of ['image', 'left', 'right'].entries()) {
+      const found = (said.get(`Enforcing ${name}`) ?? []).map((line) =>
+        line.replace(/'\/.*?\/(?:images|filesystems)\//, "'"),
+      );
+      const expected = own.map((path, at) => (at === index ? 'OK' : `Could not open '${path}': Permission denied`));
+      assert.deepEqual(found, expected, name);
+      assert.deepEqual(said.get(`Permissive ${name}`), ['OK', 'OK', 'OK'], name);
+    }
   });
 
   it('nothing is left, and labels are as before', () => {

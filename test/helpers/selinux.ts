@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { findVirtiofsd } from '../../src/sandbox/devices/share-server.js';
 import { programPaths } from './hide.js';
 import { ext4Of } from './images.js';
 import { REPOSITORY } from './run.js';
@@ -23,7 +24,7 @@ export const unlessPolicy = existsSync(`${MODULES}/virt.pp.bz2`)
 const PROGRAMS = [
   ...['bash', 'cat', 'chmod', 'dmesg', 'env', 'grep', 'kill', 'ls', 'mkdir', 'mount', 'ps', 'rm', 'runcon'],
   ...['sed', 'seq', 'sleep', 'stat', 'tail', 'truncate', 'umount', 'node', 'qemu-system-x86_64', 'virsh'],
-  ...['virt-qemu-run', 'libvirtd', 'virtlogd', 'modprobe'],
+  ...['virt-qemu-run', 'libvirtd', 'virtlogd', 'modprobe', 'qemu-img', 'mke2fs'],
 ];
 
 /** Programs of the unpacked packages. */
@@ -49,6 +50,7 @@ function makeRoot(root: string): void {
   const libvirts = [
     'lib/libvirt/qemu',
     'lib/libvirt/images',
+    'lib/libvirt/filesystems',
     'log/libvirt/qemu',
     'cache/libvirt',
     'lib/selinux/default',
@@ -61,6 +63,7 @@ function makeRoot(root: string): void {
     ...programs,
     ...['qemu', 'lxc'].map((driver) => `${LIBVIRT}/libvirt_driver_${driver}.so`),
     '/usr/lib/libvirt/libvirt_lxc',
+    findVirtiofsd() ?? 'virtiofsd',
   ];
   const own = POLICY_PROGRAMS.map((name) => join(PACKAGES, 'usr/sbin', name));
   for (const path of [...files, ...librariesOf([...files, ...own])]) copy(path, join(root, path));
