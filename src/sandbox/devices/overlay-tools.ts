@@ -38,6 +38,8 @@ function killed(name: string, signal: string) {
   return configError(
     'overlay-tool-killed',
     `${name}, which makes the image of an overlay, was ended by ${signal}`,
-    'try again; if nobody has ended it, the host may have too little memory: see dmesg',
+    signal === 'SIGKILL'
+      ? 'try again; if nobody has ended it, the host may have too little memory: see dmesg'
+      : 'try again',
   );
 }
