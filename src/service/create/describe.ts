@@ -112,7 +112,9 @@ async function confinementOf(
   { sandbox, filetype }: CreateTexts,
   connect: string | undefined,
 ): Promise<Confinement> {
-  if (sandbox.security !== undefined) return { security: config.security, filetype };
+  // libvirt labels an image at each start. Over another URI it would be another label.
+  const isLasting = config.overlay?.type === 'directory' && connect !== undefined;
+  if (sandbox.security !== undefined || !isLasting) return { security: config.security, filetype };
   return usualConfinement(config, filetype, await labelFacts(connect, config));
 }
 

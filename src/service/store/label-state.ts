@@ -78,7 +78,6 @@ export async function labelTree(
     return directories;
   };
   try {
-    label(descent.path(Buffer.from('.')));
     for (const ways = [await labelAll()]; ways.length > 0; ) {
       const name = ways.at(-1)?.pop();
       if (name === undefined) {
@@ -89,6 +88,8 @@ export async function labelTree(
       room.give(costOf(name));
       if (enters(descent, name)) ways.push(await labelAll());
     }
+    // The last one: by its label is seen whether all below has it.
+    label(descent.path(Buffer.from('.')));
   } finally {
     descent.close();
   }
@@ -104,7 +105,10 @@ function notLabelled(context: string, errno: number) {
         ? ['the policy of this host does not let files have it', 'name a type of files with --filetype']
         : errno === ENOSPC || errno === EDQUOT
           ? ['there is no room for it', 'make room there, or name another directory with --path']
-          : ['its file system does not take it', 'name a directory on another one with --path'];
+          : [
+              'its file system does not take it',
+              'name a directory on another one with --path, or a label that needs none of files: --security dynamic',
+            ];
   return serviceError(
     'service-not-labelled',
     `the state of the service cannot have the label ${quote(context)}: ${why} (errno ${errno})`,
