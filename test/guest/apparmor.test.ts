@@ -77,7 +77,7 @@ describe('on a kernel with AppArmor', { skip }, () => {
         ...['-c', embedded.uri, '--kernver', DEBIAN_KERNEL, '--profile', profile, '-p', '--memory', '1536'],
         ...[...mounts, '--', 'sh', '-c', SCRIPT],
       ],
-      { timeout: 600_000 },
+      { timeout: 800_000 },
     );
     const parts = result.out.split(/^== /m).map((part) => part.trim().split('\n'));
     said = new Map(parts.map(([heading = '', ...lines]) => [heading, lines]));

@@ -147,7 +147,7 @@ describe('on a host that enforces SELinux', { skip }, () => {
         ...['--disk', `file:root=${host}`, '-m', `host-bind:/mnt=${REPOSITORY},ro`],
         ...['--', 'sh', '-c', onSelinuxHost(COMMANDS)],
       ],
-      { timeout: 1_200_000 },
+      { timeout: 800_000 },
     );
     const parts = result.out.split(/^== /m).map((part) => part.trim().split('\n'));
     said = new Map(parts.map(([heading = '', ...lines]) => [heading, lines]));
