@@ -64,6 +64,22 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
   return 'tcg';
 }
 
+/**
+ * What a machine will probably be started with. Nothing is booted for that: with `auto` it is KVM if guests of this QEMU
+ * have run under it since the host booted, with every kernel that was tried.
+ */
+export function expectedAcceleration({
+  wanted,
+  cacheDirectory,
+  device = DEVICE,
+}: Pick<ProbeOptions, 'wanted' | 'cacheDirectory' | 'device'>): 'kvm' | 'tcg' {
+  if (wanted !== 'auto') return wanted;
+  const emulator = findQemu();
+  if (emulator === undefined || obstacleOf(device) !== undefined) return 'tcg';
+  const verdicts = new Verdicts(cacheDirectory).findAll(subjectOf(emulator));
+  return verdicts.length > 0 && verdicts.every(({ usable }) => usable) ? 'kvm' : 'tcg';
+}
+
 /** What a user is told who did not ask for emulation and gets it. */
 export function fallbackSentence(reason: string): string {
   return (
@@ -79,17 +95,30 @@ export function isFallbackLine(line: string): boolean {
   return new RegExp(`^virt-sandbox(?:-bake)?: ${FALLBACK} \\(.*\\), so the machine is emulated, `).test(line);
 }
 
-async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: ProbeOptions): Promise<Verdict> {
+const DEVICE = '/dev/kvm';
+
+/** Why KVM cannot be tried; undefined: it can. */
+function obstacleOf(device: string): string | undefined {
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
+    return undefined;
   } catch (error) {
-    const isMissing = isSystemError(error, 'ENOENT');
-    return { usable: false, reason: isMissing ? `${device} is missing` : `this user may not use ${device}` };
+    return isSystemError(error, 'ENOENT') ? `${device} is missing` : `this user may not use ${device}`;
   }
+}
+
+/** How subjects of verdicts begin that are about this QEMU. */
+function subjectOf(emulator: string): string {
+  return `${emulator} ${statSync(emulator).mtimeMs} `;
+}
+
+async function kvmVerdict({ device = DEVICE, wanted, signal, ...options }: ProbeOptions): Promise<Verdict> {
+  const obstacle = obstacleOf(device);
+  if (obstacle !== undefined) return { usable: false, reason: obstacle };
   const emulator = findQemu();
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };
 
-  const subject = `${emulator} ${statSync(emulator).mtimeMs} ${options.kernelDigest}`;
+  const subject = `${subjectOf(emulator)}${options.kernelDigest}`;
   const verdicts = new Verdicts(options.cacheDirectory);
   const known = verdicts.find(subject);
   if (known && (known.usable || wanted !== 'kvm')) return known;

@@ -27,6 +27,11 @@ export class Verdicts {
     return this.#read().get(subject);
   }
 
+  /** Those whose subjects begin so. */
+  findAll(beginning: string): Verdict[] {
+    return [...this.#read()].filter(([subject]) => subject.startsWith(beginning)).map(([, verdict]) => verdict);
+  }
+
   /** @throws a system error if the directory is not writable */
   async keep(subject: string, { usable, reason }: Verdict): Promise<void> {
     const kept = [...this.#read()].filter(([other]) => other !== subject);

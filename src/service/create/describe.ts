@@ -10,6 +10,7 @@ import { DEFAULT_BOOT_TARGET, systemdCommand } from '../../config/sandbox-cfg/fo
 import type { Overlay, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
+import { confinementHere } from '../confinement.js';
 import { checkConnection } from '../connection.js';
 import { type Content, type ContentTexts, describeContent } from '../content/describe.js';
 import type { Described } from '../file.js';
@@ -19,7 +20,6 @@ import type { ServiceRoots } from '../paths.js';
 import { refuseExisting } from '../store/staging.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
-import { type Confinement, labelFacts, usualConfinement } from './confinement.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
 import { checkImage } from './image.js';
 
@@ -74,7 +74,10 @@ export async function describeService(
   const identity = await serviceIdentity(texts, rootOnlyOf(texts));
   const uuid = randomUUID();
   const overlay = overlayOf(roots, name, texts, connect === 'lxc:///');
-  const { security, filetype } = await confinementOf({ ...base, overlay }, texts, connect);
+  const { security, filetype } =
+    texts.sandbox.security === undefined
+      ? await confinementHere({ ...base, overlay }, { filetype: texts.filetype, connect })
+      : { security: base.security, filetype: texts.filetype };
   const config: SandboxConfig = {
     ...base,
     name,
@@ -104,18 +107,6 @@ export async function describeService(
     imageBytes,
     content,
   };
-}
-
-/** What is asked for, or the default of this host. */
-async function confinementOf(
-  config: SandboxConfig,
-  { sandbox, filetype }: CreateTexts,
-  connect: string | undefined,
-): Promise<Confinement> {
-  // libvirt labels an image at each start. Over another URI it would be another label.
-  const isLasting = config.overlay?.type === 'directory' && connect !== undefined;
-  if (sandbox.security !== undefined || !isLasting) return { security: config.security, filetype };
-  return usualConfinement(config, filetype, await labelFacts(connect, config));
 }
 
 function rootOnlyOf({ units, sandbox }: CreateTexts): RootOnly {

@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, utime
 import { delimiter, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { chooseAcceleration, type ProbeOptions } from '../../../src/domain/acceleration.js';
+import { chooseAcceleration, expectedAcceleration, type ProbeOptions } from '../../../src/domain/acceleration.js';
 import { probe } from '../../../src/domain/probe.js';
 import { rejectsWith } from '../../helpers/errors.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
@@ -16,6 +16,7 @@ interface Host {
   readonly cache: string;
   readonly emulator: string;
   choose(options?: Partial<ProbeOptions>): Promise<'kvm' | 'tcg'>;
+  expect(options?: Partial<Pick<ProbeOptions, 'wanted' | 'device'>>): 'kvm' | 'tcg';
   /** Probes since the last call. */
   probes(): number;
 }
@@ -50,6 +51,7 @@ function host(context: TestContext, says: string, ends = 'exit 0'): Host {
         cacheDirectory: cache,
         ...options,
       }),
+    expect: (options = {}) => expectedAcceleration({ wanted: 'auto', device, cacheDirectory: cache, ...options }),
     probes() {
       const count = readFileSync(log, 'utf8').length / 2;
       writeFileSync(log, '');
@@ -79,6 +81,28 @@ for (const [says, expected] of [
     assert.equal(probes(), 0);
   });
 }
+
+test('KVM is expected once a guest of this QEMU has run under it, and nothing is booted for that', async (context) => {
+  const { choose, emulator, expect, probes } = host(context, BOOTS);
+  // The device opens, which proves nothing.
+  assert.equal(expect(), 'tcg');
+  await choose();
+  await choose({ kernelDigest: 'bb' });
+  probes();
+  assert.equal(expect(), 'kvm');
+  assert.equal(expect({ device: '/nowhere' }), 'tcg');
+  assert.equal(expect({ wanted: 'tcg' }), 'tcg');
+  utimesSync(emulator, 1, 1);
+  assert.equal(expect(), 'tcg');
+  assert.equal(expect({ wanted: 'kvm' }), 'kvm');
+  assert.equal(probes(), 0);
+});
+
+test('emulation is expected where a kernel did not run under KVM', async (context) => {
+  const { choose, expect } = host(context, FAILS);
+  await choose();
+  assert.equal(expect(), 'tcg');
+});
 
 test('another QEMU, another boot of the host and a damaged file need a new probe', async (context) => {
   const { cache, emulator, choose, probes } = host(context, BOOTS);

@@ -2,16 +2,16 @@
  * What confines a service that names no label. libvirt labels an image anew at each start, but no directory: where
  * SELinux confines the service, a state in a directory needs a label that stays.
  */
-import { accessSync, constants } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { SandboxConfig, Security } from '../../config/types.js';
-import { baseLabelOfCapabilities, modelOfCapabilities, type SecurityModel } from '../../domain/security.js';
-import { defaultStoreDirectory } from '../../image/resolve.js';
-import { connect, kindOf } from '../../libvirt/connect.js';
-import { embeddedModel } from '../../libvirt/driver-cleanup.js';
-import { closedToQemu } from '../../sandbox/state/daemon-directory.js';
-import { ignoreSandboxError, valueOr } from '../../util/errors.js';
-import { hasSelinux, policyContexts } from '../../util/selinux.js';
+import type { SandboxConfig, Security } from '../config/types.js';
+import { expectedAcceleration } from '../domain/acceleration.js';
+import { baseLabelOfCapabilities, modelOfCapabilities, type SecurityModel } from '../domain/security.js';
+import { defaultStoreDirectory } from '../image/resolve.js';
+import { connect, kindOf } from '../libvirt/connect.js';
+import { embeddedModel } from '../libvirt/driver-cleanup.js';
+import { closedToQemu } from '../sandbox/state/daemon-directory.js';
+import { ignoreSandboxError } from '../util/errors.js';
+import { hasSelinux, policyContexts } from '../util/selinux.js';
 
 /** What the host says of labels. */
 export interface LabelFacts {
@@ -28,6 +28,16 @@ export interface Confinement {
   readonly security: Security;
   /** SELinux type of the files of the state. */
   readonly filetype: string | undefined;
+}
+
+type Machine = Pick<SandboxConfig, 'acceleration' | 'requireKvm'>;
+
+/** What is asked for. */
+export interface AskedConfinement {
+  /** SELinux type of the files. */
+  readonly filetype: string | undefined;
+  /** URI of the service; undefined: its start finds one. */
+  readonly connect: string | undefined;
 }
 
 /** A label of SELinux without its level, and its type. */
@@ -50,15 +60,28 @@ export function usualConfinement(
 }
 
 /**
- * Asks the host. Its libvirt is asked where SELinux has a policy: it may be told to use none.
- * @param uri of the service; undefined: the default
+ * The default of a service on this host. libvirt labels an image at each start, so it is asked nothing for one; and over
+ * another URI a label would be another one, so a service that names none has no label that stays.
+ * @param factsOf asks the host
  */
-export async function labelFacts(
-  uri: string | undefined,
-  config: Pick<SandboxConfig, 'acceleration'>,
-): Promise<LabelFacts> {
+export async function confinementHere(
+  config: Pick<SandboxConfig, 'security' | 'overlay'> & Machine,
+  { filetype, connect }: AskedConfinement,
+  factsOf: AskHost = labelFacts,
+): Promise<Confinement> {
+  if (config.overlay?.type !== 'directory' || connect === undefined) return { security: config.security, filetype };
+  return usualConfinement(config, filetype, await factsOf(connect, config));
+}
+
+/** Says what the host says of labels, for a service of that URI. */
+export type AskHost = (uri: string, config: Machine) => Promise<LabelFacts>;
+
+/**
+ * Asks the host. Its libvirt is asked where SELinux has a policy: it may be told to use none.
+ */
+export async function labelFacts(uri: string, config: Machine): Promise<LabelFacts> {
   if (!hasSelinux()) return { model: undefined, process: undefined, files: undefined };
-  const type = uri !== undefined && kindOf(uri) === 'lxc' ? 'lxc' : machineType(config);
+  const type = kindOf(uri) === 'lxc' ? 'lxc' : machineType(config);
   const policy = policyContexts(type);
   const capabilities = await capabilitiesOf(uri);
   if (capabilities === undefined) return { model: embeddedModel(), ...policy };
@@ -66,18 +89,16 @@ export async function labelFacts(
   return { model: modelOfCapabilities(capabilities), process, files: policy.files };
 }
 
-/** `qemu` is libvirt's word for emulation. A machine that falls back to it later keeps the label. */
-function machineType({ acceleration }: Pick<SandboxConfig, 'acceleration'>): 'kvm' | 'qemu' {
-  if (acceleration !== 'auto') return acceleration === 'kvm' ? 'kvm' : 'qemu';
-  const opens = () => {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return true;
-  };
-  return valueOr(opens, false) ? 'kvm' : 'qemu';
+/** `qemu` is libvirt's word for emulation. The label stays, whatever the machine is started with later. */
+function machineType(config: Machine): 'kvm' | 'qemu' {
+  const { acceleration, requireKvm } = config;
+  const wanted = requireKvm ? 'kvm' : acceleration;
+  const expected = expectedAcceleration({ wanted, cacheDirectory: dirname(defaultStoreDirectory()) });
+  return expected === 'kvm' ? 'kvm' : 'qemu';
 }
 
 /** Undefined: the driver has none, or none answers. A service can be made without a daemon. */
-async function capabilitiesOf(uri: string | undefined): Promise<string | undefined> {
+async function capabilitiesOf(uri: string): Promise<string | undefined> {
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
   const connection = await ignoreSandboxError(connect({ uri, cacheDirectory, againstSystem: closedToQemu }));
   if (connection === undefined) return undefined;

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { DEFAULT_SECURITY } from '../../../../src/config/defaults.js';
-import { baseLabelOfCapabilities } from '../../../../src/domain/security.js';
-import { type LabelFacts, usualConfinement } from '../../../../src/service/create/confinement.js';
-import { fileContext, serviceSecurity } from '../../../../src/service/label.js';
-import { policyContexts } from '../../../../src/util/selinux.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
+import { DEFAULT_SECURITY } from '../../../src/config/defaults.js';
+import type { SandboxConfig } from '../../../src/config/types.js';
+import { baseLabelOfCapabilities } from '../../../src/domain/security.js';
+import { type AskHost, confinementHere, type LabelFacts, usualConfinement } from '../../../src/service/confinement.js';
+import { fileContext, serviceSecurity } from '../../../src/service/label.js';
+import { policyContexts } from '../../../src/util/selinux.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
 
 const MACHINE: LabelFacts = {
   model: 'selinux',
@@ -52,6 +53,36 @@ describe('usualConfinement', () => {
     it(`is dynamic ${what}`, () => {
       assert.deepEqual(usualConfinement(config, undefined, facts), { security: DEFAULT_SECURITY, filetype: undefined });
     });
+});
+
+describe('confinementHere', () => {
+  const machine = { acceleration: 'auto', requireKvm: false } as const;
+
+  /** @returns what it is, and the URIs for which the host was asked */
+  async function here(config: Pick<SandboxConfig, 'security' | 'overlay'>, connect: string | undefined) {
+    const asked: string[] = [];
+    const ask: AskHost = async (uri) => {
+      asked.push(uri);
+      return MACHINE;
+    };
+    const { security } = await confinementHere({ ...config, ...machine }, { filetype: undefined, connect }, ask);
+    return { mode: security.mode, asked };
+  }
+
+  it('asks the host for a directory over the URI that it names', async () => {
+    const uri = 'qemu:///system';
+    assert.deepEqual(await here(DIRECTORY, uri), { mode: 'static', asked: [uri] });
+  });
+
+  it('asks nothing, and is dynamic, for an image, and for a directory without a URI', async () => {
+    for (const [config, uri] of [
+      [IMAGE, 'qemu:///system'],
+      [IMAGE, undefined],
+      [DIRECTORY, undefined],
+      [{ security: DEFAULT_SECURITY, overlay: undefined }, 'qemu:///system'],
+    ] as const)
+      assert.deepEqual(await here(config, uri), { mode: 'dynamic', asked: [] });
+  });
 });
 
 describe('policyContexts', () => {
