@@ -145,7 +145,8 @@ describe('a service of an archive', { skip: unlessRoot('states in directories ar
       ],
       ['privileged', { privileged: true }, /every capability/],
       ['a root', { root: { type: 'directory', path: '/srv' } }, /"\/srv"/],
-      ['a label', { security: { mode: 'static', label: 'system_u:system_r:unconfined_t:s0' } }, /unconfined_t/],
+      ['a base label', { security: { mode: 'dynamic', label: 'system_u:system_r:unconfined_t:s0' } }, /unconfined_t/],
+      ['the label of who imports it', { security: { mode: 'inherit', label: undefined } }, /inherit/],
       ['a home', { home: { type: 'directory', path: '/root' } }, /"\/root"/],
       ['secrets', { hidden: { secrets: false, paths: [] } }, /keys of users/],
       ['a kernel', { kernel: { version: undefined, path: '/k', modulesPath: undefined } }, /kernel "\/k"/],
@@ -189,6 +190,18 @@ describe('a service of an archive', { skip: unlessRoot('states in directories ar
       const text = await formatService({ config, settings: { ...settings, ...changes } });
       await refused(at, archiveOf(text), /^service-archive-reaches$/, message);
     }
+  });
+
+  it('has no label of its own, unless it is trusted', async (t) => {
+    const at = await ground(t);
+    const { config, settings } = await loadService(at.roots, 'model');
+    const security = { mode: 'static', label: 'system_u:system_r:unconfined_t:s0' } as const;
+    const text = await formatService({
+      config: { ...config, security },
+      settings: { ...settings, filetype: 'shadow_t' },
+    });
+    const { service } = await imported(at.roots, 'web', archiveOf(text));
+    assert.doesNotMatch(await formatService(service), /unconfined_t|shadow_t/);
   });
 
   it('runs over the URI that this host has set, if it names none', async (t) => {

@@ -68,10 +68,21 @@ async function openArchive(path: string): Promise<{ stream: Readable; file?: Fil
 
 /** What users cannot know beforehand. */
 function say({ source, service }: Imported): void {
+  const { label } = source.config.security;
+  if (label !== undefined && bare(label) !== bare(service.config.security.label ?? ''))
+    tell(`${service.name} does not have the label ${label} of the archive: --trust keeps it`);
   for (const [index, own] of service.config.publish.entries()) {
     const old = source.config.publish[index];
     if (old === undefined || old.hostPort === own.hostPort) continue;
-    const sentence = `port ${old.hostPort} of the archive is ${own.hostPort} of ${service.name}`;
-    process.stderr.write(`${PROGRAM}: ${oneLine(sentence)}\n`);
+    tell(`port ${old.hostPort} of the archive is ${own.hostPort} of ${service.name}`);
   }
+}
+
+/** A label of SELinux without its level, which differs between services. */
+function bare(label: string): string {
+  return label.split(':', 3).join(':');
+}
+
+function tell(sentence: string): void {
+  process.stderr.write(`${PROGRAM}: ${oneLine(sentence)}\n`);
 }

@@ -1,11 +1,12 @@
 /** Makes a service of an archive: with its state, and identities of its own. */
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DEFAULT_SECURITY } from '../../config/defaults.js';
 import { quote } from '../../config/errors.js';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { URI } from '../../libvirt/connection.js';
-import { overlayKindOf } from '../../sandbox/devices/overlay.js';
+import { overlayKindOf, type Platform } from '../../sandbox/devices/overlay.js';
 import { attributesOf, takesAttributes } from '../../sandbox/devices/overlay-attributes.js';
 import { keptOverlay, rootOnRecord } from '../../sandbox/devices/overlay-directory.js';
 import { type OverlayKind, writeRecord } from '../../sandbox/devices/overlay-record.js';
@@ -16,7 +17,9 @@ import { DirectoryFiles } from '../clone/directory-files.js';
 import { giveIdentity, type StateFiles } from '../clone/identity.js';
 import { withImageFiles } from '../clone/image-files.js';
 import { lockPorts, publishedPorts, sameOrOtherPorts } from '../clone/ports.js';
+import { type AskHost, type Confinement, confinementHere } from '../confinement.js';
 import { checkConnection, checkSameUri } from '../connection.js';
+import { makeLayers } from '../content/fill.js';
 import { recordHost } from '../content/host-now.js';
 import { abortedError } from '../errors.js';
 import { type Described, parseService, saveService } from '../file.js';
@@ -28,7 +31,7 @@ import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { MadeRecord } from '../store/made.js';
 import { makeService, refuseExisting } from '../store/staging.js';
-import type { Service } from '../types.js';
+import type { Service, ServiceSettings } from '../types.js';
 import { checkImage } from './check-image.js';
 import { StateCheck } from './check-member.js';
 import { notAnArchive, notUnpacked, ofRootAlone, oneMore, reachesBeyond } from './errors.js';
@@ -55,6 +58,8 @@ export interface ImportOptions extends LockOptions {
   /** It may take all of the room that there is. */
   readonly mayFill?: boolean | undefined;
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Asks another host about labels. */
+  readonly askHost?: AskHost | undefined;
 }
 
 export interface Imported {
@@ -114,8 +119,8 @@ async function readHead(
   const described = hereOf(roots, parsed, connect);
   if (roots.scope === 'user' && manifest.state.type === 'directory') throw ofRootAlone(archive);
   const { name } = manifest;
-  const reaches = reachOf(described, roots.scope);
-  if (!isTrusted && reaches.length > 0) throw reachesBeyond(archive, reaches);
+  const reaches = isTrusted ? [] : reachOf(withoutLabel(described), roots.scope);
+  if (reaches.length > 0) throw reachesBeyond(archive, reaches);
   checkState(manifest, described, archive);
   const paths = servicePaths(roots, name);
   return { manifest, members, source: { name, paths, ...described, config: { ...described.config, name } } };
@@ -130,6 +135,23 @@ function hereOf(roots: ServiceRoots, { config, settings }: Described, given: str
   return { config, settings: { ...settings, connect: checkConnection(roots, settings.connect ?? given) ?? usual } };
 }
 
+/** Its host gave it a label, which is nothing that the service itself needs. */
+function withoutLabel({ config, settings }: Described): Described {
+  const security = config.security.mode === 'static' ? DEFAULT_SECURITY : config.security;
+  return { config: { ...config, security }, settings: { ...settings, filetype: undefined } };
+}
+
+/** What confines it here in place of its label; undefined: that one is trusted. */
+async function confinementOf(
+  source: Described,
+  { isTrusted, askHost }: ImportOptions,
+): Promise<Confinement | undefined> {
+  const { config, settings } = isTrusted ? source : withoutLabel(source);
+  const { security } = config;
+  if (security.mode !== 'dynamic' || security.label !== undefined || settings.filetype !== undefined) return undefined;
+  return confinementHere(config, { filetype: undefined, connect: settings.connect }, askHost);
+}
+
 /** @throws {SandboxError} `service-archive-invalid`: its parts do not fit */
 function checkState({ state }: Manifest, described: Described, archive: string): void {
   const { config } = described;
@@ -142,19 +164,25 @@ function checkState({ state }: Manifest, described: Described, archive: string):
 }
 
 function kindOfState({ config, settings }: Described): OverlayKind {
-  const platform = connectionOf(settings) === 'lxc' ? 'container' : 'machine';
+  const platform = platformOf(settings);
   return overlayKindOf(containedConfig(config, platform), platform);
+}
+
+function platformOf(settings: ServiceSettings): Platform {
+  return connectionOf(settings) === 'lxc' ? 'container' : 'machine';
 }
 
 async function describeImport(
   roots: ServiceRoots,
   name: string,
   { source, manifest }: Archive,
-  { path }: ImportOptions,
+  options: ImportOptions,
 ): Promise<WantedClone> {
   const usual = manifest.state.type === 'image' ? roots.images : roots.directories;
   const labels = await labelsOf(roots);
-  const wanted = describeClone(source, name, { path: path ?? usual, labels, isElsewhere: true });
+  const confinement = await confinementOf(source, options);
+  const path = options.path ?? usual;
+  const wanted = describeClone(source, name, { path, labels, confinement, isElsewhere: true });
   await checkHost(wanted.config);
   return wanted;
 }
@@ -254,6 +282,9 @@ async function unpackDirectory(path: string, making: Making): Promise<void> {
 async function label(path: string, { wanted: { name, config, settings }, signal }: Making): Promise<void> {
   const context = fileContext(config.security, settings.filetype);
   if (context === undefined) return;
+  const platform = platformOf(settings);
+  // What a start made later would have another label.
+  if (keptOverlay(path) === undefined) makeLayers(path, containedConfig(config, platform), platform);
   await labelTree(path, context, () => {
     if (signal?.aborted) throw abortedError(name);
   });

@@ -5,9 +5,10 @@ import { parseNetworks } from '../../config/parsers/network.js';
 import { parsePublish } from '../../config/parsers/publish.js';
 import { parseSecurity } from '../../config/parsers/security.js';
 import { covers, hostPath, normalizePath } from '../../config/path.js';
-import type { Include, Mount, Network, SandboxConfig } from '../../config/types.js';
+import type { Include, Mount, Network, SandboxConfig, Security } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { macOf } from '../../domain/mac.js';
+import type { Confinement } from '../confinement.js';
 import type { Described } from '../file.js';
 import { clonedSecurity, fileContext, serviceSecurity } from '../label.js';
 import type { KeptState, Service } from '../types.js';
@@ -18,6 +19,8 @@ export interface CloneTexts {
   /** The directory in which the state is to be; undefined: beside the source's. */
   readonly path?: string | undefined;
   readonly security?: string | undefined;
+  /** What confines it in place of the source's label. */
+  readonly confinement?: Confinement | undefined;
   /** Those that services have. */
   readonly labels?: ReadonlySet<string> | undefined;
   /** They replace the source's. Without them the clone has other ports of this host. */
@@ -44,7 +47,9 @@ export interface WantedClone extends Described {
  *   `service-address-taken`, and what `fileContext` throws
  */
 export function describeClone(source: Service, name: string, texts: CloneTexts): WantedClone {
-  const { config, settings } = source;
+  const { config } = source;
+  const { confinement } = texts;
+  const settings = confinement === undefined ? source.settings : { ...source.settings, filetype: confinement.filetype };
   const from = stateOf(source);
   const state = { ...from, path: statePath(from, name, texts) };
   const move = mover(from.path, state.path);
@@ -56,10 +61,7 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     overlay: state,
     networks: networksOf(source, name, texts),
     publish: texts.publish === undefined ? config.publish : texts.publish.map(parsePublish),
-    security:
-      texts.security === undefined
-        ? clonedSecurity(config.security, uuid, texts.labels)
-        : serviceSecurity(parseSecurity(texts.security), uuid, texts.labels),
+    security: securityOf(config, uuid, texts),
     mounts: config.mounts.map((mount) => moveMount(mount, move)),
     disks: config.disks.map((disk) => ({ ...disk, source: move(disk.source) })),
     home: config.home?.type === 'directory' ? { ...config.home, path: move(config.home.path) } : config.home,
@@ -74,6 +76,16 @@ export function describeClone(source: Service, name: string, texts: CloneTexts):
     choosesPorts: texts.publish === undefined,
     notes: sharedNotes(source, own),
   };
+}
+
+function securityOf(
+  { security: source }: SandboxConfig,
+  uuid: string,
+  { security, confinement, labels }: CloneTexts,
+): Security {
+  if (security !== undefined) return serviceSecurity(parseSecurity(security), uuid, labels);
+  if (confinement !== undefined) return serviceSecurity(confinement.security, uuid, labels);
+  return clonedSecurity(source, uuid, labels);
 }
 
 /** @throws {SandboxError} `service-state-unknown` */

@@ -95,6 +95,28 @@ describe('virt-sandbox-service create --filetype', { skip }, () => {
       );
     });
 
+  it('says which label of an archive a service does not have, unless it is trusted', async (context) => {
+    const service = serviceProgram(context);
+    const { name, states } = service;
+    await service.create('-c', 'qemu:///embed', '-r', '/', ...STATIC, ...TYPE, name, '--', 'true');
+    const archive = join(scratchDirectory(context, WITH_ATTRIBUTES), 'service.tar');
+    await service.out('export', '-o', archive, name);
+    for (const [trust, says, labels] of [
+      [
+        [],
+        RegExp(`: ${name}-2 does not have the label ${LABEL}:s0:c\\d+,c\\d+ of the archive: --trust keeps it\n$`),
+        0,
+      ],
+      [['--trust'], /^$/, 1],
+    ] as const) {
+      const { code, stderr } = await service.run(['import', '--path', states, ...trust, archive, `${name}-2`]);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, says);
+      assert.equal((await service.out('show', `${name}-2`)).split(`label=${LABEL}`).length - 1, labels);
+      await service.out('delete', `${name}-2`);
+    }
+  });
+
   it('labels a state without copies, which the first start goes on with', async (context) => {
     const service = serviceProgram(context);
     await service.create(
