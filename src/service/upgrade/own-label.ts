@@ -8,8 +8,11 @@ import { labelOf, labelTree } from '../store/label-state.js';
 import { foreignContent } from '../taken-over.js';
 import type { Service } from '../types.js';
 
-/** A label of what sandboxes alone may write to, on the level of all. */
-const SHARED_CONTENT = /^[^:]+:[^:]+:((?:svirt|container|virt)_\w+):s0$/;
+/**
+ * A label of libvirt's sandboxes on the level of all. Engines for containers label what their containers share with
+ * `container_file_t` or its other name `svirt_sandbox_file_t`, on the same level.
+ */
+const SHARED_CONTENT = /^[^:]+:[^:]+:((?!svirt_sandbox_file_t:)svirt_\w+):s0$/;
 
 /**
  * What a service is to be, with a label that no other one has. It is the same each time that it is asked for, as long as
@@ -26,8 +29,8 @@ export async function withOwnCategories<T extends Described>(
 }
 
 /**
- * Labels the content of a service for its new label, before its file has that. Directories of the host, which others may
- * use, have types of other kinds, and stay as they are.
+ * Labels the content of a service for its new label, before its file has that. Directories whose types are not those of
+ * libvirt's sandboxes may be those of others, too, and stay as they are.
  * @throws {SandboxError} what `labelTree` throws
  */
 export async function labelContent(service: Service, before: SandboxConfig): Promise<void> {
