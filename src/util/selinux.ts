@@ -18,13 +18,18 @@ export function hasSelinux(): boolean {
   return existsSync(STATUS);
 }
 
+/** True if the kernel has a policy of SELinux, and enforces it. */
+export function enforcesSelinux(): boolean {
+  return readIfThere(STATUS)?.trim() === '1';
+}
+
 /**
  * Creates an empty file for a machine to read, such as a kernel. libvirtd may label it even where the policy confines
  * libvirtd.
  * @throws a system error; EEXIST if it is there
  */
 export function createContentFile(path: string): void {
-  withAttribute('fscreate', fileContext('content'), () => closeSync(openSync(path, 'wx', 0o644)));
+  withAttribute('fscreate', contextForQemu('content'), () => closeSync(openSync(path, 'wx', 0o644)));
 }
 
 /**
@@ -32,16 +37,16 @@ export function createContentFile(path: string): void {
  * allows it for libvirtd's sockets only, and libvirtd may label the path.
  */
 export function asSocketForQemu(listen: () => void): void {
-  withAttribute('fscreate', fileContext('image'), () =>
+  withAttribute('fscreate', contextForQemu('image'), () =>
     withAttribute('sockcreate', withOwnUser(`system_u:object_r:${DAEMON_TYPE}:s0`), listen),
   );
 }
 
 /**
- * What libvirt labels files with: `image` if a machine may write to them, `content` if machines only read them. The
+ * What libvirt labels files of machines with: `image` if a machine may write to them, `content` if machines only read them. The
  * policy says so in a file that libvirt reads too: https://libvirt.org/drvqemu.html#selinux-confinement
  */
-function fileContext(use: 'image' | 'content'): string | undefined {
+function contextForQemu(use: 'image' | 'content'): string | undefined {
   if (!hasSelinux()) return undefined;
   const [image, content] = linesOf('virtual_image_context');
   const context = use === 'image' ? image : content;
