@@ -32,9 +32,13 @@ const NEEDS = [
   // Machines of libguestfs, one after the other.
   { path: 'guest/images-virt-builder', order: 3 },
   // Sandboxes in a sandbox, one after the other.
+  { path: 'guest/apparmor', order: 3 },
   { path: 'guest/kvm.', order: 3 },
+  { path: 'guest/selinux', order: 3 },
   { path: 'guest/service-host-shutdown', order: 3 },
   { path: 'guest/service-host-systemd', order: 3 },
+  // Machines with systemd, emulated.
+  { path: 'guest/service-units', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },
   { path: 'guest/many-at-once', user: true, order: 3 },

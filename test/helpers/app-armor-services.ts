@@ -31,19 +31,21 @@ done
 service delete one two
 echo "== service in a machine"
 service -c qemu:///system create -r $root -p /run/states -i 150 --accel tcg --boot cold --memory 128 three -- /bin/sh
-sed -i 's/^\\[machine]$/&\\nimage=${IMAGE}/' /etc/libvirt-sandbox/services/three/config/sandbox.cfg
+sed -i 's/^\\[machine]$/&\\nimage=${IMAGE}/; s/^\\[service]$/&\\nstarttimeout=900000/' /etc/libvirt-sandbox/services/three/config/sandbox.cfg
 service show three | grep ^uuid=
 /mnt/bin/virt-sandbox-service start three >/run/three.log 2>&1 &
 starting=$!
-state=
-while [ -z "$state" ] && kill -0 $starting 2>/dev/null; do
+written=
+# QEMU opens it for reading first. The last digit is the way in which a file is open: 2 is for reading and writing.
+while [ -z "$written" ] && kill -0 $starting 2>/dev/null; do
   sleep 0.1
   qemu=$(cat /run/libvirt/qemu/three.pid 2>/dev/null) || continue
-  state=$(find /proc/$qemu/fd -lname /run/states/three.qcow2 2>/dev/null | head -n 1)
+  for state in $(find /proc/$qemu/fd -lname /run/states/three.qcow2 2>/dev/null); do
+    written=$(grep '^flags:.*2$' /proc/$qemu/fdinfo/$(basename $state) 2>/dev/null) && break
+  done
 done
 cat /proc/$qemu/attr/current
-# The last digit is the way in which a file is open: 2 is for reading and writing.
-grep ^flags: /proc/$qemu/fdinfo/$(basename "$state") || cat /run/three.log
+[ -n "$written" ] && echo "$written" || cat /run/three.log
 kill $starting
 wait $starting
 service delete three

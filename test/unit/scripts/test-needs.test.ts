@@ -53,6 +53,8 @@ describe('what tests need', () => {
     assert.deepEqual(needsOf('unit/config/mount.test.js'), nothing);
     const machines = { ...nothing, libvirt: true, snapshots: true, order: 2 };
     assert.deepEqual(needsOf('guest/config-file.test.js'), machines);
+    for (const host of ['apparmor', 'selinux', 'service-units'])
+      assert.deepEqual(needsOf(`guest/${host}.test.js`), { ...machines, order: 3 });
     assert.deepEqual(needsOf('guest/warm-slots.test.js'), { ...machines, user: true, guestInit: true });
     assert.deepEqual(needsOf('unit/init/native/end.test.js').programs, ['init-asan', 'init-fuzz']);
   });
