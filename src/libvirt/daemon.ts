@@ -6,7 +6,7 @@ import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
 import { removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
-import { logOf, newLogs, sizeOf } from './domain-logs.js';
+import { logOf, newLogs, serverLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
 import { domainError } from './errors.js';
 import { GroupMoves } from './group-moves.js';
@@ -87,6 +87,7 @@ class DaemonConnection implements Connection {
     this.#keptLogs.set(name, logs);
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
+    const servers = new Map(serverLogs(this.kind, name, xml).map((path) => [path, sizeOf(path)]));
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
     const outliving = outlivesDaemon ? new OutlivingDomain(this.kind, name) : undefined;
     const ready = outliving === undefined ? failing : expecting(outliving, supervising, failing);
@@ -112,7 +113,7 @@ class DaemonConnection implements Connection {
       await outliving?.failed(supervisor, created.isLost);
       try {
         if (created.error instanceof SandboxError) throw created.error;
-        const error = domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
+        const error = domainError(name, await failureOf(created.error, log, earlier, servers), { xml, sources });
         // What libvirt has under that name is another container's: the supervisor need not wait until it is gone.
         if (error.code === 'name-in-use') valueOr(() => rmSync(join(stateDirectory, CONTAINER_FLAG)), undefined);
         throw error;

@@ -17,9 +17,13 @@ const DIRECTORIES = { system: '/var/log/libvirt/qemu', lxc: '/var/log/libvirt/lx
  * same name.
  */
 export function newLogs(kind: DaemonKind, name: string, xml: string): string[] {
+  return [logOf(kind, name), ...serverLogs(kind, name, xml)].filter((path) => !existsSync(path));
+}
+
+/** Paths of the logs that servers of a domain's directories may have. */
+export function serverLogs(kind: DaemonKind, name: string, xml: string): string[] {
   const shares = xml.split('<filesystem').length - 1;
-  const names = [name, ...Array.from({ length: shares }, (_, index) => `${name}-fs${index}-virtiofsd`)];
-  return names.map((log) => logOf(kind, log)).filter((path) => !existsSync(path));
+  return Array.from({ length: shares }, (_, index) => logOf(kind, `${name}-fs${index}-virtiofsd`));
 }
 
 /** Path of the log of a domain or a virtiofsd. */

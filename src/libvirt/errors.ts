@@ -4,12 +4,14 @@ import { dirname } from 'node:path';
 import { SandboxError } from '../util/errors.js';
 import { forCaller, option, shortOption } from '../util/option-names.js';
 import { findInPath } from '../util/programs.js';
+import { enforcesSelinux } from '../util/selinux.js';
 import { goneSource, SOURCE_GONE } from './gone-source.js';
+import { withImages, withSources } from './named-images.js';
 
 interface Rule {
   readonly pattern: Pick<RegExp, 'test'>;
   readonly code: string;
-  readonly remedy: string | (() => string);
+  readonly remedy: string | ((facts: MessageFacts) => string);
   /** The error's message; default: that libvirt did not start the domain, and its text. */
   readonly message?: (name: string, text: string) => string;
 }
@@ -204,6 +206,17 @@ const rules: readonly Rule[] = [
     remedy: 'check that the image has that format (,format=…)',
   },
   {
+    // libvirt takes each server of a directory for a virtiofsd, and asks it first what it can do.
+    pattern: /virtiofsd died unexpectedly|--print-capabilities\) unexpected /i,
+    code: 'share-server-failed',
+    remedy: ({ isEnforcing = enforcesSelinux() }) =>
+      isEnforcing
+        ? 'see what SELinux denied: dmesg | grep avc; where its policy lets libvirt start no such server, make mounts read-only (,ro), and keep the state of a service in a disk image (--imagesize)'
+        : "see what it said, also in libvirt's log NAME-fs0-virtiofsd.log, and dmesg if it was killed",
+    message: (name, text) =>
+      `libvirt did not start domain ${name}, since the server of one of its directories did not run: ${text}`,
+  },
+  {
     pattern: /virtiofsd/i,
     code: 'virtiofsd-missing',
     remedy: 'install it (Debian: virtiofsd), or make the mount read-only (,ro)',
@@ -229,9 +242,9 @@ const rules: readonly Rule[] = [
 ];
 
 /** The remedy of a rule. If libvirt did not find an installed QEMU, it is another one than to install QEMU. */
-function remedyOf({ code, remedy }: Rule): string {
+function remedyOf({ code, remedy }: Rule, facts: MessageFacts): string {
   const qemu = code === 'qemu-missing' ? findInPath('qemu-system-x86_64') : undefined;
-  if (qemu === undefined) return typeof remedy === 'string' ? remedy : remedy();
+  if (qemu === undefined) return typeof remedy === 'string' ? remedy : remedy(facts);
   return `check that ${qemu} can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
 }
 
@@ -241,13 +254,16 @@ export interface MessageFacts {
   readonly xml?: string;
   /** What the user calls the files that the XML names: the host's path by the path in the XML. */
   readonly sources?: ReadonlyMap<string, string> | undefined;
+  /** Whether SELinux is enforced; default: as on this host. */
+  readonly isEnforcing?: boolean;
 }
 
 /**
  * The error for a domain that libvirt did not start.
  * @param message libvirt's or QEMU's
  */
-export function domainError(name: string, message: string, { xml = '', sources }: MessageFacts = {}): SandboxError {
+export function domainError(name: string, message: string, facts: MessageFacts = {}): SandboxError {
+  const { xml = '', sources } = facts;
   // virt-qemu-run says nothing when a signal ends it while it starts the domain.
   const text = withSources(withImages(tidy(message), xml), sources) || 'it ended without a message';
   const rule = rules.find(({ pattern }) => pattern.test(text));
@@ -256,28 +272,12 @@ export function domainError(name: string, message: string, { xml = '', sources }
     code: rule?.code ?? DOMAIN_REFUSED,
     message: rule?.message?.(name, text) ?? `libvirt did not start domain ${name}: ${text}`,
     remedy:
-      (rule && remedyOf(rule)) ??
+      (rule && remedyOf(rule, facts)) ??
       forCaller({
         commandLine: 'look at the domain with --print-xml, and at the log of libvirt',
         program: 'look at the log of libvirt',
       }),
   });
-}
-
-/** A QEMU that restores a snapshot says that it has no lock, and not of which image. */
-function withImages(text: string, xml: string): string {
-  if (!/Failed to get (?:shared )?"[^"]+" lock/.test(text) || text.includes('image ')) return text;
-  const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescapeXml(path));
-  return images.length === 0 ? text : `${text} of ${images.join(' or ')}`;
-}
-
-function withSources(text: string, sources: MessageFacts['sources'] = new Map()): string {
-  // The last first: disk.1 begins as disk.10 does.
-  return [...sources].reverse().reduce((named, [path, source]) => named.replaceAll(path, source), text);
-}
-
-function unescapeXml(text: string): string {
-  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
 }
 
 /** Lines that say nothing about a failure. */

@@ -11,19 +11,35 @@ const MONITOR_CLOSED = /connect to monitor socket|read from monitor|write to mon
 /** A line from QEMU. The other lines are libvirt's: times, and QEMU's command line. */
 const QEMU_LINE = /^(?:\d{4}-\S+Z )?(?:\S*\/)?qemu[\w-]*: /;
 
+/** libvirt's message for a server of a directory that has ended. What it said is in a log of its own. */
+const SERVER_DIED = /virtiofsd died unexpectedly/i;
+
 /** Bytes to read from the end; more than QEMU writes before it gives up. */
 const TAIL_BYTES = 16_384;
 
 /**
- * Explains a failed start: libvirt's `message`, or QEMU's own lines if libvirt reports only that the monitor is gone.
+ * Explains a failed start: libvirt's `message`, or QEMU's own lines if libvirt reports only that the monitor is gone; and
+ * what servers of directories said last, if one has ended.
  *
  * @param path The domain's log. It may be missing or unreadable.
  * @param from Where this start begins in the log, in bytes.
+ * @param servers The same of the logs of servers, by their paths.
  */
-export async function failureOf(message: string, path: string, from = 0): Promise<string> {
+export async function failureOf(
+  message: string,
+  path: string,
+  from = 0,
+  servers: ReadonlyMap<string, number> = new Map(),
+): Promise<string> {
+  if (SERVER_DIED.test(message)) return [message, ...(await lastLines(servers))].join('; ');
   if (!MONITOR_CLOSED.test(message) || message.split('\n').some((line) => QEMU_LINE.test(line))) return message;
   const lines = (await tail(path, from)).split('\n').filter((line) => QEMU_LINE.test(line));
   return lines.length === 0 ? message : lines.join('\n');
+}
+
+async function lastLines(logs: ReadonlyMap<string, number>): Promise<string[]> {
+  const texts = await Promise.all([...logs].map(([path, from]) => tail(path, from)));
+  return texts.flatMap((text) => text.trim().split('\n').at(-1)?.trim() || []);
 }
 
 async function tail(path: string, from: number): Promise<string> {

@@ -59,6 +59,28 @@ test('a server of the root that cannot be started is no matter of hiding, nor of
   assert.ok(!isOwnDisksError(error));
 });
 
+test('a server of a directory that did not run was there, and SELinux may have kept it from its work', () => {
+  const denied = 'libvirt:  error : cannot execute binary /x/overlay-server: Permission denied';
+  // The first is of a host with Debian's policy.
+  for (const [isEnforcing, remedy] of [
+    [true, /^see what SELinux denied: dmesg \| grep avc; .*\(--imagesize\)$/],
+    [false, /^see what it said, also in libvirt's log NAME-fs0-virtiofsd\.log, and dmesg/],
+  ] as const)
+    for (const message of [
+      `internal error: Child process (/x/overlay-server --print-capabilities) unexpected exit status 126: ${denied}`,
+      `internal error: virtiofsd died unexpectedly; ${denied}`,
+    ]) {
+      const error = domainError('x', message, { isEnforcing });
+      assert.equal(error.code, 'share-server-failed');
+      assert.match(
+        error.message,
+        /^libvirt did not start domain x, since the server of one of its .*did not run: .*denied$/,
+      );
+      assert.match(error.remedy, remedy);
+    }
+  assert.equal(domainError('x', 'Unable to find a satisfying virtiofsd').code, 'virtiofsd-missing');
+});
+
 test('an image is called by the path that the user gave', () => {
   const paths = Array.from({ length: 11 }, (_, index) => [`/p/disks/disk.${index}`, `/user/${index}.img`] as const);
   const sources = new Map(paths);
