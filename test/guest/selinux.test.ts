@@ -79,7 +79,10 @@ for name in one two; do start $name --disk file:disk=$images/$name; done
 start fixed -s static,label=${STATIC}
 create image -i 150
 for name in left right; do create $name; done
+create plain -s dynamic
+{ $service export -o /run/plain.tar plain && $service import --trust /run/plain.tar moved; } >/run/moved.log 2>&1 || cat /run/moved.log
 launch image $service run image
+$service run left >/run/refused.log 2>&1
 setenforce 0
 for name in left right; do launch $name $service run $name; done
 setenforce 1
@@ -102,6 +105,11 @@ for name in image left right; do
   echo "$name $(sed "s/\\x00//" /proc/$(cat /run/libvirt/qemu/$name.pid)/attr/current) $(label $state)"
 done
 grep -h -e ^label= -e ^dynamic= -e ^filetype= $services/image/config/sandbox.cfg
+echo "== moved"
+grep -h -e ^label= -e ^filetype= $services/moved/config/sandbox.cfg
+label $states/moved/layers/upper
+echo "== refused"
+cat /run/refused.log
 # Modes keep nobody from them.
 chmod 666 $images/image.qcow2
 for name in left right; do
@@ -228,6 +236,18 @@ describe('on a host that enforces SELinux', { skip }, () => {
     assert.equal(new Set(levels).size, 3);
     // libvirt labels that one anew at each start.
     assert.deepEqual((said.get('services') ?? []).slice(3), ['dynamic=true']);
+  });
+
+  it('a service of an archive has a label of this host, and categories of its own', () => {
+    const [own = '', filetype, state] = said.get('moved') ?? [];
+    const [, level = ''] = /^label=system_u:system_r:svirt_t:(s0:c\d+,c\d+)$/.exec(own) ?? [];
+    assert.deepEqual([filetype, state], ['filetype=svirt_image_t', `system_u:object_r:svirt_image_t:${level}`], own);
+    assert.ok(!['left', 'right'].some((name) => service(name).label.endsWith(`:${level}`)), own);
+  });
+
+  it('a policy that lets libvirtd start no server of a directory is what is told', () => {
+    const text = (said.get('refused') ?? []).join('\n');
+    assert.match(text, /directories did not run: .*Permission denied; see what SELinux denied: dmesg \| grep avc; /);
   });
 
   it('the QEMU of a service writes to its own state, and SELinux alone keeps it from that of another', () => {
