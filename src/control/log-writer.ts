@@ -21,6 +21,15 @@ const LINE_FEED = 0x0a;
  */
 export type TellMissing = (bytes: number, why: string) => Buffer;
 
+/** Gets why output is left out from now on; undefined: it is written again. */
+export type OnMissing = (why: string | undefined) => void;
+
+export interface MissingOptions {
+  /** Undefined: nothing but the output is in the log. */
+  readonly tellMissing?: TellMissing;
+  readonly onMissing?: OnMissing | undefined;
+}
+
 /**
  * Two files of at most 8 MiB. What cannot be written, as on a full disk, is left out, and the application goes on.
  */
@@ -37,12 +46,14 @@ export class LogWriter {
   /** What could not be written, since a write succeeded last. */
   #missing: { readonly bytes: number; readonly why: string } | undefined;
   readonly #tellMissing: TellMissing | undefined;
+  readonly #onMissing: OnMissing | undefined;
   /** Writes are done one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(directory: FileHandle, tellMissing: TellMissing | undefined) {
+  private constructor(directory: FileHandle, { tellMissing, onMissing }: MissingOptions) {
     this.#directory = directory;
     this.#tellMissing = tellMissing;
+    this.#onMissing = onMissing;
   }
 
   /** Makes the log. @throws a system error */
@@ -52,15 +63,14 @@ export class LogWriter {
 
   /**
    * Goes on with the log that an earlier process has left there, or makes one.
-   * @param tellMissing undefined: nothing but the output is in the log
    * @throws a system error
    */
-  static goOn(directory: string, tellMissing?: TellMissing): Promise<LogWriter> {
-    return LogWriter.#open(directory, GOES_ON, tellMissing);
+  static goOn(directory: string, options: MissingOptions): Promise<LogWriter> {
+    return LogWriter.#open(directory, GOES_ON, options);
   }
 
-  static async #open(directory: string, flags: Flags, tellMissing?: TellMissing): Promise<LogWriter> {
-    const log = new LogWriter(await open(directory, constants.O_RDONLY | constants.O_DIRECTORY), tellMissing);
+  static async #open(directory: string, flags: Flags, options: MissingOptions = {}): Promise<LogWriter> {
+    const log = new LogWriter(await open(directory, constants.O_RDONLY | constants.O_DIRECTORY), options);
     try {
       log.#file = await make(log.#directory, LOG_FILE, flags);
       log.#next = await make(log.#directory, NEXT_LOG_FILE, flags);
@@ -107,11 +117,14 @@ export class LogWriter {
         const told = this.#tellMissing?.(missing, why);
         if (told !== undefined) await this.#put(encodeLines('stderr', told, new Date()));
         this.#missing = undefined;
+        this.#onMissing?.(undefined);
       }
       if (lines.length > 0) await this.#put(lines);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      this.#missing = { bytes: bytes + (this.#missing?.bytes ?? 0), why: messageOf(error) };
+      const before = this.#missing?.bytes;
+      this.#missing = { bytes: bytes + (before ?? 0), why: messageOf(error) };
+      if (before === undefined) this.#onMissing?.(this.#missing.why);
     }
   }
 

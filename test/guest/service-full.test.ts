@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { sha256 } from '../../src/image/manifest.js';
 import { embedded } from '../helpers/connections.js';
 import { FullDisk } from '../helpers/full-disk.js';
+import { itRunsWithoutRoomForItsLog } from '../helpers/full-log.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
@@ -59,4 +60,8 @@ describe('a service in a machine, with its image on a full disk', { skip }, () =
     await service.ok(['restart']);
     assert.match(await service.inside(`${much} 2>&1 && echo written`), /written\n$/);
   });
+});
+
+describe('a service in a machine, with its log on a full disk', { skip: embedded.skip || unlessRoot('mounts') }, () => {
+  itRunsWithoutRoomForItsLog(embedded);
 });

@@ -22,6 +22,7 @@ export interface Status {
   readonly state: string;
   readonly pid?: number;
   readonly restarts: number;
+  readonly unlogged?: string;
   readonly since: string;
   readonly health?: { readonly isWell: boolean; readonly failures: number; readonly said?: string };
   readonly lastEnd?: {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
+import { itRunsWithoutRoomForItsLog } from '../helpers/full-log.js';
 import { mounted } from '../helpers/hide.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { removeServices, service } from '../helpers/making-services.js';
@@ -117,4 +118,8 @@ describe('an archive of a service on a full disk', { skip: lxc.skip }, () => {
     assert.deepEqual([filled.code, filled.stderr], [0, '']);
     assert.equal(besideLxc('ls', '-A', path), `${other}\n`);
   });
+});
+
+describe('a service in a container, with its log on a full disk', { skip: lxc.skip }, () => {
+  itRunsWithoutRoomForItsLog(lxc);
 });

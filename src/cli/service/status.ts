@@ -97,6 +97,7 @@ export function statusLines(known: Shown, now: number): string[] {
     ...(units ?? []).map((unit) => ['unit', unitText(unit)] as const),
     ...(idleLimits ?? []).map((text) => ['warning', text] as const),
     ['health', health && healthText(health)],
+    ['log', known.unlogged && unloggedText(known.unlogged)],
     ['restarts', restarts === 0 ? undefined : String(restarts)],
     ['stopped', known.stoppedFor && stoppedText(name, known.stoppedFor)],
     ['last end', lastEnd && `${ago(lastEnd.at, now)}: ${lastEnd.text}`],
@@ -150,6 +151,10 @@ function unitText({ unit, load, active, sub, result, restarts }: UnitState): str
 function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['health']>): string {
   if (failures === 0) return 'healthy';
   return `${isWell ? 'healthy' : 'unhealthy'}, ${failures} ${failures === 1 ? 'failure' : 'failures'}: ${said ?? ''}`;
+}
+
+function unloggedText(why: string): string {
+  return `lacks what the service writes now, as it cannot be written: ${why}; make room, or look who may write there`;
 }
 
 function stoppedText(name: string, purpose: string): string {

@@ -44,6 +44,8 @@ export class HeldService implements LifeObserver {
   readonly #runner: ServiceRunner;
   readonly #server: ControlServer;
   #last = new LastLines();
+  /** Its last record is being written. */
+  #isOver = false;
   /** Another process can claim it. */
   readonly #released = deferred<void>();
 
@@ -73,7 +75,7 @@ export class HeldService implements LifeObserver {
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
       const service = await loadToStart(roots, name, options);
-      log = await openServiceLog(paths);
+      log = await openServiceLog(paths, (why) => held.service?.onUnlogged(why));
       server = await listenIn(claim.path, serving, () => {});
       held.service = new HeldService(service, { claim, log, server }, options);
       return held.service;
@@ -144,6 +146,10 @@ export class HeldService implements LifeObserver {
     this.#options.onHealth?.(health);
   }
 
+  onUnlogged(why: string | undefined): void {
+    if (!this.#isOver) this.#recorder.unlogged(why);
+  }
+
   onNote(sentence: string): void {
     void this.#log.write('stderr', ownLine(sentence));
   }
@@ -162,6 +168,7 @@ export class HeldService implements LifeObserver {
     try {
       return await this.#runner.ended;
     } finally {
+      this.#isOver = true;
       await this.#recorder.end();
       await this.#log.close();
       // Who has asked for the end is answered, and finds nothing any more.

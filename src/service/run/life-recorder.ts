@@ -85,6 +85,11 @@ export class LifeRecorder {
     this.#change({ ...this.#record, health: { ...health, checked: checked.toISOString() } });
   }
 
+  /** @param why its output is not in its log; undefined: it is again */
+  unlogged(why: string | undefined): void {
+    this.#change({ ...this.#record, unlogged: why === undefined ? undefined : shortened(why) });
+  }
+
   /** Resolves when all is written, or cannot be. */
   async written(): Promise<void> {
     await this.#writing;

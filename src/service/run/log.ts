@@ -1,7 +1,7 @@
 /** The log of a service. It goes on over its lives, and is cut at 16 MiB: src/control/log.ts. */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { LogRecord, ReadLogOptions } from '../../control/log.js';
-import { LogWriter } from '../../control/log-writer.js';
+import { LogWriter, type OnMissing } from '../../control/log-writer.js';
 import { readLogIn } from '../../control/read-log.js';
 import { isSystemError, messageOf, oneLine, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
@@ -14,10 +14,10 @@ import { makeLife } from './record.js';
 const OWN_LINES = 'virt-sandbox-service: ';
 
 /** @throws {SandboxError} `service-not-recorded` */
-export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>): Promise<LogWriter> {
+export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>, onMissing?: OnMissing): Promise<LogWriter> {
   makeLife(life);
   try {
-    return await LogWriter.goOn(life, missingLine);
+    return await LogWriter.goOn(life, { tellMissing: missingLine, onMissing });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw serviceError(

@@ -64,6 +64,8 @@ const schema = v.object({
   health: v.optional(
     v.object({ isWell: v.boolean(), failures: whole, said: v.optional(text), checked: v.optional(time) }),
   ),
+  /** Why what it writes is not in its log now; undefined: it is. */
+  unlogged: v.optional(text),
   /** The last time that it ended. */
   lastEnd: v.optional(
     v.object({

@@ -43,8 +43,9 @@ export function lifeOf(name: string, { life }: Pick<ServicePaths, 'life'>): Life
     return { ...never(name), phase: 'starting', pid: holder.pid, lastEnd: record?.lastEnd };
   }
   if (record === undefined) return never(name);
-  if (OVER.includes(record.phase)) return { ...shown(record), pid: undefined };
-  const { unit: _unit, manager: _manager, started: _started, health: _health, again: _again, ...known } = shown(record);
+  const { unlogged: _unlogged, ...over } = shown(record);
+  if (OVER.includes(record.phase)) return { ...over, pid: undefined };
+  const { unit: _unit, manager: _manager, started: _started, health: _health, again: _again, ...known } = over;
   return { ...known, phase: 'failed', lastEnd: lastEndOf(record), ports: [], pid: undefined };
 }
 

@@ -77,12 +77,15 @@ describe('the record of a service', () => {
     const life = lifeFor(t);
     const name = uniqueName();
     assert.deepEqual([lifeOf(name, { life }).phase, lifeOf(name, { life }).pid], ['stopped', undefined]);
-    await writeServiceRecord(life, recordOf(name, { health: { isWell: true, failures: 0 } }));
-    const { phase, pid, lastEnd, health } = lifeOf(name, { life });
-    assert.deepEqual([phase, pid, lastEnd?.why, health], ['failed', undefined, 'failed', undefined]);
+    await writeServiceRecord(life, recordOf(name, { health: { isWell: true, failures: 0 }, unlogged: 'ENOSPC' }));
+    const { phase, pid, lastEnd, health, unlogged } = lifeOf(name, { life });
+    assert.deepEqual(
+      [phase, pid, lastEnd?.why, health, unlogged],
+      ['failed', undefined, 'failed', undefined, undefined],
+    );
     assert.match(lastEnd?.text ?? '', /was killed/);
-    await writeServiceRecord(life, recordOf(name, { phase: 'stopped' }));
-    assert.equal(lifeOf(name, { life }).phase, 'stopped');
+    await writeServiceRecord(life, recordOf(name, { phase: 'stopped', unlogged: 'ENOSPC' }));
+    assert.deepEqual([lifeOf(name, { life }).phase, lifeOf(name, { life }).unlogged], ['stopped', undefined]);
   });
 });
 
@@ -98,6 +101,8 @@ describe('the claim of a service', { skip: unlessRoot('the state directory is th
       assert.deepEqual([lifeOf(name, { life }).phase, lifeOf(name, { life }).pid], ['starting', process.pid]);
       await writeServiceRecord(life, recordOf(name, { owner: ownerOf(claim) }));
       assert.equal(lifeOf(name, { life }).phase, 'running');
+      await writeServiceRecord(life, recordOf(name, { owner: ownerOf(claim), unlogged: 'ENOSPC' }));
+      assert.equal(lifeOf(name, { life }).unlogged, 'ENOSPC');
     } finally {
       releaseService(claim);
     }
