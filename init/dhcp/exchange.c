@@ -16,8 +16,12 @@
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
 
-/* The first wait for a reply; each further one is twice as long, up to the limit. */
+/*
+ * A wait for a reply, and for how long no wait is longer: a bridge with the spanning tree protocol, as that of libvirt's
+ * default network, passes nothing for four seconds. Each later one is twice as long, up to the limit.
+ */
 #define FIRST_WAIT_MS 1000
+#define EAGER_MS 8000
 #define MOST_WAIT_MS 8000
 
 /* Larger than any Ethernet frame. */
@@ -163,7 +167,8 @@ static enum outcome ask(struct port *port, struct request *request, struct in_ad
 		}
 		if (outcome == OUTCOME_BROKEN)
 			return outcome;
-		wait = earlier(wait * 2, MOST_WAIT_MS);
+		if (now - start >= EAGER_MS)
+			wait = earlier(wait * 2, MOST_WAIT_MS);
 	}
 	return OUTCOME_SILENCE;
 }

@@ -146,7 +146,10 @@ wait $served
 kill $there
 `;
 
-/** Replies as briefly as a server may, and ends after two renewals of a lease, the first by broadcast. */
+/**
+ * Replies as briefly as a server may, and ends after two renewals of a lease, the first by broadcast. It hears nothing of
+ * the first four seconds, as behind a bridge with the spanning tree protocol.
+ */
 const LEASES = `
 const socket = require('node:dgram').createSocket({ type: 'udp4', reuseAddr: true });
 let renewals = 0;
@@ -154,7 +157,8 @@ socket.on('message', (question, from) => {
   const options = new Map();
   for (let at = 240; at < question.length && question[at] !== 255; at += 2 + question[at + 1])
     options.set(question[at], [...question.subarray(at + 2, at + 2 + question[at + 1])]);
-  const type = options.get(53)[0];
+  const type = options.get(53)[0], seconds = question.readUInt16BE(8);
+  if (type === 1 && seconds < 4) return;
   const current = [...question.subarray(12, 16)].join('.');
   const renewal = current !== '0.0.0.0';
   const answer = Buffer.alloc(240);
@@ -163,7 +167,8 @@ socket.on('message', (question, from) => {
   answer.set([10, 7, 0, 7], 16);
   answer.set([99, 130, 83, 99], 236);
   const said = [53, 1, type === 1 ? 2 : 5, 54, 4, 10, 7, 0, 1, 1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 4, 255];
-  console.error(type, current, [...(options.get(50) ?? [])].join('.'), String.fromCharCode(...(options.get(12) ?? [])));
+  const words = [[...(options.get(50) ?? [])].join('.'), String.fromCharCode(...(options.get(12) ?? []))];
+  console.error(type, current, ...words, ...(type === 1 ? [seconds] : []));
   socket.send(Buffer.concat([answer, Buffer.from(said)]), 68, renewal ? from.address : '255.255.255.255');
   if (renewal && ++renewals === 2) setTimeout(() => process.exit(0), 100);
 });
@@ -202,7 +207,8 @@ test('gets a lease and renews it without privileges', { skip: unlessRoot('makes 
   assert.equal(out, 'address=10.7.0.7\nprefix=24\nserver=10.7.0.1\nlease=4\n');
   // DISCOVER, REQUEST for the offer, then requests from the leased address itself.
   const asked = heard.trim().split('\n');
-  assert.deepEqual(asked.filter((line) => line.startsWith('1 ')).slice(0, 1), ['1 0.0.0.0  test']);
+  const [, second = 9] = /^1 0\.0\.0\.0 {2}test (\d+)$/m.exec(heard) ?? [];
+  assert.ok(Number(second) < 7, heard);
   assert.ok(asked.includes('3 0.0.0.0 10.7.0.7 test'), heard);
   assert.deepEqual(asked.slice(-2), ['3 10.7.0.7  test', '3 10.7.0.7  test']);
 });
