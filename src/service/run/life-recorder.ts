@@ -5,14 +5,21 @@ import type { Service } from '../types.js';
 import { type Claim, ownerOf } from './claim.js';
 import { endText } from './end.js';
 import type { Health } from './health.js';
-import { lastEndOf, type Phase, readServiceRecord, type ServiceRecord, writeServiceRecord } from './record.js';
+import {
+  lastEndOf,
+  type Phase,
+  readServiceRecord,
+  type ServiceRecord,
+  shortened,
+  writeServiceRecord,
+} from './record.js';
 import type { PhaseFacts } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
 /** Until what could not be written is tried again, in milliseconds. */
 const AGAIN_MS = 5000;
 
-/** Of the words on how it has ended. */
+/** Of the words on how it has ended, which what is inside may have said. The record has a bound. */
 const MOST_CHARACTERS = 4096;
 
 export class LifeRecorder {
@@ -75,7 +82,7 @@ export class LifeRecorder {
               why: end.why,
               exitCode: end.exitCode,
               signal: end.signal,
-              text: shortened(endText(end)),
+              text: shortened(endText(end), MOST_CHARACTERS),
             },
           }),
     });
@@ -125,11 +132,6 @@ export class LifeRecorder {
       this.#hasFailed = true;
     }
   }
-}
-
-/** What is inside may have said it, and the record has a bound. */
-function shortened(text: string): string {
-  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}…`;
 }
 
 function portsOf(sandbox: PhaseFacts['sandbox']): ServiceRecord['ports'] {

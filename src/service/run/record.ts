@@ -3,7 +3,7 @@
  * Only its user can enter the directory.
  */
 import { chmodSync, constants, lstatSync, mkdirSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { makeDirectories } from '../../util/directories.js';
@@ -15,8 +15,11 @@ import { serviceError } from '../errors.js';
 
 const RECORD_FILE = 'service.json';
 
-/** A file system has no smaller blocks that matter here. */
+/** What is written at once within the first so many bytes of a file is written as a whole, or not at all. */
 const PAGE = 4096;
+
+/** Of sentences, where there is no room for more. */
+const SHORT_CHARACTERS = 200;
 
 /** More than it can have. */
 const MOST_BYTES = 1 << 20;
@@ -116,28 +119,32 @@ export async function removeLife(path: string): Promise<void> {
 
 /** Writes it as a whole. @throws a system error */
 export async function writeServiceRecord(path: string, record: ServiceRecord): Promise<void> {
-  const [file, content] = [join(path, RECORD_FILE), JSON.stringify(record)];
+  const file = join(path, RECORD_FILE);
   try {
-    await replaceFile(file, content, { mode: 0o600 });
+    await replaceFile(file, JSON.stringify(record), { mode: 0o600 });
   } catch (error) {
-    if (shortageOf(error) !== 'space' || !(await isWrittenOver(file, content))) throw error;
+    if (shortageOf(error) !== 'space' || !(await isWrittenOver(file, record))) throw error;
   }
 }
 
 /**
  * On a full disk the block of the record before is still there, but where a file system writes each block to a new place.
- * Who reads it at that moment may find half of it, and reads it again: {@link readServiceRecord}.
+ * So the new one takes the place of its beginning, as a line: what stands behind that is not read. It is never torn,
+ * since there is either room for all of it or for nothing. Who reads it at that moment may find half of it, and reads it
+ * again: {@link readServiceRecord}.
  */
-async function isWrittenOver(path: string, content: string): Promise<boolean> {
+async function isWrittenOver(path: string, record: ServiceRecord): Promise<boolean> {
   try {
     const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const { size, blocks } = await file.stat();
-      const text = Buffer.from(content);
-      // Of what st_blocks counts, attributes may take some; what lies behind the end of a page of the file may be missing.
-      if (blocks === 0 || text.length > Math.ceil(size / PAGE) * PAGE) return false;
-      const whole = Buffer.alloc(Math.max(size, text.length), ' ');
-      text.copy(whole);
+      // What lies behind the end of a block of the file may be missing. Attributes may take some of what st_blocks counts.
+      const { bsize } = await statfs(path);
+      const most = Math.min(Math.ceil(size / bsize) * bsize, PAGE);
+      const line = blocks === 0 ? undefined : lineWithin(record, most);
+      if (line === undefined) return false;
+      const whole = Buffer.alloc(Math.max(Math.min(size, PAGE), line.length), ' ');
+      line.copy(whole);
       return (await file.write(whole, 0, whole.length, 0)).bytesWritten === whole.length;
     } finally {
       await file.close();
@@ -146,6 +153,21 @@ async function isWrittenOver(path: string, content: string): Promise<boolean> {
     if (isSystemError(error)) return false;
     throw error;
   }
+}
+
+/** Its longest sentences are shortened if they have to be. */
+function lineWithin(record: ServiceRecord, most: number): Buffer | undefined {
+  const { lastEnd, health } = record;
+  const brief = {
+    ...record,
+    lastEnd: lastEnd && { ...lastEnd, text: shortened(lastEnd.text, SHORT_CHARACTERS) },
+    health: health && { ...health, said: health.said && shortened(health.said, SHORT_CHARACTERS) },
+  };
+  return [record, brief].map((one) => Buffer.from(`${JSON.stringify(one)}\n`)).find(({ length }) => length <= most);
+}
+
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
 /**
@@ -160,7 +182,9 @@ export function readServiceRecord(path: string, name: string): ServiceRecord | u
 
 function readValue(path: string): unknown {
   try {
-    return JSON.parse(readPlainFile(join(path, RECORD_FILE), { most: MOST_BYTES, uid: process.geteuid?.() }));
+    const text = readPlainFile(join(path, RECORD_FILE), { most: MOST_BYTES, uid: process.geteuid?.() });
+    const [line = ''] = text.split('\n', 1);
+    return JSON.parse(line);
   } catch (error) {
     if (isSystemError(error) || error instanceof SyntaxError) return undefined;
     throw error;

@@ -1,6 +1,15 @@
 /** What is recorded of a service, and whom it is believed. */
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { claimService, findHolder, ownerOf, releaseService } from '../../../../src/service/run/claim.js';
@@ -11,6 +20,7 @@ import {
   writeServiceRecord,
 } from '../../../../src/service/run/record.js';
 import { lifeOf } from '../../../../src/service/run/status.js';
+import { FullDisk } from '../../../helpers/full-disk.js';
 import { uniqueName } from '../../../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
@@ -62,6 +72,29 @@ describe('the record of a service', () => {
     mkdirSync(other);
     symlinkSync(path, join(other, 'service.json'));
     assert.equal(readServiceRecord(other, 'one'), undefined);
+  });
+
+  it('is never torn where there is no room for all of it', { skip: unlessRoot('mounts') }, async (t) => {
+    const disk = new FullDisk(t, 'size=64k');
+    const life = join(disk.path, 'web');
+    makeLife(life);
+    const path = join(life, 'service.json');
+    await writeServiceRecord(life, recordOf('web'));
+    // It has a second page that takes no room.
+    truncateSync(path, 8000);
+    disk.fill();
+    const lastEnd = { at: since, why: 'failed', exitCode: 1, text: 'x'.repeat(4096) } as const;
+    await writeServiceRecord(life, recordOf('web', { phase: 'failed', lastEnd }));
+    const { phase, lastEnd: end } = readServiceRecord(life, 'web') ?? {};
+    assert.deepEqual([phase, end?.exitCode, end?.text], ['failed', 1, `${'x'.repeat(200)}…`]);
+    // What cannot be shortened is not there, and what was known still is.
+    const port = { host: '127.0.0.1:80', guestPort: 80, protocol: 'tcp' } as const;
+    const large = recordOf('web', { ports: new Array<typeof port>(100).fill(port) });
+    await assert.rejects(writeServiceRecord(life, large), { code: 'ENOSPC' });
+    assert.equal(readServiceRecord(life, 'web')?.phase, 'failed');
+    disk.makeRoom();
+    await writeServiceRecord(life, large);
+    assert.equal(readServiceRecord(life, 'web')?.ports.length, 100);
   });
 
   it("is none if it is another user's, and so is the directory", { skip: unlessRoot('chown') }, async (t) => {
