@@ -66,7 +66,9 @@ export function startScript(): string {
 systemd=$!
 halt() {
 	trap : TERM HUP INT ${HALT}
-	: >${UP_FIFO}
+	# The trap of another signal ends the wait, and not the opening itself.
+	: >${UP_FIFO} &
+	wait $!
 	kill -${HALT} $systemd
 }
 trap halt TERM HUP INT ${HALT}

@@ -1,0 +1,111 @@
+/** How the script that starts systemd asks it to end, when it does not take jobs yet, and when it does. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants as os } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HALT_NOW, SYSTEMD_CGROUP, SYSTEMD_DIRECTORY, startScript } from '../../../../init/common/systemd-scripts.js';
+import { valueOr } from '../../../../src/util/errors.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+/** Where systemd would be, this says which signals it gets. SIGRTMIN+3 is 37; it does not halt in order. */
+const ASKED = `#!/bin/sh
+trap 'echo in order >>"$SAID"' 37
+trap 'echo now >>"$SAID"; exit 4' ${HALT_NOW}
+echo set >>"$SAID"
+while :; do sleep 0.1; done
+`;
+
+const PATIENCE_MS = 20_000;
+
+class Started {
+  readonly #directory: string;
+  readonly #child: ChildProcess;
+  readonly ended: Promise<number | null>;
+
+  constructor(t: TestContext, shell: string) {
+    t.after(async () => {
+      // What waits for the FIFO stays when the shell has ended.
+      valueOr(() => process.kill(-this.#pid, 'SIGKILL'), false);
+      await this.ended;
+    });
+    this.#directory = scratchDirectory(t);
+    for (const directory of ['bin', 'run', 'group']) mkdirSync(join(this.#directory, directory));
+    writeFileSync(join(this.#directory, 'bin/unshare'), ASKED);
+    chmodSync(join(this.#directory, 'bin/unshare'), 0o755);
+    execFileSync('mkfifo', [this.#fifo]);
+    const script = startScript()
+      .replaceAll(SYSTEMD_DIRECTORY, join(this.#directory, 'run'))
+      .replaceAll(SYSTEMD_CGROUP, join(this.#directory, 'group'));
+    const PATH = `${join(this.#directory, 'bin')}:${process.env['PATH']}`;
+    const child = spawn(shell, ['-c', script], { env: { PATH, SAID: this.#said }, detached: true, stdio: 'ignore' });
+    this.#child = child;
+    this.ended = new Promise((resolve) => child.once('close', (code) => resolve(code)));
+  }
+
+  get #pid(): number {
+    return this.#child.pid ?? assert.fail('it was not started');
+  }
+
+  get #said(): string {
+    return join(this.#directory, 'said');
+  }
+
+  get #fifo(): string {
+    return join(this.#directory, 'run/up');
+  }
+
+  get said(): string {
+    return existsSync(this.#said) ? readFileSync(this.#said, 'utf8') : '';
+  }
+
+  signal(signal: number): void {
+    if (this.#child.exitCode === null) process.kill(this.#pid, signal);
+  }
+
+  /** As systemd does when it takes jobs. */
+  openFifo(): number {
+    return openSync(this.#fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+
+  /** @param often what is done at each look */
+  async until(said: RegExp, often: () => void = () => {}): Promise<void> {
+    for (const end = Date.now() + PATIENCE_MS; !said.test(this.said); await sleep(50)) {
+      assert.ok(Date.now() < end, `it has said ${JSON.stringify(this.said)}`);
+      often();
+    }
+  }
+
+  /** Who sees the file may send a signal. */
+  async ready(): Promise<void> {
+    await this.until(/^set$/m);
+    for (const path = join(this.#directory, 'run/pid'); !existsSync(path); ) await sleep(10);
+  }
+}
+
+describe('the script that starts systemd', () => {
+  for (const shell of ['/bin/sh', '/bin/bash']) {
+    const skip = !existsSync(shell) && `there is no ${shell}`;
+
+    it(`asks it to halt in order when it takes jobs (${shell})`, { skip }, async (t) => {
+      const started = new Started(t, shell);
+      await started.ready();
+      started.signal(os.signals.SIGTERM);
+      const fd = started.openFifo();
+      await started.until(/^in order$/m);
+      closeSync(fd);
+      started.signal(HALT_NOW);
+      assert.equal(await started.ended, 4);
+    });
+
+    it(`asks it to halt at once also when it takes none (${shell})`, { skip }, async (t) => {
+      const started = new Started(t, shell);
+      await started.ready();
+      started.signal(os.signals.SIGTERM);
+      await started.until(/^now$/m, () => started.signal(HALT_NOW));
+      assert.equal(await started.ended, 4);
+    });
+  }
+});
