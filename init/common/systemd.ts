@@ -168,7 +168,8 @@ export function systemdFiles(
     [MACHINE_ID]: `${machineId}\n`,
     ...(units.length === 0 ? {} : { [`${UNITS}/${TARGET}`]: targetOf(units) }),
     '/run/systemd/system.conf.d/virt-sandbox.conf': managerSettings(environment),
-    '/run/systemd/journald.conf.d/virt-sandbox.conf': journalSettings(keepsJournal),
+    // The last name counts, of all directories.
+    '/run/systemd/journald.conf.d/zzz-virt-sandbox.conf': journalSettings(keepsJournal),
     // The init unmounts what it has mounted. Systemd would start a program for each.
     [`${UNITS}/mount.d/virt-sandbox.conf`]: '[Unit]\nDefaultDependencies=no\n',
     // Without that, journald writes to memory until a unit says that /var is there.

@@ -53,6 +53,9 @@ const FAILS = `[Service]
 ExecStart=/bin/sh -c 'echo begun; echo to stderr >&2; until [ -e /run/fail ]; do sleep 0.1; done; echo it is broken; exit 3'
 `;
 
+/** What a root may have of its own for journald. */
+const SILENT = '[Journal]\nForwardToConsole=no\nMaxLevelConsole=emerg\n';
+
 /** Writes lines of 1000 bytes, and then goes on without. @param bytes how many */
 function floods(bytes: number): string {
   const line = 'x'.repeat(999);
@@ -119,7 +122,9 @@ export function itHasUnits(way: Way): void {
     });
 
   it('logs what units write, also of a start that has ended', async (t) => {
-    const service = await unitService(t, way, { 'fails.service': FAILS }, ['fails.service'], '--restart', 'on-failure');
+    const settings = writeUnits(scratchDirectory(t), { 'zz-root.conf': SILENT });
+    const options = ['-m', `host-bind:/etc/systemd/journald.conf.d=${settings},ro`, '--restart', 'on-failure'];
+    const service = await unitService(t, way, { 'fails.service': FAILS }, ['fails.service'], ...options);
     service.set({ healthinterval: 500 });
     const { code, stderr } = await service.run(['start']);
     assert.equal(code, 0, stderr);

@@ -70,15 +70,15 @@ describe('the plan of systemd', () => {
 
   it('keeps the journal where the overlay is kept', () => {
     const kept = systemdFiles({ ...systemd, keepsJournal: true }, []);
-    assert.match(kept['/run/systemd/journald.conf.d/virt-sandbox.conf'] ?? '', /^Storage=persistent$/m);
+    assert.match(kept['/run/systemd/journald.conf.d/zzz-virt-sandbox.conf'] ?? '', /^Storage=persistent$/m);
     assert.equal(kept['/run/systemd/journal/flushed'], '');
     const other = systemdFiles(systemd, []);
-    assert.match(other['/run/systemd/journald.conf.d/virt-sandbox.conf'] ?? '', /^Storage=volatile$/m);
+    assert.match(other['/run/systemd/journald.conf.d/zzz-virt-sandbox.conf'] ?? '', /^Storage=volatile$/m);
     assert.equal(other['/run/systemd/journal/flushed'], undefined);
   });
 
   it('has journald write what units say to the terminal, without a time in front', () => {
-    const text = systemdFiles(systemd, [])['/run/systemd/journald.conf.d/virt-sandbox.conf'] ?? '';
+    const text = systemdFiles(systemd, [])['/run/systemd/journald.conf.d/zzz-virt-sandbox.conf'] ?? '';
     assert.match(text, /^ForwardToConsole=yes\nMaxLevelConsole=debug$/m);
     for (const ownsSys of [true, false])
       assert.match(enterScript(true, ownsSys), /"\/dev\/null \/sys\/module\/printk\/parameters\/time none bind 0 0"/);
