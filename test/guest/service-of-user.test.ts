@@ -108,6 +108,9 @@ describe('services of an ordinary user', { skip }, () => {
       assert.equal(readFileSync(file, 'utf8'), before);
       writeFileSync(file, before.replace(/^connect=.*$/m, `connect=${uri}`));
       for (const command of ['start', 'run']) await refused([command], refusal(uri));
+      const clone = await runSandbox(['clone', service.name, `${service.name}-2`], options());
+      assert.equal(clone.code, 125, clone.stderr);
+      assert.match(clone.stderr, refusal(uri));
       // Without one in the file, that of the settings of libvirt, or of the command, counts.
       writeFileSync(file, before.replace(/^connect=.*\n/m, ''));
       for (const command of ['start', 'run']) {

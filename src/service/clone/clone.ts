@@ -1,5 +1,6 @@
 /** Makes a clone of a service: its state as it is at one moment, and identities of its own. */
 import type { Publish, SandboxConfig } from '../../config/types.js';
+import { checkFileUri } from '../connection.js';
 import { copyBaseline } from '../content/baseline.js';
 import { abortedError } from '../errors.js';
 import { loadService, saveService } from '../file.js';
@@ -34,7 +35,7 @@ export interface Cloned extends FilledState {
 /**
  * If anything fails, nothing of the clone is left, and a source that ran runs again.
  * @throws {SandboxError} `service-not-found`, `service-exists`, `service-no-port`, `service-not-writable`, and what
- *   `describeClone`, `checkOverlay` and `fillState` throw
+ *   `checkFileUri`, `describeClone`, `checkOverlay` and `fillState` throw
  */
 export async function cloneService(
   roots: ServiceRoots,
@@ -48,6 +49,7 @@ export async function cloneService(
   try {
     refuseExisting(roots, name);
     const source = await loadService(roots, from);
+    checkFileUri(roots, from, source.settings);
     const wanted = describeClone(source, name, { ...options, labels: await labelsOf(roots) });
     return await make(roots, { ...options, source, wanted, unlock: async () => held.get(from)?.() });
   } finally {

@@ -136,6 +136,20 @@ describe('cloneService', { skip: unlessRoot('states in directories are those of 
     assert.ok(both.every((one) => one.status === 'rejected' && one.reason.code === 'service-exists'));
   });
 
+  it('refuses the service of a user that would be of the system, and makes nothing', async (t) => {
+    const roots = await served(t);
+    const file = join(roots.services, 'web/config/sandbox.cfg');
+    const text = readFileSync(file, 'utf8');
+    for (const uri of ['lxc:///', 'qemu:///system']) {
+      writeFileSync(file, text.replace('connect=qemu:///embed', `connect=${uri}`));
+      await assert.rejects(clone({ ...roots, scope: 'user' }, 'web2'), {
+        code: 'service-on-system-uri',
+        remedy: /connect= in \[service\], by virt-sandbox-service edit web$/,
+      });
+    }
+    assertAlone(roots);
+  });
+
   it('refuses a source that runs', async (t) => {
     const roots = await served(t);
     const running = new Running();
