@@ -59,9 +59,11 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     return name;
   }
 
+  const fileOf = (name: string) => join(user.home, '.config/libvirt-sandbox/services', name, 'config/sandbox.cfg');
+
   /** Keys of `[service]` in its file, which `create` has no options for. */
   function set(name: string, keys: string): void {
-    const file = join(user.home, '.config/libvirt-sandbox/services', name, 'config/sandbox.cfg');
+    const file = fileOf(name);
     writeFileSync(file, readFileSync(file, 'utf8').replace('[service]\n', `[service]\n${keys}`));
   }
 
@@ -113,6 +115,32 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     assert.equal(await ok(service(['execute', two, '--', 'cat', '/tmp/ready'])), '');
     await ok(service(['restart', two]));
     assert.equal((await service(['logs', two])).out, 'last word\n');
+  });
+
+  it('starts what the file says, and over no other URI', async (t) => {
+    const name = await made(t, REMEMBERS, [], 'qemu:///embed');
+    const file = fileOf(name);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('connect=qemu:///embed\n', ''));
+    const refusal = new RegExp(
+      `systemd starts the service "${name}", and its file does not name the URI "qemu:///embed"; ` +
+        `write connect=qemu:///embed into \\[service\\]: virt-sandbox-service edit ${name}\n$`,
+    );
+    const refused = async (...words: string[]) => {
+      const { code, stderr } = await service(words);
+      assert.equal(code, 125);
+      assert.match(stderr, refusal);
+    };
+    await refused('start', '-c', 'qemu:///embed', name);
+    assert.equal((await systemd.facts(unitOf(name), ALL))['ActiveState'], 'inactive');
+    await ok(service(['start', name]));
+    const { MainPID } = await systemd.facts(unitOf(name), ALL);
+    // It is not stopped, either.
+    await refused('restart', '-c', 'qemu:///embed', name);
+    assert.equal((await systemd.facts(unitOf(name), ALL))['MainPID'], MainPID);
+    await ok(service(['restart', name]));
+    assert.match(await ok(service(['status', name])), /qemu:\/\/\/session\n/);
+    assert.equal((await systemd.facts(unitOf(name), ALL))['ActiveState'], 'active');
+    await ok(service(['stop', name]));
   });
 
   it('a stop has the time that is asked for, if the service has as much', async (t) => {
