@@ -32,7 +32,7 @@ export interface Status {
     readonly text: string;
   };
   readonly ports: readonly { readonly host: string; readonly guestPort: number }[];
-  readonly sandbox?: { readonly platform: string; readonly boot?: string };
+  readonly sandbox?: { readonly uri: string; readonly platform: string; readonly boot?: string };
   readonly units?: readonly { readonly unit: string; readonly active: string }[];
   readonly idleLimits?: readonly string[];
   readonly memory?: { readonly memoryBytes: number; readonly holderBytes: number };

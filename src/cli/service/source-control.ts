@@ -5,10 +5,12 @@ import type { RunningSource, SourceControl, WhenRunning } from '../../service/cl
 import { serviceError } from '../../service/errors.js';
 import { findHolder } from '../../service/run/claim.js';
 import { notRunning } from '../../service/run/errors.js';
+import { followRun, type LastRun } from '../../service/run/last-run.js';
 import { SandboxError } from '../../util/errors.js';
 import { isSet, type ServiceArguments, usageError } from './arguments.js';
+import { pathsOfService } from './each-service.js';
 import type { ServiceCommandName } from './options.js';
-import { startService } from './start.js';
+import { startAgain } from './start-service.js';
 import { stopService } from './stop.js';
 
 export const sourceControl: SourceControl = { connect: findRunning, start };
@@ -29,6 +31,7 @@ async function findRunning(name: string, signal?: AbortSignal): Promise<RunningS
   const sandbox = await sandboxOf(name, signal);
   if (!isHeld && sandbox === undefined) return undefined;
   return {
+    run: followRun(name, pathsOfService(name).life, sandbox?.record.connection),
     stop: () => (isHeld || sandbox === undefined ? stopService(name, undefined) : stopUnlessEnded(sandbox)),
     holdStill: async (signalled) => {
       if (sandbox === undefined) throw notRunning(name);
@@ -59,9 +62,9 @@ async function stopUnlessEnded(sandbox: ConnectedSandbox): Promise<void> {
   }
 }
 
-async function start(name: string): Promise<void> {
+async function start(name: string, ran: LastRun): Promise<void> {
   // Its words are on stderr by then.
-  if ((await startService(name)) === 0) return;
+  if ((await startAgain(name, ran)) === 0) return;
   throw serviceError(
     'service-not-started',
     `the service ${JSON.stringify(name)} was not started again`,

@@ -26,7 +26,7 @@ export async function status(args: ServiceArguments): Promise<number> {
   const look = async (name: string) => {
     const paths = pathsOfService(name);
     const known = await statusOf(name, paths);
-    const stoppedFor = stopLeft({ name, life: paths.life });
+    const stoppedFor = stopLeft({ name, life: paths.life })?.purpose;
     const problem = await problemOf(name);
     found.push({
       ...known,

@@ -1,13 +1,19 @@
 /** The source of a clone or an export, if it runs: stopped and started again, or held still, for as long as its state is copied. */
 import { messageOf } from '../../util/errors.js';
+import type { LastRun } from '../run/last-run.js';
 import { notStartedEither, sourceRuns } from './errors.js';
 
 /** What is done with a source that runs. */
 export type WhenRunning = 'refuse' | 'stop' | 'live';
 
-/** A service that runs. */
-export interface RunningSource extends AsyncDisposable {
+interface StoppableSource {
   stop(): Promise<void>;
+  /** How it runs, or ran when it is stopped. */
+  run(): LastRun;
+}
+
+/** A service that runs. */
+export interface RunningSource extends AsyncDisposable, StoppableSource {
   /** Nothing inside runs until it is released, or this process ends. `since`: as performance.now() has it. */
   holdStill(signal?: AbortSignal): Promise<{ readonly since: number; release(): Promise<void> }>;
 }
@@ -16,8 +22,8 @@ export interface RunningSource extends AsyncDisposable {
 export interface SourceControl {
   /** Undefined: it does not run. */
   connect(name: string, signal?: AbortSignal): Promise<RunningSource | undefined>;
-  /** Nobody has its lock. */
-  start(name: string): Promise<void>;
+  /** As it ran. Nobody has its lock. */
+  start(name: string, ran: LastRun): Promise<void>;
 }
 
 /** How the source was while it was copied. */
@@ -43,9 +49,9 @@ export interface SourceCopy {
 }
 
 export interface StopRecord {
-  /** Somebody was killed who had stopped it. */
-  readonly isLeft: boolean;
-  record(): Promise<void>;
+  /** How it ran until somebody stopped it who was killed; undefined: nobody did. */
+  readonly left: LastRun | undefined;
+  record(ran: LastRun): Promise<void>;
   forget(): Promise<void>;
 }
 
@@ -60,13 +66,14 @@ export async function copyFromSource(work: SourceCopy): Promise<SourceTold> {
   const isHeld = running !== undefined && whenRunning === 'live';
   check(running !== undefined);
   if (running === undefined) {
-    if (work.stop.isLeft) return copyStopped(async () => {}, work);
+    const { left } = work.stop;
+    if (left !== undefined) return copyStopped({ stop: async () => {}, run: () => left }, work);
     await copy(false);
     await unlock();
     return {};
   }
   // The connection is needed until then.
-  return isHeld ? await copyLive(running, work) : await copyStopped(() => running.stop(), work);
+  return isHeld ? await copyLive(running, work) : await copyStopped(running, work);
 }
 
 async function copyLive(running: RunningSource, { signal, copy, unlock }: SourceCopy): Promise<SourceTold> {
@@ -82,19 +89,19 @@ async function copyLive(running: RunningSource, { signal, copy, unlock }: Source
 }
 
 /** It runs again whatever becomes of the clone. */
-async function copyStopped(halt: () => Promise<void>, work: SourceCopy): Promise<SourceTold> {
+async function copyStopped(source: StoppableSource, work: SourceCopy): Promise<SourceTold> {
   const { check, copy, stop } = work;
   const since = performance.now();
   let failure: unknown;
-  await stop.record();
+  await stop.record(source.run());
   try {
-    await halt();
+    await source.stop();
     check(false);
     await copy(false);
   } catch (error) {
     failure = error ?? new Error('it failed');
   }
-  const startFailure = await startAgain(work);
+  const startFailure = await startAgain(work, source.run());
   // Whoever has called it is told, whatever came of it. A record that stays says too much, and a start settles it.
   await stop.forget().catch(() => {});
   const standstill = performance.now() - since;
@@ -103,10 +110,10 @@ async function copyStopped(halt: () => Promise<void>, work: SourceCopy): Promise
 }
 
 /** @returns why it does not run; undefined: it does */
-async function startAgain({ name, control, unlock }: SourceCopy): Promise<string | undefined> {
+async function startAgain({ name, control, unlock }: SourceCopy, ran: LastRun): Promise<string | undefined> {
   try {
     await unlock();
-    await control.start(name);
+    await control.start(name, ran);
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -10,6 +10,7 @@ import { isSystemError, valueOr } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { readPlainFile } from '../../util/small-files.js';
 import { findHolder } from '../run/claim.js';
+import type { LastRun } from '../run/last-run.js';
 import { OVER, readServiceRecord } from '../run/record.js';
 import type { Service } from '../types.js';
 import type { StopRecord } from './source.js';
@@ -25,8 +26,13 @@ const schema = v.object({
   maker: v.pipe(v.string(), v.regex(/^\d+ \d+$/)),
   /** Who held the service until then, as its record says: if it was ready under another since then, it was started. */
   owner: v.string(),
+  /** How it ran, and is to run again. */
+  ran: v.object({ connect: v.optional(v.string()), unit: v.optional(v.string()) }),
 });
 
+type StopFile = v.InferOutput<typeof schema>;
+
+/** A service that may be stopped to be copied. */
 export interface Stopped {
   readonly name: string;
   /** Directory of its record. */
@@ -37,17 +43,18 @@ export interface Stopped {
 export function stopRecordOf({ name, paths: { life } }: Pick<Service, 'name' | 'paths'>, purpose: string): StopRecord {
   const stopped = { name, life };
   return {
-    isLeft: stopLeft(stopped) !== undefined,
-    record: () => recordStop(stopped, purpose),
+    left: stopLeft(stopped)?.ran,
+    record: (ran) => recordStop(stopped, purpose, ran),
     forget: () => forgetStop(stopped),
   };
 }
 
 /** Records that a service is about to be stopped. What nobody has recorded a life of is passed over. */
-async function recordStop({ name, life }: Stopped, purpose: string): Promise<void> {
-  const owner = readServiceRecord(life, name)?.owner;
-  if (owner === undefined) return;
-  const record = { version: 1, purpose, maker: `${process.pid} ${startTime(process.pid)}`, owner };
+async function recordStop({ name, life }: Stopped, purpose: string, ran: LastRun): Promise<void> {
+  const known = readServiceRecord(life, name);
+  if (known === undefined) return;
+  const maker = `${process.pid} ${startTime(process.pid)}`;
+  const record: StopFile = { version: 1, purpose, maker, owner: known.owner, ran };
   await replaceFile(join(life, FILE), JSON.stringify(record), { mode: 0o600, flush: true });
 }
 
@@ -56,10 +63,10 @@ export async function forgetStop({ life }: Pick<Stopped, 'life'>): Promise<void>
 }
 
 /**
- * What the service was stopped for by a process that was killed since then. Undefined: nothing, or somebody has started
- * the service.
+ * What the service was stopped for by a process that was killed since then, and how it ran. Undefined: nothing, or
+ * somebody has started the service.
  */
-export function stopLeft({ name, life }: Stopped): string | undefined {
+export function stopLeft({ name, life }: Stopped): Pick<StopFile, 'purpose' | 'ran'> | undefined {
   const found = read(life);
   if (found === undefined || findHolder(name) !== undefined) return undefined;
   const record = readServiceRecord(life, name);
@@ -67,10 +74,10 @@ export function stopLeft({ name, life }: Stopped): string | undefined {
   // Who was killed while it started the service again has ended that start, too.
   if (![record.owner, record.readyUnder].includes(found.owner)) return undefined;
   const [pid, start] = found.maker.split(' ');
-  return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found.purpose;
+  return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found;
 }
 
-function read(life: string): v.InferOutput<typeof schema> | undefined {
+function read(life: string): StopFile | undefined {
   try {
     const text = readPlainFile(join(life, FILE), { most: MOST_BYTES, uid: process.geteuid?.() });
     const result = v.safeParse(schema, JSON.parse(text), { abortEarly: true });

@@ -56,7 +56,7 @@ export class HeldService implements LifeObserver {
    */
   static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
     // First, so that a name that is wrong makes nothing.
-    const { paths } = await loadToStart(roots, name, options);
+    const { paths } = (await loadToStart(roots, name, options)).service;
     // Who changes or removes the service then finds it claimed.
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
@@ -74,10 +74,10 @@ export class HeldService implements LifeObserver {
     };
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
-      const service = await loadToStart(roots, name, options);
+      const { service, connect } = await loadToStart(roots, name, options);
       log = await openServiceLog(paths, (why) => held.service?.onUnlogged(why));
       server = await listenIn(claim.path, serving, () => {});
-      held.service = new HeldService(service, { claim, log, server }, options);
+      held.service = new HeldService(service, { claim, connect, log, server }, options);
       return held.service;
     } catch (error) {
       await server?.close();
@@ -89,7 +89,12 @@ export class HeldService implements LifeObserver {
 
   private constructor(
     service: Service,
-    { claim, log, server }: { claim: Claim; log: LogWriter; server: ControlServer },
+    {
+      claim,
+      connect,
+      log,
+      server,
+    }: { claim: Claim; connect: string | undefined; log: LogWriter; server: ControlServer },
     options: HoldOptions,
   ) {
     this.service = service;
@@ -102,7 +107,7 @@ export class HeldService implements LifeObserver {
       launch?.onWarning?.(sentence);
       this.onNote(`warning: ${sentence}`);
     };
-    this.#recorder = new LifeRecorder(service, claim, options.unit, onWarning);
+    this.#recorder = new LifeRecorder(service, { claim, connect, unit: options.unit }, onWarning);
     this.#runner = new ServiceRunner(service, this, {
       restarts: options.unit === undefined,
       launch: { ...launch, onWarning },
@@ -179,12 +184,19 @@ export class HeldService implements LifeObserver {
   }
 }
 
+interface ToStart {
+  readonly service: Service;
+  /** The URI that its file, who starts it, or the settings of libvirt name. */
+  readonly connect: string | undefined;
+}
+
 /** A user's service that would be of the system is refused before anybody is asked for it. */
-async function loadToStart(roots: ServiceRoots, name: string, { launch }: HoldOptions): Promise<Service> {
+async function loadToStart(roots: ServiceRoots, name: string, { launch }: HoldOptions): Promise<ToStart> {
   const service = await loadService(roots, name);
-  if (service.settings.connect === undefined) checkConnection(roots, launch?.connect);
-  else checkFileUri(roots, name, service.settings);
-  return service;
+  const { connect } = service.settings;
+  if (connect === undefined) return { service, connect: checkConnection(roots, launch?.connect) };
+  checkFileUri(roots, name, service.settings);
+  return { service, connect };
 }
 
 function bootText({ sandbox }: PhaseFacts): string {

@@ -22,6 +22,14 @@ const AGAIN_MS = 5000;
 /** Of the words on how it has ended, which what is inside may have said. The record has a bound. */
 const MOST_CHARACTERS = 4096;
 
+/** How this process holds it. */
+export interface Holding {
+  readonly claim: Claim;
+  readonly unit?: SystemdUnit | undefined;
+  /** The URI that it is started over; undefined: nobody has named one. */
+  readonly connect?: string | undefined;
+}
+
 export class LifeRecorder {
   readonly #path: string;
   readonly #onFailure: (sentence: string) => void;
@@ -37,8 +45,7 @@ export class LifeRecorder {
   /** @param onFailure gets why it cannot be written, once until it can */
   constructor(
     { name, paths, settings }: Service,
-    claim: Claim,
-    unit: SystemdUnit | undefined,
+    { claim, unit, connect }: Holding,
     onFailure: (sentence: string) => void,
     againMs = AGAIN_MS,
   ) {
@@ -53,6 +60,7 @@ export class LifeRecorder {
       pid: process.pid,
       readyUnder: before?.readyUnder,
       ...unit,
+      connect,
       stopTimeout: settings.stopTimeout,
       phase: 'starting',
       since: new Date().toISOString(),

@@ -52,6 +52,8 @@ const schema = v.object({
   unit: v.optional(text),
   /** Which of the managers. */
   manager: v.optional(v.picklist(['system', 'user'])),
+  /** The URI that its file, who has started it, or the settings of libvirt name; undefined: they name none. */
+  connect: v.optional(text),
   /** Milliseconds that its holder lets it take to end; undefined: that is of an older version. */
   stopTimeout: v.optional(whole),
   phase: v.picklist(PHASES),

@@ -14,7 +14,7 @@ import { type UnitState, unitStates } from './unit-states.js';
 const ANSWER_MS = 3000;
 
 /** What is known of it without asking anybody. */
-export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'readyUnder' | 'pid' | 'since'> & {
+export type Life = Omit<ServiceRecord, 'version' | 'owner' | 'readyUnder' | 'connect' | 'pid' | 'since'> & {
   /** Since when it is in this phase; undefined: it was never started, or has just begun. */
   readonly since?: string | undefined;
   /** The process that holds it; undefined: none does. */
@@ -79,6 +79,7 @@ function shown({
   version: _version,
   owner: _owner,
   readyUnder: _ready,
+  connect: _connect,
   pid: _pid,
   ...rest
 }: ServiceRecord): Omit<Life, 'pid'> {

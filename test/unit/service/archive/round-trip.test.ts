@@ -159,6 +159,7 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
     await served(from, 'machine');
     const running = {
       stop: async () => {},
+      run: () => ({}),
       holdStill: async () => assert.fail(),
       [Symbol.asyncDispose]: async () => {},
     };

@@ -53,12 +53,16 @@ class Running implements RunningSource {
   onStandstill: () => void = () => {};
   readonly control: SourceControl = {
     connect: async () => this,
-    start: async (name) => void this.told.push(`start ${name}`),
+    start: async (name, { connect }) => void this.told.push(`start ${name} over ${connect}`),
   };
 
   async stop(): Promise<void> {
     this.told.push('stop');
     this.onStandstill();
+  }
+
+  run(): ReturnType<RunningSource['run']> {
+    return { connect: 'lxc:///' };
   }
 
   async holdStill(): ReturnType<RunningSource['holdStill']> {
@@ -167,7 +171,7 @@ describe('cloneService', { skip: unlessRoot('states in directories are those of 
     const { control } = running;
     await clone(roots, 'a', { control, whenRunning: 'stop' });
     await clone(roots, 'b', { control, whenRunning: 'live' });
-    assert.deepEqual(running.told.splice(0), ['stop', 'start web', 'hold', 'release']);
+    assert.deepEqual(running.told.splice(0), ['stop', 'start web over lxc:///', 'hold', 'release']);
     running.onStandstill = () => execFileSync('rm', ['-rf', join(roots.directories, 'web/layers/upper')]);
     await assert.rejects(clone(roots, 'c', { control, whenRunning: 'live' }), { code: 'overlay-directory-damaged' });
     assert.deepEqual(running.told.splice(0), ['hold', 'release']);
@@ -176,7 +180,7 @@ describe('cloneService', { skip: unlessRoot('states in directories are those of 
     assert.deepEqual(running.told.splice(0), []);
     mkdirSync(join(roots.directories, 'web/layers/upper'));
     await assert.rejects(clone(roots, 'c', { control, whenRunning: 'stop' }), { code: 'overlay-directory-damaged' });
-    assert.deepEqual(running.told.splice(0), ['stop', 'start web']);
+    assert.deepEqual(running.told.splice(0), ['stop', 'start web over lxc:///']);
     assert.deepEqual(serviceNames(roots), ['a', 'b', 'web']);
   });
 

@@ -103,7 +103,7 @@ describe('the record of a service on a full disk', { skip: unlessRoot('mounts') 
     const life = join(disk.path, 'web');
     makeLife(life);
     const said: string[] = [];
-    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence));
+    const recorder = new LifeRecorder(serviceIn(life), { claim: CLAIM }, (sentence) => said.push(sentence));
     recorder.phase('starting', {});
     await recorder.written();
     disk.fill();
@@ -123,7 +123,7 @@ describe('the record of a service on a full disk', { skip: unlessRoot('mounts') 
     const life = join(disk.path, 'web');
     makeLife(life);
     const said: string[] = [];
-    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence));
+    const recorder = new LifeRecorder(serviceIn(life), { claim: CLAIM }, (sentence) => said.push(sentence));
     const failed = { code: 'x', message: 'ä'.repeat(300), remedy: 'y', stage: 'service' } as const;
     const end = { why: 'failed', exitCode: 1, status: 1, signal: undefined, error: new SandboxError(failed) } as const;
     recorder.phase('failed', { end });
@@ -146,7 +146,7 @@ describe('the record of a service on a full disk', { skip: unlessRoot('mounts') 
     makeLife(life);
     disk.fill();
     const said: string[] = [];
-    const recorder = new LifeRecorder(serviceIn(life), CLAIM, undefined, (sentence) => said.push(sentence), 5);
+    const recorder = new LifeRecorder(serviceIn(life), { claim: CLAIM }, (sentence) => said.push(sentence), 5);
     t.after(() => recorder.end());
     recorder.phase('starting', {});
     await recorder.written();
