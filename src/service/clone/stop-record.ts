@@ -24,8 +24,10 @@ const schema = v.object({
   purpose: v.string(),
   /** Who copies it: process ID and start. */
   maker: v.pipe(v.string(), v.regex(/^\d+ \d+$/)),
-  /** Who held the service until then, as its record says: if it was ready under another since then, it was started. */
+  /** Who held the service until then, as its record says. */
   owner: v.string(),
+  /** The last one under which it was ready then. If it was so under another since then, somebody has started it. */
+  readyUnder: v.optional(v.string()),
   /** How it ran, and is to run again. */
   ran: v.object({ connect: v.optional(v.string()), unit: v.optional(v.string()) }),
 });
@@ -54,7 +56,8 @@ async function recordStop({ name, life }: Stopped, purpose: string, ran: LastRun
   const known = readServiceRecord(life, name);
   if (known === undefined) return;
   const maker = `${process.pid} ${startTime(process.pid)}`;
-  const record: StopFile = { version: 1, purpose, maker, owner: known.owner, ran };
+  const { owner, readyUnder } = known;
+  const record: StopFile = { version: 1, purpose, maker, owner, readyUnder, ran };
   await replaceFile(join(life, FILE), JSON.stringify(record), { mode: 0o600, flush: true });
 }
 
@@ -71,8 +74,9 @@ export function stopLeft({ name, life }: Stopped): Pick<StopFile, 'purpose' | 'r
   if (found === undefined || findHolder(name) !== undefined) return undefined;
   const record = readServiceRecord(life, name);
   if (record === undefined || !OVER.includes(record.phase)) return undefined;
-  // Who was killed while it started the service again has ended that start, too.
-  if (![record.owner, record.readyUnder].includes(found.owner)) return undefined;
+  // Who was killed while it started the service again has ended that start, too: it was not ready then. One that was
+  // stopped while it started may have been ready a moment before.
+  if (![found.owner, found.readyUnder].includes(record.readyUnder)) return undefined;
   const [pid, start] = found.maker.split(' ');
   return valueOr(() => startTime(Number(pid)), undefined) === start ? undefined : found;
 }
