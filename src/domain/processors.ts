@@ -54,7 +54,7 @@ function hostClocks(): HostClocks {
  * the kernel boots between late ticks, by which the counter seems to run too fast. It would take the time from ACPI's
  * timer then, with a system call and an exit to QEMU for each look at the clock.
  *
- * How fast the counter runs, the kernel measures against the PIT, and on a busy host it finds a tenth of that, or less
+ * How fast the counter runs, the kernel measures against the PIT, and on a busy host it finds an eighth of that, or less
  * ("PIT calibration deviates from PMTIMER"): its time would fly. So it is told, and corrects it against ACPI's timer a
  * second later, by 1 % at most. Without that it must not believe the counter.
  * https://docs.kernel.org/admin-guide/kernel-parameters.html (tsc, tsc_early_khz)

@@ -62,25 +62,12 @@ test('one that starts when the launcher is gone is killed, with its children', a
   assert.deepEqual(processesWith(name), []);
 });
 
-test('one that was there before is another one', async (t) => {
+/** One that is recorded before the one that is expected is not that. @param isKnown whether that is said of it */
+async function assertOnlyExpectedEnds(t: TestContext, suffix: string, isKnown: boolean): Promise<void> {
   const { supervisor, pidFile, name, start, record } = await supervised(t);
-  const before = await start(name);
-  record(before.pid);
-  supervisor.expect('expect', name, pidFile, before.pid);
-  const finishing = supervisor.finish();
-  const child = await start(name);
-  const ended = once(child, 'exit');
-  record(child.pid);
-  await finishing;
-  assert.deepEqual(await ended, [null, 'SIGKILL']);
-  assert.equal(before.exitCode ?? before.signalCode, null);
-});
-
-test('one with another argument is not what is expected', async (t) => {
-  const { supervisor, pidFile, name, start, record } = await supervised(t);
-  const other = await start(`${name}-other`);
+  const other = await start(`${name}${suffix}`);
   record(other.pid);
-  supervisor.expect('expect', name, pidFile, undefined);
+  supervisor.expect('expect', name, pidFile, isKnown ? other.pid : undefined);
   const finishing = supervisor.finish();
   const child = await start(name);
   const ended = once(child, 'exit');
@@ -88,7 +75,11 @@ test('one with another argument is not what is expected', async (t) => {
   await finishing;
   assert.deepEqual(await ended, [null, 'SIGKILL']);
   assert.equal(other.exitCode ?? other.signalCode, null);
-});
+}
+
+test('one that was there before is another one', (t) => assertOnlyExpectedEnds(t, '', true));
+
+test('one with another argument is not what is expected', (t) => assertOnlyExpectedEnds(t, '-other', false));
 
 test('one that waits to be stopped has no further child', async (t) => {
   const { supervisor, pidFile, name, record } = await supervised(t);
