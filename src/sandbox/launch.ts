@@ -15,6 +15,7 @@ import type { Launched } from './launched.js';
 import { containedConfig } from './prepare/contained.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
+import { abortError } from './start/boot-errors.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 import { withOtherRoot } from './unserved-root.js';
@@ -32,7 +33,10 @@ export async function launch(wanted: SandboxConfig, prepared: Prepared, options:
   if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(noBarrier());
   try {
     makeHomeDirectory(config);
-    await makeOverlayImage(config);
+    await makeOverlayImage(config).catch((error: unknown) => {
+      // Ctrl+C at a terminal ends what makes it, too.
+      throw options.signal?.aborted ? abortError(options.signal.reason) : error;
+    });
     const { platform, connection, devices } = prepared;
     if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);
     if (prepared.platform === 'machine' && prepared.fallback) options.onFallback?.(prepared.fallback);

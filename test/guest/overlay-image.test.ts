@@ -13,15 +13,17 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
+import { stoppedProgram, tracedProgram } from '../helpers/killed-programs.js';
+import { unlessTraced } from '../helpers/killing.js';
 import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
-import { assertFailure, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 import { fingerprint } from '../helpers/tree-listing.js';
 
@@ -193,6 +195,18 @@ describe('an overlay in an image', { skip: embedded.skip || TOOLS }, () => {
     }
     running.child.stdin?.end('\n');
     assert.equal((await running.result).code, 0);
+  });
+
+  it('is not there when Ctrl+C ends what makes it, and the sandbox', { skip: unlessTraced() }, async (t) => {
+    const image = imagePath();
+    const traced = tracedProgram(t, 'mke2fs');
+    const begin = (env: NonNullable<RunOptions['env']>) =>
+      startSandbox([...on(image), '--', 'true'], { through: ['setsid'], env });
+    const { caller, end } = await stoppedProgram(t, traced, { call: 'pwrite64', when: 2 }, begin);
+    process.kill(-caller.pid, 'SIGINT');
+    await end();
+    assertRun(await caller.result, 130, '');
+    assert.deepEqual(readdirSync(dirname(image)), []);
   });
 
   it('may have another size, and is full inside then', async () => {

@@ -1,12 +1,15 @@
 /** Programs that a program starts and that are traced, each alone: real ones, behind their own names in PATH. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { valueOr } from '../../src/util/errors.js';
 import { findInPath } from '../../src/util/programs.js';
-import type { Step } from './killing.js';
-import type { RunOptions } from './run.js';
+import { type Step, tracedFor } from './killing.js';
+import { leftAtLast } from './leftovers.js';
+import { holdsDuring } from './meanwhile.js';
+import type { Running, RunOptions } from './run.js';
 import { scratchDirectory } from './scratch.js';
 
 /** Gives the environment in which a program is started behind these words, by whoever starts it. */
@@ -21,6 +24,31 @@ export function tracedProgram(t: TestContext, name: string): TracedProgram {
     chmodSync(script, 0o755);
     return { PATH: `${directory}:${process.env['PATH']}` };
   };
+}
+
+/** A program that stands still at a step. */
+export interface StoppedProgram {
+  /** Whoever has started it. */
+  readonly caller: Running;
+  /** Lets it go on, and waits until it has ended. */
+  end(): Promise<void>;
+}
+
+/** @param begin starts its caller. @param step of each of its threads */
+export async function stoppedProgram(
+  t: TestContext,
+  traced: TracedProgram,
+  { call, when }: Step,
+  begin: (env: NonNullable<RunOptions['env']>) => Running,
+): Promise<StoppedProgram> {
+  const log = join(scratchDirectory(t), 'stopped');
+  const caller = begin(traced(tracedFor([call], { log }, ['-e', `inject=${call}:signal=STOP:when=${when}`])));
+  const stops = () => /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(valueOr(() => readFileSync(log, 'latin1'), ''));
+  await holdsDuring(caller.result, () => stops() !== null);
+  const pid = Number(stops()?.[1]);
+  t.after(() => valueOr(() => process.kill(pid, 'SIGKILL'), false));
+  const goesOn = () => (valueOr(() => process.kill(pid, 'SIGCONT'), false) ? [`${pid}`] : []);
+  return { caller, end: async () => assert.deepEqual(await leftAtLast(goesOn), []) };
 }
 
 /**

@@ -1,15 +1,13 @@
 /** An image for a service is made by programs that are killed, each alone, or whose caller is. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { valueOr } from '../../src/util/errors.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
-import { type TracedProgram, tracedProgram } from '../helpers/killed-programs.js';
+import { stoppedProgram, type TracedProgram, tracedProgram } from '../helpers/killed-programs.js';
 import { assertMadeAfter, killedAt, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
-import { leftAtLast } from '../helpers/leftovers.js';
-import { holdsDuring } from '../helpers/meanwhile.js';
+import type { RunOptions } from '../helpers/run.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
@@ -74,10 +72,13 @@ describe('an image of a service', { skip }, () => {
       left: service.leftovers,
     };
     await assertMadeAfter(made, 'nothing', await made.run(tracedFor(CALLS, { log })));
+    const killed = new Set<string>();
     for (const step of someSteps(CALLS, log)) {
-      const text = `${step.call} ${step.when}`;
-      assert.ok(await assertMadeAfter(made, text, await made.run(killedAt(step))), `nothing is killed at ${text}`);
+      const ended = await made.run(killedAt(step));
+      // Threads of qemu-img share their work in another way each time.
+      if (await assertMadeAfter(made, `${step.call} ${step.when}`, ended)) killed.add(step.call);
     }
+    assert.deepEqual([...killed], CALLS, 'calls at which something was killed');
   });
 
   for (const [program, calls] of Object.entries(PROGRAMS)) {
@@ -108,23 +109,36 @@ describe('an image of a service', { skip }, () => {
       await assertMade(made, program);
     });
 
-    it(`is made by the next call while ${program} goes on, whose caller was killed`, async (t) => {
+    for (const step of [
+      // It has no file yet but its own.
+      { call: 'openat', when: 1 },
+      { call: 'pwrite64', when: 2 },
+    ])
+      for (const next of ['create', 'delete'])
+        it(`is left to the next ${next} while ${program} goes on from ${step.call}, whose caller was killed`, async (t) => {
+          const made = making(t, program);
+          const { service, create, traced } = made;
+          const { caller, end } = await stoppedProgram(t, traced, step, (env) => service.begin(create, { env }));
+          caller.child.kill('SIGKILL');
+          assert.equal((await caller.result).signal, 'SIGKILL');
+          await service.out(...(next === 'create' ? create : ['delete', service.name]));
+          const left = service.leftovers();
+          await end();
+          // What it goes on with has a directory of its own, which is gone.
+          assert.deepEqual(service.leftovers(), left);
+          if (next === 'create') await service.out('delete', service.name);
+          assert.deepEqual(service.leftovers(), []);
+        });
+
+    it(`is not there, nor anything of it, when Ctrl+C ends ${program} and its caller`, async (t) => {
       const made = making(t, program);
-      const { service, create, log, traced } = made;
-      const stopped = ['-e', 'inject=pwrite64:signal=STOP:when=2'];
-      const first = service.begin(create, { env: traced(tracedFor(['pwrite64'], { log }, stopped)) });
-      const stops = /^(\d+) +--- stopped by SIGSTOP ---$/m;
-      const calls = () => valueOr(() => readFileSync(log, 'latin1'), '');
-      await holdsDuring(first.result, () => stops.test(calls()));
-      const pid = Number(stops.exec(calls())?.[1]);
-      t.after(() => valueOr(() => process.kill(pid, 'SIGKILL'), false));
-      first.child.kill('SIGKILL');
-      assert.equal((await first.result).signal, 'SIGKILL');
-      await service.out(...create);
-      // Each of its threads stops at its second call.
-      const goesOn = () => (valueOr(() => process.kill(pid, 'SIGCONT'), false) ? [program] : []);
-      assert.deepEqual(await leftAtLast(goesOn), []);
-      await service.out('delete', service.name);
+      const { service, create, traced } = made;
+      const begin = (env: NonNullable<RunOptions['env']>) => service.begin(create, { through: ['setsid'], env });
+      const { caller, end } = await stoppedProgram(t, traced, { call: 'pwrite64', when: 2 }, begin);
+      process.kill(-caller.pid, 'SIGINT');
+      await end();
+      const { code, stderr } = await caller.result;
+      assert.deepEqual([code, stderr], [130, '']);
       assert.deepEqual(service.leftovers(), []);
     });
   }

@@ -21,7 +21,7 @@ import { type AskHost, type Confinement, confinementHere } from '../confinement.
 import { checkConnection, checkSameUri } from '../connection.js';
 import { makeLayers } from '../content/fill.js';
 import { recordHost } from '../content/host-now.js';
-import { abortedError } from '../errors.js';
+import { abortedError, orAborted } from '../errors.js';
 import { type Described, parseService, saveService } from '../file.js';
 import { fileContext, labelsOf } from '../label.js';
 import { checkServiceName } from '../names.js';
@@ -99,8 +99,7 @@ export async function importService(roots: ServiceRoots, name: string, options: 
       options,
     );
   } catch (error) {
-    // What reads the archive may have been ended, too.
-    throw options.signal?.aborted ? abortedError(name) : error;
+    throw orAborted(error, name, options.signal);
   } finally {
     await members.close().catch(() => {});
   }

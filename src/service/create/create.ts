@@ -18,7 +18,7 @@ import {
   planCopies,
 } from '../content/fill.js';
 import { recordHost } from '../content/host-now.js';
-import { abortedError } from '../errors.js';
+import { abortedError, orAborted } from '../errors.js';
 import { saveService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
@@ -62,7 +62,9 @@ export async function createService(
       let filled: Filled = { copied: [], unsettled: [] };
       let { settings } = wanted;
       const paths = await makeService(roots, name, async (staged) => {
-        filled = await makeState(roots, wanted, staged, options);
+        filled = await makeState(roots, wanted, staged, options).catch((error: unknown) => {
+          throw orAborted(error, name, options.signal);
+        });
         settings = { ...settings, copied: filled.copied };
         await saveService({ paths: staged.paths, config, settings });
         if (options.signal?.aborted) throw abortedError(name);
