@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parseServiceArguments } from '../../../../src/cli/service/arguments.js';
 import { type ServiceCommandName, serviceCommands } from '../../../../src/cli/service/options.js';
+import { serviceRoots } from '../../../../src/service/paths.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
 
@@ -44,6 +45,20 @@ function writeFile({ name, roots }: ServiceProgram, group = '', mounts = ''): vo
     join(config, 'sandbox.cfg'),
     `[api]\nclass=GVirSandboxConfigServiceGeneric\nversion=0.6.0\n${core}${rest}`,
   );
+}
+
+/** Three that have a directory of services to themselves: in that of the host others come and go, and may be slow. */
+function threeAlone(context: TestContext): readonly [ServiceProgram, ServiceProgram, ServiceProgram] {
+  const services = scratchDirectory(context);
+  const ofHost = serviceRoots().services;
+  mkdirSync(ofHost, { recursive: true });
+  const script = `mount --bind ${services} ${ofHost} && exec "$@"`;
+  const through = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+  const one = () => {
+    const made = serviceProgram(context, { through });
+    return { ...made, roots: { ...made.roots, services } };
+  };
+  return [one(), one(), one()];
 }
 
 const isThere = ({ name, roots }: ServiceProgram) => existsSync(join(roots.services, name, 'config/sandbox.cfg'));
@@ -106,13 +121,14 @@ describe('--connect', { skip }, () => {
   });
 
   it('chooses those that list and status show', async (context) => {
-    const [web, db, old] = [serviceProgram(context), serviceProgram(context), serviceProgram(context)];
+    const [web, db, old] = threeAlone(context);
     writeFile(web, 'connect=lxc:///');
     writeFile(db, 'connect=qemu:///embed');
     writeFile(old);
     const of = async (...words: string[]) => {
       const shown = JSON.parse(await web.out(...words)) as { name: string }[];
       const names = shown.map(({ name }) => name);
+      assert.ok(names.every((name) => [web, db, old].some((one) => one.name === name)));
       return [web, db, old].map(({ name }) => names.includes(name));
     };
     for (const command of ['list', 'status']) {
