@@ -76,16 +76,25 @@ const MOST_STEPS = 60;
 /**
  * Every step until there are no more.
  * @param run runs a program to be killed at a step; true: there was such a step
- * @returns how many steps there were
+ * @returns the calls that have steps
  */
-export async function atEveryStep(calls: readonly string[], run: (step: Step) => Promise<boolean>): Promise<number> {
-  let killed = 0;
+export async function atEveryStep(calls: readonly string[], run: (step: Step) => Promise<boolean>): Promise<string[]> {
+  const killed = new Set<string>();
   for (const call of calls)
     for (let when = 1; await run({ call, when }); when += 1) {
       assert.ok(when < MOST_STEPS, `${call} has no end`);
-      killed += 1;
+      killed.add(call);
     }
-  return killed;
+  return [...killed];
+}
+
+/** Calls that remove files and directories: which of them Node.js makes depends on its version. */
+export const REMOVING: readonly string[] = ['unlink', 'rmdir', 'unlinkat'];
+
+/** Asserts that each has steps, of those that remove at least one. @param killed what {@link atEveryStep} returns */
+export function assertKilledAt(killed: readonly string[], calls: readonly string[]): void {
+  const named = (all: readonly string[]) => new Set(all.map((call) => (REMOVING.includes(call) ? 'removes' : call)));
+  assert.deepEqual(named(killed), named(calls), `calls at which something was killed: ${killed.join()}`);
 }
 
 /** How a program has ended. */
@@ -133,8 +142,8 @@ export async function assertMadeAfter(making: Making, step: string, ended: Ended
   return wasKilled;
 }
 
-/** Has it killed at every step of these calls. @returns how many steps there were */
-export function assertMadeAtEveryStep(calls: readonly string[], making: Making): Promise<number> {
+/** Has it killed at every step of these calls. @returns those that have steps */
+export function assertMadeAtEveryStep(calls: readonly string[], making: Making): Promise<string[]> {
   return atEveryStep(calls, async (step) =>
     assertMadeAfter(making, `${step.call} ${step.when}`, await making.run(killedAt(step))),
   );

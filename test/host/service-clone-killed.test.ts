@@ -66,7 +66,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
       return [roots.services, roots.directories, roots.images].flatMap(left);
     },
   });
-  assert.ok(killed > 0, `nothing is killed at ${call}`);
+  assert.deepEqual(killed, [call], 'calls at which something was killed');
 }
 
 const skip = unlessRoot('it copies what others own') || unlessTraced();

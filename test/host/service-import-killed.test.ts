@@ -69,7 +69,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
     remove: async () => assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, []),
     left: () => [roots.services, roots.directories, roots.images].flatMap(left),
   });
-  assert.ok(killed > 0, `nothing is killed at ${call}`);
+  assert.deepEqual(killed, [call], 'calls at which something was killed');
 }
 
 const skip = unlessRoot('it unpacks what others own') || unlessTraced();

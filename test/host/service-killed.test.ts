@@ -3,16 +3,36 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { assertMadeAtEveryStep, atEveryStep, isKilled, killedAt, type Step, unlessTraced } from '../helpers/killing.js';
+import {
+  assertKilledAt,
+  assertMadeAtEveryStep,
+  atEveryStep,
+  isKilled,
+  killedAt,
+  REMOVING,
+  type Step,
+  unlessTraced,
+} from '../helpers/killing.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
-/** Calls that change what is on the disk. */
-const CALLS = ['mkdir', 'rename', 'fsync', 'link', 'unlink', 'rmdir', 'unlinkat'] as const;
+/** Calls that change what is on the disk: what `create` makes of every service, and what `delete` does. */
+const CREATING = ['mkdir', 'rename', 'fsync'];
+const DELETING = [...CREATING, ...REMOVING];
 
 /** Those of a file that is copied, and of an image. */
-const COPYING = ['copy_file_range', 'fchown', 'fchmod', 'chmod', 'utimensat'] as const;
-const OF_IMAGES = ['ftruncate', 'chmod'] as const;
+const OF_FILES = [
+  'copy_file_range',
+  'fchown',
+  'lchown',
+  'fchmod',
+  'chmod',
+  'utimensat',
+  'setxattr',
+  'link',
+  ...REMOVING,
+];
+const OF_IMAGES = ['ftruncate', 'chmod', 'link', ...REMOVING];
 
 /** @returns whether there was such a step */
 async function isKilledAt(service: ServiceProgram, args: readonly string[], step: Step): Promise<boolean> {
@@ -40,27 +60,27 @@ describe('a virt-sandbox-service that is killed', {
   for (const [where, options, further] of [
     ['a directory', [], []],
     // Copies are made there, too.
-    ['a directory with copies', ['--copy-path', '/etc/key'], COPYING],
+    ['a directory with copies', ['--copy-path', '/etc/key'], OF_FILES],
     ['an image', ['--imagesize', '150'], OF_IMAGES],
   ] as const) {
     it(`leaves no half of a service with its state in ${where}`, async (context) => {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await assertMadeAtEveryStep([...CALLS, ...further], {
+      const killed = await assertMadeAtEveryStep([...CREATING, ...further], {
         run: (through) => service.run(create, { through }),
         isThere: () => isThere(service),
         remove: () => service.out('delete', name),
         left: service.leftovers,
       });
-      assert.ok(killed >= 8, `${killed} steps`);
+      assertKilledAt(killed, [...CREATING, ...further]);
     });
 
     it(`removes the rest of a service with its state in ${where} the next time`, async (context) => {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await atEveryStep(CALLS, async (step) => {
+      const killed = await atEveryStep(DELETING, async (step) => {
         await service.out(...create);
         const wasKilled = await isKilledAt(service, ['delete', name], step);
         // A new one of the name finds nothing of the old one.
@@ -69,7 +89,7 @@ describe('a virt-sandbox-service that is killed', {
         assert.deepEqual(service.leftovers(), [], `${step.call} ${step.when}`);
         return wasKilled;
       });
-      assert.ok(killed >= 2, `${killed} steps`);
+      assertKilledAt(killed, DELETING);
     });
   }
 
@@ -87,7 +107,8 @@ describe('a virt-sandbox-service that is killed', {
       '/etc/key',
     ];
     let begun = 0;
-    await atEveryStep(CALLS, async (step) => {
+    const calls = [...CREATING, 'link', ...REMOVING];
+    const killed = await atEveryStep(calls, async (step) => {
       const wasKilled = await isKilledAt(service, ['create', ...options, name, '--', 'true'], step);
       if (service.leftovers().some((path) => /^\.overlay-.*\.tmp$/.test(path))) begun += 1;
       const { code, stderr } = await service.run(['delete', name]);
@@ -96,5 +117,6 @@ describe('a virt-sandbox-service that is killed', {
       return wasKilled;
     });
     assert.ok(begun > 0);
+    assertKilledAt(killed, calls);
   });
 });

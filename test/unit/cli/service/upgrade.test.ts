@@ -18,7 +18,7 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lockOpenFile } from '../../../../src/oci/lock.js';
 import { findInPath } from '../../../../src/util/programs.js';
-import { atEveryStep, isKilled, killedAt, unlessTraced } from '../../../helpers/killing.js';
+import { assertKilledAt, atEveryStep, isKilled, killedAt, REMOVING, unlessTraced } from '../../../helpers/killing.js';
 import { installPackage, makePackagedRoot } from '../../../helpers/packaged-root.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
@@ -184,7 +184,7 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
   it('goes on after it was killed at any step', { skip: unlessTraced() }, async (context) => {
     const { upper, service, host, copyUp, upgrade } = await ground(context);
     let turn = 0;
-    const calls = ['mkdir', 'rename', 'fsync', 'unlink', 'unlinkat', 'rmdir'];
+    const calls = ['mkdir', 'rename', 'fsync', ...REMOVING];
     const killed = await atEveryStep(calls, async (step) => {
       turn += 1;
       host('/etc/hosts', `hosts ${turn}`);
@@ -202,7 +202,7 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
       assert.deepEqual(drafts, [], `${step.call} ${step.when}`);
       return isKilled(ended);
     });
-    assert.ok(killed >= 5, `${killed} steps`);
+    assertKilledAt(killed, calls);
   });
 
   it('refuses an overlay that something else has in use, and changes nothing of it', async (context) => {
