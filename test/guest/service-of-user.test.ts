@@ -1,11 +1,11 @@
 /** Services of an ordinary user: in machines, with their states in disk images, all below the user's home. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Way } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, entriesIn, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { runSandbox } from '../helpers/run.js';
 import { createdService, TestService } from '../helpers/services.js';
@@ -25,7 +25,6 @@ describe('services of an ordinary user', { skip }, () => {
   const options = () => ({ ...user.options, program: `${user.options.program}-service` });
   const wayOf = (uri: string): Way => ({ uri, skip: false, where: user.where, options: options() });
   const below = (path: string) => join(user.home, path);
-  const entries = (path: string) => (existsSync(path) ? readdirSync(path) : []);
 
   /** A second service of that name is as the first. */
   function removedAfter(t: TestContext, name: string, way: Way): TestService {
@@ -63,7 +62,7 @@ describe('services of an ordinary user', { skip }, () => {
       const places = ['.config/libvirt-sandbox/services', '.local/share/libvirt-sandbox/images'];
       const logs = ['.local/state/libvirt-sandbox/services'];
       assert.deepEqual(
-        [...places, ...logs].flatMap((path) => entries(below(path)).filter((entry) => entry.includes(name))),
+        [...places, ...logs].flatMap((path) => entriesIn(below(path)).filter((entry) => entry.includes(name))),
         [],
       );
     });
@@ -84,7 +83,7 @@ describe('services of an ordinary user', { skip }, () => {
       const name = uniqueName();
       const service = removedAfter(t, name, wayOf(uri));
       await service.fails(['-c', uri, 'create'], /only root can have services over .*qemu:\/\/\/session/, COMMAND);
-      assert.ok(!entries(below('.config/libvirt-sandbox/services')).includes(name));
+      assert.ok(!entriesIn(below('.config/libvirt-sandbox/services')).includes(name));
     }
   });
 

@@ -47,6 +47,11 @@ export async function domainsOf(uri: string, through: readonly string[] = [], en
   return stdout.split('\n').filter((line) => line !== '');
 }
 
+/** What is in a directory; nothing if it is not there. */
+export function entriesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
 /** Every file and directory called `name` in `directory`, `depth` levels deep. Files may come and go meanwhile. */
 function filesWith(directory: string, name: string, depth = 4): string[] {
   let entries: Dirent[];
@@ -65,7 +70,7 @@ function filesWith(directory: string, name: string, depth = 4): string[] {
 /** The short aliases of the state directory of `name`: each is a link alone in a directory. */
 export function aliasesOf(name: string): string[] {
   return [ROOT_STATE, '/tmp'].flatMap((base) =>
-    (existsSync(base) ? readdirSync(base) : [])
+    entriesIn(base)
       .map((entry) => join(base, entry, 's'))
       .filter((path) => {
         try {

@@ -1,10 +1,10 @@
 /** virt-sandbox-service with services of names that nobody else has, which are removed after the test. */
 import assert from 'node:assert/strict';
-import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ServiceRoots, serviceRoots } from '../../src/service/paths.js';
-import { uniqueName } from './leftovers.js';
+import { entriesIn, uniqueName } from './leftovers.js';
 import { type Running, type RunOptions, type RunResult, SERVICE_PROGRAM, startSandbox } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
 
@@ -44,11 +44,11 @@ export function serviceProgram(context: Pick<TestContext, 'after'>, given: RunOp
     return out;
   };
   const leftovers = () => [
-    ...entries(roots.services).filter((entry) => entry.replace(/^\./, '').startsWith(name)),
-    ...entries(states),
+    ...entriesIn(roots.services).filter((entry) => entry.replace(/^\./, '').startsWith(name)),
+    ...entriesIn(states),
   ];
   context.after(async () => {
-    for (const entry of entries(roots.services).filter((one) => one.startsWith(name))) await run(['delete', entry]);
+    for (const entry of entriesIn(roots.services).filter((one) => one.startsWith(name))) await run(['delete', entry]);
     for (const entry of leftovers()) rmSync(join(roots.services, entry), { recursive: true, force: true });
   });
   return {
@@ -67,8 +67,4 @@ export function serviceProgram(context: Pick<TestContext, 'after'>, given: RunOp
     create: (...args) => out('create', '--path', states, ...args),
     leftovers,
   };
-}
-
-function entries(directory: string): string[] {
-  return lstatSync(directory, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(directory);
 }

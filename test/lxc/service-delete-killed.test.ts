@@ -1,13 +1,13 @@
 /** A service that runs is removed, while who removes it, its holder or its supervisor is killed at each step. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { childrenOf } from '../helpers/killed-images.js';
 import { traceRunning } from '../helpers/killed-programs.js';
 import { isKilled, killedAt, type Step, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
-import { assertNothingLeft, exceptLogs, leftAtLast } from '../helpers/leftovers.js';
+import { assertNothingLeft, entriesIn, exceptLogs, leftAtLast } from '../helpers/leftovers.js';
 import type { RunResult } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 import { createdService, LIVES, SERVICES, type TestService } from '../helpers/services.js';
@@ -68,7 +68,7 @@ class Removal {
     const [supervisor = 0] = childrenOf(holder, 'supervisor');
     this.#t.after(() => {
       // What it has moved aside when it is killed has no name any more: a sandbox that ends a minute later removes it.
-      for (const entry of entries(RUN).filter((one) => one.startsWith(`.stale-${supervisor}-`)))
+      for (const entry of entriesIn(RUN).filter((one) => one.startsWith(`.stale-${supervisor}-`)))
         rmSync(join(RUN, entry), { recursive: true, force: true });
     });
     return { service, pids: { program: 0, holder, supervisor } };
@@ -89,18 +89,14 @@ class Removal {
   async #assertGone({ name }: TestService, { holder }: Record<Who, number>, text: string): Promise<void> {
     await assertNothingLeft(name, { ...exceptLogs(lxc.where), state: RUN });
     const left = () => [
-      ...entries(SERVICES).filter((entry) => entry.includes(name)),
-      ...entries(LIVES).filter((entry) => entry.includes(name)),
-      ...entries(`${RUN}-services`).filter((entry) => entry === name || entry.startsWith(`.claim-${holder}-`)),
-      ...entries(RUN).filter((entry) => entry === name),
-      ...entries(this.#states),
+      ...entriesIn(SERVICES).filter((entry) => entry.includes(name)),
+      ...entriesIn(LIVES).filter((entry) => entry.includes(name)),
+      ...entriesIn(`${RUN}-services`).filter((entry) => entry === name || entry.startsWith(`.claim-${holder}-`)),
+      ...entriesIn(RUN).filter((entry) => entry === name),
+      ...entriesIn(this.#states),
     ];
     assert.deepEqual(await leftAtLast(left), [], text);
   }
-}
-
-function entries(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }
 
 describe('a container whose service is removed', { skip: lxc.skip || unlessTraced() }, () => {
