@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Way } from './connections.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from './leftovers.js';
+import { removeServices } from './making-services.js';
 import { busyboxImage } from './oci/root-images.js';
 import { runSandbox, SERVICE_PROGRAM } from './run.js';
 import { scratchDirectory } from './scratch.js';
@@ -70,6 +71,7 @@ export function itRunsImages(way: Way): void {
 
   it('is not made of an image that it cannot run', async (t) => {
     const name = uniqueName();
+    t.after(() => removeServices([name], way.options));
     for (const [config, why] of [
       [{ Cmd: [] }, /names no command/],
       [{ ...CONFIG, User: 'nobody-here' }, /nobody-here/],
