@@ -102,7 +102,7 @@ export class LifeRecorder {
 
   /** @param why its output is not in its log; undefined: it is again */
   unlogged(why: string | undefined): void {
-    this.#change({ ...this.#record, unlogged: why === undefined ? undefined : shortened(why) });
+    this.#change({ ...this.#record, unlogged: why === undefined ? undefined : shortened(why, MOST_CHARACTERS) });
   }
 
   /** Resolves when all is written, or cannot be. */

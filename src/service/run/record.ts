@@ -159,11 +159,12 @@ async function isWrittenOver(path: string, record: ServiceRecord): Promise<boole
 
 /** Its longest sentences are shortened if they have to be. */
 function lineWithin(record: ServiceRecord, most: number): Buffer | undefined {
-  const { lastEnd, health } = record;
+  const { lastEnd, health, unlogged } = record;
   const brief = {
     ...record,
     lastEnd: lastEnd && { ...lastEnd, text: shortened(lastEnd.text, SHORT_CHARACTERS) },
     health: health && { ...health, said: health.said && shortened(health.said, SHORT_CHARACTERS) },
+    unlogged: unlogged && shortened(unlogged, SHORT_CHARACTERS),
   };
   return [record, brief].map((one) => Buffer.from(`${JSON.stringify(one)}\n`)).find(({ length }) => length <= most);
 }
