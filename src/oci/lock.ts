@@ -53,7 +53,11 @@ export async function lockOpenFile(
   }
 }
 
-async function tryToLock(file: FileHandle, kind: LockKind): Promise<boolean> {
+/**
+ * Locks an open file if nobody else has it, in place of the lock that it has: that is gone then too if somebody else has it.
+ * @returns whether it is locked
+ */
+export async function tryToLock(file: FileHandle, kind: LockKind): Promise<boolean> {
   const { default: koffi } = await import('koffi');
   const flock = koffi.load('libc.so.6').func('int flock(int fd, int operation)');
   if (flock(file.fd, (kind === 'shared' ? SHARED : EXCLUSIVE) | NO_WAIT) === 0) return true;

@@ -47,7 +47,7 @@ export const createOptions = {
   'copy-path': texts('copy that file or directory, as far as only root may read it; repeats'),
   path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
   imagesize: text(
-    'keep the state in a disk image of this size: MB, or a number with K, M or G; without it in a directory',
+    'size of the state, in MB, or a number with K, M or G: a disk image, or the bound of a container’s directory',
     'i',
   ),
   root,

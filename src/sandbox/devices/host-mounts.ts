@@ -3,12 +3,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { covers } from '../../config/path.js';
 import { valueOr } from '../../util/errors.js';
+import { isOfBound } from './overlay-bound.js';
 
 /** A mount point below a directory. */
 export interface MountPoint {
   /** Relative to the directory. */
   readonly path: string;
-  /** A file system that shows the kernel and not files of users. */
+  /** A file system that shows the kernel and not files of users, or keeps the overlay of a service. */
   readonly isKernels: boolean;
   /** A file system that is mounted when somebody looks. */
   readonly isAutomount: boolean;
@@ -64,7 +65,9 @@ export function mountPointsBelow(
     // fuse.sshfs is one of fuse.
     const [family = ''] = type.split('.');
     const isOfUsers = onDevices.has(type) || (OF_USERS.has(family) && type !== LXCFS);
-    const isKernels = !isOfUsers || (isFromThere(device) && !isIn(point)) || found.get(path)?.isKernels === true;
+    const isOwn = isOfBound(point);
+    const isKernels =
+      !isOfUsers || isOwn || (isFromThere(device) && !isIn(point)) || found.get(path)?.isKernels === true;
     const [, user] = family === 'fuse' ? (/(?:^|,)user_id=(\d+)/.exec(options) ?? []) : [];
     const ofUser = user === undefined ? {} : { fuseUser: Number(user) };
     found.set(path, { path, isKernels, isAutomount: type === 'autofs', ...ofUser });

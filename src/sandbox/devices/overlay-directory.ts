@@ -2,6 +2,7 @@
  * The directory that keeps an overlay:
  *
  *   overlay.json     the root that it belongs to: overlay-record.ts
+ *   layers.ext4      if it has a bound, the file system that is mounted on layers/: overlay-bound.ts
  *   layers/          the share, where the guest writes what it likes
  *   layers/upper/    what differs from the root, as overlayfs keeps it
  *   layers/work/     overlayfs's own
@@ -30,6 +31,7 @@ import type { Root, SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { attributesOf, takesAttributes } from './overlay-attributes.js';
+import { BOUND, refuseUnmounted } from './overlay-bound.js';
 import {
   checkRecord,
   IMAGE,
@@ -97,7 +99,7 @@ export interface KeptOverlay extends OverlayRecord {
 /**
  * The overlay in a directory, checked with those above it. Undefined: there is none yet.
  * @throws {SandboxError} `overlay-directory-unsafe`, `overlay-parent-missing`, `overlay-directory-foreign`,
- *   `overlay-directory-damaged`
+ *   `overlay-directory-damaged`, `overlay-not-mounted`
  */
 export function keptOverlay(path: string): KeptOverlay | undefined {
   const directory = realPathOf(path);
@@ -108,6 +110,7 @@ export function keptOverlay(path: string): KeptOverlay | undefined {
   const record = readRecord(directory);
   if (record === undefined) checkUnused(directory);
   checkClosed(directory, found);
+  refuseUnmounted(directory);
   if (record === undefined) return undefined;
   for (const below of [[], ...layersIn(record.kind)]) checkLayer(directory, [LAYERS, ...below]);
   return { directory, ...record, layers: join(directory, LAYERS) };
@@ -115,6 +118,20 @@ export function keptOverlay(path: string): KeptOverlay | undefined {
 
 function layersIn(kind: OverlayKind): string[][] {
   return kind === 'machine' ? [[UPPER], [WORK]] : [[MOUNTS]];
+}
+
+/**
+ * The directory of an overlay, by a path without links, if it is there and nobody but root reaches it.
+ * @throws {SandboxError} `overlay-directory-unsafe`, `overlay-parent-missing`
+ */
+export function safeDirectory(path: string): string | undefined {
+  const directory = realPathOf(path);
+  checkWay(path, directory);
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  checkOwn(directory, found);
+  checkClosed(directory, found);
+  return directory;
 }
 
 /**
@@ -233,9 +250,11 @@ function unsafe(directory: string, why: string): SandboxError {
   );
 }
 
+const OWN: ReadonlySet<string> = new Set([LAYERS, BOUND]);
+
 /** A directory without a record may be new, or what an interrupted attempt has made. */
 function checkUnused(directory: string): void {
-  const other = readdirSync(directory).find((name) => name !== LAYERS && !name.startsWith(NEW_RECORD));
+  const other = readdirSync(directory).find((name) => !OWN.has(name) && !name.startsWith(NEW_RECORD));
   if (other === undefined) return;
   throw configError(
     'overlay-directory-foreign',

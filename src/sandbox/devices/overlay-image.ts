@@ -39,13 +39,16 @@ const MAKING = 3_600_000;
  * ext4 as every kernel since 4.19 mounts it, whatever the host's mke2fs.conf says. Nothing is kept back for root: the
  * kernel writes all of an overlay as root. mke2fs(8)
  */
-const EXT4 = [
-  ...['-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-m', '0', '-J', 'size=64', '-L', 'overlay'],
+export const EXT4 = [
+  ...['-t', 'ext4', '-b', '4096', '-I', '256', '-m', '0', '-L', 'overlay'],
   '-O',
   'none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,' +
     'extra_isize,metadata_csum',
   ...['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0'],
 ];
+
+/** Bytes for each inode, and MiB of the journal. */
+const SIZES = ['-i', '16384', '-J', 'size=64'];
 
 /**
  * Checks the image. It may be missing.
@@ -166,7 +169,7 @@ async function makeIn(
   await truncate(raw, bytes);
   const content = join(directory, 'content');
   const words = await contentFor(content, root, fill);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...words, raw], fill && FILLING).catch((error: unknown) => {
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...words, raw], fill && FILLING).catch((error: unknown) => {
     throw fill === undefined ? error : tooSmall(error);
   });
   await rm(content, { recursive: true, force: true });

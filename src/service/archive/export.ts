@@ -2,12 +2,19 @@
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { checkSource } from '../clone/copy-state.js';
 import { stateOf } from '../clone/describe.js';
-import { copyFromSource, type SourceControl, type SourceTold, type WhenRunning } from '../clone/source.js';
+import {
+  copyFromSource,
+  type SourceControl,
+  type SourceCopy,
+  type SourceTold,
+  type WhenRunning,
+} from '../clone/source.js';
 import { stopRecordOf } from '../clone/stop-record.js';
 import { abortedError } from '../errors.js';
 import { formatService, loadService } from '../file.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
+import { whileMounted } from '../store/bound.js';
 import { type HeldLockOptions, holdServiceLocks, releaseAll } from '../store/held-lock.js';
 import { whileUnused } from '../store/unused.js';
 import type { Service } from '../types.js';
@@ -39,8 +46,8 @@ export async function exportService(roots: ServiceRoots, name: string, options: 
   try {
     const source = await loadService(roots, name);
     const { whenRunning, control, signal } = options;
-    stateOf(source);
-    return await copyFromSource({
+    const state = stateOf(source);
+    const work: SourceCopy = {
       name,
       stop: stopRecordOf(source, 'to be exported'),
       whenRunning,
@@ -49,7 +56,8 @@ export async function exportService(roots: ServiceRoots, name: string, options: 
       unlock: async () => held.get(name)?.(),
       check: (isRunning) => checkSource(source, isRunning),
       copy: (isRunning) => writeAll(source, isRunning, options),
-    });
+    };
+    return await whileMounted(state, () => copyFromSource(work));
   } finally {
     await releaseAll(held);
   }

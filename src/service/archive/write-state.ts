@@ -4,6 +4,7 @@
  * own the kernel refuses to follow one that is put in the way meanwhile.
  */
 import { basename, dirname } from 'node:path';
+import { isBound } from '../../sandbox/devices/overlay-bound.js';
 import { type KeptOverlay, MOUNTS } from '../../sandbox/devices/overlay-directory.js';
 import { upperLayers } from '../../sandbox/devices/overlay-layers.js';
 import { IMAGE, LAYERS } from './manifest.js';
@@ -22,7 +23,7 @@ const TAR = [
 ];
 
 /** mount(8), in a mount namespace of its own. */
-const UNFOLLOWED = 'mount --bind -o nosymfollow,nodev,nosuid -- "$1" "$1" && cd -- "$1" && shift && exec "$@"';
+const UNFOLLOWED = 'mount "$2" -o nosymfollow,nodev,nosuid -- "$1" "$1" && cd -- "$1" && shift 2 && exec "$@"';
 
 /** The command that writes the layers of a directory. It takes root. */
 export function writeLayers(kept: KeptOverlay): string[] {
@@ -41,7 +42,9 @@ export function writeLayers(kept: KeptOverlay): string[] {
 
 /** A command that runs in a directory, of which no link is followed, no device opened, no program another's. */
 export function inMount(directory: string, command: readonly string[]): string[] {
-  const shell = ['sh', '-c', UNFOLLOWED, 'sh', directory, ...command];
+  // What bounds a state is mounted so itself.
+  const bind = isBound(directory) ? '--rbind' : '--bind';
+  const shell = ['sh', '-c', UNFOLLOWED, 'sh', directory, bind, ...command];
   return ['unshare', '--mount', '--propagation', 'private', '--', ...shell];
 }
 

@@ -1,11 +1,14 @@
 /** Copies the state of a service that stands still. */
 import { lstatSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
-import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
+import { join } from 'node:path';
+import { isBound } from '../../sandbox/devices/overlay-bound.js';
+import { type KeptOverlay, keptOverlay, layersOf } from '../../sandbox/devices/overlay-directory.js';
 import { checkOverlayImage, isImageInUse, refuseFurtherFile } from '../../sandbox/devices/overlay-image.js';
+import { RECORD } from '../../sandbox/devices/overlay-record.js';
 import { refuseUsed, stateInUse, whileUnused } from '../store/unused.js';
 import type { Service } from '../types.js';
-import { copyFile, copyTree } from './copy-tree.js';
+import { type CopyOptions, copyFile, copyTree } from './copy-tree.js';
 import { stateOf } from './describe.js';
 import { stateMissing } from './errors.js';
 
@@ -52,6 +55,13 @@ export async function copyState(copy: StateCopy): Promise<void> {
   const kept = keptOverlay(path);
   // Without a record nothing was ever written there.
   if (kept === undefined) return;
-  if (isRunning) await copyTree(path, to, options);
-  else await whileUnused(source.name, kept, () => copyTree(path, to, options));
+  const copyAll = () => (isBound(kept.directory) ? copyBound(kept, to, options) : copyTree(path, to, options));
+  if (isRunning) await copyAll();
+  else await whileUnused(source.name, kept, copyAll);
+}
+
+/** The copy has a file system of its own. */
+async function copyBound({ directory, layers }: KeptOverlay, to: string, options: CopyOptions): Promise<void> {
+  await copyTree(layers, layersOf(to), options);
+  await copyFile(join(directory, RECORD), join(to, RECORD), options);
 }

@@ -7,6 +7,7 @@ import {
   fchownSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -74,6 +75,8 @@ export class DirectoryFiles implements StateFiles {
 }
 
 function readPlain(path: Buffer): { readonly content: Buffer; readonly found: Stats } | undefined {
+  // Where a mount has no devices, a whiteout cannot be opened.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
   // One that others wait at is no reason to wait.
   const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   try {

@@ -2,11 +2,12 @@
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { abortedError } from '../errors.js';
 import { fileContext } from '../label.js';
+import { boundOf, makeBound, whileMounted } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
 import type { MadeRecord } from '../store/made.js';
 import type { Service } from '../types.js';
 import { checkSource, copyState } from './copy-state.js';
-import type { WantedClone } from './describe.js';
+import { stateOf, type WantedClone } from './describe.js';
 import { DirectoryFiles } from './directory-files.js';
 import { makeHostKey } from './host-keys.js';
 import { giveIdentity, type StateFiles } from './identity.js';
@@ -35,15 +36,13 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
   const { type, path } = wanted.state;
   if (type === 'directory') {
     await made.directory(path);
-    const told = await copyTo(path, work);
-    const kept = keptOverlay(path);
-    const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
-    const context = fileContext(wanted.config.security, wanted.settings.filetype);
-    if (context !== undefined)
-      await labelTree(path, context, () => {
-        if (signal?.aborted) throw abortedError(wanted.name);
-      });
-    return { ...told, changed };
+    const bytes = boundOf(stateOf(work.source));
+    const endUse = bytes === undefined ? undefined : await makeBound(path, bytes);
+    try {
+      return await fillDirectory(path, work);
+    } finally {
+      await endUse?.();
+    }
   }
   let filled: FilledState = { changed: [] };
   await made.file(path, async (temporary) => {
@@ -55,8 +54,21 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
   return filled;
 }
 
+async function fillDirectory(path: string, work: StateWork): Promise<FilledState> {
+  const { wanted, signal } = work;
+  const told = await copyTo(path, work);
+  const kept = keptOverlay(path);
+  const changed = kept === undefined ? [] : await give(new DirectoryFiles(kept), work);
+  const context = fileContext(wanted.config.security, wanted.settings.filetype);
+  if (context !== undefined)
+    await labelTree(path, context, () => {
+      if (signal?.aborted) throw abortedError(wanted.name);
+    });
+  return { ...told, changed };
+}
+
 function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlock }: StateWork): Promise<SourceTold> {
-  return copyFromSource({
+  const copying: SourceCopy = {
     name: source.name,
     stop: stopRecordOf(source, `to be cloned as ${wanted.name}`),
     whenRunning,
@@ -65,7 +77,8 @@ function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlo
     unlock,
     check: (isRunning) => checkSource(source, isRunning),
     copy: (isRunning) => copyState({ source, to, isRunning, signal }),
-  });
+  };
+  return whileMounted(stateOf(source), () => copyFromSource(copying));
 }
 
 function give(files: StateFiles, { source, wanted, newHostKeys }: StateWork): Promise<string[]> {

@@ -22,6 +22,7 @@ import { abortedError, orAborted } from '../errors.js';
 import { saveService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
+import { makeBound } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { makeService, type Staged } from '../store/staging.js';
@@ -99,19 +100,24 @@ async function makeState(
     (async (directory: string) => {
       filled = await fillDisk(directory, { config, plan }, options);
     });
-  if (overlay.type === 'directory') await made.directory(overlay.path);
-  else {
+  if (overlay.type === 'image') {
     const workplace = overlayWorkplace(overlay.path);
     const make = (path: string) => makeOverlayImage(withOverlay(config, path), imageBytes, fill, workplace);
     await made.file(overlay.path, make, workplace);
+    return filled;
   }
-  if (overlay.type !== 'directory') return filled;
-  const context = fileContext(config.security, settings.filetype);
-  // What a start made later would have another label.
-  if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
-  if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
-  if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
-  return filled;
+  await made.directory(overlay.path);
+  const endUse = imageBytes === undefined ? undefined : await makeBound(overlay.path, imageBytes);
+  try {
+    const context = fileContext(config.security, settings.filetype);
+    // What a start made later would have another label, or would have to find room.
+    if (plan || context !== undefined || endUse) makeLayers(overlay.path, config, platform);
+    if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
+    if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
+    return filled;
+  } finally {
+    await endUse?.();
+  }
 }
 
 function withOverlay(config: SandboxConfig, path: string): SandboxConfig {

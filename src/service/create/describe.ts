@@ -49,7 +49,7 @@ export interface CreateTexts extends IdentityTexts, ContentTexts {
 
 /** A service that is to be made. */
 export interface Wanted extends Described {
-  /** Bytes of the image that keeps its state; undefined: as an overlay's. */
+  /** Bytes of the image that keeps its state, or of the file system that bounds it; undefined: as an overlay's. */
   readonly imageBytes: number | undefined;
   /** What is to be copied into its state. */
   readonly content: Content;
@@ -57,7 +57,7 @@ export interface Wanted extends Described {
 
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
- *   `service-on-system-uri`, `service-image-of-container`, `service-image-too-small`, `restart-unknown`, `no-command`,
+ *   `service-on-system-uri`, `service-image-too-small`, `restart-unknown`, `no-command`,
  *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `checkImage`, `checkFiletype` and
  *   `describeContent` throw
  */
@@ -159,21 +159,18 @@ function checkFiletype({ overlay, security }: SandboxConfig, filetype: string | 
   );
 }
 
-/** A user's sandbox cannot make files of other users on the host: an image can. */
+/**
+ * A user's sandbox cannot make files of other users on the host: an image can. What a container keeps the host mounts, so
+ * it is always in a directory, which may have a bound.
+ */
 function overlayOf(
   roots: ServiceRoots,
   name: string,
   { path, imageSize }: Pick<CreateTexts, 'path' | 'imageSize'>,
   isContainer: boolean,
 ): Overlay {
-  if (imageSize === undefined && roots.scope === 'system')
+  if ((imageSize === undefined || isContainer) && roots.scope === 'system')
     return { type: 'directory', path: join(path === undefined ? roots.directories : hostPath(path, '--path'), name) };
-  if (isContainer)
-    throw configError(
-      'service-image-of-container',
-      'the state of a container cannot be kept in a disk image: this host itself would have to mount what sandboxes have written',
-      'leave out --imagesize, or make it a machine: -c qemu:///embed',
-    );
   return {
     type: 'image',
     path: join(path === undefined ? roots.images : hostPath(path, '--path'), `${name}.qcow2`),

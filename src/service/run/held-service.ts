@@ -9,6 +9,7 @@ import { deferred } from '../../util/promises.js';
 import { checkConnection, checkFileUri } from '../connection.js';
 import { loadService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
+import { type EndUse, useState } from '../store/bound.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { Service } from '../types.js';
 import { type Claim, claimService, releaseService } from './claim.js';
@@ -33,6 +34,17 @@ export interface HoldOptions {
   readonly onHealth?: (health: Health) => void;
 }
 
+/** What belongs to a service as long as it is held. */
+interface Held {
+  readonly claim: Claim;
+  /** URI of libvirt, if it is known. */
+  readonly connect: string | undefined;
+  readonly log: LogWriter;
+  readonly server: ControlServer;
+  /** Its state can be unmounted. */
+  readonly endUse: EndUse;
+}
+
 export class HeldService implements LifeObserver {
   /** How it has ended for good. Nothing is left of it then, but its log and its record. */
   readonly ended: Promise<ServiceEnd>;
@@ -43,6 +55,7 @@ export class HeldService implements LifeObserver {
   readonly #options: HoldOptions;
   readonly #runner: ServiceRunner;
   readonly #server: ControlServer;
+  readonly #endUse: EndUse;
   #last = new LastLines();
   /** Its last record is being written. */
   #isOver = false;
@@ -61,6 +74,7 @@ export class HeldService implements LifeObserver {
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
     let server: ControlServer | undefined;
+    let endUse: EndUse | undefined;
     const held: { service?: HeldService } = {};
     const serving = {
       channel: undefined,
@@ -75,32 +89,26 @@ export class HeldService implements LifeObserver {
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
       const { service, connect } = await loadToStart(roots, name, options);
+      endUse = await useState(service.config.overlay);
       log = await openServiceLog(paths, (why) => held.service?.onUnlogged(why));
       server = await listenIn(claim.path, serving, () => {});
-      held.service = new HeldService(service, { claim, connect, log, server }, options);
+      held.service = new HeldService(service, { claim, connect, log, server, endUse }, options);
       return held.service;
     } catch (error) {
       await server?.close();
       await log?.close();
+      await endUse?.();
       releaseService(claim);
       throw error;
     }
   }
 
-  private constructor(
-    service: Service,
-    {
-      claim,
-      connect,
-      log,
-      server,
-    }: { claim: Claim; connect: string | undefined; log: LogWriter; server: ControlServer },
-    options: HoldOptions,
-  ) {
+  private constructor(service: Service, { claim, connect, log, server, endUse }: Held, options: HoldOptions) {
     this.service = service;
     this.#claim = claim;
     this.#log = log;
     this.#server = server;
+    this.#endUse = endUse;
     this.#options = options;
     const { launch } = options;
     const onWarning = (sentence: string) => {
@@ -176,6 +184,7 @@ export class HeldService implements LifeObserver {
       this.#isOver = true;
       await this.#recorder.end();
       await this.#log.close();
+      await this.#endUse();
       // Who has asked for the end is answered, and finds nothing any more.
       releaseService(this.#claim);
       this.#released.resolve();

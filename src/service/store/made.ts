@@ -13,6 +13,7 @@ import { isSystemError, messageOf } from '../../util/errors.js';
 import { replaceFile } from '../../util/replace-file.js';
 import { readPlainFile } from '../../util/small-files.js';
 import { serviceError } from '../errors.js';
+import { unmountBound } from './bound.js';
 import { stateExists } from './state.js';
 
 const FILE = 'made.json';
@@ -167,6 +168,7 @@ function removeOne({ kind, path, inodes, isUnique = false }: Made): boolean {
   if (inodes.length === 0 && !isUnique) return removeEmpty(kind, path, found.size === 0n);
   if (!isUnique && !inodes.includes(inodeText(found))) return false;
   if ((kind === 'directory') !== found.isDirectory()) return false;
+  if (kind === 'directory') unmountBound(path);
   removeTree(path);
   return true;
 }

@@ -13,6 +13,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isBound } from '../../sandbox/devices/overlay-bound.js';
 import type { KeptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { type Layer, upperLayers } from '../../sandbox/devices/overlay-layers.js';
 import { isSystemError, valueOr } from '../../util/errors.js';
@@ -23,7 +24,10 @@ import type { ChangeableState, Fresh, OwnEntry, StateTree } from './state.js';
 
 const { O_RDONLY, O_NONBLOCK } = constants;
 
-/** Beside the layers, where no guest writes: what is half copied when a process is killed stays there. */
+/**
+ * Where no guest writes: what is half copied when a process is killed stays there. It is beside the layers, and below them
+ * if they have a file system of their own: a container writes to the layers of its mounts alone.
+ */
 const DRAFTS = 'upgrade';
 
 export class DirectoryState implements ChangeableState {
@@ -36,7 +40,7 @@ export class DirectoryState implements ChangeableState {
   constructor({ directory, layers, kind }: KeptOverlay, context: string | undefined) {
     this.#share = layers;
     this.layers = valueOr(() => upperLayers(layers, kind), []);
-    this.drafts = join(directory, DRAFTS);
+    this.drafts = join(isBound(directory) ? layers : directory, DRAFTS);
     this.#label = context === undefined ? () => {} : fileLabeller(context);
   }
 

@@ -12,6 +12,7 @@ import { loadService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
 import { findHolder } from '../run/claim.js';
+import { whileMounted } from '../store/bound.js';
 import { withImage } from '../store/image-machine.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { stateInUse, whileUnused } from '../store/unused.js';
@@ -85,7 +86,8 @@ async function renew(
     await dropCopies(state, root, hidden);
     return files;
   };
-  const files = before === undefined ? [] : await withState(service, overlay, signal, renewIn);
+  const look = () => withState(service, overlay, signal, renewIn);
+  const files = before === undefined ? [] : await whileMounted(overlay, look);
   // What was changed is on the disk by now.
   if (!isDry) await record(paths.directory, now);
   return before ? { files } : { files, unknown: 'what the host had when it was made is not on record' };

@@ -1,0 +1,81 @@
+/** Services in containers whose state has a bound. */
+import assert from 'node:assert/strict';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { besideLxc, lxc } from './connections.js';
+import { leftAtLast } from './leftovers.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
+import { serviceOf, type TestService } from './services.js';
+
+/** The least that there may be. */
+export const SIZE = 150_000_000;
+
+export class BoundedState {
+  readonly directory: string;
+  readonly file: string;
+  readonly layers: string;
+
+  /** @param above where states are kept */
+  constructor(
+    readonly above: string,
+    readonly name: string,
+  ) {
+    this.directory = join(above, name);
+    this.file = join(this.directory, 'layers.ext4');
+    this.layers = join(this.directory, 'layers');
+  }
+
+  /** Loop devices of the file. */
+  loops(): string[] {
+    if (!existsSync(this.file)) return [];
+    return lines(besideLxc('losetup', '--noheadings', '--output', 'NAME', '--associated', this.file));
+  }
+
+  isMounted(): boolean {
+    return this.mounts() > 0;
+  }
+
+  mounts(): number {
+    return besideLxc('cat', '/proc/self/mounts').split(` ${this.layers} `).length - 1;
+  }
+
+  /** What it takes on this host, in bytes. */
+  taken(): number {
+    return statSync(this.file).blocks * 512;
+  }
+
+  /** A device is gone when the last process of the container is. */
+  async assertUnused(): Promise<void> {
+    assert.deepEqual(await leftAtLast(() => [...this.loops(), ...(this.isMounted() ? [this.layers] : [])]), []);
+  }
+
+  remount(...words: readonly string[]): void {
+    besideLxc(...words, this.layers);
+  }
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+export interface Bounded {
+  readonly service: TestService;
+  readonly state: BoundedState;
+}
+
+/** It has marked its start when it is ready. */
+const SCRIPT = 'date >> /srv/starts; exec sleep 1000';
+
+export async function boundedService(
+  t: TestContext,
+  options: readonly string[] = [],
+  script = SCRIPT,
+): Promise<Bounded> {
+  const above = scratchDirectory(t, WITH_ATTRIBUTES);
+  const service = await serviceOf(t, lxc, { options: ['-p', above, '-i', '150', ...options], script, isKept: true });
+  return { service, state: new BoundedState(above, service.name) };
+}
+
+/** It writes until nothing more can be written. @returns what the shell says */
+export const FILL = 'head -c 1G /dev/urandom 2>&1 > /srv/much; true';

@@ -1,0 +1,140 @@
+/** Services with a bound in containers, whose processes are killed. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { BoundedState, boundedService } from '../helpers/bounded.js';
+import { lxc } from '../helpers/connections.js';
+import { childrenOf } from '../helpers/killed-images.js';
+import { isKilled, killedAt, type Step, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { service as program, removeServices } from '../helpers/making-services.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { SERVICES } from '../helpers/services.js';
+
+const starts = (count: number) => `${count}\n`;
+
+describe('a service with a bound', { skip: lxc.skip }, () => {
+  it('starts with its state whatever of it was killed, and leaves no device and no mount', async (t) => {
+    const { service, state } = await boundedService(t);
+    await service.ok(['start']);
+    for (const [index, kill] of (
+      [['holder'], ['libvirt_lxc'], ['holder', 'supervisor', 'libvirt_lxc']] as const
+    ).entries()) {
+      const { pid: holder = 0 } = await service.status();
+      const pids = { holder, supervisor: childrenOf(holder, 'supervisor')[0] ?? 0, libvirt_lxc: lxcOf(service.name) };
+      assert.ok(
+        Object.values(pids).every((pid) => pid > 0),
+        JSON.stringify(pids),
+      );
+      for (const who of kill) process.kill(pids[who], 'SIGKILL');
+      await service.until(({ state: now }) => now !== 'running');
+      await service.ok(['start']);
+      const text = kill.join();
+      assert.equal(await service.inside('wc -l < /srv/starts'), starts(index + 2), text);
+      assert.deepEqual([state.loops().length, state.mounts()], [1, 1], text);
+    }
+    await service.ok(['stop']);
+    await state.assertUnused();
+  });
+
+  it('is removed with its mount when its holder was killed', async (t) => {
+    const { service, state } = await boundedService(t);
+    await service.ok(['start']);
+    const { pid = 0 } = await service.status();
+    process.kill(pid, 'SIGKILL');
+    await service.until(({ state: now }) => now !== 'running');
+    assert.equal(state.isMounted(), true);
+    await service.ok(['delete']);
+    assert.equal(state.isMounted(), false);
+    assert.deepEqual(readdirSync(state.above), []);
+  });
+});
+
+/** What the program, mke2fs, mount(8) since util-linux 2.39, and umount(8) do. */
+const CALLS = ['mkdir', 'flock', 'ftruncate', 'fsconfig', 'move_mount', 'umount2', 'rename'];
+
+describe('a service with a bound that is made', { skip: lxc.skip || unlessTraced() }, () => {
+  it('is there as a whole or not at all, whatever is killed', async (t) => {
+    const above = scratchDirectory(t, WITH_ATTRIBUTES);
+    const log = join(scratchDirectory(t), 'calls');
+    const name = uniqueName();
+    t.after(() => removeServices([name], lxc.options));
+    const state = new BoundedState(above, name);
+    const create = (words: readonly string[] = []) =>
+      program(['create', '-c', lxc.uri, '-p', above, '-i', '150', name, '--', 'sleep', '1000'], {
+        ...lxc.options,
+        through: [...(lxc.options.through ?? []), ...words],
+      });
+    const killed = async (step: Step) => {
+      const ended = await create(killedAt(step, { log }));
+      const text = `${step.call} ${step.when}: ${ended.signal ?? ended.code} ${ended.stderr}`;
+      isKilled(ended);
+      if (existsSync(join(SERVICES, name))) assert.ok(existsSync(join(above, name, 'overlay.json')), text);
+      const gone = await program(['delete', name], lxc.options);
+      if (gone.code !== 0) {
+        assert.match(gone.stderr, /there is no service/, text);
+        assert.equal((await create()).code, 0, text);
+        assert.equal((await program(['delete', name], lxc.options)).code, 0, text);
+      }
+      assert.equal(state.isMounted(), false, text);
+      assert.deepEqual(readdirSync(above), [], text);
+      return /killed by SIGKILL/.test(readFileSync(log, 'latin1'));
+    };
+    assert.equal((await create(tracedFor(CALLS, { log }))).code, 0);
+    const steps = someSteps(CALLS, log);
+    assert.equal((await program(['delete', name], lxc.options)).code, 0);
+    const reached = new Set<string>();
+    for (const step of steps) if (await killed(step)) reached.add(step.call);
+    assert.deepEqual([...reached], CALLS);
+  });
+});
+
+describe('a clone with a bound', { skip: lxc.skip || unlessTraced() }, () => {
+  it('is gone after the next call when it is killed, and its source is whole', async (t) => {
+    const { service, state } = await boundedService(t);
+    const name = `${service.name}-2`;
+    const clone = new BoundedState(state.above, name);
+    t.after(() => removeServices([name], lxc.options));
+    await service.ok(['start']);
+    await service.ok(['stop']);
+    const log = join(scratchDirectory(t), 'calls');
+    const make = (words: readonly string[]) =>
+      program(['clone', service.name, name], {
+        ...lxc.options,
+        through: [...(lxc.options.through ?? []), ...words],
+      });
+    const calls = ['move_mount', 'umount2', 'rename'];
+    assert.equal((await make(tracedFor(calls, { log }))).code, 0);
+    const steps = someSteps(calls, log);
+    for (const step of steps) {
+      await removeServices([name], lxc.options);
+      const text = `${step.call} ${step.when}`;
+      isKilled(await make(killedAt(step, { log })));
+      if (!existsSync(join(SERVICES, name))) {
+        const next = await program(['clone', service.name, name], lxc.options);
+        assert.equal(next.code, 0, `${text}: ${next.stderr}`);
+        await state.assertUnused();
+        await clone.assertUnused();
+      }
+    }
+    await removeServices([name], lxc.options);
+    assert.deepEqual(readdirSync(state.above), [service.name]);
+    await service.ok(['start']);
+    assert.equal(await service.inside('wc -l < /srv/starts'), starts(2));
+  });
+});
+
+/** The process that libvirt has for a container, as its words say. */
+function lxcOf(name: string): number {
+  const found = readdirSync('/proc').find((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return words[0]?.endsWith('libvirt_lxc') === true && words.includes(name);
+    } catch {
+      return false;
+    }
+  });
+  return Number(found ?? 0);
+}

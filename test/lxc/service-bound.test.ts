@@ -1,0 +1,135 @@
+/** Services in containers with a bound: create -i. */
+import assert from 'node:assert/strict';
+import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { BoundedState, boundedService, FILL, SIZE } from '../helpers/bounded.js';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
+import { service as program, removeServices } from '../helpers/making-services.js';
+import { runSandbox } from '../helpers/run.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { SERVICES } from '../helpers/services.js';
+
+describe('the bound of a state', { skip: lxc.skip }, () => {
+  it('is what the service may write, and one that is full starts again', async (t) => {
+    const { service, state } = await boundedService(t);
+    await state.assertUnused();
+    assert.ok(state.taken() < SIZE / 10, String(state.taken()));
+    await service.ok(['start']);
+    assert.match(await service.inside(FILL), /No space left on device/);
+    const much = Number(await service.inside('stat -c %s /srv/much'));
+    assert.ok(much > SIZE / 4 && much < SIZE, String(much));
+    assert.ok(state.taken() <= SIZE, String(state.taken()));
+    await service.ok(['restart']);
+    assert.equal(await service.inside('stat -c %s /srv/much'), `${much}\n`);
+    assert.equal(await service.inside('rm /srv/much; echo kept > /srv/kept; cat /srv/kept'), 'kept\n');
+    await service.ok(['stop']);
+    await state.assertUnused();
+    assert.deepEqual(readdirSync(state.layers), []);
+    await service.ok(['start']);
+    assert.equal(await service.inside('cat /srv/kept; wc -l < /srv/starts'), 'kept\n3\n');
+    await service.ok(['stop']);
+    await service.ok(['delete']);
+    assert.deepEqual(readdirSync(state.above), []);
+    await assertNothingLeft(service.name, exceptLogs(lxc.where));
+  });
+
+  it('goes with a clone, and an archive has none', async (t) => {
+    const { service, state } = await boundedService(t);
+    const others = ['stopped', 'live', 'stop', 'imported'].map((what) => `${service.name}-${what}`);
+    t.after(() => removeServices(others, lxc.options));
+    const [stopped = '', live = '', halted = '', imported = ''] = others;
+    await service.ok(['start']);
+    await service.inside('echo whole > /srv/data; rm /etc/hostname');
+    await service.ok(['clone', '--live'], [live]);
+    await service.ok(['clone', '--stop'], [halted]);
+    assert.equal(await service.inside('cat /srv/data'), 'whole\n');
+    await service.ok(['stop']);
+    await state.assertUnused();
+    await service.ok(['clone'], [stopped]);
+    await state.assertUnused();
+    for (const name of [stopped, live, halted]) {
+      const clone = new BoundedState(state.above, name);
+      await clone.assertUnused();
+      const started = await program(['start', name], lxc.options);
+      assert.equal(started.code, 0, started.stderr);
+      const said = await program(
+        ['execute', name, '--', 'sh', '-c', `cat /srv/data; ls /etc/hostname; ${FILL}`],
+        lxc.options,
+      );
+      assert.match(said.out, /^whole\n/);
+      assert.match(said.out, /No space left on device/);
+      assert.ok(clone.taken() <= SIZE);
+      await removeServices([name], lxc.options);
+      assert.equal(existsSync(clone.directory), false);
+    }
+    const archive = join(scratchDirectory(t, WITH_ATTRIBUTES), 'web.tar');
+    await service.ok(['export', '-o', archive]);
+    await state.assertUnused();
+    const { code, stderr } = await program(['import', '--trust', '-p', state.above, archive, imported], lxc.options);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(readdirSync(join(state.above, imported)).sort(), ['layers', 'overlay.json']);
+    assert.equal((await program(['start', imported], lxc.options)).code, 0);
+    assert.equal((await program(['execute', imported, '--', 'cat', '/srv/data'], lxc.options)).out, 'whole\n');
+  });
+
+  it('has what create copies, and upgrade looks into it', async (t) => {
+    const closed = join(scratchDirectory(t, WITH_ATTRIBUTES), 'key');
+    besideLxc('sh', '-c', `umask 077; echo key > ${closed}; chmod 755 ${join(closed, '..')}`);
+    const { service, state } = await boundedService(t, ['--copy-path', closed]);
+    await service.ok(['start']);
+    assert.equal(await service.inside(`cat ${closed}`), 'key\n');
+    await service.ok(['stop']);
+    besideLxc('sh', '-c', `echo newer > ${closed}`);
+    const { code, out, stderr } = await service.run(['upgrade']);
+    assert.equal(code, 0, stderr);
+    assert.ok(out.includes(closed), out);
+    await state.assertUnused();
+    await service.ok(['start']);
+    assert.equal(await service.inside(`cat ${closed}`), 'newer\n');
+  });
+
+  it('is not passed by: without the mount the state is not taken for an empty one', async (t) => {
+    const { service, state } = await boundedService(t);
+    const file = join(SERVICES, service.name, 'config/sandbox.cfg');
+    const alone = await runSandbox(['--config', file, '-c', lxc.uri], lxc.options);
+    assert.equal(alone.code, 125);
+    assert.match(alone.stderr, /layers\.ext4, which is not mounted; start its service/);
+    await service.ok(['start']);
+    assert.match(readFileSync(file, 'utf8'), /^source=|overlay/m);
+    // Somebody unmounts it: what runs has it still, and nothing else mounts it beside.
+    state.remount('umount');
+    assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
+    assert.equal(state.loops().length, 1);
+    await service.ok(['stop']);
+    await state.assertUnused();
+    await service.ok(['start']);
+    assert.equal(await service.inside('wc -l < /srv/starts'), '2\n');
+  });
+
+  it('is not mounted from a file that others may have written', async (t) => {
+    const { service, state } = await boundedService(t);
+    const refused = () => service.fails(['start'], /is not mounted: others than root may have written to it/);
+    await chmod(state.file, 0o620);
+    await refused();
+    await chmod(state.file, 0o600);
+    const other = join(state.above, 'other');
+    linkSync(state.file, other);
+    await refused();
+    renameSync(other, state.file);
+    rmSync(other, { force: true });
+    renameSync(state.file, other);
+    symlinkSync(other, state.file);
+    assert.equal((await service.run(['start'])).code, 125);
+    assert.equal(state.isMounted(), false);
+    rmSync(state.file);
+    renameSync(other, state.file);
+    await chmod(state.directory, 0o755);
+    await service.fails(['start'], /others than root may enter it/);
+    await chmod(state.directory, 0o700);
+    await service.ok(['start']);
+    assert.equal(state.isMounted(), true);
+  });
+});

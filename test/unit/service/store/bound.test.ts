@@ -1,0 +1,87 @@
+/** Who uses a state with a bound at once, and what becomes of its mount. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { mountPointsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
+import { hasMountedLayers } from '../../../../src/sandbox/devices/overlay-bound.js';
+import { keptOverlay, makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-directory.js';
+import { boundOf, makeBound, unmountBound, useState, whileMounted } from '../../../../src/service/store/bound.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
+
+const BYTES = 150_000_000;
+const TOPMOST = { mode: 0o755, uid: 0, gid: 0 };
+
+async function bounded(t: TestContext) {
+  const path = join(scratchDirectory(t, WITH_ATTRIBUTES), 'state');
+  mkdirSync(path, { mode: 0o700 });
+  t.after(() => unmountBound(path));
+  const endUse = await makeBound(path, BYTES);
+  makeOverlayDirectory(path, { root: { type: 'directory', path: '/' }, kind: 'container' }, TOPMOST);
+  return { state: { type: 'directory', path } as const, path, endUse };
+}
+
+describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
+  it('is mounted until the last who uses it lets it go', async (t) => {
+    const { state, path, endUse } = await bounded(t);
+    const layers = join(path, 'layers');
+    assert.deepEqual([boundOf(state), lstatSync(layers).mode & 0o7777], [BYTES, 0o700]);
+    await endUse();
+    assert.equal(hasMountedLayers(path), false);
+    assert.throws(() => keptOverlay(path), { code: 'overlay-not-mounted', remedy: /virt-sandbox-service start/ });
+    const users = await Promise.all([useState(state), useState(state), useState(state)]);
+    assert.equal(keptOverlay(path)?.kind, 'container');
+    assert.deepEqual(
+      mountPointsBelow(path).map(({ path: at, isKernels }) => [at, isKernels]),
+      [['layers', true]],
+    );
+    for (const [index, end] of users.entries()) {
+      assert.equal(hasMountedLayers(path), true);
+      await end();
+      await end();
+      assert.equal(hasMountedLayers(path), index + 1 < users.length);
+    }
+  });
+
+  it('is used as a killed process has left it, and goes with its directory', async (t) => {
+    const { state, path, endUse } = await bounded(t);
+    await endUse();
+    execFileSync('mount', ['-o', 'loop', join(path, 'layers.ext4'), join(path, 'layers')]);
+    assert.equal(await whileMounted(state, async () => keptOverlay(path)?.kind), 'container');
+    assert.equal(hasMountedLayers(path), false);
+    const end = await useState(state);
+    unmountBound(path);
+    assert.equal(hasMountedLayers(path), false);
+    await end();
+  });
+
+  it('is not taken from who looks into it', async (t) => {
+    const { state, path, endUse } = await bounded(t);
+    const child = spawn('sleep', ['1000'], { cwd: join(path, 'layers'), stdio: 'ignore' });
+    t.after(() => child.kill('SIGKILL'));
+    await endUse();
+    assert.equal(hasMountedLayers(path), true);
+    assert.throws(() => unmountBound(path), { code: 'service-bound-busy', remedy: /leave the directories in it/ });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await whileMounted(state, async () => {});
+    assert.equal(hasMountedLayers(path), false);
+  });
+
+  it('without one is as it is', async (t) => {
+    const path = scratchDirectory(t, WITH_ATTRIBUTES);
+    writeFileSync(join(path, 'file'), '');
+    for (const state of [
+      undefined,
+      { type: 'directory', path },
+      { type: 'directory', path: join(path, 'gone') },
+    ] as const) {
+      assert.equal(boundOf(state), undefined);
+      assert.equal(await whileMounted(state, async () => 'done'), 'done');
+    }
+    unmountBound(path);
+    assert.ok(existsSync(join(path, 'file')));
+  });
+});
