@@ -184,10 +184,13 @@ export class HeldService implements LifeObserver {
       this.#isOver = true;
       await this.#recorder.end();
       await this.#log.close();
-      await this.#endUse();
-      // Who has asked for the end is answered, and finds nothing any more.
-      releaseService(this.#claim);
-      this.#released.resolve();
+      try {
+        await this.#endUse();
+      } finally {
+        // Who has asked for the end is answered, and finds nothing any more.
+        releaseService(this.#claim);
+        this.#released.resolve();
+      }
       await this.#server.close();
     }
   }
