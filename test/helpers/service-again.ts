@@ -8,7 +8,7 @@ import { removeServices } from './making-services.js';
 import { holdsDuring } from './meanwhile.js';
 import { SERVICE_PROGRAM, startSandbox } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
-import { LIVES, serviceOf, type TestService } from './services.js';
+import { LIVES, type Status, serviceOf, type TestService } from './services.js';
 
 /** Ends badly three times, so that it waits for seconds then. */
 const ENDS = `n=$(cat /srv/starts 2>/dev/null || echo 0)
@@ -89,7 +89,8 @@ export function itRunsAgainLater(way: Way, other: string): void {
       await service.until(({ state }) => state === 'stopped');
       assert.match((await service.run(['status'])).out, /by a process that was killed: start it/);
       const starting = service.begin(next);
-      await service.until(({ state, sandbox }) => state === 'starting' && sandbox !== undefined);
+      const isThere = ({ state, sandbox }: Status) => state === 'starting' && sandbox !== undefined;
+      await service.until((status) => status.state === 'failed' || isThere(status));
       await service.inside('touch /srv/go');
       assert.equal((await starting.result).code, 0);
       await assertRuns(service, way);
