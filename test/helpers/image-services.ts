@@ -34,9 +34,9 @@ function archive(t: TestContext, config: object = CONFIG): string {
 }
 
 /** Defines the tests. */
-export function itRunsImages(way: Way): void {
+export function itRunsImages(way: Way, options: readonly string[] = []): void {
   it('runs the command of an image as the image says, keeps its state, and starts again', async (t) => {
-    const service = await createdService(t, way, ['-r', archive(t), '-e', 'B=service']);
+    const service = await createdService(t, way, [...options, '-r', archive(t), '-e', 'B=service']);
     await service.ok(['start']);
     await service.untilLog('1234 image /home/web 1\n');
     const { state, pid } = await service.status();

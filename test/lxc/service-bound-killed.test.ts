@@ -70,7 +70,7 @@ describe('a service with a bound that is made', { skip: lxc.skip || unlessTraced
       const ended = await create(killedAt(step, { log }));
       const text = `${step.call} ${step.when}: ${ended.signal ?? ended.code} ${ended.stderr}`;
       isKilled(ended);
-      if (existsSync(join(SERVICES, name))) assert.ok(existsSync(join(above, name, 'overlay.json')), text);
+      if (existsSync(join(SERVICES, name))) assert.ok(existsSync(state.file), text);
       const gone = await program(['delete', name], lxc.options);
       if (gone.code !== 0) {
         assert.match(gone.stderr, /there is no service/, text);

@@ -7,3 +7,9 @@ import { unlessBusyboxImage } from '../helpers/oci/root-images.js';
 describe('a service of an image in a container', { skip: lxc.skip || unlessBusyboxImage }, () => {
   itRunsImages(lxc);
 });
+
+describe('a service of an image in a container whose state has a bound', {
+  skip: lxc.skip || unlessBusyboxImage,
+}, () => {
+  itRunsImages(lxc, ['-i', '150']);
+});

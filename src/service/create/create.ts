@@ -110,8 +110,8 @@ async function makeState(
   const endUse = imageBytes === undefined ? undefined : await makeBound(overlay.path, imageBytes);
   try {
     const context = fileContext(config.security, settings.filetype);
-    // What a start made later would have another label, or would have to find room.
-    if (plan || context !== undefined || endUse) makeLayers(overlay.path, config, platform);
+    // What a start made later would have another label.
+    if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
     if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
     if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
     return filled;

@@ -105,11 +105,9 @@ export async function useState(state: Overlay | undefined): Promise<EndUse> {
   return async () => {
     if (isOver) return;
     isOver = true;
-    try {
-      if (await tryToLock(held, 'exclusive')) await unmount(directory);
-    } finally {
-      await held.close();
-    }
+    // What cannot be unmounted is left to the next one.
+    await unmountAlone(held, directory).catch(() => {});
+    await held.close();
   };
 }
 
@@ -160,7 +158,7 @@ async function mount(directory: string): Promise<void> {
   const file = join(directory, BOUND);
   try {
     const words = ['-t', 'ext4', '-o', MOUNTED, '--', file, layersOf(directory)];
-    await runTool(findTool('setpriv', 'util-linux'), ['--pdeathsig', 'KILL', '--', 'mount', ...words]);
+    await run('mount', words);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
     throw serviceError(
@@ -172,10 +170,20 @@ async function mount(directory: string): Promise<void> {
   }
 }
 
-/** Somebody may look into it: then the next one unmounts it. */
-async function unmount(directory: string): Promise<void> {
+/** Somebody may look into it: then it stays. What the service has written last is written to the disk meanwhile. */
+async function unmountAlone(held: FileHandle, directory: string): Promise<void> {
+  if (!(await tryToLock(held, 'exclusive'))) return;
   for (const deadline = Date.now() + PATIENCE_MS / 10; hasMountedLayers(directory); await delay(LOOK_MS))
-    if (!umount(directory) && Date.now() > deadline) return;
+    try {
+      await run('umount', ['--', layersOf(directory)]);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+}
+
+/** It ends with this process, which has the lock. */
+async function run(program: string, words: readonly string[]): Promise<void> {
+  await runTool(findTool('setpriv', 'util-linux'), ['--pdeathsig', 'KILL', '--', program, ...words]);
 }
 
 /**
