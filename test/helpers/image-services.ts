@@ -8,7 +8,7 @@ import { assertNothingLeft, exceptLogs, uniqueName } from './leftovers.js';
 import { removeServices } from './making-services.js';
 import { busyboxImage } from './oci/root-images.js';
 import { runSandbox, SERVICE_PROGRAM } from './run.js';
-import { scratchDirectory } from './scratch.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
 import { createdService } from './services.js';
 
 /** Counts its starts in a file that is kept. It ends by the stop signal of the image alone. */
@@ -56,6 +56,16 @@ export function itRunsImages(way: Way, options: readonly string[] = []): void {
       await service.ok(['stop']);
       return service.status();
     }
+  });
+
+  it('has the label that is asked for, and the first start takes its state', async (t) => {
+    const states = scratchDirectory(t, WITH_ATTRIBUTES);
+    const label = ['-s', 'static,label=system_u:system_r:svirt_lxc_net_t', '-f', 'svirt_lxc_file_t'];
+    const service = await createdService(t, way, [...options, '-p', states, ...label, '-r', archive(t)]);
+    // A host without SELinux starts none with a label.
+    service.change((text) => text.replace(/^\[security\]\n(?:[a-z].*\n)*/m, ''));
+    await service.ok(['start']);
+    await service.untilLog('1234 image /home/web 1\n');
   });
 
   it('gets SIGTERM before it is killed, if the stop signal of its image does not end it', async (t) => {

@@ -79,7 +79,7 @@ export async function createService(
 /** Makes the directory, or the image, in which the state is to be, and copies into it what is asked for. */
 async function makeState(
   roots: ServiceRoots,
-  { config: asked, settings, imageBytes, content }: Wanted,
+  { config: asked, root, settings, imageBytes, content }: Wanted,
   { paths, made }: Staged,
   options: CreateOptions,
 ): Promise<Filled> {
@@ -111,7 +111,7 @@ async function makeState(
   try {
     const context = fileContext(config.security, settings.filetype);
     // What a start made later would have another label.
-    if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
+    if (plan || context !== undefined) makeLayers(overlay.path, { ...config, root }, platform);
     if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
     if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
     return filled;

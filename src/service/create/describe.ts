@@ -7,7 +7,7 @@ import { type ConfigOptions, configFromOptions } from '../../config/options.js';
 import { parseSize } from '../../config/parsers/size.js';
 import { hostPath } from '../../config/path.js';
 import { DEFAULT_BOOT_TARGET, systemdCommand } from '../../config/sandbox-cfg/format.js';
-import type { Overlay, SandboxConfig } from '../../config/types.js';
+import type { Overlay, Root, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { confinementHere } from '../confinement.js';
@@ -49,6 +49,8 @@ export interface CreateTexts extends IdentityTexts, ContentTexts {
 
 /** A service that is to be made. */
 export interface Wanted extends Described {
+  /** With the file system of an image, if the root is one. */
+  readonly root: Root;
   /** Bytes of the image that keeps its state, or of the file system that bounds it; undefined: as an overlay's. */
   readonly imageBytes: number | undefined;
   /** What is to be copied into its state. */
@@ -92,9 +94,10 @@ export async function describeService(
   const content = await describeContent(roots, name, checked, texts);
   // It may have to be pulled.
   if (checked.root.type === 'image') refuseExisting(roots, name);
-  await checkImage(name, checked, options);
+  const root = await checkImage(name, checked, options);
   return {
     config: checked,
+    root,
     settings: {
       ...DEFAULT_SETTINGS,
       connect,

@@ -1,7 +1,7 @@
 /** Whether an image can be the root of a service: what the first start would find out, perhaps at the boot of a host. */
 import { configError, quote } from '../../config/errors.js';
 import { rootText } from '../../config/root.js';
-import type { SandboxConfig } from '../../config/types.js';
+import type { Root, SandboxConfig } from '../../config/types.js';
 import { withLookUp } from '../../oci/erofs/look-up.js';
 import { ErofsError } from '../../oci/erofs/reader.js';
 import { withImageRoot } from '../../sandbox/image-root/with-image-root.js';
@@ -10,16 +10,18 @@ import { filesOfImage, findUnit } from '../units/find.js';
 
 /**
  * Pulls the image, as its root says, and looks whether it has what the service runs. Another root is passed over.
+ * @returns the root with the file system of the image
  * @throws {SandboxError} `service-image-unreadable`, and what `withImageRoot` and `findUnit` throw
  */
-export async function checkImage(name: string, config: SandboxConfig, options: LaunchOptions): Promise<void> {
+export async function checkImage(name: string, config: SandboxConfig, options: LaunchOptions): Promise<Root> {
   const { root, service } = config;
-  if (root.type !== 'image') return;
+  if (root.type !== 'image') return root;
   const units = service?.type === 'systemd' ? service.units : undefined;
   const { config: rooted, release } = await withImageRoot(config, options, units ? 'optional' : 'needed');
   try {
     const { stored } = rooted.root.type === 'image' ? rooted.root : root;
     if (units) findUnits(name, units, stored?.path ?? '', rootText(root));
+    return { ...root, stored };
   } finally {
     release();
   }
