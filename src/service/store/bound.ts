@@ -15,7 +15,7 @@ import { BOUND, hasMountedLayers, isBound } from '../../sandbox/devices/overlay-
 import { layersOf, safeDirectory } from '../../sandbox/devices/overlay-directory.js';
 import { EXT4 } from '../../sandbox/devices/overlay-image.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
-import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 import { fileLabeller, labelOf } from './label-state.js';
 
@@ -93,7 +93,9 @@ export async function useState(state: Overlay | undefined): Promise<EndUse> {
   if (state?.type !== 'directory' || !isBound(state.path)) return async () => {};
   const directory = safeDirectory(state.path) ?? state.path;
   const file = join(directory, BOUND);
-  const held = await open(file, O_RDONLY | O_NOFOLLOW);
+  const held = await open(file, O_RDONLY | O_NOFOLLOW).catch((error: unknown) => {
+    throw isSystemError(error, 'ELOOP') ? unsafe(file) : error;
+  });
   try {
     await checkFile(held, file);
     await mountFor(held, directory);
@@ -125,10 +127,14 @@ export async function whileMounted<T>(state: Overlay | undefined, work: () => Pr
 async function checkFile(held: FileHandle, file: string): Promise<void> {
   const found = await held.stat();
   if (found.isFile() && found.uid === 0 && (found.mode & 0o077) === 0 && found.nlink === 1) return;
-  throw serviceError(
+  throw unsafe(file);
+}
+
+function unsafe(file: string): SandboxError {
+  return serviceError(
     'service-bound-unsafe',
     `the file system in ${quote(file)} is not mounted: others than root may have written to it`,
-    `if nobody has: chown root ${file}; chmod 600 ${file}, and remove other names of the file`,
+    `if nobody has: chown root ${file}; chmod 600 ${file}, and see that it is the file itself, with no other name`,
   );
 }
 
