@@ -68,11 +68,21 @@ halt() {
 	trap : TERM HUP INT ${HALT}
 	# The trap of another signal ends the wait, and not the opening itself.
 	: >${UP_FIFO} &
-	wait $!
-	kill -${HALT} $systemd
+	opening=$!
+	while kill -0 $opening 2>/dev/null; do wait $opening; done
+	opening=
+	[ -n "$now" ] || kill -${HALT} $systemd
 }
+halt_now() {
+	now=yes
+	kill -${HALT_NOW} $systemd
+	# It may never take jobs.
+	[ -z "$opening" ] || kill $opening 2>/dev/null
+}
+opening=
+now=
 trap halt TERM HUP INT ${HALT}
-trap 'kill -${HALT_NOW} $systemd' ${HALT_NOW}
+trap halt_now ${HALT_NOW}
 # Who sees the file may send a signal.
 echo $systemd >${PID_FILE}
 while

@@ -17,8 +17,8 @@
 #define CLIENT_PORT 68
 
 /*
- * A wait for a reply, and for how long no wait is longer: a bridge with the spanning tree protocol, as that of libvirt's
- * default network, passes nothing for four seconds. Each later one is twice as long, up to the limit.
+ * A wait for a reply, and how long all waits are as short as the first: a bridge with the spanning tree protocol, as
+ * that of libvirt's default network, passes nothing for four seconds. Each later wait is twice as long, up to the limit.
  */
 #define FIRST_WAIT_MS 1000
 #define EAGER_MS 8000

@@ -16,7 +16,7 @@ export interface DefaultUri {
   readonly origin: string;
 }
 
-const VARIABLE = 'LIBVIRT_DEFAULT_URI';
+export const DEFAULT_URI_VARIABLE = 'LIBVIRT_DEFAULT_URI';
 const KEY = 'uri_default';
 
 /**
@@ -25,8 +25,8 @@ const KEY = 'uri_default';
  * @throws {SandboxError} `libvirt-conf-invalid`, `libvirt-conf-unreadable`
  */
 export function defaultUri(environment = process.env, uid = process.geteuid?.()): DefaultUri | undefined {
-  const uri = environment[VARIABLE];
-  if (uri) return { uri, origin: VARIABLE };
+  const uri = environment[DEFAULT_URI_VARIABLE];
+  if (uri) return { uri, origin: DEFAULT_URI_VARIABLE };
   // The paths that libvirt uses.
   const file = join(uid === 0 ? '/etc' : baseDirectory('XDG_CONFIG_HOME', environment), 'libvirt', 'libvirt.conf');
   const text = readConf(file);
@@ -43,7 +43,7 @@ function readConf(file: string): string | undefined {
       stage: 'libvirt',
       code: 'libvirt-conf-unreadable',
       message: `${file}, which may name the default URI, cannot be read: ${messageOf(error)}`,
-      remedy: `make it readable, or name a URI with ${shortOption('connect')} or ${VARIABLE}`,
+      remedy: `make it readable, or name a URI with ${shortOption('connect')} or ${DEFAULT_URI_VARIABLE}`,
       cause: error,
     });
   }

@@ -60,8 +60,8 @@ export function usualConfinement(
 }
 
 /**
- * The default of a service on this host. libvirt labels an image at each start, so it is asked nothing for one; and over
- * another URI a label would be another one, so a service that names none has no label that stays.
+ * The default of a service on this host. libvirt labels an image at each start, and a label is that of one URI: so there
+ * is none for an image, or where no URI is known, and the host is not asked.
  * @param factsOf asks the host
  */
 export async function confinementHere(

@@ -26,7 +26,7 @@ export function abortedError(name: string): SandboxError {
   return serviceError('aborted', `the work on the service ${quote(name)} was cancelled`, 'start it again');
 }
 
-/** Why work has failed. Ctrl+C at a terminal ends what cancelled work has started, too, and that has an error of its own. */
+/** Why work has failed. Ctrl+C at a terminal also ends what cancelled work has started, and that has another error. */
 export function orAborted(error: unknown, name: string, signal: AbortSignal | undefined): unknown {
   return signal?.aborted ? abortedError(name) : error;
 }

@@ -43,8 +43,8 @@ export function asSocketForQemu(listen: () => void): void {
 }
 
 /**
- * What libvirt labels files of machines with: `image` if a machine may write to them, `content` if machines only read them. The
- * policy says so in a file that libvirt reads too: https://libvirt.org/drvqemu.html#selinux-confinement
+ * What libvirt labels files of machines with: `image` if a machine may write to them, `content` if machines only read
+ * them. The policy says so in a file that libvirt reads too: https://libvirt.org/drvqemu.html#selinux-confinement
  */
 function contextForQemu(use: 'image' | 'content'): string | undefined {
   if (!hasSelinux()) return undefined;

@@ -143,6 +143,31 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     await ok(service(['stop', name]));
   });
 
+  it('does not stop what it would start over another URI', async (t) => {
+    const name = await made(t, REMEMBERS, [], 'qemu:///embed');
+    const file = fileOf(name);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('connect=qemu:///embed\n', ''));
+    const run = service(['run', '-c', 'qemu:///embed', name]);
+    let isOver = false;
+    void run.finally(() => {
+      isOver = true;
+    });
+    while (!/: running since /.test((await service(['status', name])).out)) assert.equal(isOver, false);
+    const clone = uniqueName();
+    for (const words of [
+      ['restart', name],
+      ['clone', '--stop', name, clone],
+      ['export', '--stop', '-o', join(user.home, 'archive'), name],
+    ]) {
+      const { code, stderr } = await service(words);
+      assert.equal(code, 125, stderr);
+      assert.match(stderr, /its file does not name the URI "qemu:\/\/\/embed"/);
+    }
+    assert.equal(await ok(service(['execute', name, '--', 'cat', '/tmp/ready'])), '');
+    await ok(service(['stop', name]));
+    assert.equal((await run).code, 0);
+  });
+
   it('a stop has the time that is asked for, if the service has as much', async (t) => {
     const name = await made(t, STUBBORN, ['--restart', 'always'], 'qemu:///embed');
     set(name, 'stoptimeout=100000\n');

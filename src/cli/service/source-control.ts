@@ -10,7 +10,7 @@ import { SandboxError } from '../../util/errors.js';
 import { isSet, type ServiceArguments, usageError } from './arguments.js';
 import { pathsOfService } from './each-service.js';
 import type { ServiceCommandName } from './options.js';
-import { startAgain } from './start-service.js';
+import { checkStartAgain, startAgain } from './start-service.js';
 import { stopService } from './stop.js';
 
 export const sourceControl: SourceControl = { connect: findRunning, start };
@@ -30,8 +30,10 @@ async function findRunning(name: string, signal?: AbortSignal): Promise<RunningS
   const isHeld = findHolder(name) !== undefined;
   const sandbox = await sandboxOf(name, signal);
   if (!isHeld && sandbox === undefined) return undefined;
+  const run = followRun(name, pathsOfService(name).life, sandbox?.record.connection);
   return {
-    run: followRun(name, pathsOfService(name).life, sandbox?.record.connection),
+    run,
+    checkStop: () => checkStartAgain(name, run()),
     stop: () => (isHeld || sandbox === undefined ? stopService(name, undefined) : stopUnlessEnded(sandbox)),
     holdStill: async (signalled) => {
       if (sandbox === undefined) throw notRunning(name);

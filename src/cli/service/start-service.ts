@@ -1,7 +1,7 @@
 /** Starts services, each in a process that holds it, or by the host's systemd. */
 import { join } from 'node:path';
 import { URI } from '../../libvirt/connection.js';
-import { defaultUri } from '../../libvirt/default-uri.js';
+import { DEFAULT_URI_VARIABLE, defaultUri } from '../../libvirt/default-uri.js';
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
 import { findHolder } from '../../service/run/claim.js';
@@ -17,16 +17,31 @@ import { tellOldUnit } from './old-unit.js';
 import { askSystemd, knownUnit } from './systemctl.js';
 
 /** Starts it over the URI that it ran over. @returns the exit status */
-export async function startAgain(name: string, { connect, unit }: LastRun): Promise<number> {
-  if (connect === undefined) return startService(name);
-  const known = await knownUnit(name);
-  const isSame = known !== undefined && (known.unit === unit || isUsual(connect));
-  return startService(name, isSame ? undefined : connect);
+export async function startAgain(name: string, run: LastRun): Promise<number> {
+  return startService(name, await uriAgain(name, run));
 }
 
-/** Whether systemd takes it without being told. Where no setting names one, it takes one of those of machines. */
+/**
+ * Whether {@link startAgain} would start it, for those who stop it before.
+ * @throws {SandboxError} `service-uri-of-unit`: it did not run over the URI that its unit has
+ */
+export async function checkStartAgain(name: string, run: LastRun): Promise<void> {
+  await refuseUriOfUnit(name, await uriAgain(name, run));
+}
+
+/** Undefined: that need not be said. */
+async function uriAgain(name: string, { connect, unit }: LastRun): Promise<string | undefined> {
+  if (connect === undefined) return undefined;
+  const known = await knownUnit(name);
+  return known !== undefined && (known.unit === unit || isUsual(connect)) ? undefined : connect;
+}
+
+/**
+ * Whether systemd takes it without being told: its services do not have the environment of a shell. Where no setting
+ * names one, it takes one of those of machines.
+ */
 function isUsual(uri: string): boolean {
-  const usual = defaultUri()?.uri;
+  const usual = defaultUri({ ...process.env, [DEFAULT_URI_VARIABLE]: '' })?.uri;
   return usual === undefined ? uri !== URI.lxc : uri === usual;
 }
 

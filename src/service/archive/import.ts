@@ -126,8 +126,8 @@ async function readHead(
 }
 
 /**
- * Over which URI it is to run here. Where the archive names none, `given` counts, else this host's setting; without one root's service
- * has the embedded driver, and not what answers at a start.
+ * Over which URI it is to run here. Where the archive names none, `given` counts, else this host's setting; without one
+ * root's service has the embedded driver, and not what answers at a start.
  */
 function hereOf(roots: ServiceRoots, { config, settings }: Described, given: string | undefined): Described {
   const usual = roots.scope === 'system' ? URI.embedded : undefined;

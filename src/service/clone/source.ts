@@ -7,6 +7,8 @@ import { notStartedEither, sourceRuns } from './errors.js';
 export type WhenRunning = 'refuse' | 'stop' | 'live';
 
 interface StoppableSource {
+  /** @throws if it could not be started again */
+  checkStop(): Promise<void>;
   stop(): Promise<void>;
   /** How it runs, or ran when it is stopped. */
   run(): LastRun;
@@ -67,7 +69,8 @@ export async function copyFromSource(work: SourceCopy): Promise<SourceTold> {
   check(running !== undefined);
   if (running === undefined) {
     const { left } = work.stop;
-    if (left !== undefined) return copyStopped({ stop: async () => {}, run: () => left }, work);
+    if (left !== undefined)
+      return copyStopped({ checkStop: async () => {}, stop: async () => {}, run: () => left }, work);
     await copy(false);
     await unlock();
     return {};
@@ -93,6 +96,7 @@ async function copyStopped(source: StoppableSource, work: SourceCopy): Promise<S
   const { check, copy, stop } = work;
   const since = performance.now();
   let failure: unknown;
+  await source.checkStop();
   await stop.record(source.run());
   try {
     await source.stop();

@@ -1,7 +1,7 @@
 /** How a service runs or ran, for those who start it again. */
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { findHolder } from './claim.js';
-import { readServiceRecord } from './record.js';
+import { OVER, readServiceRecord } from './record.js';
 
 export interface LastRun {
   /** URI of libvirt; undefined: nobody has named one. */
@@ -19,8 +19,11 @@ export interface LastRun {
 export function followRun(name: string, life: string, kind?: ConnectionKind): () => LastRun {
   const holder = findHolder(name);
   return () => {
-    const found = holder === undefined ? undefined : readServiceRecord(life, name);
-    const record = found?.owner === holder?.owner ? found : undefined;
+    const found = readServiceRecord(life, name);
+    // Where nobody holds it and its record does not know that it has ended, its holder was killed.
+    const isOfIt =
+      holder === undefined ? found !== undefined && !OVER.includes(found.phase) : found?.owner === holder.owner;
+    const record = isOfIt ? found : undefined;
     return { connect: record?.connect ?? (kind && URI[kind]), unit: record?.unit };
   };
 }

@@ -158,6 +158,7 @@ describe('an archive of a service', { skip: unlessRoot('states in directories ar
     const { from } = ground(t);
     await served(from, 'machine');
     const running = {
+      checkStop: async () => {},
       stop: async () => {},
       run: () => ({}),
       holdStill: async () => assert.fail(),

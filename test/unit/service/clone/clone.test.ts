@@ -8,6 +8,7 @@ import { makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-di
 import { type CloneOptions, cloneService } from '../../../../src/service/clone/clone.js';
 import type { RunningSource, SourceControl } from '../../../../src/service/clone/source.js';
 import { editService, readForEdit } from '../../../../src/service/edit.js';
+import { serviceError } from '../../../../src/service/errors.js';
 import { loadService } from '../../../../src/service/file.js';
 import { listServices, serviceNames } from '../../../../src/service/list.js';
 import type { ServiceRoots } from '../../../../src/service/paths.js';
@@ -55,6 +56,8 @@ class Running implements RunningSource {
     connect: async () => this,
     start: async (name, { connect }) => void this.told.push(`start ${name} over ${connect}`),
   };
+
+  checkStop: RunningSource['checkStop'] = async () => {};
 
   async stop(): Promise<void> {
     this.told.push('stop');
@@ -204,6 +207,18 @@ describe('cloneService', { skip: unlessRoot('states in directories are those of 
     const { startFailure } = await clone(roots, 'a', { control: { ...control, start }, whenRunning: 'stop' });
     assert.equal(startFailure, 'no');
     assert.deepEqual(serviceNames(roots), ['a', 'web']);
+  });
+
+  it('does not stop what would not start again', async (t) => {
+    const roots = await served(t);
+    const running = new Running();
+    running.checkStop = () => Promise.reject(serviceError('service-uri-of-unit', 'no', 'no'));
+    const { control } = running;
+    await assert.rejects(clone(roots, 'a', { control, whenRunning: 'stop' }), { code: 'service-uri-of-unit' });
+    assert.deepEqual(running.told, []);
+    assertAlone(roots);
+    running.checkStop = async () => {};
+    await clone(roots, 'a', { control, whenRunning: 'stop' });
   });
 
   it('lets others change the source again when its state is copied', async (t) => {
