@@ -93,7 +93,7 @@ const BODY: readonly Section[] = [
           ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
           [
             '`[root]`',
-            'What is asked of an image that is the root: `pull`, `platform`, `authfile`, `tlsverify` (default `true`), `entrypoint`, `user`, `publishall` (default `false`), as the options of these names. Without `[command]` the image’s own is run, and `[identity]` has no meaning.',
+            'What is asked of an image that is the root: `pull`, `platform`, `authfile`, `tlsverify` (default `true`), `entrypoint`, `user`, `publishall` (default `false`), as the options of these names. `manifest` is the digest of the image that is meant, whatever its name means by now: `virt-sandbox-service create` and `upgrade` write it. Without `[command]` the image’s own is run, and `[identity]` has no meaning.',
           ],
           [
             '`[overlay]`',

@@ -1,4 +1,5 @@
 /** What the root of a sandbox is, and how a machine gets it. */
+import type { Digest } from '../oci-names/digest.js';
 import type { Platform } from '../oci-names/platform.js';
 import type { PullPolicy } from '../oci-names/pull-policy.js';
 import type { RootImage } from '../oci-names/root-image.js';
@@ -17,6 +18,8 @@ export interface ImageRoot {
   readonly type: 'image';
   readonly image: RootImage;
   readonly pull: PullPolicy;
+  /** That of the image which is meant, whatever its name means by now; undefined: what the name means. */
+  readonly manifest: Digest | undefined;
   /** Undefined: that of this host. */
   readonly platform: Platform | undefined;
   /** Where passwords of registries are; undefined: where other tools look for them. */

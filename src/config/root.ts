@@ -1,4 +1,5 @@
 /** What the root of a sandbox is: a directory of the host, or the file system of an OCI image. */
+import { parseDigest } from '../oci-names/digest.js';
 import { parsePlatform, platformText } from '../oci-names/platform.js';
 import { isPullPolicy, PULL_POLICIES } from '../oci-names/pull-policy.js';
 import { isLocalImage, isRootImage, parseRootImage, type RootImage, rootImageText } from '../oci-names/root-image.js';
@@ -10,6 +11,7 @@ import type { ImageRoot, Root, SandboxConfig } from './types.js';
 /** What is asked of an image, as text. */
 export interface ImageRootTexts {
   readonly pull?: string | undefined;
+  readonly manifest?: string | undefined;
   readonly platform?: string | undefined;
   readonly authfile?: string | undefined;
   readonly tlsVerify?: string | undefined;
@@ -20,6 +22,7 @@ export interface ImageRootTexts {
 
 const NAMES: Readonly<Record<keyof ImageRootTexts, string>> = {
   pull: '--pull',
+  manifest: 'manifest',
   platform: '--platform',
   authfile: '--authfile',
   tlsVerify: '--tls-verify',
@@ -31,7 +34,8 @@ const NAMES: Readonly<Record<keyof ImageRootTexts, string>> = {
 /** An image with the defaults of everything else. */
 export function imageRoot(image: RootImage): ImageRoot {
   return {
-    ...{ type: 'image', image, pull: 'missing', platform: undefined, authFile: undefined, tlsVerify: true },
+    ...{ type: 'image', image, pull: 'missing', manifest: undefined, platform: undefined },
+    ...{ authFile: undefined, tlsVerify: true },
     ...{ entrypoint: undefined, user: undefined, publishAll: false, stored: undefined },
   };
 }
@@ -71,10 +75,11 @@ export function withImageTexts(
   const [first] = given;
   if (first === undefined) return root;
   if (root.type !== 'image') throw notImage(nameOf(first), root.path);
-  const { pull, platform, authfile, tlsVerify, entrypoint, user, publishAll } = texts;
+  const { pull, manifest, platform, authfile, tlsVerify, entrypoint, user, publishAll } = texts;
   return {
     ...root,
     pull: pull === undefined ? root.pull : policyOf(pull, nameOf('pull')),
+    manifest: manifest === undefined ? root.manifest : parseDigest(manifest),
     platform: platform === undefined ? root.platform : parsePlatform(platform),
     authFile: authfile === undefined ? root.authFile : hostPath(authfile, nameOf('authfile')),
     tlsVerify: tlsVerify === undefined ? root.tlsVerify : truthOf(tlsVerify, nameOf('tlsVerify')),
@@ -88,9 +93,10 @@ export function withImageTexts(
 /** What is asked of an image, as {@link withImageTexts} reads it; what has its default is left out. */
 export function imageTexts(root: Root): ImageRootTexts {
   if (root.type !== 'image') return {};
-  const { pull, platform, authFile, tlsVerify, entrypoint, user, publishAll } = root;
+  const { pull, manifest, platform, authFile, tlsVerify, entrypoint, user, publishAll } = root;
   return {
     pull: pull === 'missing' ? undefined : pull,
+    manifest,
     platform: platform && platformText(platform),
     authfile: authFile,
     tlsVerify: tlsVerify ? undefined : 'false',

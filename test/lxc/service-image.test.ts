@@ -2,10 +2,12 @@
 import { describe } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { itRunsImages } from '../helpers/image-services.js';
+import { itTakesNewImages } from '../helpers/new-images.js';
 import { unlessBusyboxImage } from '../helpers/oci/root-images.js';
 
 describe('a service of an image in a container', { skip: lxc.skip || unlessBusyboxImage }, () => {
   itRunsImages(lxc);
+  itTakesNewImages(lxc, 'a directory');
 });
 
 describe('a service of an image in a container whose state has a bound', {

@@ -1,6 +1,7 @@
 /** virt-sandbox-service upgrade: a service gets what its host has newer. */
 import { serviceRoots } from '../../service/paths.js';
 import type { HiddenFile } from '../../service/upgrade/hidden.js';
+import type { ImageChange } from '../../service/upgrade/image-root.js';
 import { type Upgraded, upgradeService } from '../../service/upgrade/upgrade.js';
 import { oneLine } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
@@ -23,21 +24,29 @@ export async function upgrade(args: ServiceArguments): Promise<number> {
     (signal) => upgradeService(serviceRoots(), name, { signal, isDry, onWait: sayWait(name) }),
     async (upgraded) => {
       if (isSet(args, 'json')) await printJson(upgraded);
-      else await tell(name, upgraded);
+      else await tell(name, upgraded, isDry);
       tellOldUnit(name);
       return 0;
     },
   );
 }
 
-async function tell(name: string, { file, files, unknown }: Upgraded): Promise<void> {
+async function tell(name: string, { file, files, unknown, image }: Upgraded, isDry: boolean): Promise<void> {
   if (file !== undefined) say(`the sandbox.cfg of ${name}, of another version, is ${file}`);
-  if (unknown !== undefined) say(`which files of the host ${name} hides is not known: ${unknown}`);
-  if (files.length > 0) await printLines(columns([HEADINGS, ...files.map(row)]));
+  const whose = image === undefined ? 'host' : 'image';
+  if (unknown !== undefined) say(`which files of the ${whose} ${name} hides is not known: ${unknown}`);
+  if (image !== undefined) say(imageText(name, image, isDry));
+  if (files.length > 0) await printLines(columns([HEADINGS, ...files.map((file) => row(file, whose))]));
 }
 
-function row({ path, before, now, service, verdict }: HiddenFile): string[] {
-  const result = verdict === 'hidden' ? 'host' : 'kept';
+function imageText(name: string, { before, now, root }: ImageChange, isDry: boolean): string {
+  if (before === now) return `${name} is of the image that ${root} means: ${now}`;
+  const was = before === undefined ? '' : `, and not of ${before}`;
+  return `${name} ${isDry ? 'would be' : 'is'} of the image that ${root} means now: ${now}${was}`;
+}
+
+function row({ path, before, now, service, verdict }: HiddenFile, whose: string): string[] {
+  const result = verdict === 'hidden' ? whose : 'kept';
   return [...[before, now, service].map(shortened), result, oneLine(path)];
 }
 

@@ -23,6 +23,7 @@ export const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
 /** Keys of `[root]`: what is asked of an image. */
 export const IMAGE_KEYS = {
   pull: 'pull',
+  manifest: 'manifest',
   platform: 'platform',
   authfile: 'authfile',
   tlsVerify: 'tlsverify',

@@ -1,6 +1,7 @@
 /** Finds images in the store. A start does this each time, so nothing is loaded for it that only a pull needs. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { Digest } from '../../oci-names/digest.js';
 import { type Platform, platformText } from '../../oci-names/platform.js';
 import { isLocalImage, type RootImage } from '../../oci-names/root-image.js';
 import { type ImageConfig, parseConfig } from '../image-config.js';
@@ -23,8 +24,9 @@ import type { PulledImage, PullOptions } from './types.js';
 export async function findPulled(image: RootImage, options: PullOptions = {}): Promise<PulledImage | undefined> {
   const paths = options.paths ?? new StorePaths();
   paths.refuseUnsafe();
-  const tag = findStored(paths, image, options.platform);
-  if (tag === undefined || !isOfSource(tag, image)) return undefined;
+  const { manifest: meant, platform } = options;
+  const tag = meant === undefined ? findStored(paths, image, platform) : findManifest(paths, image, meant, platform);
+  if (tag === undefined || (meant === undefined && !isOfSource(tag, image))) return undefined;
   const manifest = parseStoredManifest(readDocument(paths, tag.manifest), tag.name);
   const config = parseConfig(readDocument(paths, tag.config), manifest, tag.name);
   const id = rootId(config.diffIds);
@@ -66,6 +68,14 @@ export function findStored(paths: StorePaths, image: RootImage, platform?: Platf
   if (exact !== undefined || image.transport !== 'docker' || image.reference.digest === undefined) return exact;
   const same = ofDigest(listTags(paths), image.reference).filter((tag) => tag.platform === text);
   return same.find(({ local }) => local !== true) ?? same[0];
+}
+
+/** Any name of the store that means the image with this manifest; that one itself, if it is among them. */
+export function findManifest(paths: StorePaths, image: RootImage, manifest: Digest, platform?: Platform) {
+  const text = platformText(wantedPlatform(image, platform));
+  const name = storeName(image);
+  const same = listTags(paths).filter((tag) => tag.manifest === manifest && tag.platform === text);
+  return same.find((tag) => tag.name === name) ?? same.find(({ local }) => local !== true) ?? same[0];
 }
 
 /** As {@link findStored}, for any platform. */

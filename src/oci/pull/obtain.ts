@@ -1,5 +1,6 @@
 /** The image that a name means, by the policy of --pull. */
 
+import type { Digest } from '../../oci-names/digest.js';
 import { imageError, listOf, quoted } from '../../oci-names/errors.js';
 import { platformText } from '../../oci-names/platform.js';
 import type { PullPolicy } from '../../oci-names/pull-policy.js';
@@ -14,24 +15,21 @@ import type { PulledImage, PullOptions } from './types.js';
 /**
  * The image that a name means: from the store, or pulled now. A name that is in the store means what it meant when it
  * was pulled: what is missing of that is fetched, and no other image.
- * @throws {SandboxError} `image-not-pulled`, `image-local`, `store-damaged`, and those of pullImage
+ * With `manifest` that image is meant, and a registry is asked for its digest alone.
+ * @throws {SandboxError} `image-not-pulled`, `image-local`, `image-replaced`, `store-damaged`, and those of pullImage
  */
 export async function obtainImage(
   image: RootImage,
   policy: PullPolicy,
   options: PullOptions = {},
 ): Promise<PulledImage> {
+  if (options.manifest !== undefined) return obtainManifest(image, options.manifest, policy, options);
   const stored = () => findStored(options.paths ?? new StorePaths(), image, options.platform);
   if (policy === 'always') {
     refuseLocal(image, options);
     return pull(image, options);
   }
-  let damage: SandboxError | undefined;
-  const found = await findPulled(image, options).catch((error: unknown) => {
-    if (!(error instanceof SandboxError) || error.code !== 'store-damaged') throw error;
-    damage = error;
-    return undefined;
-  });
+  const { found, damage } = await findWhole(image, options);
   if (found !== undefined) return found;
   const tag = stored();
   if (tag?.local === true) throw damagedLocal(tag, damage);
@@ -41,9 +39,51 @@ export async function obtainImage(
     refuseLocal(image, options);
     return pull(image, options);
   }
+  throw notPulled(storeName(image), image, options);
+}
+
+/** The image in the store, or why there is none. */
+async function findWhole(image: RootImage, options: PullOptions) {
+  try {
+    return { found: await findPulled(image, options), damage: undefined };
+  } catch (error) {
+    if (!(error instanceof SandboxError) || error.code !== 'store-damaged') throw error;
+    return { found: undefined, damage: error };
+  }
+}
+
+/** Whatever the policy asks of the name: what it means now does not matter. */
+async function obtainManifest(
+  image: RootImage,
+  manifest: Digest,
+  policy: PullPolicy,
+  options: PullOptions,
+): Promise<PulledImage> {
+  const { found, damage } = await findWhole(image, options);
+  if (found !== undefined) return found;
+  const named = byDigest(image, manifest);
+  if (policy === 'never') throw damage ?? notPulled(`${storeName(image)}, ${manifest},`, image, options);
+  refuseLocal(image, options);
+  const pulled = await pull(named ?? image, options);
+  if (pulled.tag.manifest === manifest) return pulled;
+  pulled.release();
   throw imageError(
+    'image-replaced',
+    `${quoted(storeName(image))} has the image ${pulled.tag.manifest} now, and not ${manifest}`,
+    'put back what it was read from; a service takes the other image by virt-sandbox-service upgrade',
+  );
+}
+
+/** The name of an image of a registry with its digest; undefined: it has one, or there are no such names. */
+export function byDigest(image: RootImage, digest: Digest): RootImage | undefined {
+  if (image.transport !== 'docker' || image.reference.digest !== undefined) return undefined;
+  return { ...image, reference: { ...image.reference, digest } };
+}
+
+function notPulled(what: string, image: RootImage, { platform }: PullOptions): SandboxError {
+  return imageError(
     'image-not-pulled',
-    `${quoted(storeName(image))} is not in the store for ${platformText(wantedPlatform(image, options.platform))}`,
+    `${quoted(what)} is not in the store for ${platformText(wantedPlatform(image, platform))}`,
     'pull it, or let it be pulled with --pull missing',
   );
 }

@@ -1,5 +1,6 @@
 /** What is pulled, how, and what comes of it. */
 
+import type { Digest } from '../../oci-names/digest.js';
 import type { Platform } from '../../oci-names/platform.js';
 import type { ImageConfig } from '../image-config.js';
 import type { OnPullProgress } from '../progress.js';
@@ -9,6 +10,8 @@ import type { StorePaths } from '../store/store-paths.js';
 import type { Tag } from '../store/tags.js';
 
 export interface PullOptions {
+  /** That of the image which is meant, whatever its name means by now. */
+  readonly manifest?: Digest | undefined;
   readonly paths?: StorePaths | undefined;
   /** Default: that of this host. */
   readonly platform?: Platform | undefined;

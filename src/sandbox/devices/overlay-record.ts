@@ -11,6 +11,7 @@ import { configError, quote } from '../../config/errors.js';
 import { isSystemError, messageOf, type SandboxError, withPath } from '../../util/errors.js';
 import { forCaller, option, shortOption } from '../../util/option-names.js';
 import { isRecord, parseJson } from '../../util/records.js';
+import { replaceFile } from '../../util/replace-file.js';
 import { readPlainFile } from '../../util/small-files.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -84,6 +85,12 @@ export function writeRecord(directory: string, { root, kind }: OverlayRecord): v
   // Those too that killed attempts have left.
   for (const name of readdirSync(directory))
     if (name.startsWith(NEW_RECORD)) rmSync(join(directory, name), { force: true });
+}
+
+/** Lets an overlay belong to another root. Nothing uses it meanwhile. @throws the error of a system call */
+export async function moveRecord(directory: string, { root, kind }: OverlayRecord): Promise<void> {
+  const text = `${JSON.stringify({ version: VERSION, root, kind })}\n`;
+  await replaceFile(join(directory, RECORD), text, { mode: 0o600, flush: true, isOnlyWriter: true });
 }
 
 /**

@@ -3,6 +3,7 @@ import { rootText } from '../../config/root.js';
 import type { ImageRoot, SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { type PullProgress, throttleProgress } from '../../oci/progress.js';
+import type { Tag } from '../../oci/store/tags.js';
 import { mark } from '../../util/marks.js';
 import type { LaunchOptions } from '../types.js';
 import type { CommandUse } from './apply-image.js';
@@ -10,6 +11,8 @@ import type { CommandUse } from './apply-image.js';
 /** A sandbox, and a lease on the file system of its image. */
 export interface RootedSandbox {
   readonly config: SandboxConfig;
+  /** What the name of its image means in the store; undefined: the root is none, or was applied before. */
+  readonly tag?: Tag;
   /** Gives the lease back, when nothing of the sandbox is left. Without that it lasts until this process ends. */
   readonly release: () => void;
 }
@@ -40,6 +43,7 @@ export async function withImageRoot(
   let phase: PullProgress['phase'] | undefined;
   const image = await obtainImage(root.image, root.pull, {
     paths,
+    manifest: root.manifest,
     platform: root.platform,
     registry: registryOf(root),
     signal,
@@ -58,7 +62,7 @@ export async function withImageRoot(
     const facts = { name, config: image.config, users, stored: { id, path, ...top } };
     const applied = validateConfig(applyImage(config, root, facts, use), use !== 'needed');
     mark('root.done');
-    return { config: applied, release };
+    return { config: applied, tag: image.tag, release };
   } catch (error) {
     release();
     throw error;

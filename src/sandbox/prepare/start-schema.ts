@@ -23,6 +23,7 @@ const text = v.string('a string');
 const flag = v.boolean('true or false');
 const number = v.number('a number');
 const whole = v.pipe(number, v.safeInteger('a whole number'), v.minValue(0, 'a whole number, and not below 0'));
+const digest = v.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a digest');
 const id = v.pipe(whole, v.maxValue(0xfffffffe, 'a number of a user or group'));
 
 const list = <S extends v.GenericSchema>(item: S, items: string) => v.array(item, `an array of ${items}`);
@@ -52,7 +53,7 @@ const rootImage = v.variant(
         registry: text,
         repository: text,
         tag: v.optional(text),
-        digest: v.optional(v.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a digest')),
+        digest: v.optional(digest),
       }),
     }),
     record({ transport: oneOf(LOCAL_TRANSPORTS), path: text, name: v.optional(text) }),
@@ -144,6 +145,7 @@ const entries = {
           v.strictObject({ os: text, architecture: text, variant: v.optional(text) }, 'a text: linux/amd64'),
         ),
         pull: oneOf(PULL_POLICIES),
+        manifest: v.optional(digest),
         authFile: v.optional(text),
         tlsVerify: flag,
         entrypoint: v.optional(text),

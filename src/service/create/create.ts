@@ -85,7 +85,7 @@ async function makeState(
 ): Promise<Filled> {
   const kind = settings.connect === undefined ? 'embedded' : kindOf(settings.connect);
   const platform = kind === 'lxc' ? 'container' : 'machine';
-  const config = containedConfig(asked, platform);
+  const config = containedConfig({ ...asked, root }, platform);
   const { overlay } = config;
   let filled: Filled = { copied: [], unsettled: [] };
   if (overlay === undefined || overlay.type === 'memory') return filled;
@@ -111,7 +111,7 @@ async function makeState(
   try {
     const context = fileContext(config.security, settings.filetype);
     // What a start made later would have another label.
-    if (plan || context !== undefined) makeLayers(overlay.path, { ...config, root }, platform);
+    if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
     if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
     if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
     return filled;

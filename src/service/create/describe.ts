@@ -21,7 +21,7 @@ import { refuseExisting } from '../store/staging.js';
 import { DEFAULT_SETTINGS, RESTART_POLICIES, type RestartPolicy } from '../types.js';
 import { filesOfDirectory, findUnit, unitName } from '../units/find.js';
 import { type IdentityTexts, type RootOnly, serviceIdentity } from './identity.js';
-import { checkImage } from './image.js';
+import { bindImage } from './image.js';
 
 /** 10^6: libvirt-sandbox counts image sizes so. */
 const MEGABYTE = 1_000_000;
@@ -60,7 +60,7 @@ export interface Wanted extends Described {
 /**
  * @throws {SandboxError} what the parsers of options and `validateConfig` throw; `service-name-invalid`,
  *   `service-on-system-uri`, `service-image-too-small`, `restart-unknown`, `no-command`,
- *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `checkImage`, `checkFiletype` and
+ *   `service-command-and-unit`, and what `serviceIdentity`, `findUnit`, `bindImage`, `checkFiletype` and
  *   `describeContent` throw
  */
 export async function describeService(
@@ -94,9 +94,9 @@ export async function describeService(
   const content = await describeContent(roots, name, checked, texts);
   // It may have to be pulled.
   if (checked.root.type === 'image') refuseExisting(roots, name);
-  const root = await checkImage(name, checked, options);
+  const root = await bindImage(name, checked, options);
   return {
-    config: checked,
+    config: root.type === 'image' ? { ...checked, root: { ...root, stored: undefined } } : checked,
     root,
     settings: {
       ...DEFAULT_SETTINGS,

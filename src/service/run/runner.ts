@@ -10,7 +10,7 @@ import { SandboxError } from '../../util/errors.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
-import { endedEarly, startStopped, startTimeout } from './errors.js';
+import { endedEarly, otherImage, startStopped, startTimeout } from './errors.js';
 import { checkOf, type Health, unitsOf, watchHealth } from './health.js';
 import { untilReady, type Waiting, waitingFor, waitsFor } from './ready.js';
 import type { Phase } from './record.js';
@@ -216,7 +216,7 @@ export class ServiceRunner {
       if (why === undefined) this.#sandbox = sandbox;
       else await sandbox.stop();
     } catch (error) {
-      throw why ?? error;
+      throw why ?? otherImage(this.#service, error);
     }
     if (this.#sandbox === undefined) throw why;
     return this.#sandbox;

@@ -19,6 +19,7 @@ import { stateInUse, whileUnused } from '../store/unused.js';
 import type { KeptState, Service } from '../types.js';
 import { DirectoryState } from './directory-state.js';
 import { type HiddenFile, hiddenFiles } from './hidden.js';
+import { type ImageChange, takeNewImage } from './image-root.js';
 import { ImageState } from './image-state.js';
 import { type TakenOver, takeOverFile } from './old-file.js';
 import { dropCopies, upgradeFailed } from './renew.js';
@@ -27,10 +28,12 @@ import type { ChangeableState } from './state.js';
 export interface Upgraded {
   /** What has become of its sandbox.cfg. */
   readonly file: TakenOver;
-  /** Files that the host has changed and the overlay hides. */
+  /** Files that the host, or the image, has changed and the overlay hides. */
   readonly files: readonly HiddenFile[];
   /** Why nobody knows which files these are; undefined: they are known. */
   readonly unknown?: string | undefined;
+  /** That of its root, if it is of one. */
+  readonly image?: ImageChange | undefined;
 }
 
 export interface UpgradeOptions extends LockOptions {
@@ -42,7 +45,7 @@ export interface UpgradeOptions extends LockOptions {
  * Takes over the file of an older version, and drops copies in the overlay that the service has never changed where the
  * host has something newer. It must not run: nothing else may write to the overlay.
  * @throws {SandboxError} `service-not-found`, `service-running`, `service-state-in-use`, `service-damaged`,
- *   `service-upgrade-failed`, and what `takeOverFile` and `keptOverlay` throw
+ *   `service-upgrade-failed`, and what `takeOverFile`, `keptOverlay` and `takeNewImage` throw
  */
 export async function upgradeService(
   roots: ServiceRoots,
@@ -72,8 +75,9 @@ async function renew(
   { isDry = false, signal }: UpgradeOptions,
 ): Promise<Omit<Upgraded, 'file'>> {
   const { config, paths, settings } = service;
-  const { overlay } = config;
-  if (config.root.type === 'image' || overlay === undefined || overlay.type === 'memory') return { files: [] };
+  const { overlay, root: of } = config;
+  if (overlay === undefined || overlay.type === 'memory') return { files: [] };
+  if (of.type === 'image') return takeNewImage({ ...service, state: overlay, root: of }, { isDry, signal });
   const now = await hostNow(roots, service);
   const before = await readBaseline(paths.directory);
   const root = realpathSync(rootDirectoryOf(config));
@@ -101,7 +105,7 @@ async function record(directory: string, now: Baseline): Promise<void> {
   }
 }
 
-/** Runs `work` with the state while nothing else uses it. One that is not there hides nothing. */
+/** Runs `work` with the state of a directory root while nothing else uses it. One that is not there hides nothing. */
 async function withState(
   { name, config, paths, settings: { connect, filetype } }: Service,
   { type, path }: KeptState,

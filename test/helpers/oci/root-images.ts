@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { scratchDirectory } from '../scratch.js';
-import { testImage, writeLayout } from './image.js';
+import { type TestImage, testImage, writeLayout } from './image.js';
 import { type TarEntry, tarOf } from './tar.js';
 
 const BUSYBOX = '/bin/busybox';
@@ -19,12 +19,11 @@ const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nweb:x:1234:1235:web:/home/web:/bi
 const GROUP = 'root:x:0:\nweb:x:1235:\nextra:x:77:web\n';
 
 /**
- * Writes an image with busybox, and the users `web` (1234:1235, 77) and `root`.
+ * An image with busybox, and the users `web` (1234:1235, 77) and `root`.
  * @param entries more of its only layer; one of a name that it has replaces that
  * @param config the field `config` of its config
- * @returns what `--root` takes
  */
-export function busyboxImage(directory: string, entries: readonly TarEntry[] = [], config: object = {}): string {
+export function imageOfBusybox(entries: readonly TarEntry[] = [], config: object = {}): TestImage {
   const usual: TarEntry[] = [
     { name: 'bin/', type: '5' },
     { name: 'bin/busybox', data: readFileSync(BUSYBOX), mode: 0o755 },
@@ -37,10 +36,15 @@ export function busyboxImage(directory: string, entries: readonly TarEntry[] = [
   const replaced = new Set(entries.map(plain));
   // What is in a directory that is a link now would be another file.
   const kept = usual.filter((entry) => ![...replaced].some((name) => `${plain(entry)}/`.startsWith(`${name}/`)));
-  const image = testImage([tarOf(...kept, ...entries)], {
+  return testImage([tarOf(...kept, ...entries)], {
     compression: 'none',
     config: { Cmd: ['sh'], Env: ['PATH=/bin:/usr/bin'], ...config },
   });
+}
+
+/** Writes such an image into a directory. @returns what `--root` takes */
+export function busyboxImage(directory: string, entries?: readonly TarEntry[], config?: object): string {
+  const image = imageOfBusybox(entries, config);
   writeLayout(directory, image.blobs, [{ blob: image.manifest, tag: 'latest' }]);
   return `oci:${directory}`;
 }

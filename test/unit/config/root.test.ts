@@ -17,6 +17,8 @@ import { parseRootImage } from '../../../src/oci-names/root-image.js';
 import { createdSandbox } from '../../../src/sandbox/prepare/create-options.js';
 import { refuses, testUsers } from './support.js';
 
+const DIGEST = `sha256:${'7'.repeat(64)}`;
+
 const command = ['/bin/date'];
 
 async function rootFrom(t: TestContext, options: Readonly<Record<string, unknown>>): Promise<Root> {
@@ -65,13 +67,13 @@ describe('a root', () => {
 
   it('of an image has what is asked of it', async (t) => {
     const texts = {
-      ...{ pull: 'always', platform: 'linux/arm64/v8', authfile: '/auth', tlsVerify: 'false' },
+      ...{ pull: 'always', manifest: DIGEST, platform: 'linux/arm64/v8', authfile: '/auth', tlsVerify: 'false' },
       ...{ entrypoint: '/own', user: 'web:web', publishAll: true },
     };
     const root = await rootFrom(t, { root: 'docker://debian', ...texts });
     assert.deepEqual(root, {
       ...imageRoot(parseRootImage('docker://debian')),
-      ...{ pull: 'always', platform: parsePlatform('arm64/v8'), authFile: '/auth', tlsVerify: false },
+      ...{ pull: 'always', manifest: DIGEST, platform: parsePlatform('arm64/v8'), authFile: '/auth', tlsVerify: false },
       ...{ entrypoint: '/own', user: 'web:web', publishAll: true },
     });
     assert.deepEqual(imageTexts(root), texts);
@@ -109,10 +111,13 @@ describe('a root', () => {
       createdSandbox({ root: value } as Parameters<typeof createdSandbox>[0]).sandbox.root;
     assert.deepEqual(root('/srv'), { type: 'directory', path: '/srv' });
     assert.deepEqual(root('docker://debian'), imageRoot(parseRootImage('docker://debian')));
-    assert.deepEqual(root({ type: 'image', image: 'oci:/dir', platform: 'arm64', user: 'web', pull: 'never' }), {
-      ...imageRoot(parseRootImage('oci:/dir')),
-      ...{ platform: parsePlatform('arm64'), user: 'web', pull: 'never' },
-    });
+    assert.deepEqual(
+      root({ type: 'image', image: 'oci:/dir', platform: 'arm64', user: 'web', pull: 'never', manifest: DIGEST }),
+      {
+        ...imageRoot(parseRootImage('oci:/dir')),
+        ...{ platform: parsePlatform('arm64'), user: 'web', pull: 'never', manifest: DIGEST },
+      },
+    );
   });
 
   for (const value of [
@@ -121,6 +126,7 @@ describe('a root', () => {
     { type: 'image', image: 7 },
     { type: 'image', image: 'docker://x', pull: 'often' },
     { type: 'image', image: 'docker://x', tlsVerify: 'no' },
+    { type: 'image', image: 'docker://x', manifest: 'sha256:1' },
     { type: 'image', image: 'docker://x', stored: { path: '/etc/shadow' } },
     { type: 'image', image: 'docker://x', other: 1 },
     { ...imageRoot(parseRootImage('virt-builder:///a')), image: { transport: 'virt-builder', template: '--list' } },

@@ -1,0 +1,70 @@
+/** Services of an image whose name means another one later, in machines and in containers alike. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Way } from './connections.js';
+import { uniqueName } from './leftovers.js';
+import { removeServices } from './making-services.js';
+import type { TestImage } from './oci/image.js';
+import { imageIn, startRegistry } from './oci/registry.js';
+import { imageOfBusybox } from './oci/root-images.js';
+import { createdService, TestService } from './services.js';
+
+function version(number: number): TestImage {
+  const data = `${number}\n`;
+  const files = ['changed', 'opened', 'removed', `only${number}`];
+  const entries = files.map((name) => ({ name: `srv/${name}`, data }));
+  return imageOfBusybox([{ name: 'srv/', type: '5' }, { name: 'srv/same', data: 'same\n' }, ...entries], {
+    Cmd: ['sh', '-c', 'exec sleep 1000'],
+  });
+}
+
+const LOOK = 'cd /srv; ls; cat changed opened same own';
+const OLD = 'changed\nonly1\nopened\nown\nsame\n1\nmore\n1\nsame\nown\n';
+const NEW = 'changed\nonly2\nopened\nown\nsame\n1\nmore\n2\nsame\nown\n';
+
+interface Upgraded {
+  readonly files: readonly { readonly path: string; readonly verdict: string }[];
+  readonly unknown?: string;
+  readonly image: { readonly before: string; readonly now: string };
+}
+
+/** Defines the test. @param given options of create: where the state is */
+export function itTakesNewImages(way: Way, what: string, given: readonly string[] = []): void {
+  it(`stays on its image when the name means another one, until it is upgraded, with its state in ${what}`, async (t) => {
+    const registry = await startRegistry(t);
+    const [one, two] = [version(1), version(2)];
+    registry.add(one, 'v1');
+    const root = `docker://${imageIn(registry, 'v1')}`;
+    const service = await createdService(t, way, [...given, '--pull', 'always', '-r', root]);
+    await service.ok(['start']);
+    await service.inside('cd /srv; echo more >>changed; : >>opened; rm removed; echo own >own; touch same');
+    registry.add(two, 'v1');
+    const asked = registry.requests.length;
+    await service.ok(['restart']);
+    assert.equal(await service.inside(LOOK), OLD);
+    assert.equal(registry.requests.length, asked, 'no registry is asked at a start');
+    await service.ok(['stop']);
+    const clone = new TestService(uniqueName(), way);
+    t.after(() => removeServices([clone.name], way.options));
+    await service.ok(['clone'], [clone.name]);
+
+    const expected = ['conflict /srv/changed', 'hidden /srv/opened', 'conflict /srv/removed'];
+    for (const isDry of [true, false]) {
+      const { out, code, stderr } = await service.run(['upgrade', '--json', ...(isDry ? ['--dry-run'] : [])]);
+      assert.equal(code, 0, stderr);
+      const { files, unknown, image } = JSON.parse(out) as Upgraded;
+      assert.deepEqual([files.map(({ verdict, path }) => `${verdict} ${path}`), unknown], [expected, undefined]);
+      assert.deepEqual([image.before, image.now], [one.manifest.digest, two.manifest.digest]);
+    }
+    const again = await service.run(['upgrade']);
+    assert.deepEqual([again.code, again.out], [0, '']);
+    assert.match(again.stderr, new RegExp(` is of the image that ${root} means: ${two.manifest.digest}\n$`));
+    await service.ok(['start']);
+    assert.equal(await service.inside(LOOK), NEW);
+    await service.ok(['stop']);
+    // The name means the other one in the store as well by now.
+    await clone.ok(['start']);
+    assert.equal(await clone.inside(LOOK), OLD);
+    await clone.ok(['stop']);
+  });
+}
