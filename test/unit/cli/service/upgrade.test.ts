@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -243,5 +244,30 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
     assert.match((await upgrade()).stderr, /is rewritten\n$/);
     assert.match(await service.out('show', name), /^argv\.0=\/bin\/true$/m);
     await service.fails(['upgrade', `${name}-none`], /there is no service/);
+  });
+
+  it('takes over a file of systemd, and one with capitals in its name under another', async (context) => {
+    const service = serviceProgram(context);
+    const { name, roots } = service;
+    const capital = `${name}-Web`;
+    const [given, old] = [capital, name].map((one) => join(roots.services, `${one}.sandbox`)) as [string, string];
+    context.after(() => {
+      for (const path of [given, old]) rmSync(path, { force: true });
+    });
+    mkdirSync(roots.services, { recursive: true });
+    const bind = '[mount.0]\ntype=GVirSandboxConfigMountHostBind\ntarget=/var\nsource=/var/tmp\n';
+    const text = `[api]\nclass=GVirSandboxConfigServiceSystemd\nversion=0.2.1\n\n[core]\nname=${capital}\nroot=/\n\n${bind}`;
+    writeFileSync(given, text);
+    await service.fails(['upgrade', capital], /cannot be the name of a service; choose one of 1 to 64 characters/);
+    // As docs/services.md says.
+    renameSync(given, old);
+    writeFileSync(old, text.replace(`name=${capital}`, `name=${name}`));
+    assert.match((await service.run(['upgrade', name])).stderr, /is moved\n$/);
+    assert.ok(!existsSync(old));
+    const shown = await service.out('show', name);
+    assert.match(shown, /^class=GVirSandboxConfigServiceSystemd$/m);
+    assert.match(shown, /^source=\/var\/tmp$/m);
+    assert.match(shown, /^bootTarget=multi-user\.target$/m);
+    assert.equal(((await service.json('show', name)) as { kind: string }).kind, 'systemd');
   });
 });
