@@ -79,6 +79,7 @@ const NEEDS = [
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'lxc/service-clone-killed', order: 3 },
   { path: 'lxc/service-delete-killed', order: 3 },
+  { path: 'lxc/service-live-killed', order: 3 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },
   // Both processors are busy with these for half a minute each.
   { path: 'fuzz/c.', programs: ['fuzz-c'], order: 3 },

@@ -8,6 +8,7 @@
  */
 #include "kill_qemu.h"
 
+#include "freezer.h"
 #include "process.h"
 
 #include <dirent.h>
@@ -109,8 +110,10 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 
 		hold_sockets(pidfd, pid);
 		killed = process_signal(pidfd, SIGKILL) == 0;
-		if (killed)
+		if (killed) {
+			freezer_thaw(pid);
 			await_reaping(pidfd, reap, context);
+		}
 		if (!killed || !keep)
 			release_down_to(before);
 	}

@@ -42,13 +42,18 @@ static size_t read_whole(const char *path, char *text, size_t most)
 	return length;
 }
 
-/* What stands behind `key` in the status of a process; NULL if it is gone. */
-static const char *status_of(pid_t pid, const char *key, char status[STATUS_BYTES])
+size_t process_file(pid_t pid, const char *name, char *text, size_t most)
 {
 	char path[PATH_BYTES];
 
-	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	status[read_whole(path, status, STATUS_BYTES - 1)] = '\0';
+	(void)snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+	return read_whole(path, text, most);
+}
+
+/* What stands behind `key` in the status of a process; NULL if it is gone. */
+static const char *status_of(pid_t pid, const char *key, char status[STATUS_BYTES])
+{
+	status[process_file(pid, "status", status, STATUS_BYTES - 1)] = '\0';
 	const char *at = strstr(status, key);
 
 	return at == NULL ? NULL : at + strlen(key);
@@ -72,13 +77,10 @@ bool process_is_stopped(pid_t pid)
 
 bool words_read(pid_t pid, struct words *words)
 {
-	char path[PATH_BYTES];
-
 	words->text = malloc(COMMAND_BYTES + 1);
 	if (words->text == NULL)
 		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
-	words->length = read_whole(path, words->text, COMMAND_BYTES);
+	words->length = process_file(pid, "cmdline", words->text, COMMAND_BYTES);
 	words->text[words->length] = '\0';
 	if (words->length > 0)
 		return true;

@@ -15,6 +15,9 @@ int process_open(pid_t pid);
 /* Sends a signal; 0 only checks that the process was not reaped. 0, or -1 with errno. */
 int process_signal(int pidfd, int number);
 
+/* Reads a file of a process in /proc, at most that many bytes. Their number; 0 if the process is gone. */
+size_t process_file(pid_t pid, const char *name, char *text, size_t most);
+
 /* The user that a process is of; -1 if it is gone. */
 long process_user(pid_t pid);
 
