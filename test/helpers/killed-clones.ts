@@ -114,9 +114,9 @@ export class KilledClone {
     }
   }
 
-  /** Each of them is killed when the source has been told to end, which it does not. */
+  /** Its holder, and then its supervisor, is killed when the source has been told to end, which it does not. */
   async assertHoldersKilledAtStop(): Promise<void> {
-    for (const what of (await holdersOf(this.source)).keys()) {
+    for (const what of ['holder', 'supervisor']) {
       const pid = (await holdersOf(this.source)).get(what) ?? 0;
       const cloning = this.begin();
       await holdsDuring(cloning.result, () => recordOfLife(this.source.name).phase === 'stopping');
