@@ -39,6 +39,8 @@ const NEEDS = [
   { path: 'guest/service-host-systemd', order: 3 },
   // Machines with systemd, emulated.
   { path: 'guest/service-units', order: 3 },
+  // Services that run are cloned and removed, again and again.
+  { path: 'guest/service-killed', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },
   { path: 'guest/many-at-once', user: true, order: 3 },

@@ -1,0 +1,50 @@
+/** A service in a machine that runs is cloned or removed, while who does so, or what holds the machine, is killed. */
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
+import { embedded } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
+import { KilledClone, STUBBORN_SOURCE, type WantedClone } from '../helpers/killed-clones.js';
+import { Removal } from '../helpers/killed-removals.js';
+import { unlessTraced } from '../helpers/killing.js';
+import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
+
+const skip = embedded.skip || unlessTraced() || unlessProgram('qemu-img', 'mke2fs');
+
+describe('a service in a machine', { skip }, () => {
+  const { env, remove } = privateStore();
+  const way = { ...embedded, options: { ...embedded.options, env } };
+  const options = [...ACCEL, '-i', '200'];
+  const cloned = (t: TestContext, wanted: WantedClone) => KilledClone.make(t, way, { options, ...wanted });
+  // Each step starts a machine or two, which need not boot.
+  before(() => bakeSnapshot(['-c', embedded.uri, '--slots', 'disks=1'], { env }, ['--overlay']));
+  after(remove);
+
+  it('goes on when a clone that holds it still is killed', async (t) => {
+    await (await cloned(t, { flag: '--live' })).assertProgramKilled(['write']);
+  });
+
+  it('goes on when cp is killed that copies its state', async (t) => {
+    await (await cloned(t, { flag: '--live' })).assertCopyKilled(['copy_file_range']);
+  });
+
+  it('is held still by processes each of which is killed, and its clone is whole or not there', async (t) => {
+    await (await cloned(t, { flag: '--live' })).assertHoldersKilled('openat');
+  });
+
+  it('runs again, or is said to be stopped, when the clone that it is stopped for is killed', async (t) => {
+    await (await cloned(t, { flag: '--stop' })).assertProgramKilled(['rename']);
+  });
+
+  it('runs again, or is said to have failed, when one that holds it is killed while it is stopped', async (t) => {
+    await (await cloned(t, { flag: '--stop', ...STUBBORN_SOURCE })).assertHoldersKilledAtStop();
+  });
+
+  it('is removed by the next call when the one before was killed', async (t) => {
+    await new Removal(t, way, options).assertKilledAt({ who: 'program', calls: ['connect', 'unlink'] });
+  });
+
+  for (const who of ['holder', 'supervisor', 'virt-qemu-run', 'qemu-system'])
+    it(`is removed, by the next call at last, when its ${who} is killed meanwhile`, async (t) => {
+      await new Removal(t, way, options).assertKilledAtStop(who);
+    });
+});
