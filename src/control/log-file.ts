@@ -11,12 +11,10 @@ export class LogFile {
   readonly inode: number;
   readonly #fd: number;
   readonly #name: string;
-  /** Bytes that are read. */
+  /** Bytes that are read, in whole lines: who writes it may remove the beginning of one, and write another there. */
   #at = 0;
   /** It is read up to there, in bytes. */
   #end = Number.POSITIVE_INFINITY;
-  /** The beginning of a line. */
-  #rest = Buffer.alloc(0);
 
   /** @param name of the sandbox */
   constructor(fd: number, name: string) {
@@ -38,26 +36,24 @@ export class LogFile {
   /** It is read from its beginning again. */
   rewind(): void {
     this.#at = 0;
-    this.#rest = Buffer.alloc(0);
   }
 
   /** The lines up to what is written now. */
   *lines(): Generator<LogRecord> {
     const chunk = Buffer.alloc(READ_BYTES);
     for (;;) {
-      const length = readSync(this.#fd, chunk, 0, Math.min(chunk.length, this.#end - this.#at), this.#at);
-      if (length === 0) return;
-      this.#at += length;
-      const bytes = Buffer.concat([this.#rest, chunk.subarray(0, length)]);
+      const length = readSync(this.#fd, chunk, 0, Math.max(Math.min(chunk.length, this.#end - this.#at), 0), this.#at);
+      const bytes = chunk.subarray(0, length);
       let at = 0;
       for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, at)) {
         const record = decodeLine(bytes.subarray(at, end));
+        this.#at += end + 1 - at;
         at = end + 1;
         if (record) yield record;
       }
-      this.#rest = bytes.subarray(at);
-      if (this.#rest.length > MOST_LINE_BYTES + HEADER_BYTES)
+      if (length - at > MOST_LINE_BYTES + HEADER_BYTES)
         throw controlError(`the log of ${this.#name} has a line that is too long`, 'ask its user what is there');
+      if (at === 0) return;
     }
   }
 

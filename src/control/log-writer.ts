@@ -3,16 +3,31 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../util/errors.js';
 import { writeAll } from '../util/write-all.js';
-import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, NEXT_LOG_FILE, OLDER_LOG_FILE } from './log.js';
+import {
+  encodeLines,
+  HEADER_BYTES,
+  LOG_BYTES,
+  LOG_FILE,
+  type LogStream,
+  MOST_LINE_BYTES,
+  NEXT_LOG_FILE,
+  OLDER_LOG_FILE,
+} from './log.js';
 
 /** So much of the application's output is made lines of at once: they are up to 35 times as long. */
 const PIECE_BYTES = 16 << 10;
 
 /** The file must not be there, or it may. */
-const [NEW, GOES_ON] = ['ax', 'a+'] as const;
+const [NEW, GOES_ON] = ['ax+', 'a+'] as const;
 type Flags = typeof NEW | typeof GOES_ON;
 
 const LINE_FEED = 0x0a;
+
+/** More than a file has of a page of the disk that nobody else gets. It ends no line, so that it can be taken back. */
+const ROOM = Buffer.alloc(4096, ' ');
+
+/** Until a log that lacks output is tried again, in milliseconds. */
+const AGAIN_MS = 5000;
 
 /**
  * What the log says of output that is missing, when it can be written again.
@@ -28,6 +43,7 @@ export interface MissingOptions {
   /** Undefined: nothing but the output is in the log. */
   readonly tellMissing?: TellMissing;
   readonly onMissing?: OnMissing | undefined;
+  readonly againMs?: number | undefined;
 }
 
 /**
@@ -41,19 +57,22 @@ export class LogWriter {
   #next: FileHandle | undefined;
   /** Bytes in the file. */
   #size = 0;
-  /** The last line was not written to its end. */
+  /** The last line may not be written to its end. */
   #isTorn = false;
   /** What could not be written, since a write succeeded last. */
   #missing: { readonly bytes: number; readonly why: string } | undefined;
   readonly #tellMissing: TellMissing | undefined;
   readonly #onMissing: OnMissing | undefined;
+  readonly #againMs: number;
+  #again: NodeJS.Timeout | undefined;
   /** Writes are done one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(directory: FileHandle, { tellMissing, onMissing }: MissingOptions) {
+  private constructor(directory: FileHandle, { tellMissing, onMissing, againMs = AGAIN_MS }: MissingOptions) {
     this.#directory = directory;
     this.#tellMissing = tellMissing;
     this.#onMissing = onMissing;
+    this.#againMs = againMs;
   }
 
   /** Makes the log. @throws a system error */
@@ -75,7 +94,7 @@ export class LogWriter {
       log.#file = await make(log.#directory, LOG_FILE, flags);
       log.#next = await make(log.#directory, NEXT_LOG_FILE, flags);
       log.#size = (await log.#file.stat()).size;
-      log.#isTorn = log.#size > 0 && !(await endsLine(log.#file, log.#size));
+      log.#isTorn = log.#size > 0;
       return log;
     } catch (error) {
       await log.close();
@@ -100,8 +119,10 @@ export class LogWriter {
 
   /** Waits for what is being written. */
   async close(): Promise<void> {
+    clearTimeout(this.#again);
     await this.#last;
     if (this.#missing !== undefined) await this.#append(Buffer.alloc(0), 0);
+    clearTimeout(this.#again);
     await this.#file?.close();
     await this.#next?.close();
     this.#file = undefined;
@@ -111,11 +132,17 @@ export class LogWriter {
 
   /** @param bytes of output that the lines have */
   async #append(lines: Buffer, bytes: number): Promise<void> {
+    clearTimeout(this.#again);
     try {
       if (this.#missing !== undefined) {
         const { bytes: missing, why } = this.#missing;
         const told = this.#tellMissing?.(missing, why);
-        if (told !== undefined) await this.#put(encodeLines('stderr', told, new Date()));
+        if (told !== undefined) {
+          // The disk may be full although the rest of a page would do for one line.
+          await this.#put(ROOM);
+          this.#isTorn = true;
+          await this.#put(encodeLines('stderr', told, new Date()));
+        }
         this.#missing = undefined;
         this.#onMissing?.(undefined);
       }
@@ -125,17 +152,23 @@ export class LogWriter {
       const before = this.#missing?.bytes;
       this.#missing = { bytes: bytes + (before ?? 0), why: messageOf(error) };
       if (before === undefined) this.#onMissing?.(this.#missing.why);
+      if (this.#tellMissing !== undefined) this.#again = setTimeout(() => this.#tryAgain(), this.#againMs);
     }
+  }
+
+  /** The next output may be a day away. */
+  #tryAgain(): void {
+    this.#last = this.#last.then(() => this.#append(Buffer.alloc(0), 0));
   }
 
   async #put(lines: Buffer): Promise<void> {
     if (this.#size + lines.length >= LOG_BYTES) await this.#rotate();
     this.#file ??= await make(this.#directory, LOG_FILE);
-    const whole = this.#isTorn ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
+    if (this.#isTorn) this.#size = await cutTornLine(this.#file);
     this.#isTorn = true;
     try {
-      await writeAll(this.#file, whole, this.#size);
-      this.#size += whole.length;
+      await writeAll(this.#file, lines, this.#size);
+      this.#size += lines.length;
       this.#isTorn = false;
     } catch (error) {
       // A part may be there.
@@ -165,9 +198,17 @@ function make(directory: FileHandle, name: string, flags: Flags = NEW): Promise<
   return open(pathIn(directory, name), flags, 0o600);
 }
 
-async function endsLine(file: FileHandle, size: number): Promise<boolean> {
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
-  return buffer[0] === LINE_FEED;
+/**
+ * Removes the beginning of a line that has no end: with a line feed it would look whole. A disk needs no room for that.
+ * @returns bytes in the file
+ */
+async function cutTornLine(file: FileHandle): Promise<number> {
+  const { size } = await file.stat();
+  const most = Math.min(size, HEADER_BYTES + MOST_LINE_BYTES);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(most), 0, most, size - most);
+  const end = size - most + buffer.subarray(0, bytesRead).lastIndexOf(LINE_FEED) + 1;
+  if (end < size) await file.truncate(end);
+  return end;
 }
 
 /** @returns false if it is not there: somebody has removed it, or the sandbox has ended */

@@ -14,10 +14,14 @@ import { makeLife } from './record.js';
 const OWN_LINES = 'virt-sandbox-service: ';
 
 /** @throws {SandboxError} `service-not-recorded` */
-export async function openServiceLog({ life }: Pick<ServicePaths, 'life'>, onMissing?: OnMissing): Promise<LogWriter> {
+export async function openServiceLog(
+  { life }: Pick<ServicePaths, 'life'>,
+  onMissing?: OnMissing,
+  againMs?: number,
+): Promise<LogWriter> {
   makeLife(life);
   try {
-    return await LogWriter.goOn(life, { tellMissing: missingLine, onMissing });
+    return await LogWriter.goOn(life, { tellMissing: missingLine, onMissing, againMs });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw serviceError(

@@ -3,18 +3,21 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readlinkSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLine, encodeLines, LOG_BYTES, type LogRecord, type ReadLogOptions } from '../../../src/control/log.js';
+import { LogFile } from '../../../src/control/log-file.js';
 import { LogWriter } from '../../../src/control/log-writer.js';
 import { readLog } from '../../../src/control/read-log.js';
 import { valueOr } from '../../../src/util/errors.js';
@@ -198,6 +201,20 @@ describe('the log of a sandbox', () => {
     assert.equal(text(await all(directory)), 'whole\nwhole\n');
     for (const torn of ['', 'x', '2026-13-45T99:99:99.999Z stdout F x', '2026-11-28T09:30:00.123Z stdlog F x'])
       assert.equal(decodeLine(Buffer.from(torn)), undefined);
+  });
+
+  it('is followed past the beginning of a line that is taken back', async (t) => {
+    const { directory, log } = await writer(t);
+    const path = join(directory, 'log');
+    await log.write('stdout', Buffer.from('first\n'));
+    const { size } = statSync(path);
+    const file = new LogFile(openSync(path, 'r'), 'web');
+    t.after(() => file.close());
+    appendFileSync(path, encodeLines('stdout', Buffer.from('torn\n'), new Date()).subarray(0, 36));
+    assert.equal(text([...file.lines()]), 'first\n');
+    truncateSync(path, size);
+    await log.write('stdout', Buffer.from('second\n'));
+    assert.equal(text([...file.lines()]), 'second\n');
   });
 
   it('is no link, no pipe, and has no line without an end', async (t) => {
