@@ -81,7 +81,9 @@ class Started {
   /** Who sees the file may send a signal. */
   async ready(): Promise<void> {
     await this.until(/^set$/m);
-    for (const path = join(this.#directory, 'run/pid'); !existsSync(path); ) await sleep(10);
+    const path = join(this.#directory, 'run/pid');
+    for (const end = Date.now() + PATIENCE_MS; !existsSync(path); await sleep(10))
+      assert.ok(Date.now() < end, `there is no ${path}`);
   }
 }
 

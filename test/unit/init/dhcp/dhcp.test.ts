@@ -140,6 +140,8 @@ ip link set server up
 ip route add 255.255.255.255 dev server
 nsenter -t $there -n ip link set client up
 "$0" -e "$1" & served=$!
+# The client must not wait for a server that starts.
+until grep -q ':0043 ' /proc/net/udp; do kill -0 $served; done
 nsenter -t $there -n "$2" client 20 test
 nsenter -t $there -n ip addr add 10.7.0.7/24 dev client
 wait $served

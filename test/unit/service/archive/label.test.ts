@@ -21,6 +21,9 @@ const selinux: AskHost = async () => ({
   files: 'system_u:object_r:svirt_image_t:s0',
 });
 
+/** A host without. */
+const none: AskHost = async () => ({ model: undefined, process: undefined, files: undefined });
+
 interface Found {
   readonly mode: string;
   readonly label: string | undefined;
@@ -68,7 +71,7 @@ describe('a service of an archive', { skip: unlessRoot('its state is in a direct
 
   it('has no label that would keep it from starting on a host without SELinux', async (t) => {
     const [from, to] = ground(t);
-    const found = await taken(to, await archived(from, true), {});
+    const found = await taken(to, await archived(from, true), { askHost: none });
     assert.deepEqual(found, { mode: 'dynamic', label: undefined, filetype: undefined, file: undefined });
   });
 
