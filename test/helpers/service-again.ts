@@ -1,6 +1,6 @@
 /** Services whose files name no URI run again over the one that they ran over. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Way } from './connections.js';
@@ -10,11 +10,11 @@ import { SERVICE_PROGRAM, startSandbox } from './run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
 import { LIVES, type Status, serviceOf, type TestService } from './services.js';
 
-/** Ends badly three times, so that it waits for seconds then. */
-const ENDS = `n=$(cat /srv/starts 2>/dev/null || echo 0)
-echo $((n + 1)) >/srv/starts
-[ $n -ge 3 ] || exit 7
-exec sleep 1000`;
+/** Ends badly until the file is there, so that it waits longer each time. */
+const ENDS = 'test -e /srv/well || exit 7; exec sleep 1000';
+
+/** Enough for a clone to find one that waits, in milliseconds. */
+const WAIT_MS = 4000;
 
 /** Makes a file the first time. */
 const ONCE = 'mkdir /srv/once && touch /srv/go; exec sleep 1000';
@@ -68,9 +68,12 @@ export function itRunsAgainAsItRan(way: Way, other: string): void {
 /** Defines the tests that are of no platform. */
 export function itRunsAgainLater(way: Way, other: string): void {
   it('runs again over the URI that start was given, if it waits for its next start meanwhile', async (t) => {
-    const { service, clone } = await started(t, way, other, ENDS, ['--restart', 'on-failure']);
-    await service.until(({ state, restarts }) => state === 'waiting' && restarts === 2);
+    const { service, states, clone } = await started(t, way, other, ENDS, ['--restart', 'on-failure']);
+    await service.until(({ state, again = '' }) => state === 'waiting' && Date.parse(again) > Date.now() + WAIT_MS);
     await service.ok(['clone', '--stop'], [clone]);
+    const upper = join(states, service.name, 'layers/mounts/%2F/upper');
+    mkdirSync(join(upper, 'srv'), { recursive: true });
+    writeFileSync(join(upper, 'srv/well'), '');
     await assertRuns(service, way);
   });
 

@@ -22,6 +22,8 @@ export interface Status {
   readonly state: string;
   readonly pid?: number;
   readonly restarts: number;
+  /** When it starts again, of one that waits. */
+  readonly again?: string;
   readonly unlogged?: string;
   readonly since: string;
   readonly health?: { readonly isWell: boolean; readonly failures: number; readonly said?: string };
