@@ -113,7 +113,9 @@ class DaemonConnection implements Connection {
       await outliving?.failed(supervisor, created.isLost);
       try {
         if (created.error instanceof SandboxError) throw created.error;
-        const error = domainError(name, await failureOf(created.error, log, earlier, servers), { xml, sources });
+        const message = await failureOf(created.error, log, earlier, servers);
+        const serverLogs = [...servers].flatMap(([path, from]) => (sizeOf(path) > from ? [path] : []));
+        const error = domainError(name, message, { xml, sources, serverLogs });
         // What libvirt has under that name is another container's: the supervisor need not wait until it is gone.
         if (error.code === 'name-in-use') valueOr(() => rmSync(join(stateDirectory, CONTAINER_FLAG)), undefined);
         throw error;

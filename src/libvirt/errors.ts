@@ -7,6 +7,7 @@ import { findInPath } from '../util/programs.js';
 import { enforcesSelinux } from '../util/selinux.js';
 import { goneSource, SOURCE_GONE } from './gone-source.js';
 import { withImages, withSources } from './named-images.js';
+import { serverRemedy } from './qemu-log.js';
 
 interface Rule {
   readonly pattern: Pick<RegExp, 'test'>;
@@ -209,10 +210,7 @@ const rules: readonly Rule[] = [
     // libvirt takes each server of a directory for a virtiofsd, and asks it first what it can do.
     pattern: /virtiofsd died unexpectedly|--print-capabilities\) unexpected /i,
     code: 'share-server-failed',
-    remedy: ({ isEnforcing = enforcesSelinux() }) =>
-      isEnforcing
-        ? 'see what SELinux denied: dmesg | grep avc; where its policy lets libvirt start no such server, make mounts read-only (,ro), and keep the state of a service in a disk image (--imagesize)'
-        : "see what it said, also in libvirt's log NAME-fs0-virtiofsd.log, and dmesg if it was killed",
+    remedy: ({ isEnforcing = enforcesSelinux(), serverLogs = [] }) => serverRemedy(isEnforcing, serverLogs),
     message: (name, text) =>
       `libvirt did not start domain ${name}, since the server of one of its directories did not run: ${text}`,
   },
@@ -256,6 +254,8 @@ export interface MessageFacts {
   readonly sources?: ReadonlyMap<string, string> | undefined;
   /** Whether SELinux is enforced; default: as on this host. */
   readonly isEnforcing?: boolean;
+  /** Logs in which servers of directories have said something. */
+  readonly serverLogs?: readonly string[];
 }
 
 /**

@@ -3,6 +3,7 @@
  * ended. If QEMU has closed its monitor and not ended yet, libvirt reports nothing but a refused connection.
  */
 import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { isSystemError } from '../util/errors.js';
 
 /** libvirt's messages for a QEMU that has closed its monitor, for any reason. */
@@ -19,7 +20,7 @@ const TAIL_BYTES = 16_384;
 
 /**
  * Explains a failed start: libvirt's `message`, or QEMU's own lines if libvirt reports only that the monitor is gone; and
- * what servers of directories said last, if one has ended.
+ * what servers of directories said last, each in its log, if one has ended.
  *
  * @param path The domain's log. It may be missing or unreadable.
  * @param from Where this start begins in the log, in bytes.
@@ -37,9 +38,23 @@ export async function failureOf(
   return lines.length === 0 ? message : lines.join('\n');
 }
 
+/** @param logs in which servers of directories have said something: libvirt does not say which of them has ended */
+export function serverRemedy(isEnforcing: boolean, logs: readonly string[]): string {
+  const where = logs.length === 0 ? '' : ` in ${logs.join(' and ')}`;
+  const see = `see what it said${where}, and dmesg if it was killed`;
+  return isEnforcing
+    ? `see what SELinux denied: dmesg | grep avc; where its policy lets libvirt start no such server, make mounts read-only (,ro), and keep the state of a service in a disk image (--imagesize); else ${see}`
+    : see;
+}
+
 async function lastLines(logs: ReadonlyMap<string, number>): Promise<string[]> {
-  const texts = await Promise.all([...logs].map(([path, from]) => tail(path, from)));
-  return texts.flatMap((text) => text.trim().split('\n').at(-1)?.trim() || []);
+  const lines = await Promise.all(
+    [...logs].map(async ([path, from]) => {
+      const line = (await tail(path, from)).trim().split('\n').at(-1)?.trim() ?? '';
+      return line === '' ? [] : [`${basename(path)}: ${line}`];
+    }),
+  );
+  return lines.flat();
 }
 
 async function tail(path: string, from: number): Promise<string> {

@@ -63,14 +63,17 @@ test('a server of a directory that did not run was there, and SELinux may have k
   const denied = 'libvirt:  error : cannot execute binary /x/overlay-server: Permission denied';
   // The first is of a host with Debian's policy.
   for (const [isEnforcing, remedy] of [
-    [true, /^see what SELinux denied: dmesg \| grep avc; .*\(--imagesize\)$/],
-    [false, /^see what it said, also in libvirt's log NAME-fs0-virtiofsd\.log, and dmesg/],
+    [
+      true,
+      /^see what SELinux denied: dmesg \| grep avc; .*\(--imagesize\); else see what it said in \/l0 and \/l1, and dmesg /,
+    ],
+    [false, /^see what it said in \/l0 and \/l1, and dmesg if it was killed$/],
   ] as const)
     for (const message of [
       `internal error: Child process (/x/overlay-server --print-capabilities) unexpected exit status 126: ${denied}`,
       `internal error: virtiofsd died unexpectedly; ${denied}`,
     ]) {
-      const error = domainError('x', message, { isEnforcing });
+      const error = domainError('x', message, { isEnforcing, serverLogs: ['/l0', '/l1'] });
       assert.equal(error.code, 'share-server-failed');
       assert.match(
         error.message,

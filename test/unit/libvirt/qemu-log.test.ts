@@ -17,7 +17,7 @@ test('a server of a directory that has ended is explained by its last line, of t
   const died = 'internal error: virtiofsd died unexpectedly';
   assert.equal(
     await failureOf(died, qemu, 0, servers),
-    `${died}; libvirt:  error : cannot execute binary /x: Permission denied`,
+    `${died}; 1: libvirt:  error : cannot execute binary /x: Permission denied`,
   );
   assert.equal(await failureOf('another reason', qemu, 0, servers), 'another reason');
 });
