@@ -9,7 +9,7 @@ import { valueOr } from '../../src/util/errors.js';
 import { ACCEL } from './acceleration.js';
 import { embedded } from './connections.js';
 import { imageFile } from './images.js';
-import { type Ended, killedAt, sandboxesIn, someSteps, tracedFor } from './killing.js';
+import { assertKilledAt, type Ended, killedAt, sandboxesIn, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
 import { makeRoot } from './roots.js';
@@ -107,7 +107,7 @@ export class KilledImages {
       if (ended.code !== 0) killed.add(step.call);
       yield { what: `${step.call} ${step.when}`, ended };
     }
-    assert.deepEqual([...killed], calls, 'calls at which something was killed');
+    assertKilledAt(killed, calls);
   }
 
   async #run(command: readonly string[], through: readonly string[]): Promise<Ended> {

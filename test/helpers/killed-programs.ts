@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { valueOr } from '../../src/util/errors.js';
 import { findInPath } from '../../src/util/programs.js';
-import { type Step, tracedFor } from './killing.js';
+import { type Step, tracedFor, withAlternatives } from './killing.js';
 import { leftAtLast } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
 import type { Running, RunOptions } from './run.js';
@@ -61,7 +61,15 @@ export async function traceRunning(
   { calls, log, step }: { readonly calls: readonly string[]; readonly log: string; readonly step?: Step | undefined },
 ): Promise<void> {
   const killing = step && ['-e', `inject=${step.call}:signal=KILL:when=${step.when}`];
-  const words = ['-f', '--detach-on=execve', '-o', log, '-e', `trace=${calls.join()}`, ...(killing ?? [])];
+  const words = [
+    '-f',
+    '--detach-on=execve',
+    '-o',
+    log,
+    '-e',
+    `trace=${withAlternatives(calls).join()}`,
+    ...(killing ?? []),
+  ];
   const tracer = spawn('strace', [...words, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(() => tracer.kill('SIGKILL'));
   let told = '';

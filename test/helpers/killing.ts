@@ -13,6 +13,31 @@ export function unlessTraced(): string | false {
   return status === 0 ? false : 'processes cannot be traced here';
 }
 
+/** Calls that remove files and directories: which of them Node.js makes depends on its version. */
+export const REMOVING: readonly string[] = ['unlink', 'rmdir', 'unlinkat'];
+
+/** The call by which a file shares its blocks with its copy. It is made for much else. */
+const CLONING = 'ioctl';
+
+/**
+ * Calls of which one stands in for another: by the file system, and by the versions of Node.js and of other programs.
+ */
+const ALTERNATIVES: readonly (readonly string[])[] = [
+  REMOVING,
+  ['link', 'linkat'],
+  ['copy_file_range', 'sendfile', CLONING],
+];
+
+/** The call, and those that may stand in for it. */
+function groupOf(call: string): readonly string[] {
+  return ALTERNATIVES.find((group) => group.includes(call)) ?? [call];
+}
+
+/** The same for many. */
+export function withAlternatives(calls: readonly string[]): string[] {
+  return [...new Set(calls.flatMap(groupOf))];
+}
+
 /** A system call that a thread makes for the `when`-th time: each thread counts for itself. */
 export interface Step {
   readonly call: string;
@@ -41,7 +66,7 @@ export function tracedFor(
   // One thread of Node.js works on files, so steps have an order.
   const ordered = ['env', 'UV_THREADPOOL_SIZE=1', 'strace', '-f', '-qq', '-o', log ?? '/dev/null'];
   // A state directory of a sandbox gets its name by a rename.
-  const shown = log === undefined ? calls : [...calls, 'rename'];
+  const shown = log === undefined ? calls : withAlternatives([...calls, 'rename']);
   // The program is a script that env(1) starts, which would be the end of it.
   const alone = isAlone ? ['--detach-on=execve', '--', process.execPath] : [];
   return [...ordered, '-e', `trace=${shown.join()}`, ...words, ...alone, '--'];
@@ -54,47 +79,74 @@ export function sandboxesIn(log: string): string[] {
 }
 
 /**
- * The first step of each call, one in the middle, and the last, of the thread with the most.
+ * The first step of each call, one in the middle, and the last, of the thread with the most. Where nothing makes a call,
+ * they are of one that stands in for it.
  * @param log of a run that was traced
  */
 export function someSteps(calls: readonly string[], log: string): Step[] {
-  const counts = new Map(calls.map((call) => [call, new Map<string, number>()]));
-  for (const [, thread = '', call = ''] of readFileSync(log, 'latin1').matchAll(/^(\d+) +(\w+)\(/gm)) {
-    const threads = counts.get(call);
-    threads?.set(thread, (threads.get(thread) ?? 0) + 1);
+  const made = numbersOf(log);
+  const steps = (call: string): Step[] => {
+    const numbers = made.get(call) ?? [];
+    const some = [numbers[0], numbers[Math.ceil((numbers.length + 1) / 2) - 1], numbers.at(-1)];
+    return [...new Set(some)].flatMap((when) => (when === undefined ? [] : [{ call, when }]));
+  };
+  const found = calls.map(
+    (call) => [call, ...groupOf(call)].find((one) => made.has(one)) ?? assert.fail(`nothing calls ${call}`),
+  );
+  return [...new Set(found)].flatMap(steps);
+}
+
+/** The numbers that each call has in the thread with the most of it. */
+function numbersOf(log: string): ReadonlyMap<string, readonly number[]> {
+  const counts = new Map<string, number>();
+  const threads = new Map<string, number[]>();
+  const most = new Map<string, number[]>();
+  for (const [line, thread = '', call = ''] of readFileSync(log, 'latin1').matchAll(/^(\d+) +(\w+)\(.*$/gm)) {
+    const key = `${thread} ${call}`;
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    if (call === CLONING && !line.includes('FICLONE')) continue;
+    const numbers = threads.get(key) ?? [];
+    numbers.push(count);
+    threads.set(key, numbers);
+    if (numbers.length > (most.get(call)?.length ?? 0)) most.set(call, numbers);
   }
-  return [...counts].flatMap(([call, threads]) => {
-    const most = Math.max(0, ...threads.values());
-    assert.ok(most > 0, `nothing calls ${call}`);
-    return [...new Set([1, Math.ceil((most + 1) / 2), most])].map((when) => ({ call, when }));
-  });
+  return most;
 }
 
 /** More than any program makes of one call. */
 const MOST_STEPS = 60;
 
 /**
- * Every step until there are no more.
+ * Every step until there are no more. Where a call has none, those of the calls that stand in for it are tried.
  * @param run runs a program to be killed at a step; true: there was such a step
  * @returns the calls that have steps
  */
 export async function atEveryStep(calls: readonly string[], run: (step: Step) => Promise<boolean>): Promise<string[]> {
   const killed = new Set<string>();
-  for (const call of calls)
+  const hasSteps = async (call: string) => {
     for (let when = 1; await run({ call, when }); when += 1) {
       assert.ok(when < MOST_STEPS, `${call} has no end`);
       killed.add(call);
     }
+    return killed.has(call);
+  };
+  for (const call of calls) {
+    if (await hasSteps(call)) continue;
+    for (const other of groupOf(call))
+      if (!calls.includes(other) && (killed.has(other) || (await hasSteps(other)))) break;
+  }
   return [...killed];
 }
 
-/** Calls that remove files and directories: which of them Node.js makes depends on its version. */
-export const REMOVING: readonly string[] = ['unlink', 'rmdir', 'unlinkat'];
-
-/** Asserts that each has steps, of those that remove at least one. @param killed what {@link atEveryStep} returns */
-export function assertKilledAt(killed: readonly string[], calls: readonly string[]): void {
-  const named = (all: readonly string[]) => new Set(all.map((call) => (REMOVING.includes(call) ? 'removes' : call)));
-  assert.deepEqual(named(killed), named(calls), `calls at which something was killed: ${killed.join()}`);
+/**
+ * Asserts that something was killed at each call, or at one that stands in for it.
+ * @param killed at which it was: what {@link atEveryStep} returns
+ */
+export function assertKilledAt(killed: Iterable<string>, calls: readonly string[]): void {
+  const found = new Set(killed);
+  const missing = calls.filter((call) => !groupOf(call).some((one) => found.has(one)));
+  assert.deepEqual(missing, [], `calls at which something was killed: ${[...found].join()}`);
 }
 
 /** How a program has ended. */

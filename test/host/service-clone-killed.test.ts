@@ -8,7 +8,7 @@ import { makeOverlayDirectory } from '../../src/sandbox/devices/overlay-director
 import { deleteService } from '../../src/service/delete.js';
 import { serviceNames } from '../../src/service/list.js';
 import type { ServiceRoots } from '../../src/service/paths.js';
-import { assertMadeAtEveryStep, unlessTraced } from '../helpers/killing.js';
+import { assertKilledAt, assertMadeAtEveryStep, unlessTraced } from '../helpers/killing.js';
 import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
 import { runSandbox } from '../helpers/run.js';
@@ -66,7 +66,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
       return [roots.services, roots.directories, roots.images].flatMap(left);
     },
   });
-  assert.deepEqual(killed, [call], 'calls at which something was killed');
+  assertKilledAt(killed, [call]);
 }
 
 const skip = unlessRoot('it copies what others own') || unlessTraced();

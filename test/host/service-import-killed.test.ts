@@ -11,7 +11,7 @@ import type { ServiceRoots } from '../../src/service/paths.js';
 import { exported } from '../helpers/archiving.js';
 import { withImage } from '../helpers/hostile-archives.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertMadeAtEveryStep, killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertKilledAt, assertMadeAtEveryStep, killedAt, unlessTraced } from '../helpers/killing.js';
 import { makeTestService, servicesIn } from '../helpers/making-services.js';
 import { programOf } from '../helpers/programs.js';
 import { runSandbox } from '../helpers/run.js';
@@ -69,7 +69,7 @@ async function assertSteps(t: TestContext, call: string): Promise<void> {
     remove: async () => assert.deepEqual((await deleteService(roots, 'web2', async () => {})).kept, []),
     left: () => [roots.services, roots.directories, roots.images].flatMap(left),
   });
-  assert.deepEqual(killed, [call], 'calls at which something was killed');
+  assertKilledAt(killed, [call]);
 }
 
 const skip = unlessRoot('it unpacks what others own') || unlessTraced();

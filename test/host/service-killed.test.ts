@@ -16,23 +16,19 @@ import {
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../helpers/serving.js';
 
-/** Calls that change what is on the disk: what `create` makes of every service, and what `delete` does. */
+/** Calls that change what is on the disk, whether the program makes them now or not. */
+const CALLS = ['mkdir', 'rename', 'fsync', 'link', ...REMOVING];
+
+/** Those that it makes now: `create` for every service, and `delete`. */
 const CREATING = ['mkdir', 'rename', 'fsync'];
 const DELETING = [...CREATING, ...REMOVING];
 
+/** How what was made beside gets its name. */
+const NAMING = ['link', ...REMOVING];
+
 /** Those of a file that is copied, and of an image. */
-const OF_FILES = [
-  'copy_file_range',
-  'fchown',
-  'lchown',
-  'fchmod',
-  'chmod',
-  'utimensat',
-  'setxattr',
-  'link',
-  ...REMOVING,
-];
-const OF_IMAGES = ['ftruncate', 'chmod', 'link', ...REMOVING];
+const OF_FILES = ['copy_file_range', 'fchown', 'lchown', 'fchmod', 'chmod', 'utimensat', 'setxattr'];
+const OF_IMAGES = ['ftruncate', 'chmod'];
 
 /** @returns whether there was such a step */
 async function isKilledAt(service: ServiceProgram, args: readonly string[], step: Step): Promise<boolean> {
@@ -57,30 +53,30 @@ function smallRoot(context: TestContext): string {
 describe('a virt-sandbox-service that is killed', {
   skip: unlessRoot('states in directories') || unlessTraced(),
 }, () => {
-  for (const [where, options, further] of [
-    ['a directory', [], []],
+  for (const [where, options, further, naming] of [
+    ['a directory', [], [], []],
     // Copies are made there, too.
-    ['a directory with copies', ['--copy-path', '/etc/key'], OF_FILES],
-    ['an image', ['--imagesize', '150'], OF_IMAGES],
+    ['a directory with copies', ['--copy-path', '/etc/key'], OF_FILES, NAMING],
+    ['an image', ['--imagesize', '150'], OF_IMAGES, NAMING],
   ] as const) {
     it(`leaves no half of a service with its state in ${where}`, async (context) => {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await assertMadeAtEveryStep([...CREATING, ...further], {
+      const killed = await assertMadeAtEveryStep([...CALLS, ...further], {
         run: (through) => service.run(create, { through }),
         isThere: () => isThere(service),
         remove: () => service.out('delete', name),
         left: service.leftovers,
       });
-      assertKilledAt(killed, [...CREATING, ...further]);
+      assertKilledAt(killed, [...CREATING, ...further, ...naming]);
     });
 
     it(`removes the rest of a service with its state in ${where} the next time`, async (context) => {
       const service = serviceProgram(context);
       const { name } = service;
       const create = ['create', '--path', service.states, '-r', smallRoot(context), ...options, name, '--', 'true'];
-      const killed = await atEveryStep(DELETING, async (step) => {
+      const killed = await atEveryStep(CALLS, async (step) => {
         await service.out(...create);
         const wasKilled = await isKilledAt(service, ['delete', name], step);
         // A new one of the name finds nothing of the old one.
@@ -107,8 +103,7 @@ describe('a virt-sandbox-service that is killed', {
       '/etc/key',
     ];
     let begun = 0;
-    const calls = [...CREATING, 'link', ...REMOVING];
-    const killed = await atEveryStep(calls, async (step) => {
+    const killed = await atEveryStep(CALLS, async (step) => {
       const wasKilled = await isKilledAt(service, ['create', ...options, name, '--', 'true'], step);
       if (service.leftovers().some((path) => /^\.overlay-.*\.tmp$/.test(path))) begun += 1;
       const { code, stderr } = await service.run(['delete', name]);
@@ -117,6 +112,6 @@ describe('a virt-sandbox-service that is killed', {
       return wasKilled;
     });
     assert.ok(begun > 0);
-    assertKilledAt(killed, calls);
+    assertKilledAt(killed, CALLS);
   });
 });
