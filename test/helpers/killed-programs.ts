@@ -45,7 +45,9 @@ export async function stoppedProgram(
   const caller = begin(traced(tracedFor([call], { log }, ['-e', `inject=${call}:signal=STOP:when=${when}`])));
   const stops = () => /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(valueOr(() => readFileSync(log, 'latin1'), ''));
   await holdsDuring(caller.result, () => stops() !== null);
-  const pid = Number(stops()?.[1]);
+  // What strace(1) names is a thread, which may end before its process does.
+  const status = readFileSync(`/proc/${stops()?.[1]}/status`, 'latin1');
+  const pid = Number(/^Tgid:\s+(\d+)$/m.exec(status)?.[1] ?? assert.fail(status));
   t.after(() => valueOr(() => process.kill(pid, 'SIGKILL'), false));
   const goesOn = () => (valueOr(() => process.kill(pid, 'SIGCONT'), false) ? [`${pid}`] : []);
   return { caller, end: async () => assert.deepEqual(await leftAtLast(goesOn), []) };
