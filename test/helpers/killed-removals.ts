@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
 import { holdersOf, recordOfLife, STUBBORN, STUBBORN_KEYS } from './killed-holders.js';
 import { traceRunning } from './killed-programs.js';
-import { isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
+import { assertKilledAt, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, entriesIn, exceptLogs, leftAtLast, ROOT_STATE } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
 import type { RunResult } from './run.js';
@@ -49,7 +49,7 @@ export class Removal {
     const killed = new Set<string>();
     for (const step of await this.#steps(killing)) if (await this.#killedAt(killing, step)) killed.add(step.call);
     for (const call of atTimes) killed.delete(call);
-    assert.deepEqual([...killed], calls, 'calls at which it was killed');
+    assertKilledAt(killed, calls);
   }
 
   /** When the service has been told to end, which it does not. @param who one of {@link holdersOf} */
