@@ -70,10 +70,10 @@ const SCRIPT = 'date >> /srv/starts; exec sleep 1000';
 export async function boundedService(
   t: TestContext,
   options: readonly string[] = [],
-  script = SCRIPT,
+  { script = SCRIPT, size = '150' }: { readonly script?: string; readonly size?: string } = {},
 ): Promise<Bounded> {
   const above = scratchDirectory(t, WITH_ATTRIBUTES);
-  const service = await serviceOf(t, lxc, { options: ['-p', above, '-i', '150', ...options], script, isKept: true });
+  const service = await serviceOf(t, lxc, { options: ['-p', above, '-i', size, ...options], script, isKept: true });
   return { service, state: new BoundedState(above, service.name) };
 }
 

@@ -40,12 +40,14 @@ const MAKING = 3_600_000;
  * kernel writes all of an overlay as root. mke2fs(8)
  */
 export const EXT4 = [
-  ...['-t', 'ext4', '-b', '4096', '-I', '256', '-m', '0', '-L', 'overlay'],
+  ...['-t', 'ext4', '-b', '4096', '-I', '256', '-m', '0'],
   '-O',
   'none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,' +
     'extra_isize,metadata_csum',
   ...['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0'],
 ];
+
+const LABEL = ['-L', 'overlay'];
 
 /** Bytes for each inode, and MiB of the journal. */
 const SIZES = ['-i', '16384', '-J', 'size=64'];
@@ -169,9 +171,11 @@ async function makeIn(
   await truncate(raw, bytes);
   const content = join(directory, 'content');
   const words = await contentFor(content, root, fill);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...words, raw], fill && FILLING).catch((error: unknown) => {
-    throw fill === undefined ? error : tooSmall(error);
-  });
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...LABEL, ...SIZES, ...words, raw], fill && FILLING).catch(
+    (error: unknown) => {
+      throw fill === undefined ? error : tooSmall(error);
+    },
+  );
   await rm(content, { recursive: true, force: true });
   await runTool(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], fill && FILLING);
   chmodSync(image, 0o600);

@@ -37,6 +37,13 @@ const BLOCK = 4096;
  */
 const SIZES = ['-i', String(BLOCK), '-J', 'size=16'];
 
+/**
+ * Blocks up to which the file system could grow while it is mounted. So many need more than 1024 blocks of descriptors of
+ * groups, which are in front: no bitmap is in the first 4 MiB. There libblkid looks for headers of LUKS2 and much else, and
+ * which bits a bitmap has a service chooses. A larger file system has as many anyway.
+ */
+const MOST_BLOCKS = 2_200_000_000;
+
 /** For others who mount it, or look into it, in milliseconds, and between two looks. */
 const PATIENCE_MS = 10_000;
 const LOOK_MS = 50;
@@ -62,7 +69,7 @@ export async function makeBound(directory: string, bytes: number): Promise<EndUs
   await writeFile(file, '', { mode: 0o600, flag: 'wx' });
   await truncate(file, bytes);
   const blocks = Math.floor((bytes - MARGIN) / BLOCK);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, file, String(blocks)]);
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...reserved(blocks), file, String(blocks)]);
   flush(file);
   const layers = join(directory, 'layers');
   mkdirSync(layers, { mode: 0o700 });
@@ -73,6 +80,10 @@ export async function makeBound(directory: string, bytes: number): Promise<EndUs
   const label = labelOf(directory);
   if (label !== undefined) fileLabeller(label)(Buffer.from(layers));
   return endUse;
+}
+
+function reserved(blocks: number): string[] {
+  return ['-O', 'resize_inode', ...(blocks < MOST_BLOCKS ? ['-E', `resize=${MOST_BLOCKS}`] : [])];
 }
 
 function flush(path: string): void {

@@ -13,11 +13,11 @@ import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/
 const BYTES = 150_000_000;
 const TOPMOST = { mode: 0o755, uid: 0, gid: 0 };
 
-async function bounded(t: TestContext) {
+async function bounded(t: TestContext, bytes = BYTES) {
   const path = join(scratchDirectory(t, WITH_ATTRIBUTES), 'state');
   mkdirSync(path, { mode: 0o700 });
   t.after(() => unmountBound(path));
-  const endUse = await makeBound(path, BYTES);
+  const endUse = await makeBound(path, bytes);
   makeOverlayDirectory(path, { root: { type: 'directory', path: '/' }, kind: 'container' }, TOPMOST);
   return { state: { type: 'directory', path } as const, path, endUse };
 }
@@ -69,6 +69,18 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     await whileMounted(state, async () => {});
     assert.equal(hasMountedLayers(path), false);
   });
+
+  for (const bytes of [BYTES, 1e9, 10e9, 100e9])
+    it(`has no bits that a service chooses in the first 4 MiB, with ${bytes} bytes`, async (t) => {
+      const { path, endUse } = await bounded(t, bytes);
+      await endUse();
+      const said = execFileSync('dumpe2fs', [join(path, 'layers.ext4')], { encoding: 'utf8', stdio: 'pipe' });
+      const places = [...said.matchAll(/(?:bitmap|table) at (\d+)/g)].map(([, block]) => Number(block));
+      assert.ok(places.length >= 6, said);
+      // The last place where libblkid looks for a header of LUKS2 is the block there.
+      assert.ok(Math.min(...places) > 2 ** 22 / 4096, String(Math.min(...places)));
+      assert.match(said, /^Filesystem volume name: +<none>$/m);
+    });
 
   it('without one is as it is', async (t) => {
     const path = scratchDirectory(t, WITH_ATTRIBUTES);
