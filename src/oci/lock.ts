@@ -66,7 +66,8 @@ export async function tryToLock(file: FileHandle, kind: LockKind): Promise<boole
   throw Object.assign(new Error(`flock failed with errno ${errno}`), { code: `E${errno}`, errno });
 }
 
-async function isStillAt(file: FileHandle, path: string): Promise<boolean> {
+/** Whether the file has that path still. */
+export async function isStillAt(file: FileHandle, path: string): Promise<boolean> {
   try {
     const [own, there] = [await file.stat({ bigint: true }), await stat(path, { bigint: true })];
     return own.ino === there.ino && own.dev === there.dev;

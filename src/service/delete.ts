@@ -11,7 +11,7 @@ import { removeLife } from './run/record.js';
 import { type LockOptions, withServiceLock } from './store/lock.js';
 import { type Made, readMade } from './store/made.js';
 import { removeService } from './store/staging.js';
-import { refuseUsed, stateInUse } from './store/unused.js';
+import { refuseUsed, refuseUsedByContainers, stateInUse } from './store/unused.js';
 import { foreignContent } from './taken-over.js';
 
 /** What the end of a sandbox whose holder was killed may take, in milliseconds, and between two looks. */
@@ -72,7 +72,8 @@ async function refuseInUse(name: string, { kind, path }: Made): Promise<void> {
     if (existsSync(path) && isImageInUse(path)) throw stateInUse(name, path);
     return;
   }
-  // One that is damaged, or not there, nothing can use.
+  refuseUsedByContainers(name, path);
+  // One that is damaged, or not there, no machine can use.
   const kept = await ignoreSandboxError(Promise.resolve().then(() => keptOverlay(path)));
   if (kept !== undefined) refuseUsed(name, kept);
 }

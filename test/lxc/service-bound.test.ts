@@ -1,16 +1,29 @@
 /** Services in containers with a bound: create -i. */
 import assert from 'node:assert/strict';
-import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { valueOr } from '../../src/util/errors.js';
 import { BoundedState, boundedService, FILL, SIZE } from '../helpers/bounded.js';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
 import { service as program, removeServices } from '../helpers/making-services.js';
+import { examplesOf } from '../helpers/page-blocks.js';
 import { runSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 import { SERVICES } from '../helpers/services.js';
+
+/** It has a copy of the mount in a namespace of its own. */
+async function untilHas({ pid }: ChildProcess, point: string): Promise<void> {
+  const has = () =>
+    readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n' &&
+    readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(` ${point} `);
+  while (!valueOr(has, false)) await delay(20);
+}
 
 describe('the bound of a state', { skip: lxc.skip }, () => {
   it('is what the service may write, and one that is full starts again', async (t) => {
@@ -27,7 +40,7 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     assert.equal(await service.inside('rm /srv/much; echo kept > /srv/kept; cat /srv/kept'), 'kept\n');
     await service.ok(['stop']);
     await state.assertUnused();
-    assert.deepEqual(readdirSync(state.layers), []);
+    assert.deepEqual(readdirSync(state.layers), ['lock']);
     await service.ok(['start']);
     assert.equal(await service.inside('cat /srv/kept; wc -l < /srv/starts'), 'kept\n3\n');
     await service.ok(['stop']);
@@ -98,7 +111,6 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     assert.equal(alone.code, 125);
     assert.match(alone.stderr, /layers\.ext4, which is not mounted; start its service/);
     await service.ok(['start']);
-    assert.match(readFileSync(file, 'utf8'), /^source=|overlay/m);
     // Somebody unmounts it: what runs has it still, and nothing else mounts it beside.
     state.remount('umount');
     assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
@@ -107,6 +119,46 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     await state.assertUnused();
     await service.ok(['start']);
     assert.equal(await service.inside('wc -l < /srv/starts'), '2\n');
+  });
+
+  it('is made larger as the page says, when the last process that has it mounted has ended', async (t) => {
+    const { service, state } = await boundedService(t);
+    await service.ok(['start']);
+    const [enter = '', ...words] = lxc.options.through ?? ['env'];
+    const other = spawn(enter, [...words, 'unshare', '-m', '--propagation', 'private', 'sleep', '1000']);
+    t.after(() => other.kill('SIGKILL'));
+    await untilHas(other, state.layers);
+    await service.inside('echo last > /srv/last');
+    await service.ok(['stop']);
+    assert.equal(state.isMounted(), false);
+    const [, , , , ...steps] = examplesOf('services.md', 'Its state').map(({ command }) => command);
+    assert.match(steps.join('\n'), /^cd .*\n.*flock.*\n.*losetup.*\ntruncate.*\ne2fsck.*\nresize2fs/);
+    const script = steps.join('\n').replace('/var/lib/libvirt/filesystems/one', state.directory);
+    const work = spawn(enter, [...words, 'sh', '-ec', script]);
+    const ended = once(work, 'close');
+    // It waits.
+    const [said] = await once(work.stdout, 'data');
+    assert.match(String(said), /^\/dev\/loop/);
+    other.kill('SIGKILL');
+    assert.deepEqual(await ended, [0, null]);
+    await service.ok(['start']);
+    assert.equal(await service.inside('cat /srv/last'), 'last\n');
+    assert.ok(Number(await service.inside('stat -f -c %b /')) * 4096 > 1.3 * SIZE);
+    await service.ok(['stop']);
+    await state.assertUnused();
+    besideLxc('e2fsck', '-f', '-n', state.file);
+  });
+
+  it('is not taken for an empty one where libvirt does not see its mount', async (t) => {
+    const { service, state } = await boundedService(t);
+    const through = [...(lxc.options.through ?? []), 'unshare', '-m', '--propagation', 'slave'];
+    const { code, stderr } = await service.run(['start'], [], { through });
+    assert.equal(code, 125);
+    assert.match(stderr, /libvirt does not see the file system that is mounted on .*; start the service where/);
+    // Nor by what did not look.
+    assert.equal(lstatSync(join(state.layers, 'lock')).isFile(), true);
+    await service.ok(['start']);
+    assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
   });
 
   it('is not mounted from a file that others may have written', async (t) => {

@@ -31,6 +31,9 @@ const OF_USERS = new Set(
 /** File systems on block devices, if the kernel's list of them cannot be read. */
 const ON_DEVICES = 'btrfs erofs exfat ext2 ext3 ext4 f2fs fuseblk iso9660 ntfs3 squashfs udf vfat xfs'.split(' ');
 
+/** Number of the kernel's driver, in front of that of a loop device. */
+const LOOP = '7:';
+
 /** Shows the kernel, for containers, though it is one of fuse. */
 const LXCFS = 'fuse.lxcfs';
 
@@ -65,7 +68,7 @@ export function mountPointsBelow(
     // fuse.sshfs is one of fuse.
     const [family = ''] = type.split('.');
     const isOfUsers = onDevices.has(type) || (OF_USERS.has(family) && type !== LXCFS);
-    const isOwn = isOfBound(point);
+    const isOwn = type === 'ext4' && device.startsWith(LOOP) && isOfBound(point);
     const isKernels =
       !isOfUsers || isOwn || (isFromThere(device) && !isIn(point)) || found.get(path)?.isKernels === true;
     const [, user] = family === 'fuse' ? (/(?:^|,)user_id=(\d+)/.exec(options) ?? []) : [];
@@ -129,21 +132,28 @@ function mountsIn(table: string): Mounted[] {
   return table.trimEnd().split('\n').map(parse);
 }
 
-interface Mounted {
+/** What is seen at a mount point; undefined: nothing is mounted there. */
+export function mountAt(point: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): Mounted | undefined {
+  return mountsIn(table).findLast((mount) => mount.point === point);
+}
+
+export interface Mounted {
   readonly point: string;
   /** The directory of the file system that is mounted there. */
   readonly root: string;
   readonly type: string;
   readonly device: string;
+  /** Of this mount. */
+  readonly flags: readonly string[];
   /** Of the file system. */
   readonly options: string;
 }
 
 function parse(line: string): Mounted {
   const [before = '', after = ''] = line.split(' - ');
-  const [, , device = '', root = '', point = ''] = before.split(' ');
+  const [, , device = '', root = '', point = '', flags = ''] = before.split(' ');
   const [type = '', , options = ''] = after.split(' ');
-  return { point: unescaped(point), root: unescaped(root), type, device, options };
+  return { point: unescaped(point), root: unescaped(root), type, device, flags: flags.split(','), options };
 }
 
 /** The kernel escapes blanks and backslashes as three octal digits. */

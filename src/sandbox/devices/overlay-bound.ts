@@ -24,9 +24,15 @@ export function hasMountedLayers(directory: string): boolean {
   return layers !== undefined && layers.dev !== lstatSync(directory, { bigint: true }).dev;
 }
 
-/** Whether that is the mount point of such a file system, which is nobody's but its service's. */
+/**
+ * Whether that is the mount point of such a file system, which is nobody's but its service's.
+ * @param mountPoint of a local file system
+ */
 export function isOfBound(mountPoint: string): boolean {
-  return basename(mountPoint) === LAYERS && existsSync(join(dirname(mountPoint), BOUND));
+  const directory = dirname(mountPoint);
+  if (basename(mountPoint) !== LAYERS || !existsSync(join(directory, BOUND))) return false;
+  const { uid, mode } = lstatSync(directory);
+  return uid === 0 && (mode & 0o077) === 0;
 }
 
 /**

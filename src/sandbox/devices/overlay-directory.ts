@@ -31,7 +31,7 @@ import type { Root, SandboxConfig } from '../../config/types.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { attributesOf, takesAttributes } from './overlay-attributes.js';
-import { BOUND, refuseUnmounted } from './overlay-bound.js';
+import { BOUND, isBound, refuseUnmounted } from './overlay-bound.js';
 import {
   checkRecord,
   IMAGE,
@@ -153,7 +153,7 @@ export function makeOverlayDirectory(path: string, use: OverlayUse, topmost: Top
     }
     const layers = join(directory, LAYERS);
     const record = recordOf(use);
-    checkAttributes(directory, record.kind, isNew);
+    checkAttributes(isBound(directory) ? layers : directory, record.kind, isNew);
     makeDirectory(layers);
     for (const below of layersIn(record.kind)) makeDirectory(join(layers, ...below));
     // Of a container's root, root-overlay makes it.

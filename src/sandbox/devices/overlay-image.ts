@@ -171,13 +171,12 @@ async function makeIn(
   await truncate(raw, bytes);
   const content = join(directory, 'content');
   const words = await contentFor(content, root, fill);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...LABEL, ...SIZES, ...words, raw], fill && FILLING).catch(
-    (error: unknown) => {
-      throw fill === undefined ? error : tooSmall(error);
-    },
-  );
+  const limit = fill && { timeout: FILLING };
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...LABEL, ...SIZES, ...words, raw], limit).catch((error: unknown) => {
+    throw fill === undefined ? error : tooSmall(error);
+  });
   await rm(content, { recursive: true, force: true });
-  await runTool(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], fill && FILLING);
+  await runTool(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], limit);
   chmodSync(image, 0o600);
   sync(image);
   return image;

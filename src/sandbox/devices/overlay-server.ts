@@ -150,6 +150,16 @@ export function refuseUsedOverlay({ directory, layers, kind }: KeptOverlay): voi
   if (holder !== undefined && !holder.isGone) throw inUse(layers, holder);
 }
 
+/**
+ * Refuses a directory that a container has, also if nothing can be read there.
+ * @throws {SandboxError} `overlay-in-use`
+ */
+export function refuseContainers(path: string): void {
+  const directory = dirname(layersOf(path));
+  const holder = heldBy(directory, '');
+  if (holder !== undefined) throw inUse(layersOf(path), holder);
+}
+
 /** Who has the lock. */
 interface Holder {
   /** The process, if it is no container. */

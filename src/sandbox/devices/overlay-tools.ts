@@ -6,22 +6,33 @@ import { findInPath } from '../../util/programs.js';
 /** Time limit of a program, in milliseconds. */
 const TIMEOUT = 60_000;
 
-/** @returns its path. @throws {SandboxError} `overlay-tool-missing` */
-export function findTool(name: string, debianPackage: string): string {
+const IMAGES = 'making the image of an overlay';
+
+/**
+ * @param work that needs it
+ * @returns its path
+ * @throws {SandboxError} `overlay-tool-missing`
+ */
+export function findTool(name: string, debianPackage: string, work = IMAGES): string {
   const found = findInPath(name);
   if (found !== undefined) return found;
   throw configError(
     'overlay-tool-missing',
-    `the image of an overlay is made with ${name}, which is not in PATH`,
-    `install it (Debian: ${debianPackage}), or name an image that is there`,
+    `${work} needs ${name}, which is not in PATH`,
+    `install it (Debian: ${debianPackage})${work === IMAGES ? ', or name an image that is there' : ''}`,
   );
 }
 
 /**
+ * @param options `name` is that of what the program runs
  * @throws {SandboxError} `overlay-tool-killed`
  * @throws what else it fails with
  */
-export async function runTool(program: string, args: readonly string[], timeout = TIMEOUT): Promise<void> {
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  { timeout = TIMEOUT, name = basename(program) }: { readonly timeout?: number; readonly name?: string } = {},
+): Promise<void> {
   const { execa } = await import('execa');
   const { failed, timedOut, signal, stderr, shortMessage } = await execa(program, args, {
     reject: false,
@@ -30,14 +41,14 @@ export async function runTool(program: string, args: readonly string[], timeout 
     env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
   });
   if (!failed) return;
-  if (!timedOut && signal !== undefined) throw killed(basename(program), signal);
-  throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${program} failed`);
+  if (!timedOut && signal !== undefined) throw killed(name, signal);
+  throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${name} failed`);
 }
 
 function killed(name: string, signal: string) {
   return configError(
     'overlay-tool-killed',
-    `${name}, which makes the image of an overlay, was ended by ${signal}`,
+    `${name} for the state of an overlay was ended by ${signal}`,
     signal === 'SIGKILL'
       ? 'try again; if nobody has ended it, the host may have too little memory: see dmesg'
       : 'try again',

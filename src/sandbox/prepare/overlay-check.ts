@@ -47,7 +47,8 @@ function imageOfContainer(path: string): SandboxError {
     `the overlay of a container cannot be kept in the image ${quote(path)}: this host's own kernel would have to mount ` +
       'a file system that sandboxes have written, and a broken one can take the kernel over',
     `keep it in a directory (${forCaller({ commandLine: '--overlay=DIR', program: "overlay: '/DIR/'" })}), or run a ` +
-      `machine: ${shortOption('connect', 'qemu:///embed')}`,
+      `machine: ${shortOption('connect', 'qemu:///embed')}; a service of containers is made so: virt-sandbox-service ` +
+      'create -c lxc:///',
   );
 }
 

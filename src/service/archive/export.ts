@@ -10,7 +10,7 @@ import {
   type WhenRunning,
 } from '../clone/source.js';
 import { stopRecordOf } from '../clone/stop-record.js';
-import { abortedError } from '../errors.js';
+import { abortedError, orAborted } from '../errors.js';
 import { formatService, loadService } from '../file.js';
 import { checkServiceName } from '../names.js';
 import type { ServiceRoots } from '../paths.js';
@@ -58,6 +58,8 @@ export async function exportService(roots: ServiceRoots, name: string, options: 
       copy: (isRunning) => writeAll(source, isRunning, options),
     };
     return await whileMounted(state, () => copyFromSource(work));
+  } catch (error) {
+    throw orAborted(error, name, options.signal);
   } finally {
     await releaseAll(held);
   }

@@ -2,7 +2,7 @@
 import type { Publish, SandboxConfig } from '../../config/types.js';
 import { checkFileUri } from '../connection.js';
 import { copyBaseline } from '../content/baseline.js';
-import { abortedError } from '../errors.js';
+import { abortedError, orAborted } from '../errors.js';
 import { loadService, saveService } from '../file.js';
 import { labelsOf } from '../label.js';
 import { checkServiceName } from '../names.js';
@@ -82,6 +82,8 @@ async function make(roots: ServiceRoots, making: Making): Promise<Cloned> {
       if (signal?.aborted) throw abortedError(name);
     });
     return { ...filled, source, notes: wanted.notes, service: { name, paths, config, settings } };
+  } catch (error) {
+    throw orAborted(error, name, signal);
   } finally {
     await unlockPorts?.();
   }

@@ -9,7 +9,8 @@ import { deferred } from '../../util/promises.js';
 import { checkConnection, checkFileUri } from '../connection.js';
 import { loadService } from '../file.js';
 import type { ServiceRoots } from '../paths.js';
-import { type EndUse, useState } from '../store/bound.js';
+import { holdState, type StateUse } from '../store/bound.js';
+import { checkSeen } from '../store/bound-mount.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import type { Service } from '../types.js';
 import { type Claim, claimService, releaseService } from './claim.js';
@@ -41,8 +42,7 @@ interface Held {
   readonly connect: string | undefined;
   readonly log: LogWriter;
   readonly server: ControlServer;
-  /** Its state can be unmounted. */
-  readonly endUse: EndUse;
+  readonly use: StateUse;
 }
 
 export class HeldService implements LifeObserver {
@@ -55,7 +55,7 @@ export class HeldService implements LifeObserver {
   readonly #options: HoldOptions;
   readonly #runner: ServiceRunner;
   readonly #server: ControlServer;
-  readonly #endUse: EndUse;
+  readonly #use: StateUse;
   #last = new LastLines();
   /** Its last record is being written. */
   #isOver = false;
@@ -74,7 +74,7 @@ export class HeldService implements LifeObserver {
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
     let server: ControlServer | undefined;
-    let endUse: EndUse | undefined;
+    let use: StateUse | undefined;
     const held: { service?: HeldService } = {};
     const serving = {
       channel: undefined,
@@ -89,26 +89,27 @@ export class HeldService implements LifeObserver {
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
       const { service, connect } = await loadToStart(roots, name, options);
-      endUse = await useState(service.config.overlay);
+      use = await holdState(service.config.overlay);
+      checkSeen(service.config.overlay);
       log = await openServiceLog(paths, (why) => held.service?.onUnlogged(why));
       server = await listenIn(claim.path, serving, () => {});
-      held.service = new HeldService(service, { claim, connect, log, server, endUse }, options);
+      held.service = new HeldService(service, { claim, connect, log, server, use }, options);
       return held.service;
     } catch (error) {
       await server?.close();
       await log?.close();
-      await endUse?.();
+      await use?.end();
       releaseService(claim);
       throw error;
     }
   }
 
-  private constructor(service: Service, { claim, connect, log, server, endUse }: Held, options: HoldOptions) {
+  private constructor(service: Service, { claim, connect, log, server, use }: Held, options: HoldOptions) {
     this.service = service;
     this.#claim = claim;
     this.#log = log;
     this.#server = server;
-    this.#endUse = endUse;
+    this.#use = use;
     this.#options = options;
     const { launch } = options;
     const onWarning = (sentence: string) => {
@@ -119,6 +120,7 @@ export class HeldService implements LifeObserver {
     this.#runner = new ServiceRunner(service, this, {
       restarts: options.unit === undefined,
       launch: { ...launch, onWarning },
+      prepare: () => use.renew(),
     });
     this.ended = this.#release();
   }
@@ -185,7 +187,7 @@ export class HeldService implements LifeObserver {
       await this.#recorder.end();
       await this.#log.close();
       try {
-        await this.#endUse();
+        await this.#use.end();
       } finally {
         // Who has asked for the end is answered, and finds nothing any more.
         releaseService(this.#claim);

@@ -50,6 +50,8 @@ export interface RunnerOptions {
   readonly launch?: LaunchOptions;
   /** Whether the restart policy of the service counts. Under systemd, systemd has one. */
   readonly restarts: boolean;
+  /** Before it is started again. */
+  readonly prepare?: () => Promise<void>;
   /** Kills it when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -200,6 +202,7 @@ export class ServiceRunner {
       why ??= reason;
       starting.abort(reason);
     };
+    if (this.#restarts > 0) await this.#options.prepare?.();
     if (this.#stopping.signal.aborted) throw startStopped(this.#service.name);
     const { launch } = this.#options;
     const options: LaunchOptions = {

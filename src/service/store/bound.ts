@@ -4,25 +4,33 @@
  * unmounts. What a process that was killed has left mounted is used by the next one, or goes with the service.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import {
+  type BigIntStats,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+} from 'node:fs';
 import { type FileHandle, open, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
 import type { Overlay } from '../../config/types.js';
-import { lockOpenFile, tryToLock } from '../../oci/lock.js';
+import { isStillAt, lockOpenFile, tryToLock } from '../../oci/lock.js';
 import { BOUND, hasMountedLayers, isBound } from '../../sandbox/devices/overlay-bound.js';
-import { layersOf, safeDirectory } from '../../sandbox/devices/overlay-directory.js';
+import { safeDirectory } from '../../sandbox/devices/overlay-directory.js';
 import { EXT4 } from '../../sandbox/devices/overlay-image.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
-import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
+import { isSystemError, type SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
+import { type MountState, mountLayers, mountStateOf, renewMount, unmountLayers } from './bound-mount.js';
 import { fileLabeller, labelOf } from './label-state.js';
 
-const { O_RDONLY, O_NOFOLLOW } = constants;
-
-/** On the host nothing there is a program, a device or a link. An error in the file system ends writing, and not the host. */
-const MOUNTED = 'loop,nosuid,nodev,noexec,nosymfollow,errors=remount-ro';
+const { O_RDWR, O_NOFOLLOW } = constants;
 
 /**
  * The last bytes of the file, which the file system does not have: they stay empty. Other kinds of disks are recognised
@@ -44,17 +52,34 @@ const SIZES = ['-i', String(BLOCK), '-J', 'size=16'];
  */
 const MOST_BLOCKS = 2_200_000_000;
 
-/** For others who mount it, or look into it, in milliseconds, and between two looks. */
+/**
+ * For others who use what is not mounted, or look into it, in milliseconds, and between two looks. Who mounts it may have
+ * to replay a journal, and who unmounts it to write much.
+ */
 const PATIENCE_MS = 10_000;
+const MOUNTING_MS = 120_000;
 const LOOK_MS = 50;
 
 /** Lets a state go. Further calls do nothing. */
 export type EndUse = () => Promise<void>;
 
-/** Bytes that the state may take; undefined: as many as its file system has. */
+/** What somebody has of a state. */
+export interface StateUse {
+  readonly end: EndUse;
+  /** Mounts anew what takes nothing more since an error, if nobody else uses it. Errors: those of {@link useState}. */
+  readonly renew: () => Promise<void>;
+}
+
+/**
+ * Bytes that the state may take; undefined: as many as its file system has.
+ * @throws {SandboxError} `service-bound-unsafe`
+ */
 export function boundOf(state: Overlay | undefined): number | undefined {
   if (state?.type !== 'directory' || !isBound(state.path)) return undefined;
-  return lstatSync(join(state.path, BOUND)).size;
+  const file = join(state.path, BOUND);
+  const found = lstatSync(file, { bigint: true });
+  checkStats(found, file);
+  return Number(found.size);
 }
 
 /**
@@ -64,7 +89,7 @@ export function boundOf(state: Overlay | undefined): number | undefined {
  * @throws what the program fails with
  */
 export async function makeBound(directory: string, bytes: number): Promise<EndUse> {
-  const mke2fs = findTool('mke2fs', 'e2fsprogs');
+  const mke2fs = findTool('mke2fs', 'e2fsprogs', 'making the bound of a state');
   const file = join(directory, BOUND);
   await writeFile(file, '', { mode: 0o600, flag: 'wx' });
   await truncate(file, bytes);
@@ -74,12 +99,17 @@ export async function makeBound(directory: string, bytes: number): Promise<EndUs
   const layers = join(directory, 'layers');
   mkdirSync(layers, { mode: 0o700 });
   const endUse = await useState({ type: 'directory', path: directory });
-  chmodSync(layers, 0o700);
-  valueOr(() => rmdirSync(join(layers, 'lost+found')), undefined);
-  // As a new directory there would have it.
-  const label = labelOf(directory);
-  if (label !== undefined) fileLabeller(label)(Buffer.from(layers));
-  return endUse;
+  try {
+    chmodSync(layers, 0o700);
+    valueOr(() => rmdirSync(join(layers, 'lost+found')), undefined);
+    // As a new directory there would have it.
+    const label = labelOf(directory);
+    if (label !== undefined) fileLabeller(label)(Buffer.from(layers));
+    return endUse;
+  } catch (error) {
+    await endUse();
+    throw error;
+  }
 }
 
 function reserved(blocks: number): string[] {
@@ -101,26 +131,35 @@ function flush(path: string): void {
  *   `safeDirectory` throws
  */
 export async function useState(state: Overlay | undefined): Promise<EndUse> {
-  if (state?.type !== 'directory' || !isBound(state.path)) return async () => {};
+  return (await holdState(state)).end;
+}
+
+/** As {@link useState}. */
+export async function holdState(state: Overlay | undefined): Promise<StateUse> {
+  if (state?.type !== 'directory' || !isBound(state.path)) return { end: async () => {}, renew: async () => {} };
   const directory = safeDirectory(state.path) ?? state.path;
   const file = join(directory, BOUND);
-  const held = await open(file, O_RDONLY | O_NOFOLLOW).catch((error: unknown) => {
+  // NFS has exclusive locks for those who may write.
+  const held = await open(file, O_RDWR | O_NOFOLLOW).catch((error: unknown) => {
     throw isSystemError(error, 'ELOOP') ? unsafe(file) : error;
   });
   try {
-    await checkFile(held, file);
+    checkStats(await held.stat({ bigint: true }), file);
     await mountFor(held, directory);
   } catch (error) {
     await held.close();
     throw error;
   }
   let isOver = false;
-  return async () => {
-    if (isOver) return;
-    isOver = true;
-    // What cannot be unmounted is left to the next one.
-    await unmountAlone(held, directory).catch(() => {});
-    await held.close();
+  return {
+    renew: () => mountFor(held, directory),
+    end: async () => {
+      if (isOver) return;
+      isOver = true;
+      // What cannot be unmounted is left to the next one.
+      await unmountAlone(held, directory).catch(() => {});
+      await held.close().catch(() => {});
+    },
   };
 }
 
@@ -135,9 +174,8 @@ export async function whileMounted<T>(state: Overlay | undefined, work: () => Pr
 }
 
 /** What is mounted is what this host has written, or nothing is. */
-async function checkFile(held: FileHandle, file: string): Promise<void> {
-  const found = await held.stat();
-  if (found.isFile() && found.uid === 0 && (found.mode & 0o077) === 0 && found.nlink === 1) return;
+function checkStats(found: BigIntStats, file: string): void {
+  if (found.isFile() && found.uid === 0n && (found.mode & 0o077n) === 0n && found.nlink === 1n) return;
   throw unsafe(file);
 }
 
@@ -150,72 +188,77 @@ function unsafe(file: string): SandboxError {
 }
 
 async function mountFor(held: FileHandle, directory: string): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE_MS; ; await delay(LOOK_MS)) {
-    await lockOpenFile(held, 'shared', { onWait: () => refuseLate(directory, deadline) });
-    if (hasMountedLayers(directory)) return;
+  let mayRenew = true;
+  for (const begun = Date.now(); ; await delay(LOOK_MS)) {
+    await lockOpenFile(held, 'shared', { onWait: () => refuseLate(directory, begun + MOUNTING_MS, BEING_MOUNTED) });
+    // Another one may have its name by now.
+    if (!(await isStillAt(held, join(directory, BOUND)))) throw busy(directory, ...REPLACED);
+    const state = mountStateOf(directory);
+    if (state === 'right' || (state !== undefined && !mayRenew)) return;
     if (await tryToLock(held, 'exclusive')) {
-      if (!hasMountedLayers(directory)) await mount(directory);
-      continue;
-    }
-    refuseLate(directory, deadline);
+      await mountRight(directory, state);
+      mayRenew = false;
+    } else if (state !== undefined) mayRenew = false;
+    else refuseLate(directory, begun + PATIENCE_MS, NOT_MOUNTED);
   }
 }
 
-function refuseLate(directory: string, deadline: number): void {
-  if (Date.now() <= deadline) return;
-  throw busy(
-    directory,
-    'is not mounted, and in use',
-    'end what uses it, such as a service whose state somebody has unmounted',
-  );
-}
-
-/** mount(8) takes the loop device that the file has, if it has one: of two, each would write over the other. */
-async function mount(directory: string): Promise<void> {
-  const file = join(directory, BOUND);
-  try {
-    const words = ['-t', 'ext4', '-o', MOUNTED, '--', file, layersOf(directory)];
-    await run('mount', words);
-  } catch (error) {
-    if (error instanceof SandboxError) throw error;
-    throw serviceError(
-      'service-bound-not-mounted',
-      `the file system in ${quote(file)}, which bounds the state, cannot be mounted: ${messageOf(error)}`,
-      'see dmesg, and that this host has loop devices (modprobe loop); e2fsck repairs a file system that is damaged',
-      error,
-    );
-  }
-}
-
-/** Somebody may look into it: then it stays. What the service has written last is written to the disk meanwhile. */
-async function unmountAlone(held: FileHandle, directory: string): Promise<void> {
-  if (!(await tryToLock(held, 'exclusive'))) return;
-  for (const deadline = Date.now() + PATIENCE_MS / 10; hasMountedLayers(directory); await delay(LOOK_MS))
+/** Of `state` before the lock was exclusive. @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws */
+async function mountRight(directory: string, before: MountState | undefined): Promise<void> {
+  if (mountStateOf(directory) === undefined) await mountLayers(directory);
+  else if (before !== undefined)
     try {
-      await run('umount', ['--', layersOf(directory)]);
+      await renewMount(directory);
     } catch (error) {
-      if (Date.now() > deadline) throw error;
+      // Nobody can write to it, but it can be read.
+      if (mountStateOf(directory) !== 'read-only') throw busy(directory, ...FOREIGN, error);
     }
 }
 
-/** It ends with this process, which has the lock. */
-async function run(program: string, words: readonly string[]): Promise<void> {
-  await runTool(findTool('setpriv', 'util-linux'), ['--pdeathsig', 'KILL', '--', program, ...words]);
+const BEING_MOUNTED = ['is being mounted or unmounted by another process', 'wait until that has ended'] as const;
+const NOT_MOUNTED = [
+  'is not mounted, and in use',
+  'end what uses it, such as a service whose state somebody has unmounted',
+] as const;
+const REPLACED = ['was replaced', 'start again when nobody changes it'] as const;
+const FOREIGN = [
+  'was mounted by somebody else, and cannot be mounted anew',
+  'leave the directories in it, and unmount it',
+] as const;
+
+function refuseLate(directory: string, deadline: number, why: readonly [string, string]): void {
+  if (Date.now() > deadline) throw busy(directory, ...why);
+}
+
+/** What has another file by now is not this one's. */
+async function unmountAlone(held: FileHandle, directory: string): Promise<void> {
+  if (!(await tryToLock(held, 'exclusive')) || !(await isStillAt(held, join(directory, BOUND)))) return;
+  await unmountLayers(directory);
 }
 
 /**
- * Before the directory is removed.
+ * Before the directory is removed. Somebody may look into it for a moment.
  * @throws {SandboxError} `service-bound-busy`
  */
 export function unmountBound(directory: string): void {
-  while (isBound(directory) && hasMountedLayers(directory))
-    if (!umount(directory)) throw busy(directory, 'cannot be unmounted', 'leave the directories in it');
+  for (const deadline = Date.now() + PATIENCE_MS / 10; isBound(directory) && hasMountedLayers(directory); ) {
+    if (umount(directory)) continue;
+    if (Date.now() > deadline) throw busy(directory, 'cannot be unmounted', 'leave the directories in it');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_MS);
+  }
 }
 
+/** It ends with this process. */
 function umount(directory: string): boolean {
-  return spawnSync('umount', ['--', join(directory, 'layers')], { stdio: 'ignore' }).status === 0;
+  const words = ['--pdeathsig', 'KILL', '--', 'umount', '--', join(directory, 'layers')];
+  return spawnSync('setpriv', words, { stdio: 'ignore' }).status === 0;
 }
 
-function busy(directory: string, why: string, remedy: string): SandboxError {
-  return serviceError('service-bound-busy', `the file system in ${quote(join(directory, BOUND))} ${why}`, remedy);
+function busy(directory: string, why: string, remedy: string, cause?: unknown): SandboxError {
+  return serviceError(
+    'service-bound-busy',
+    `the file system in ${quote(join(directory, BOUND))} ${why}`,
+    remedy,
+    cause,
+  );
 }

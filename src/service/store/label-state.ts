@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
+import { BOUND } from '../../sandbox/devices/overlay-bound.js';
 import { Descent } from '../../sandbox/files/tree/descent.js';
 import { costOf, MOST_MEMORY, Room } from '../../sandbox/overlay/layer.js';
 import { enters } from '../../sandbox/overlay/lower.js';
@@ -45,7 +46,8 @@ export function labelOf(path: string): string | undefined {
 }
 
 /**
- * Labels a directory with all that is in it. Nothing else changes it meanwhile.
+ * Labels the directory of a state with all that is in it, but what bounds it: that is no file of the sandbox. Nothing else
+ * changes it meanwhile.
  * @param check called now and then: it throws to end the work
  * @param most units of memory for names of directories that are still to be entered: {@link MOST_MEMORY}
  * @throws {SandboxError} `service-not-labelled`, `service-state-too-large`, and what `check` throws
@@ -61,9 +63,10 @@ export async function labelTree(
   const descent = new Descent(directory);
   let count = 0;
   /** Labels what is in the directory that was entered last. @returns the directories */
-  const labelAll = async () => {
+  const labelAll = async (except?: string) => {
     const directories: Buffer[] = [];
     for (const name of namesIn(descent.fd)) {
+      if (name.toString() === except) continue;
       const path = descent.path(name);
       label(path);
       if (lstatSync(path).isDirectory()) {
@@ -78,7 +81,7 @@ export async function labelTree(
     return directories;
   };
   try {
-    for (const ways = [await labelAll()]; ways.length > 0; ) {
+    for (const ways = [await labelAll(BOUND)]; ways.length > 0; ) {
       const name = ways.at(-1)?.pop();
       if (name === undefined) {
         ways.pop();

@@ -7,7 +7,7 @@ import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
-import { isSystemError, messageOf, type SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { isFull, serviceError, serviceNotFound } from '../errors.js';
 import { type ServicePaths, type ServiceRoots, servicePaths } from '../paths.js';
 import { MadeRecord, readMade, removeMade } from './made.js';
@@ -151,6 +151,13 @@ function notWritable(name: string, error: unknown): SandboxError | unknown {
 }
 
 function notRemovable(name: string, error: unknown): SandboxError | unknown {
+  if (error instanceof SandboxError && error.code === 'service-bound-busy')
+    return serviceError(
+      'service-not-removable',
+      `not all of the service ${quote(name)} could be removed: ${error.message}`,
+      `${error.remedy}, and call virt-sandbox-service delete ${name} again`,
+      error,
+    );
   if (!isSystemError(error)) return error;
   return serviceError(
     'service-not-removable',

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { quote } from '../../config/errors.js';
 import { lockOpenFile } from '../../oci/lock.js';
 import type { KeptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { refuseUsedOverlay } from '../../sandbox/devices/overlay-server.js';
+import { refuseContainers, refuseUsedOverlay } from '../../sandbox/devices/overlay-server.js';
 import { SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 
@@ -18,10 +18,22 @@ export function stateInUse(service: string, path: string): SandboxError {
 
 /** @throws {SandboxError} `service-state-in-use` */
 export function refuseUsed(service: string, kept: KeptOverlay): void {
+  asState(service, kept.directory, () => refuseUsedOverlay(kept));
+}
+
+/**
+ * Refuses a directory that a container has. What bounds its state need not be mounted.
+ * @throws {SandboxError} `service-state-in-use`
+ */
+export function refuseUsedByContainers(service: string, directory: string): void {
+  asState(service, directory, () => refuseContainers(directory));
+}
+
+function asState(service: string, directory: string, refuse: () => void): void {
   try {
-    refuseUsedOverlay(kept);
+    refuse();
   } catch (error) {
-    if (error instanceof SandboxError && error.code === 'overlay-in-use') throw stateInUse(service, kept.directory);
+    if (error instanceof SandboxError && error.code === 'overlay-in-use') throw stateInUse(service, directory);
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { checkOverlayImage, isImageInUse } from '../../sandbox/devices/overlay-image.js';
 import { type Baseline, readBaseline, saveBaseline } from '../content/baseline.js';
 import { hostNow } from '../content/host-now.js';
-import { serviceError } from '../errors.js';
+import { orAborted, serviceError } from '../errors.js';
 import { loadService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
@@ -63,7 +63,11 @@ export async function upgradeService(
       const file = await takeOverFile(roots, name, isDry);
       // A file that was not moved yet describes nothing that could hide anything.
       if (isDry && file === 'moved') return { file, files: [] };
-      return { file, ...(await renew(roots, await loadService(roots, name), options)) };
+      const service = await loadService(roots, name);
+      const renewed = await renew(roots, service, options).catch((error: unknown) => {
+        throw orAborted(error, name, options.signal);
+      });
+      return { file, ...renewed };
     },
     options,
   );

@@ -1,13 +1,21 @@
 /** Who uses a state with a bound at once, and what becomes of its mount. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { mountPointsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
 import { hasMountedLayers } from '../../../../src/sandbox/devices/overlay-bound.js';
 import { keptOverlay, makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-directory.js';
-import { boundOf, makeBound, unmountBound, useState, whileMounted } from '../../../../src/service/store/bound.js';
+import {
+  boundOf,
+  holdState,
+  makeBound,
+  unmountBound,
+  useState,
+  whileMounted,
+} from '../../../../src/service/store/bound.js';
+import { mountStateOf } from '../../../../src/service/store/bound-mount.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const BYTES = 150_000_000;
@@ -20,6 +28,14 @@ async function bounded(t: TestContext, bytes = BYTES) {
   const endUse = await makeBound(path, bytes);
   makeOverlayDirectory(path, { root: { type: 'directory', path: '/' }, kind: 'container' }, TOPMOST);
   return { state: { type: 'directory', path } as const, path, endUse };
+}
+
+/** The size of a link to a file. */
+function unsafe(path: string): unknown {
+  const other = `${path}-other`;
+  mkdirSync(other, { mode: 0o700 });
+  symlinkSync(join(path, 'layers.ext4'), join(other, 'layers.ext4'));
+  return boundOf({ type: 'directory', path: other });
 }
 
 describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
@@ -48,7 +64,9 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     const { state, path, endUse } = await bounded(t);
     await endUse();
     execFileSync('mount', ['-o', 'loop', join(path, 'layers.ext4'), join(path, 'layers')]);
-    assert.equal(await whileMounted(state, async () => keptOverlay(path)?.kind), 'container');
+    assert.equal(mountStateOf(path), 'foreign');
+    const used = await whileMounted(state, async () => [keptOverlay(path)?.kind, mountStateOf(path)]);
+    assert.deepEqual(used, ['container', 'right']);
     assert.equal(hasMountedLayers(path), false);
     const end = await useState(state);
     unmountBound(path);
@@ -68,6 +86,66 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     await ended;
     await whileMounted(state, async () => {});
     assert.equal(hasMountedLayers(path), false);
+  });
+
+  it('is mounted anew when it takes nothing more since an error', async (t) => {
+    const { state, path, endUse } = await bounded(t);
+    await endUse();
+    const use = await holdState(state);
+    const file = join(path, 'layers/file');
+    const fail = () => {
+      const name = execFileSync('losetup', ['-nO', 'NAME', '-j', join(path, 'layers.ext4')], { encoding: 'utf8' });
+      writeFileSync(`/sys/fs/ext4/${name.trim().slice('/dev/'.length)}/trigger_fs_error`, 'test');
+      assert.equal(mountStateOf(path), 'read-only');
+      assert.throws(() => writeFileSync(file, ''), { code: 'EROFS' });
+    };
+    fail();
+    await use.renew();
+    writeFileSync(file, '');
+    // With another who uses it, it stays.
+    const other = await useState(state);
+    fail();
+    await use.renew();
+    assert.equal(mountStateOf(path), 'read-only');
+    await other();
+    await use.renew();
+    writeFileSync(file, '');
+    await use.end();
+  });
+
+  it('covers what lets no container start on the directory below', async (t) => {
+    const { path, endUse } = await bounded(t);
+    const lock = join(path, 'layers/lock');
+    assert.equal(existsSync(lock), false);
+    await endUse();
+    assert.equal(lstatSync(lock).isFile(), true);
+  });
+
+  it('is not unmounted by who has used what was there before', async (t) => {
+    const { state, path, endUse } = await bounded(t);
+    await endUse();
+    const end = await useState(state);
+    const old = `${path}-old`;
+    unmountBound(path);
+    renameSync(path, old);
+    mkdirSync(path, { mode: 0o700 });
+    const endNew = await makeBound(path, BYTES);
+    await end();
+    assert.equal(hasMountedLayers(path), true);
+    await endNew();
+    assert.equal(hasMountedLayers(path), false);
+  });
+
+  it('is not what somebody else has mounted beside such a file', async (t) => {
+    const { path, endUse } = await bounded(t);
+    chmodSync(path, 0o755);
+    assert.deepEqual(
+      mountPointsBelow(path).map(({ isKernels }) => isKernels),
+      [false],
+    );
+    assert.throws(() => unsafe(path), { code: 'service-bound-unsafe' });
+    chmodSync(path, 0o700);
+    await endUse();
   });
 
   for (const bytes of [BYTES, 1e9, 10e9, 100e9])

@@ -21,10 +21,14 @@ describe('labelTree', { skip: unlessRoot('sets labels') }, () => {
     for (let number = 0; number < MANY; number += 1) writeFileSync(join(top, `a/b/file-${number}`), '');
     for (const path of ['a/b/c/file', 'a/d/file']) writeFileSync(join(top, path), '');
     symlinkSync('nowhere', join(top, 'a/link'));
+    // What bounds the state is no file of the sandbox.
+    writeFileSync(join(top, 'layers.ext4'), '');
     let looks = 0;
     await labelTree(top, CONTEXT, () => (looks += 1), ROOM);
     assert.equal(looks, 1);
-    const { stdout } = await execa('getfattr', ['-R', '-h', '-P', '--absolute-names', '-n', 'security.selinux', top]);
+    const words = ['-R', '-h', '-P', '--absolute-names', '-n', 'security.selinux', top];
+    const { stdout, stderr } = await execa('getfattr', words, { reject: false });
+    assert.match(stderr, /^[^\n]*layers\.ext4: security\.selinux: No such attribute$/);
     assert.equal(stdout.split(`security.selinux="${CONTEXT}"`).length - 1, MANY + 8, stdout.slice(0, 500));
     const stopped = () => assert.fail('not wanted any more');
     await assert.rejects(labelTree(top, CONTEXT, stopped), /not wanted/);
