@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -159,6 +169,20 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     assert.equal(lstatSync(join(state.layers, 'lock')).isFile(), true);
     await service.ok(['start']);
     assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
+  });
+
+  it('is mounted anew by the restart policy when an error has made it read-only', async (t) => {
+    const script = 'while date >> /srv/starts && sleep 0.1; do :; done; exit 1';
+    const { service, state } = await boundedService(t, ['--restart', 'on-failure'], { script });
+    await service.ok(['start']);
+    const [device = ''] = state.loops();
+    writeFileSync(`/sys/fs/ext4/${device.slice('/dev/'.length)}/trigger_fs_error`, 'test');
+    await service.until(({ state: now, restarts }) => now === 'running' && restarts > 0);
+    await service.inside('sleep 0.5; echo kept > /srv/kept');
+    const { restarts } = await service.status();
+    assert.equal(restarts, 1);
+    await service.ok(['stop']);
+    await state.assertUnused();
   });
 
   it('is not mounted from a file that others may have written', async (t) => {

@@ -16,6 +16,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -158,6 +159,8 @@ export function makeOverlayDirectory(path: string, use: OverlayUse, topmost: Top
     for (const below of layersIn(record.kind)) makeDirectory(join(layers, ...below));
     // Of a container's root, root-overlay makes it.
     if (record.kind === 'machine') makeTopmost(join(layers, UPPER), topmost);
+    // The record is on another file system then, and must not be on the disk before what it tells of.
+    if (isBound(directory)) flush(layers);
     writeRecord(directory, record);
     // Another start may have been first, with another root.
     checkOverlayDirectory(path, use);
@@ -169,6 +172,15 @@ export function makeOverlayDirectory(path: string, use: OverlayUse, topmost: Top
       isSystemError(error, 'ENOSPC') ? 'free some space there' : 'name a directory that root can write to',
       error,
     );
+  }
+}
+
+function flush(path: string): void {
+  const directory = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
   }
 }
 
