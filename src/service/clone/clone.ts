@@ -74,7 +74,7 @@ async function make(roots: ServiceRoots, making: Making): Promise<Cloned> {
     const paths = await makeService(roots, name, async (staged) => {
       // What a killed process has left at the place of the state is gone by now.
       checkWanted(roots, wanted);
-      filled = await fillState(making, staged.made);
+      filled = await fillState(making, staged);
       await copyBaseline(source.paths.directory, staged.paths.directory);
       unlockPorts = await lockPorts(roots, signal);
       config = { ...config, publish: await portsOf(roots, wanted) };

@@ -1,10 +1,10 @@
 /** Makes the state of a clone: what the source has at one moment, with identities of its own. */
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { abortedError } from '../errors.js';
+import { abortedError, orAborted } from '../errors.js';
 import { fileContext } from '../label.js';
 import { boundOf, makeBound, whileMounted } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
-import type { MadeRecord } from '../store/made.js';
+import type { Staged } from '../store/staging.js';
 import type { Service } from '../types.js';
 import { checkSource, copyState } from './copy-state.js';
 import { stateOf, type WantedClone } from './describe.js';
@@ -22,6 +22,11 @@ export interface StateWork extends Pick<SourceCopy, 'whenRunning' | 'control' | 
   readonly newHostKeys: boolean;
 }
 
+/** The same, and where host keys are made. */
+interface Filling extends StateWork {
+  readonly directory: string;
+}
+
 export interface FilledState extends SourceTold {
   /** Files inside that are the clone's own, as paths. */
   readonly changed: readonly string[];
@@ -29,10 +34,12 @@ export interface FilledState extends SourceTold {
 
 /**
  * The source goes on as soon as its state is copied.
+ * @param staged the clone
  * @throws {SandboxError} what `MadeRecord`, `copyFromSource`, `copyState` and `withImageFiles` throw
  */
-export async function fillState(work: StateWork, made: MadeRecord): Promise<FilledState> {
-  const { wanted, signal } = work;
+export async function fillState(wish: StateWork, { paths, made }: Staged): Promise<FilledState> {
+  const { wanted, signal } = wish;
+  const work: Filling = { ...wish, directory: paths.directory };
   const { type, path } = wanted.state;
   if (type === 'directory') {
     await made.directory(path);
@@ -54,7 +61,7 @@ export async function fillState(work: StateWork, made: MadeRecord): Promise<Fill
   return filled;
 }
 
-async function fillDirectory(path: string, work: StateWork): Promise<FilledState> {
+async function fillDirectory(path: string, work: Filling): Promise<FilledState> {
   const { wanted, signal } = work;
   const told = await copyTo(path, work);
   const kept = keptOverlay(path);
@@ -81,8 +88,12 @@ function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlo
   return whileMounted(stateOf(source), () => copyFromSource(copying));
 }
 
-function give(files: StateFiles, { source, wanted, newHostKeys }: StateWork): Promise<string[]> {
+async function give(files: StateFiles, { source, wanted, newHostKeys, directory, signal }: Filling): Promise<string[]> {
   const { name, uuid } = wanted;
-  const hostKey = newHostKeys ? (type: string) => makeHostKey(type, name) : undefined;
-  return giveIdentity(files, { sourceName: source.name, name, uuid, hostKey });
+  const hostKey = newHostKeys ? (type: string) => makeHostKey(type, name, directory) : undefined;
+  try {
+    return await giveIdentity(files, { sourceName: source.name, name, uuid, hostKey });
+  } catch (error) {
+    throw orAborted(error, name, signal);
+  }
 }

@@ -1,6 +1,5 @@
 /** Makes host keys for sshd, as ssh-keygen(1) does. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findInPath } from '../../util/programs.js';
 import { serviceError } from '../errors.js';
@@ -19,10 +18,11 @@ export function checkKeyMaker(): void {
 
 /**
  * @param host name of the clone, for the key's comment
+ * @param above a directory of the clone, which goes with it: what a process that is killed leaves is secret
  * @throws {SandboxError} `host-key-failed`
  */
-export async function makeHostKey(type: string, host: string): Promise<HostKey> {
-  const directory = await mkdtemp(join(tmpdir(), 'virt-sandbox-keys-'));
+export async function makeHostKey(type: string, host: string, above: string): Promise<HostKey> {
+  const directory = await mkdtemp(join(above, 'keys-'));
   try {
     const path = join(directory, 'key');
     const { execa } = await import('execa');
@@ -30,12 +30,14 @@ export async function makeHostKey(type: string, host: string): Promise<HostKey> 
       reject: false,
       stdin: 'ignore',
     });
-    if (made.failed)
-      throw serviceError(
-        'host-key-failed',
-        `ssh-keygen made no key of the type ${type}: ${made.stderr?.trim() || made.shortMessage}`,
-        'see what ssh-keygen says, or leave out --new-host-keys',
-      );
+    if (made.failed) {
+      const { signal, stderr, shortMessage } = made;
+      const [why, remedy] =
+        signal === undefined
+          ? [stderr?.trim() || shortMessage, 'see what ssh-keygen says, or leave out --new-host-keys']
+          : [`it was ended by ${signal}`, 'try again'];
+      throw serviceError('host-key-failed', `ssh-keygen made no key of the type ${type}: ${why}`, remedy);
+    }
     return { secret: await readFile(path), shared: await readFile(`${path}.pub`) };
   } finally {
     await rm(directory, { recursive: true, force: true });

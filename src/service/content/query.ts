@@ -13,7 +13,7 @@ const MOST_BYTES = 256 * 2 ** 20;
  * @throws {SandboxError} `package-query-failed`
  */
 export async function queryLines(program: string, args: readonly string[]): Promise<string[]> {
-  const { exitCode, stdout, stderr, shortMessage } = await execa(program, args, {
+  const { exitCode, stdout, stderr, shortMessage, signal, timedOut, isMaxBuffer } = await execa(program, args, {
     reject: false,
     timeout: TIMEOUT,
     maxBuffer: MOST_BYTES,
@@ -21,6 +21,13 @@ export async function queryLines(program: string, args: readonly string[]): Prom
     env: { LC_ALL: 'C' },
   });
   if (exitCode === 0 || exitCode === 1) return stdout.split('\n');
+  // What it has said so far may be a half of what there is.
+  if (signal !== undefined && !timedOut && !isMaxBuffer)
+    throw serviceError(
+      'package-query-failed',
+      `${quote(program)}, which says which packages there are, was ended by ${signal}`,
+      'try again',
+    );
   throw serviceError(
     'package-query-failed',
     `${quote(program)} does not say which packages there are: ${stderr?.trim().split('\n').at(-1) || shortMessage}`,

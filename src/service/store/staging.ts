@@ -89,7 +89,8 @@ function removeLeftovers(roots: ServiceRoots, name: string): string[] {
       const directory = staging(roots, name, ending);
       if (lstatSync(directory, { throwIfNoEntry: false }) === undefined) return [];
       const left = removeMade(readMade(directory));
-      rmSync(directory, { recursive: true, force: true });
+      // A program that a killed process has started may still write there.
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
       return left;
     });
   } catch (error) {
