@@ -1,10 +1,12 @@
 /** Services with a bound in containers, whose processes are killed. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { BoundedState, boundedService } from '../helpers/bounded.js';
 import { lxc } from '../helpers/connections.js';
+import { imageFile, unlessProgram } from '../helpers/images.js';
 import { childrenOf } from '../helpers/killed-images.js';
 import { isKilled, killedAt, type Step, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
 import { uniqueName } from '../helpers/leftovers.js';
@@ -122,6 +124,75 @@ describe('a clone with a bound', { skip: lxc.skip || unlessTraced() }, () => {
     assert.deepEqual(readdirSync(state.above), [service.name]);
     await service.ok(['start']);
     assert.equal(await service.inside('wc -l < /srv/starts'), starts(2));
+  });
+});
+
+/** A bounded state with a copy of a key of its root, which is another one by now. Nothing was started. */
+async function copied(t: TestContext) {
+  const above = scratchDirectory(t, WITH_ATTRIBUTES);
+  const root = scratchDirectory(t, WITH_ATTRIBUTES);
+  const log = join(scratchDirectory(t), 'calls');
+  const state = new BoundedState(above, uniqueName());
+  t.after(() => removeServices([state.name], lxc.options));
+  const setKey = (text: string) => writeFileSync(join(root, 'etc/keys/key'), text, { mode: 0o600 });
+  const run = (command: string, words: readonly string[] = []) =>
+    program([command, state.name], { ...lxc.options, through: [...(lxc.options.through ?? []), ...words] });
+  const create = async () => {
+    setKey('key 0');
+    const options = ['-c', lxc.uri, '-p', above, '-i', '150', '-r', root, '--copy-path', '/etc/keys'];
+    const { code, stderr } = await program(['create', ...options, state.name, '--', 'true'], lxc.options);
+    assert.equal(code, 0, stderr);
+  };
+  mkdirSync(join(root, 'etc/keys'), { recursive: true, mode: 0o700 });
+  await create();
+  return { state, log, setKey, run, create };
+}
+
+describe('a bounded state', { skip: lxc.skip || unlessTraced() || unlessProgram('debugfs', 'e2fsck') }, () => {
+  it('is upgraded by the next call when an upgrade is killed, and is mounted no more', async (t) => {
+    const { state, log, setKey, run } = await copied(t);
+    const calls = ['move_mount', 'rename', 'fsync', 'umount2'];
+    const assertUpgraded = async (key: string, text: string) => {
+      await state.assertUnused();
+      execFileSync('e2fsck', ['-fn', state.file], { stdio: 'pipe' });
+      assert.equal(imageFile(state.file, '/mounts/%2F/upper/etc/keys/key'), key, text);
+      const names = execFileSync('debugfs', ['-R', 'ls -p /', state.file], { encoding: 'utf8', stdio: 'pipe' });
+      assert.doesNotMatch(names, /\/upgrade\//, text);
+      assert.deepEqual(readdirSync(state.directory).sort(), ['layers', 'layers.ext4', 'overlay.json'], text);
+    };
+    setKey('key');
+    const whole = await run('upgrade', tracedFor(calls, { log }));
+    assert.equal(whole.code, 0, whole.stderr);
+    await assertUpgraded('key', 'nothing');
+    const killed = new Set<string>();
+    for (const [index, step] of someSteps(calls, log).entries()) {
+      setKey(`key ${index}`);
+      const ended = await run('upgrade', killedAt(step, { log }));
+      const text = `${step.call} ${step.when}: ${ended.stderr}`;
+      isKilled(ended);
+      if (/killed by SIGKILL/.test(readFileSync(log, 'latin1'))) killed.add(step.call);
+      const { code, stderr } = await run('upgrade');
+      assert.equal(code, 0, `${text}: ${stderr}`);
+      await assertUpgraded(`key ${index}`, text);
+    }
+    assert.deepEqual([...killed], calls);
+  });
+
+  it('is removed by the next call when a removal is killed, also one that an upgrade has left mounted', async (t) => {
+    const { state, log, setKey, run, create } = await copied(t);
+    for (const [index, call] of ['umount2', 'rename', 'unlink', 'rmdir'].entries()) {
+      if (index > 0) await create();
+      setKey('key');
+      assert.equal((await run('upgrade', killedAt({ call: 'rename', when: 1 }))).signal, 'SIGKILL');
+      assert.equal(state.isMounted(), true);
+      const ended = await run('delete', killedAt({ call, when: 1 }, { log }));
+      assert.match(readFileSync(log, 'latin1'), /killed by SIGKILL/, call);
+      isKilled(ended);
+      const { code, stderr } = await run('delete');
+      assert.equal(code, 0, `${call}: ${ended.stderr}${stderr}`);
+      assert.equal(state.isMounted(), false, call);
+      assert.deepEqual([readdirSync(state.above), state.loops()], [[], []], call);
+    }
   });
 });
 
