@@ -113,6 +113,7 @@ class DaemonConnection implements Connection {
       await outliving?.failed(supervisor, created.isLost);
       try {
         if (created.error instanceof SandboxError) throw created.error;
+        if (created.isLost) throw daemonLost(this.uri, name, created.error);
         const message = await failureOf(created.error, log, earlier, servers);
         const serverLogs = [...servers].flatMap(([path, from]) => (sizeOf(path) > from ? [path] : []));
         const error = domainError(name, message, { xml, sources, serverLogs });
@@ -209,6 +210,15 @@ class DaemonConnection implements Connection {
     this.#moves.end();
     this.#client.close();
   }
+}
+
+function daemonLost(uri: string, name: string, why: string): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'libvirt-lost',
+    message: `libvirt did not start domain ${name}: ${why}`,
+    remedy: `see that it answers (virsh -c ${uri} list), then try again; its log may say why it ended`,
+  });
 }
 
 /** Has the supervisor know of the domain before libvirt does. @returns why it is not to be started */

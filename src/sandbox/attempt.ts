@@ -109,7 +109,7 @@ export class Attempt {
         ...(ownDisks === undefined ? {} : { sources: ownDisks.sources }),
         ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
         smallPages: wantsSmallPages(this.#prepared),
-        outlivesDaemon: this.#config.service !== undefined,
+        outlivesDaemon: this.#config.service !== undefined || this.#options.outlivesDaemon === true,
       });
       this.#run.domain.then(
         (started) => this.#shares.begin(started),

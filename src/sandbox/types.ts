@@ -85,12 +85,17 @@ export interface LaunchOptions extends Observers {
    * other process finds it.
    */
   readonly control?: boolean | undefined;
+  /**
+   * The domain goes on when libvirtd is started again, as that of a service always does: the supervisor ends it.
+   * @internal
+   */
+  readonly outlivesDaemon?: boolean | undefined;
   /** Cancels the start, or stops the sandbox. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What a program gives a start besides the sandbox. */
-export interface StartOptions extends Omit<LaunchOptions, 'image' | 'profile' | 'timeLimit'> {
+export interface StartOptions extends Omit<LaunchOptions, 'image' | 'profile' | 'timeLimit' | 'outlivesDaemon'> {
   /** After this time the application's process group is killed. Milliseconds, or a text: `500ms`, `5s`, `2m`, `1h`. */
   readonly timeLimit?: Duration | undefined;
   /** @deprecated Give the `image` of the sandbox. */

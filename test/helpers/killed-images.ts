@@ -9,8 +9,8 @@ import { valueOr } from '../../src/util/errors.js';
 import { ACCEL } from './acceleration.js';
 import { embedded } from './connections.js';
 import { imageFile } from './images.js';
-import { assertKilledAt, type Ended, killedAt, sandboxesIn, someSteps, tracedFor } from './killing.js';
-import { assertNothingLeft } from './leftovers.js';
+import { assertKilledAt, type Ended, killedAt, type Making, sandboxesIn, someSteps, tracedFor } from './killing.js';
+import { assertNothingLeft, type WhereLeft } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
 import { makeRoot } from './roots.js';
 import { scratchDirectory } from './scratch.js';
@@ -38,6 +38,14 @@ export interface Killed {
   readonly ended: Ended;
 }
 
+/** Where its machines run. */
+export interface WhereKilled {
+  readonly uri: string;
+  /** The words that enter the namespaces of a libvirtd. */
+  readonly through?: readonly string[];
+  readonly where?: WhereLeft;
+}
+
 export class KilledImages {
   readonly service: ServiceProgram;
   /** A directory of this host, of which /etc/keys is copied into the state. */
@@ -48,9 +56,15 @@ export class KilledImages {
   readonly #log: string;
   /** Sandboxes that were started by programs which were killed. */
   readonly #sandboxes = new Set<string>();
+  readonly #where: WhereLeft;
 
-  private constructor(t: TestContext, env: Readonly<Record<string, string>>) {
-    this.service = serviceProgram(t, { env });
+  private constructor(
+    t: TestContext,
+    env: Readonly<Record<string, string>>,
+    { through = [], where = {} }: WhereKilled,
+  ) {
+    this.service = serviceProgram(t, { env, through });
+    this.#where = where;
     this.root = makeRoot(t, 'etc/keys', ...['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'srv']);
     chmodSync(join(this.root, 'etc/keys'), 0o700);
     this.image = join(this.service.states, `${this.service.name}.qcow2`);
@@ -59,11 +73,15 @@ export class KilledImages {
   }
 
   /** The service has run, and does not run. @param env for programs that find a snapshot, since they start many machines */
-  static async make(t: TestContext, env: Readonly<Record<string, string>>): Promise<KilledImages> {
-    const images = new KilledImages(t, env);
+  static async make(
+    t: TestContext,
+    env: Readonly<Record<string, string>>,
+    killed: WhereKilled = { uri: embedded.uri },
+  ): Promise<KilledImages> {
+    const images = new KilledImages(t, env, killed);
     const { name, create, out } = images.service;
     images.setKey('key 0\n');
-    const where = ['-c', embedded.uri, ...ACCEL, '-i', '200', '-r', images.root, '--copy-path', '/etc/keys'];
+    const where = ['-c', killed.uri, ...ACCEL, '-i', '200', '-r', images.root, '--copy-path', '/etc/keys'];
     await create(...where, name, '--', '/bin/sh', '-c', ONCE);
     await out('start', name);
     await out('execute', name, '--', 'sh', '-c', 'until test -e /srv/ready; do busybox sleep 0.1; done');
@@ -141,10 +159,39 @@ export class KilledImages {
     return valueOr(() => process.kill(found, 'SIGKILL'), false);
   }
 
+  /** Its machine is to be gone at last. */
+  mustGo(sandbox: string): void {
+    this.#sandboxes.add(sandbox);
+  }
+
   /** Machines of programs that were killed are gone. */
   async assertNoMachine(): Promise<void> {
-    for (const name of this.#sandboxes) await assertNothingLeft(name);
+    for (const name of this.#sandboxes) await assertNothingLeft(name, this.#where);
     this.#sandboxes.clear();
+  }
+
+  /** Another service, which a command makes of this one. It keeps this one as it is. */
+  making(other: string, command: readonly string[]): Making {
+    const { service, image } = this;
+    const [state, before] = [readFileSync(image), this.left()];
+    return {
+      run: () => service.run(command),
+      isThere: async (step) => {
+        if (!(await this.isThere(other))) return false;
+        const file = (path: string) => this.file(join(service.states, `${other}.qcow2`), path);
+        assert.equal(file('/upper/srv/data'), 'of web\n', step);
+        assert.match(file('/upper/etc/machine-id'), /^(?!1{32})[0-9a-f]{32}\n$/, step);
+        return true;
+      },
+      remove: async () => {
+        await service.out('delete', other);
+        await this.assertNoMachine();
+      },
+      left: () => {
+        assert.ok(readFileSync(image).equals(state), 'the state of the source has changed');
+        return this.left().filter((entry) => !before.includes(entry));
+      },
+    };
   }
 
   /** What is there besides the service. */

@@ -3,7 +3,7 @@
  * whose machine is: by what holds it, or itself.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { withImageFiles } from '../../src/service/clone/image-files.js';
@@ -37,28 +37,10 @@ describe('a state in an image', { skip }, () => {
     commandOf: (images: KilledImages, other: string) => Promise<readonly string[]>,
   ): Promise<void> {
     const images = await KilledImages.make(t, env);
-    const { service, image } = images;
+    const { service } = images;
     const other = `${service.name}-2`;
     const command = await commandOf(images, other);
-    const [state, before] = [readFileSync(image), images.left()];
-    const making = {
-      run: () => service.run(command),
-      isThere: async (step: string) => {
-        if (!(await images.isThere(other))) return false;
-        const file = (path: string) => images.file(join(service.states, `${other}.qcow2`), path);
-        assert.equal(file('/upper/srv/data'), 'of web\n', step);
-        assert.match(file('/upper/etc/machine-id'), /^(?!1{32})[0-9a-f]{32}\n$/, step);
-        return true;
-      },
-      remove: async () => {
-        await service.out('delete', other);
-        await images.assertNoMachine();
-      },
-      left: () => {
-        assert.ok(readFileSync(image).equals(state), 'the state of the source has changed');
-        return images.left().filter((entry) => !before.includes(entry));
-      },
-    };
+    const making = images.making(other, command);
     for await (const { what, ended } of images.kills(command, calls, () => images.draft()))
       await assertMadeAfter(making, what, ended);
     await service.out(...command);

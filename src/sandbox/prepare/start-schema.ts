@@ -254,7 +254,7 @@ const launchEntries = {
   onConsole: call,
   onReady: call,
   onOperation: call,
-} satisfies Record<keyof LaunchOptions, v.GenericSchema>;
+} satisfies Record<Exclude<keyof LaunchOptions, 'outlivesDaemon'>, v.GenericSchema>;
 
 /** The sandbox has these. */
 const { image: _image, profile: _profile, ...offeredForStart } = launchEntries;

@@ -23,11 +23,9 @@ export async function withImage<T>(
   { connect, signal }: ImageOptions,
   work: (session: ImageSession) => Promise<T>,
 ): Promise<T> {
-  const sandbox = await Sandbox.startChecked(
-    validateConfig(quietConfig(config, path), true),
-    { connect, signal },
-    'none',
-  );
+  // libvirtd may be killed meanwhile: what it leaves would keep the image from the next call.
+  const options = { connect, signal, outlivesDaemon: true };
+  const sandbox = await Sandbox.startChecked(validateConfig(quietConfig(config, path), true), options, 'none');
   // Why it ended is what is being done in it that says so.
   sandbox.exited.catch(() => {});
   try {
