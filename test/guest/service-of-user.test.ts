@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Way } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertNothingLeft, entriesIn, uniqueName } from '../helpers/leftovers.js';
+import { assertMadeAfter, isKilled, killedAt, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
+import { assertNothingLeft, entriesIn, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
-import { runSandbox } from '../helpers/run.js';
+import { type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { createdService, TestService } from '../helpers/services.js';
 import { unlessHostSystemd } from '../helpers/systemd-sandbox.js';
 
@@ -25,6 +27,42 @@ describe('services of an ordinary user', { skip }, () => {
   const options = () => ({ ...user.options, program: `${user.options.program}-service` });
   const wayOf = (uri: string): Way => ({ uri, skip: false, where: user.where, options: options() });
   const below = (path: string) => join(user.home, path);
+
+  /** As the user, behind these words. */
+  const through = (words: readonly string[]): RunOptions => ({
+    ...options(),
+    through: [...(options().through ?? []), ...words],
+  });
+  /** What is there of a service. */
+  const entriesOf = (name: string) => {
+    const places = ['.config/libvirt-sandbox/services', '.local/share/libvirt-sandbox/images'];
+    return [...places, '.local/state/libvirt-sandbox/services'].flatMap((path) =>
+      entriesIn(below(path)).filter((entry) => entry.includes(name) && entry !== `.${name}.lock`),
+    );
+  };
+
+  /** Clones are killed at last, and the user's libvirtd is. Each leaves a clone that is whole, or what the next one removes. */
+  async function cloneKilled(t: TestContext, name: string, other: string): Promise<void> {
+    const isWhole = async () => (await runSandbox(['show', other], options())).code === 0;
+    const running = startSandbox(['clone', name, other], options());
+    const image = () =>
+      entriesIn(below('.local/share/libvirt-sandbox/images')).find((one) => /^\.[0-9a-f]{32}/.test(one));
+    await holdsDuring(running.result, () => processesWith(image() ?? '-').some((line) => line.includes('qemu-system')));
+    process.kill(Number(readFileSync(below('run/libvirt/libvirtd.pid'), 'utf8')), 'SIGKILL');
+    const ended = await running.result;
+    t.diagnostic(`libvirtd: ${ended.code} ${ended.stderr}`);
+    assert.equal(isKilled(ended), !(await isWhole()));
+    if (await isWhole()) assert.equal((await runSandbox(['delete', other], options())).code, 0);
+    assert.deepEqual(entriesOf(other), []);
+    if (unlessTraced()) return;
+    // The image has its name.
+    const killed = await runSandbox(
+      ['clone', name, other],
+      through(killedAt({ call: 'rename', when: 5 }, { isAlone: true })),
+    );
+    assert.equal(killed.signal, 'SIGKILL');
+    assert.equal(await isWhole(), false);
+  }
 
   /** A second service of that name is as the first. */
   function removedAfter(t: TestContext, name: string, way: Way): TestService {
@@ -51,21 +89,36 @@ describe('services of an ordinary user', { skip }, () => {
       await service.ok(['stop']);
       assert.equal((await service.run(['upgrade'])).code, 0);
       const clone = removedAfter(t, `${name}-2`, way);
+      if (uri === 'qemu:///session') await cloneKilled(t, name, clone.name);
       const cloned = await runSandbox(['clone', name, clone.name], way.options);
       assert.equal(cloned.code, 0, cloned.stderr);
       await clone.run(['start']);
       assert.equal(await clone.inside('cat /srv/kept; hostname'), `kept\n${clone.name}\n`);
-      for (const one of [clone, service]) {
+      for (const [one, call] of [
+        [clone, 'rename'],
+        [service, 'unlink'],
+      ] as const) {
+        if (!unlessTraced())
+          assert.equal((await one.run(['delete'], [], through(killedAt({ call, when: 1 })))).signal, 'SIGKILL');
         await one.ok(['delete']);
         await assertNothingLeft(one.name, user.where);
       }
-      const places = ['.config/libvirt-sandbox/services', '.local/share/libvirt-sandbox/images'];
-      const logs = ['.local/state/libvirt-sandbox/services'];
-      assert.deepEqual(
-        [...places, ...logs].flatMap((path) => entriesIn(below(path)).filter((entry) => entry.includes(name))),
-        [],
-      );
+      assert.deepEqual(entriesOf(name), []);
     });
+
+  it('are there as a whole or not at all when create is killed', { skip: unlessTraced() }, async (t) => {
+    const { name } = removedAfter(t, uniqueName(), wayOf('qemu:///session'));
+    const log = below('calls');
+    const making = {
+      run: (words: readonly string[]) => runSandbox(['create', name, ...COMMAND], through(words)),
+      isThere: async () => (await runSandbox(['show', name], options())).code === 0,
+      remove: () => runSandbox(['delete', name], options()),
+      left: () => entriesOf(name),
+    };
+    await assertMadeAfter(making, 'nothing', await making.run(tracedFor(['rename'], { log })));
+    for (const step of someSteps(['rename'], log))
+      assert.ok(await assertMadeAfter(making, `${step.call} ${step.when}`, await making.run(killedAt(step))));
+  });
 
   it('run units as root inside, and the user is asked for nothing', { skip: unlessHostSystemd }, async (t) => {
     const service = await createdService(t, wayOf('qemu:///embed'), ['-u', 'systemd-journald.service']);
