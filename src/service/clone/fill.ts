@@ -1,6 +1,6 @@
 /** Makes the state of a clone: what the source has at one moment, with identities of its own. */
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { abortedError, orAborted } from '../errors.js';
+import { abortedError } from '../errors.js';
 import { fileContext } from '../label.js';
 import { boundOf, makeBound, whileMounted } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
@@ -88,12 +88,8 @@ function copyTo(to: string, { source, wanted, whenRunning, control, signal, unlo
   return whileMounted(stateOf(source), () => copyFromSource(copying));
 }
 
-async function give(files: StateFiles, { source, wanted, newHostKeys, directory, signal }: Filling): Promise<string[]> {
+function give(files: StateFiles, { source, wanted, newHostKeys, directory }: Filling): Promise<string[]> {
   const { name, uuid } = wanted;
   const hostKey = newHostKeys ? (type: string) => makeHostKey(type, name, directory) : undefined;
-  try {
-    return await giveIdentity(files, { sourceName: source.name, name, uuid, hostKey });
-  } catch (error) {
-    throw orAborted(error, name, signal);
-  }
+  return giveIdentity(files, { sourceName: source.name, name, uuid, hostKey });
 }
