@@ -6,6 +6,8 @@ import { it, type TestContext } from 'node:test';
 import { LOG_BYTES } from '../../src/control/log.js';
 import type { Way } from './connections.js';
 import { assertNothingLeft, exceptLogs } from './leftovers.js';
+import { AtTerminal } from './pty.js';
+import { SERVICE_PROGRAM } from './run.js';
 import { scratchDirectory } from './scratch.js';
 import { createdService, LIVES, type TestService } from './services.js';
 import { OWN_UNITS, writeUnits } from './systemd-sandbox.js';
@@ -29,6 +31,18 @@ export async function unitService(
   service.change((text) => text.replace(/^unit\.0=systemd-journald\.service\n/m, keys.join('')));
   return service;
 }
+
+/** It can be reloaded. */
+export const STEADY = `[Service]
+ExecStart=/bin/sh -c 'echo steady runs; exec sleep 1000'
+ExecReload=/bin/sh -c 'echo steady reloads; echo x >>/run/reloads'
+`;
+
+/** Fails at once. */
+const NO_GOOD = `[Service]
+ExecStart=/bin/sh -c 'echo it is no good; exit 3'
+Type=oneshot
+`;
 
 /** Takes 120 MB when it is told to: zeros without a line feed are one line, which tail(1) keeps. */
 const HOG = `[Service]
@@ -69,6 +83,20 @@ ExecStart=/bin/sh -c 'trap "echo ended >/srv/by-term; exit" TERM; touch /run/set
 ExecStop=/bin/sleep infinity
 `;
 
+/** Beside the systemd of a service. */
+async function hasShell(t: TestContext, { name, way }: TestService): Promise<void> {
+  const size = { rows: 24, columns: 80 };
+  const shell = new AtTerminal(['connect', name], size, { ...way.options, program: SERVICE_PROGRAM });
+  t.after(() => shell.close());
+  await shell.until(/[#$] /);
+  // The words are not those that come back.
+  shell.type('echo $(cat /proc/1/comm) $(systemctl is-active steady)\r');
+  await shell.until(/systemd active/);
+  shell.type('\u001d');
+  assert.equal((await shell.exited()).code, 0);
+  assert.equal(shell.settings(), shell.before);
+}
+
 /** Defines the tests. */
 export function itHasUnits(way: Way): void {
   const platform = way.uri.startsWith('lxc') ? 'container' : 'machine';
@@ -105,6 +133,56 @@ export function itHasUnits(way: Way): void {
     assert.ok(stderr.includes(`warning: ${idleLimits[0]}`), stderr);
     assert.match((await service.run(['status'])).out, /^ {2}warning {3}MemoryMax= and/m);
     assert.equal(await service.inside(result), 'success\n');
+  });
+
+  it('is ready when they are active, reloads them, and shows what they write', async (t) => {
+    const service = await unitService(t, way, { 'steady.service': STEADY }, ['steady.service']);
+    await service.ok(['start']);
+    const { units } = await service.status();
+    assert.deepEqual(
+      units?.map(({ unit, active }) => [unit, active]),
+      [['steady.service', 'active']],
+    );
+    await service.ok(['reload']);
+    await service.ok(['reload', '-u', 'steady']);
+    await service.ok(['reload', '--unitfile', 'steady.service']);
+    assert.equal(await service.inside('cat /run/reloads'), 'x\nx\nx\n');
+    await service.fails(['reload', '-u', 'none'], /none\.service cannot be reloaded/);
+    await service.eventually(
+      () => service.ok(['logs', '--journal']),
+      (text) => text.includes('steady reloads'),
+    );
+    assert.match(await service.ok(['logs', '--journal', '--tail', '100']), /steady runs/);
+    const following = service.begin(['logs', '--follow']);
+    await following.until(/steady runs/);
+    assert.equal(await service.inside('systemctl is-active steady; id -u', '--user', 'nobody'), 'active\n65534\n');
+    await hasShell(t, service);
+    await service.ok(['stop']);
+    const followed = await following.result;
+    assert.equal(followed.code, 0, followed.stderr);
+    assert.match(followed.out, /steady reloads/);
+    assert.equal(followed.out, await service.log());
+    const { state, lastEnd } = await service.status();
+    assert.deepEqual([state, lastEnd?.why, lastEnd?.exitCode], ['stopped', 'stopped', 0]);
+    await service.fails(['logs', '--journal'], /does not run/);
+  });
+
+  it('is not ready if one fails, and says what that said', async (t) => {
+    const names = ['steady.service', 'fails-at-once.service'];
+    const service = await unitService(t, way, { 'steady.service': STEADY, 'fails-at-once.service': NO_GOOD }, names);
+    const { code, stderr } = await service.run(['start']);
+    assert.equal(code, 125);
+    assert.match(stderr, /the unit fails-at-once\.service failed: exit-code, status 3; .*\n/);
+    assert.match(
+      stderr,
+      /\n {2}guest: the journal of the unit ends with:\n(?: {2}guest: .*\n)*? {2}guest: it is no good\n/,
+    );
+    const logs = await service.run(['logs']);
+    assert.deepEqual(
+      `${logs.out}${logs.stderr}`.match(/^.*it is no good/gm)?.map((line) => line.replace(/\d+/, 'N')),
+      ['sh[N]: it is no good'],
+    );
+    assert.equal((await service.status()).state, 'failed');
   });
 
   for (const [unit, [text, sub]] of Object.entries(HANGS))
@@ -169,7 +247,8 @@ export function itHasUnits(way: Way): void {
     await service.inside('until [ -e /run/set ]; do sleep 0.1; done');
     const { code, stderr } = await service.run(['stop', '-t', '20']);
     assert.equal(code, 0, stderr);
-    // The last part of the time, 5 s, may be too short for that on an emulated processor.
+    assert.match(await service.log(), /Received SIGRTMIN\+13/);
+    // The last part of the time, 5 s, may be too short for the rest on an emulated processor.
     if (platform === 'machine') return;
     assert.equal((await service.run(['start'])).code, 0);
     assert.equal(await service.inside('cat /srv/by-term'), 'ended\n');
