@@ -41,6 +41,12 @@ const NO_OWNERS = 'remember_owner = 0\n';
  */
 const LOCALE = 'C.UTF-8';
 
+/**
+ * No D-Bus: where systemd-machined answers, libvirt has it move QEMU to a scope, a control group beside that of the
+ * caller, whose limits and whose end would then not be QEMU's.
+ */
+const NO_BUS = 'unix:path=/nonexistent';
+
 export interface EmbeddedOptions {
   /**
    * Directory where the driver caches what it finds out about QEMU. That takes 4 s the first time, so it must outlive
@@ -92,7 +98,7 @@ async function startEmbedded(
     begin: xmlFile,
     kill: !cleanup.any,
     smallPages,
-    environment: { ...process.env, LC_ALL: LOCALE },
+    environment: { ...process.env, LC_ALL: LOCALE, DBUS_SYSTEM_BUS_ADDRESS: NO_BUS },
     ...(terminal === undefined ? {} : { terminal }),
   });
   return new EmbeddedDomain(supervisor, root, name, { xml, sources }, log);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { NO_TUNING } from '../../src/config/defaults.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { COMMAND, GATES, HELLO, type Parts, SITE, WRONG } from '../helpers/service-host.js';
@@ -16,6 +17,9 @@ const UNIT = `[Service]
 ExecStart=/bin/sleep infinity
 ExecReload=/bin/true
 `;
+
+/** More than it needs. */
+const LIMITS = { ...NO_TUNING, memoryLimit: 1 << 30, cpuQuota: 150_000 };
 
 const SCRIPT = `trap 'echo asked to end >/gate/ended; exit 0' TERM
 echo >/gate/begun
@@ -52,7 +56,13 @@ describe('a host with systemd', { skip }, () => {
     await host.addService(SITE, {
       command: ['/lib/systemd/systemd'],
       mount: mount(SITE),
-      config: { service: systemd, privileged: true, overlay: { type: 'memory' as const }, requireKvm: true },
+      config: {
+        service: systemd,
+        privileged: true,
+        overlay: { type: 'memory' as const },
+        requireKvm: true,
+        tuning: LIMITS,
+      },
       settings: { connect: embedded.uri, autostart: true },
     });
     host.add(`${SERVICES}/broken/config/sandbox.cfg`, 'nothing\n');
@@ -131,9 +141,11 @@ describe('a host with systemd', { skip }, () => {
     );
   });
 
-  it('a machine is started with its target, in the control group of its unit', () => {
+  it('a machine is started with its target, in the control group of its unit, which has its limits', () => {
     assert.equal(part('site').ActiveState, 'active', part('site').StatusText);
     assert.match(part('site').processes, /\bvirt-qemu-run\b/);
+    assert.match(part('site').qemu, /^0::\S*\/site_sandbox\.service$/);
+    assert.deepEqual(part('site').limits, [String(LIMITS.memoryLimit), '150000 100000']);
   });
 
   it('a reload of a unit of the host comes to the sandboxes that run it', () => {

@@ -85,6 +85,7 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
         status,
         new RegExp(`: running, healthy since .*\n {2}held by {3}PID ${first['MainPID']}, ${unit}\n`),
       );
+      if (uri === 'qemu:///embed') assert.match((await systemd.processes(unit)).join(), /qemu-system/);
       assert.ok(status.includes(`machine, TCG, cold boot, ${uri}`) || status.includes(`machine, KVM`), status);
       await ok(systemd.systemctl('restart', unit));
       const second = await systemd.facts(unit, ALL);
@@ -103,6 +104,26 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
         /: stopped since .*\n {2}last end {2}.*: stopped, exit status 0\n/,
       );
     });
+
+  it('has the limits of its file over qemu:///embed, or does not start', async (t) => {
+    const name = await made(t, REMEMBERS, ['--memory-limit', '1G', '--cpu-quota', '90000'], 'qemu:///embed');
+    const unit = unitOf(name);
+    const controllers = (await systemd.fileOf('-.slice', 'cgroup.controllers')).trim();
+    const { code } = await systemd.systemctl('start', unit);
+    const { MemoryMax, CPUQuotaPerSecUSec } = await systemd.facts(unit, ['MemoryMax', 'CPUQuotaPerSecUSec']);
+    assert.deepEqual([MemoryMax, CPUQuotaPerSecUSec], [String(1 << 30), '900ms']);
+    // The systemd of a user may have no such controllers.
+    if (['cpu', 'memory'].every((one) => controllers.split(' ').includes(one))) {
+      assert.equal(code, 0);
+      assert.equal(await systemd.fileOf(unit, 'memory.max'), `${1 << 30}\n`);
+      assert.equal(await systemd.fileOf(unit, 'cpu.max'), '90000 100000\n');
+      return;
+    }
+    const { ActiveState, ExecMainStatus } = await systemd.facts(unit, ALL);
+    assert.deepEqual([ActiveState, ExecMainStatus], ['failed', '78']);
+    const { stderr } = await service(['run', name]);
+    assert.match(stderr, /--cpu-quota takes control groups, and qemu:\/\/\/embed makes none/);
+  });
 
   it('the end of one service over the daemon of the session is none of another', async (t) => {
     const [one, two] = [await made(t, REMEMBERS, []), await made(t, REMEMBERS, [])];

@@ -38,7 +38,7 @@ export interface Parts {
   readonly stopped: Facts & { readonly said: string; readonly left: readonly string[] };
   readonly wrong: Facts;
   /** The target that wants it was started. */
-  readonly site: Facts & { readonly processes: string };
+  readonly site: Facts & { readonly processes: string; readonly limits: readonly string[]; readonly qemu: string };
   /** A unit of this host was reloaded: what systemd has run for that of the machine. */
   readonly reloaded: string;
   /** systemd is about to end, with the machine running. */
@@ -94,6 +94,12 @@ async function wrong(): Promise<void> {
   tell('wrong', await until(WRONG, ({ ActiveState }) => ActiveState !== 'activating'));
 }
 
+/** The control group of the only QEMU. */
+function qemu(): string {
+  const pid = execFileSync('pgrep', ['qemu-system'], { encoding: 'utf8' }).trim();
+  return readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim();
+}
+
 async function site(): Promise<void> {
   systemctl('start', HELLO);
   systemctl('start', '--no-block', 'multi-user.target');
@@ -101,7 +107,10 @@ async function site(): Promise<void> {
   const group = systemctl('show', '--property=ControlGroup', '--value', unit(SITE)).trim();
   const processes = readFileSync(`/sys/fs/cgroup${group}/cgroup.procs`, 'utf8').trim().split('\n');
   const names = processes.map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
-  tell('site', { ...now, processes: names.join(' ') });
+  const [limit, quota] = ['memory.max', 'cpu.max'].map((file) =>
+    readFileSync(`/sys/fs/cgroup${group}/${file}`, 'utf8').trim(),
+  );
+  tell('site', { ...now, processes: names.join(' '), limits: [limit ?? '', quota ?? ''], qemu: qemu() });
   systemctl('reload', HELLO);
   const reload = () => systemctl('show', '--property=ExecReload', '--value', unit(SITE));
   await until(SITE, () => reload().includes('code=exited'));

@@ -117,6 +117,13 @@ export class UserSystemd {
     return out.trimEnd().split('\n');
   }
 
+  /** A file of the control group of a unit. */
+  async fileOf(unit: string, file: string): Promise<string> {
+    const { ControlGroup } = await this.facts(unit, ['ControlGroup']);
+    const { out } = await runSandbox([`/sys/fs/cgroup${ControlGroup}/${file}`], { ...this.options, program: 'cat' });
+    return out;
+  }
+
   /** Ends it as a logout does: what runs after that is killed. */
   async end(): Promise<void> {
     try {

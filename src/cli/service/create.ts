@@ -13,6 +13,7 @@ import { untilSignal } from '../until-signal.js';
 import { isSet, PROGRAM, type ServiceArguments, textOf, textsOf } from './arguments.js';
 import { say } from './say.js';
 import { serviceJson } from './show.js';
+import { hasSystemd } from './systemctl.js';
 import { sayWait } from './waiting.js';
 
 export async function create(args: ServiceArguments): Promise<number> {
@@ -26,7 +27,12 @@ export async function create(args: ServiceArguments): Promise<number> {
     async (signal) => {
       const describing = describeService(roots, name, texts, { signal, onPull: (part) => pull.show(part) });
       const wanted = await describing.finally(() => pull.clear());
-      const creating = createService(roots, name, wanted, { signal, onWait: sayWait(name), onProgress });
+      const creating = createService(roots, name, wanted, {
+        signal,
+        onWait: sayWait(name),
+        onProgress,
+        hasUnit: hasSystemd(),
+      });
       return creating.finally(() => progress.clear());
     },
     async (service) => {

@@ -1,9 +1,16 @@
 /** Services that the host's systemd holds: it is asked to start and stop them. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { serviceError } from '../../service/errors.js';
 import type { SystemdUnit } from '../../service/run/under-systemd.js';
 import { hostUnitName } from '../../service/systemd/unit.js';
+
+/** Whether a systemd that runs here is that of this user's services: it has this socket. */
+export function hasSystemd(): boolean {
+  const runtime = process.geteuid?.() === 0 ? '/run' : process.env['XDG_RUNTIME_DIR'];
+  return runtime !== undefined && existsSync(join(runtime, 'systemd/private'));
+}
 
 /** The unit that systemd has for a service of that name, if it runs here and has one. */
 export async function knownUnit(name: string): Promise<SystemdUnit | undefined> {

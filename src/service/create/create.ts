@@ -27,10 +27,14 @@ import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { makeService, type Staged } from '../store/staging.js';
 import { makeStateParent, stateExists } from '../store/state.js';
+import { withoutUnitLimits } from '../systemd/limits.js';
 import type { Service } from '../types.js';
 import type { Wanted } from './describe.js';
 
-export interface CreateOptions extends LockOptions, FillOptions {}
+export interface CreateOptions extends LockOptions, FillOptions {
+  /** The systemd of the host starts it, in a control group that has its limits. */
+  readonly hasUnit?: boolean;
+}
 
 /** A service that was made. */
 export interface CreatedService extends Service {
@@ -53,7 +57,10 @@ export async function createService(
   refuseUnsupported(config);
   const { connect } = wanted.settings;
   // Another default may be that of the start.
-  if (connect !== undefined) checkTuningHere(config, kindOf(connect));
+  if (connect !== undefined) {
+    const kind = kindOf(connect);
+    checkTuningHere(kind === 'embedded' && options.hasUnit ? withoutUnitLimits(config) : config, kind);
+  }
   await checkHost(config);
   return withServiceLock(
     roots,

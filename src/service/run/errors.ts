@@ -38,6 +38,18 @@ export function uriOfUnit(name: string, uri: string): SandboxError {
   );
 }
 
+/** The unit is older than the file, or the kernel has no such controller. @param missing settings of the unit */
+export function limitsMissing(name: string, unit: string, missing: readonly string[]): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'service-limits-missing',
+    message: `the control group of ${unit} does not have the limits of the service ${quote(name)}: ${missing.join(', ')}`,
+    remedy:
+      'have systemd read its units again (systemctl daemon-reload); where it has no control groups of version 2 with ' +
+      `these controllers, leave the limits out, or use qemu:///system: virt-sandbox-service edit ${name}`,
+  });
+}
+
 export function notRunning(name: string, cause?: unknown): SandboxError {
   return serviceError(
     'service-not-running',

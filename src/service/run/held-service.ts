@@ -12,9 +12,11 @@ import type { ServiceRoots } from '../paths.js';
 import { holdState, type StateUse } from '../store/bound.js';
 import { checkSeen } from '../store/bound-mount.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
+import { missingLimits, unitLimits, withoutUnitLimits } from '../systemd/limits.js';
 import type { Service } from '../types.js';
 import { type Claim, claimService, releaseService } from './claim.js';
 import { endText, type ServiceEnd } from './end.js';
+import { limitsMissing } from './errors.js';
 import type { Health } from './health.js';
 import { LastLines } from './last-lines.js';
 import { LifeRecorder } from './life-recorder.js';
@@ -40,6 +42,8 @@ interface Held {
   readonly claim: Claim;
   /** URI of libvirt, if it is known. */
   readonly connect: string | undefined;
+  /** Without the limits that its unit has. */
+  readonly toRun: Service;
   readonly log: LogWriter;
   readonly server: ControlServer;
   readonly use: StateUse;
@@ -64,8 +68,8 @@ export class HeldService implements LifeObserver {
 
   /**
    * Claims a service, and begins to start it.
-   * @throws {SandboxError} `service-not-found`, `service-running`, `service-not-recorded`, `state-not-writable`, and
-   *   what `loadService`, `checkFileUri` and `checkConnection` throw
+   * @throws {SandboxError} `service-not-found`, `service-running`, `service-not-recorded`, `state-not-writable`,
+   *   `service-limits-missing`, and what `loadService`, `checkFileUri` and `checkConnection` throw
    */
   static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
     // First, so that a name that is wrong makes nothing.
@@ -89,11 +93,12 @@ export class HeldService implements LifeObserver {
     try {
       // What its file says now counts. If it is removed by now, it gets no log.
       const { service, connect } = await loadToStart(roots, name, options);
+      const toRun = leftToLibvirt(service, options.unit);
       use = await holdState(service.config.overlay);
       checkSeen(service.config.overlay);
       log = await openServiceLog(paths, (why) => held.service?.onUnlogged(why));
       server = await listenIn(claim.path, serving, () => {});
-      held.service = new HeldService(service, { claim, connect, log, server, use }, options);
+      held.service = new HeldService(service, { claim, connect, toRun, log, server, use }, options);
       return held.service;
     } catch (error) {
       await server?.close();
@@ -104,7 +109,7 @@ export class HeldService implements LifeObserver {
     }
   }
 
-  private constructor(service: Service, { claim, connect, log, server, use }: Held, options: HoldOptions) {
+  private constructor(service: Service, { claim, connect, toRun, log, server, use }: Held, options: HoldOptions) {
     this.service = service;
     this.#claim = claim;
     this.#log = log;
@@ -117,7 +122,7 @@ export class HeldService implements LifeObserver {
       this.onNote(`warning: ${sentence}`);
     };
     this.#recorder = new LifeRecorder(service, { claim, connect, unit: options.unit }, onWarning);
-    this.#runner = new ServiceRunner(service, this, {
+    this.#runner = new ServiceRunner(toRun, this, {
       restarts: options.unit === undefined,
       launch: { ...launch, onWarning },
       prepare: () => use.renew(),
@@ -211,6 +216,24 @@ async function loadToStart(roots: ServiceRoots, name: string, { launch }: HoldOp
   if (connect === undefined) return { service, connect: checkConnection(roots, launch?.connect) };
   checkFileUri(roots, name, service.settings);
   return { service, connect };
+}
+
+/**
+ * The service without the limits that its unit has.
+ * @throws {SandboxError} `service-limits-missing`
+ */
+function leftToLibvirt(service: Service, unit: SystemdUnit | undefined): Service {
+  const limits = unitLimits(service);
+  if (unit === undefined || limits.length === 0) return service;
+  const missing = missingLimits(limits);
+  if (missing.length > 0) {
+    throw limitsMissing(
+      service.name,
+      unit.unit,
+      missing.map(({ key }) => `${key}=`),
+    );
+  }
+  return { ...service, config: withoutUnitLimits(service.config) };
 }
 
 function bootText({ sandbox }: PhaseFacts): string {

@@ -5,6 +5,7 @@ import { URI } from '../../libvirt/connection.js';
 import type { Scope } from '../paths.js';
 import type { Service } from '../types.js';
 import { freeText, pathList, pathText, programWord } from './escape.js';
+import { unitLimits } from './limits.js';
 import { mayUseSession, SESSION_UNIT } from './session-daemon.js';
 
 /**
@@ -67,8 +68,7 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
   const state = overlay === undefined || overlay.type === 'memory' ? [] : [dirname(overlay.path)];
   const daemon = scope === 'system' && mayUseDaemon(service.settings.connect);
   const session = mayUseSession(service.settings.connect, scope) ? [SESSION_UNIT] : [];
-  // Behind these, so that the service ends before libvirt does, and before systemd ends libvirt's domains itself: those
-  // of the embedded driver, too, are in scopes of systemd-machined.
+  // Behind these, so that the service ends before libvirt does, and before systemd ends libvirt's domains itself.
   const after = [...(daemon ? [...DAEMON_UNITS, 'libvirt-guests.service'] : []), GUEST_SHUTDOWN];
   return [
     ['Description', freeText(`Sandbox of the service ${name}${units.length === 0 ? '' : ` (${units.join(', ')})`}`)],
@@ -83,7 +83,8 @@ function unitSection(service: Service, scope: Scope): readonly Assignment[] {
   ];
 }
 
-function serviceSection({ name, config, settings }: Service, program: string): readonly Assignment[] {
+function serviceSection(service: Service, program: string): readonly Assignment[] {
+  const { name, config, settings } = service;
   const restarts = settings.restart !== 'no';
   // With a colon systemd replaces no variables in the words.
   const command = (word: string) => `:${programWord(program)} ${word} ${name}`;
@@ -107,6 +108,7 @@ function serviceSection({ name, config, settings }: Service, program: string): r
     ['WatchdogSec', restarts ? seconds(WATCHDOG) : undefined],
     // That systemd would end it by SIGABRT would leave the machine without an end in order, and a core dump.
     ['WatchdogSignal', restarts ? 'SIGTERM' : undefined],
+    ...unitLimits(service).map(({ key, value }) => [key, value] as const),
   ];
 }
 

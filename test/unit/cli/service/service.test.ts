@@ -131,8 +131,12 @@ describe('virt-sandbox-service create', { skip }, () => {
     [['--privileged', '--homedir', '/srv', 'NAME', '--', 'true'], /stays root and cannot go with --homedir/],
     [['--username', 'nobody', 'NAME', '--', 'true'], /"nobody" is the user 65534 here; give the number: --uid 65534/],
     [
-      ['-c', 'qemu:///embed', '--memory-limit', '1G', 'NAME', '--', 'true'],
-      /--memory-limit takes control groups, and qemu:\/\/\/embed makes none/,
+      ['-c', 'qemu:///session', '--memory-limit', '1G', 'NAME', '--', 'true'],
+      /--memory-limit takes control groups, and qemu:\/\/\/session makes none/,
+    ],
+    [
+      ['-c', 'qemu:///embed', '--cpu-shares', '300', 'NAME', '--', 'true'],
+      /--cpu-shares takes control groups, and qemu:\/\/\/embed makes none/,
     ],
     [['-u', 'dbus', '--gid', '0', 'NAME'], /systemd runs as root inside, so --unitfile cannot go with --gid; .*User=/],
     [['-r', '/nowhere', 'NAME', '--', 'true'], /the root directory, "\/nowhere", does not exist/],

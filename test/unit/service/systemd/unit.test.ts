@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { NO_TUNING } from '../../../../src/config/defaults.js';
+import type { Tuning } from '../../../../src/config/types.js';
 import type { Scope } from '../../../../src/service/paths.js';
 import { formatUnit, hostUnitName } from '../../../../src/service/systemd/unit.js';
 import { describedService, type ServiceChanges } from '../../../helpers/described-service.js';
@@ -102,6 +104,20 @@ WantedBy=multi-user.target
     }
   });
 
+  it('has the limits of a machine that libvirt makes no control group for', () => {
+    const tuning = { memoryLimit: 256 << 20, memorySoftLimit: 192 << 20, memorySwapLimit: 320 << 20, cpuQuota: 12_345 };
+    const limits = (connect: string | undefined, changes: Partial<Tuning> = {}) =>
+      unit({ settings: { connect }, config: { tuning: { ...NO_TUNING, ...tuning, ...changes }, vcpus: 2 } })
+        .split('\n')
+        .filter((line) => /^(Memory|CPU)/.test(line));
+    const memory = ['MemoryHigh=201326592', 'MemoryMax=268435456', 'MemorySwapMax=67108864'];
+    assert.deepEqual(limits('qemu:///embed'), [...memory, 'CPUQuota=24.69%']);
+    const most = limits('qemu:///embed', { cpuQuota: 2 ** 44, cpuPeriod: 1000 });
+    assert.deepEqual(most, [...memory, 'CPUQuota=20000000%', 'CPUQuotaPeriodSec=1000us']);
+    for (const connect of ['qemu:///system', 'qemu:///session', 'lxc:///', undefined])
+      assert.deepEqual(limits(connect), []);
+  });
+
   it('needs the file system of the state only where it is kept', () => {
     const config = { overlay: { type: 'memory' as const } };
     assert.deepEqual(values(unit({ config }), 'RequiresMountsFor'), [
@@ -169,6 +185,19 @@ describe('systemd takes the unit of', { skip: unlessSystemd }, () => {
         it(`a ${service.type} service, ${scope}, restart ${restart}`, (t) => {
           assert.equal(verified(t, { config: { service }, settings: { restart } }, { scope }), '');
         });
+
+  for (const [cpuQuota, cpuPeriod] of [
+    [1000, undefined],
+    [1000, 1_000_000],
+    [2 ** 44, 1000],
+  ])
+    it(`a machine with limits, ${cpuQuota} of ${cpuPeriod} us`, (t) => {
+      const tuning = { ...NO_TUNING, memoryLimit: 2 ** 52, memorySoftLimit: 1024, memorySwapLimit: 2 ** 52 };
+      const config = { tuning: { ...tuning, cpuQuota, cpuPeriod } };
+      const settings = { connect: 'qemu:///embed' };
+      assert.equal(verified(t, { config, settings }), '');
+      assert.equal(verified(t, { config, settings }, { scope: 'user' }), '');
+    });
 
   for (const name of ['a', '_', 'a-b', 'a.b', 'a.service', '0', 'a-.', `${'x'.repeat(64)}`])
     it(`a service called ${name}`, (t) => assert.equal(verified(t, { name }), ''));
