@@ -5,7 +5,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { itRunsWithoutRoomForItsLog } from '../helpers/full-log.js';
 import { mounted } from '../helpers/hide.js';
-import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
+import { smallDisk } from '../helpers/lxc-disk.js';
 import { removeServices, service } from '../helpers/making-services.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 import { LIVES, serviceOf, type TestService } from '../helpers/services.js';
@@ -26,18 +27,6 @@ async function started(service: TestService, script: string) {
 
 async function withService(t: TestContext, options: readonly string[] = []): Promise<TestService> {
   return serviceOf(t, lxc, { options, script: 'echo here; exec sleep 1000', isKept: true });
-}
-
-/** A file system of 1 MiB, where libvirtd for containers is. */
-function smallDisk(t: TestContext): { path: string; fill: () => void } {
-  const path = `/var/lib/libvirt/${uniqueName()}`;
-  besideLxc('mkdir', path);
-  besideLxc('mount', '-t', 'tmpfs', '-o', 'mode=755,size=1M', 'none', path);
-  t.after(() => {
-    besideLxc('umount', '--lazy', path);
-    besideLxc('rmdir', path);
-  });
-  return { path, fill: () => besideLxc('sh', '-c', `head -c 2M /dev/zero 2>/dev/null > ${path}/filler || true`) };
 }
 
 describe('a service in a container that is started on a full disk', { skip: lxc.skip }, () => {
@@ -73,14 +62,14 @@ describe('a service in a container that is started on a full disk', { skip: lxc.
   });
 
   it('says that there is no room for its state, and starts with it when there is', async (t) => {
-    const { path, fill } = smallDisk(t);
+    const { path, fill, makeRoom } = smallDisk(t);
     const service = await withService(t, ['-p', path]);
     fill();
     const said = await service.fails(['start'], /ENOSPC.*; free some space/);
     assert.ok(said.includes(path), said);
     assert.deepEqual(besideLxc('ls', path).split('\n').sort(), ['', 'filler', service.name]);
     await assertNothingLeft(service.name, { ...exceptLogs(lxc.where), state: RUN });
-    besideLxc('rm', `${path}/filler`);
+    makeRoom();
     await service.ok(['start']);
     assert.equal(await service.inside('echo kept > /var/kept; cat /var/kept'), 'kept\n');
     fill();
@@ -92,7 +81,7 @@ describe('a service in a container that is started on a full disk', { skip: lxc.
 
 describe('an archive of a service on a full disk', { skip: lxc.skip }, () => {
   it('is not written, and not unpacked where it would take the last of the disk, unless it is to', async (t) => {
-    const { path, fill } = smallDisk(t);
+    const { path, fill, makeRoom } = smallDisk(t);
     const source = await withService(t);
     await source.ok(['start']);
     await source.inside('head -c 1003520 /dev/zero | tr "\\0" x > /var/much');
@@ -101,7 +90,7 @@ describe('an archive of a service on a full disk', { skip: lxc.skip }, () => {
     fill();
     await source.fails(['export', '-o', `${path}/web.tar`], /cannot be written: ENOSPC.*; make room there/);
     assert.equal(besideLxc('ls', '-A', path), 'filler\n');
-    besideLxc('rm', `${path}/filler`);
+    makeRoom();
     await source.ok(['export', '-o', archive]);
     const other = `${source.name}-2`;
     t.after(() => removeServices([other], lxc.options));

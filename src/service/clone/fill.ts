@@ -2,7 +2,7 @@
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { abortedError } from '../errors.js';
 import { fileContext } from '../label.js';
-import { boundOf, makeBound, whileMounted } from '../store/bound.js';
+import { boundOf, fillBound, whileMounted } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
 import type { Staged } from '../store/staging.js';
 import type { Service } from '../types.js';
@@ -35,7 +35,7 @@ export interface FilledState extends SourceTold {
 /**
  * The source goes on as soon as its state is copied.
  * @param staged the clone
- * @throws {SandboxError} what `MadeRecord`, `copyFromSource`, `copyState` and `withImageFiles` throw
+ * @throws {SandboxError} what `MadeRecord`, `fillBound`, `copyFromSource`, `copyState` and `withImageFiles` throw
  */
 export async function fillState(wish: StateWork, { paths, made }: Staged): Promise<FilledState> {
   const { wanted, signal } = wish;
@@ -43,13 +43,7 @@ export async function fillState(wish: StateWork, { paths, made }: Staged): Promi
   const { type, path } = wanted.state;
   if (type === 'directory') {
     await made.directory(path);
-    const bytes = boundOf(stateOf(work.source));
-    const endUse = bytes === undefined ? undefined : await makeBound(path, bytes);
-    try {
-      return await fillDirectory(path, work);
-    } finally {
-      await endUse?.();
-    }
+    return fillBound(path, boundOf(stateOf(work.source)), () => fillDirectory(path, work));
   }
   let filled: FilledState = { changed: [] };
   await made.file(path, async (temporary) => {

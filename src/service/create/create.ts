@@ -22,7 +22,7 @@ import { abortedError, orAborted } from '../errors.js';
 import { saveService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
-import { makeBound } from '../store/bound.js';
+import { fillBound } from '../store/bound.js';
 import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { makeService, type Staged } from '../store/staging.js';
@@ -45,7 +45,7 @@ export interface CreatedService extends Service {
 /**
  * Makes a service: its file, and where its state is kept. It is not started. If anything fails, nothing is left.
  * @throws {SandboxError} `service-exists`, `service-state-exists`, `service-not-writable`, `not-supported`, and what
- *   `checkTuningHere`, `checkHost`, `checkOverlay`, `planCopies`, `fillDirectory` and `makeOverlayImage` throw
+ *   `checkTuningHere`, `checkHost`, `checkOverlay`, `planCopies`, `fillBound`, `fillDirectory` and `makeOverlayImage` throw
  */
 export async function createService(
   roots: ServiceRoots,
@@ -114,17 +114,14 @@ async function makeState(
     return filled;
   }
   await made.directory(overlay.path);
-  const endUse = imageBytes === undefined ? undefined : await makeBound(overlay.path, imageBytes);
-  try {
+  return fillBound(overlay.path, imageBytes, async () => {
     const context = fileContext(config.security, settings.filetype);
-    // What a start made later would have another label.
-    if (plan || context !== undefined) makeLayers(overlay.path, config, platform);
+    // What a start made later would have another label, or would have to find room.
+    if (plan || context !== undefined || imageBytes !== undefined) makeLayers(overlay.path, config, platform);
     if (plan) filled = await fillDirectory(overlay.path, { config, plan, platform }, options);
     if (context !== undefined) await labelTree(overlay.path, context, checkOf(config, options));
     return filled;
-  } finally {
-    await endUse?.();
-  }
+  });
 }
 
 function withOverlay(config: SandboxConfig, path: string): SandboxConfig {

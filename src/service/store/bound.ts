@@ -22,10 +22,10 @@ import { quote } from '../../config/errors.js';
 import type { Overlay } from '../../config/types.js';
 import { isStillAt, lockOpenFile, tryToLock } from '../../oci/lock.js';
 import { BOUND, hasMountedLayers, isBound } from '../../sandbox/devices/overlay-bound.js';
-import { safeDirectory } from '../../sandbox/devices/overlay-directory.js';
+import { layersOf, safeDirectory } from '../../sandbox/devices/overlay-directory.js';
 import { EXT4 } from '../../sandbox/devices/overlay-image.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
-import { isSystemError, type SandboxError, valueOr } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 import { type MountState, mountLayers, mountStateOf, renewMount, unmountLayers } from './bound-mount.js';
 import { fileLabeller, labelOf } from './label-state.js';
@@ -44,6 +44,8 @@ const BLOCK = 4096;
  * first: a file that has anything in it takes one.
  */
 const SIZES = ['-i', String(BLOCK), '-J', 'size=16'];
+
+const NOT_WRITTEN = 'service-bound-not-written';
 
 /**
  * Blocks up to which the file system could grow while it is mounted. So many need more than 1024 blocks of descriptors of
@@ -83,20 +85,44 @@ export function boundOf(state: Overlay | undefined): number | undefined {
 }
 
 /**
- * Gives an empty directory a bound, and mounts it.
- * @param bytes a number with {@link MARGIN}
- * @throws {SandboxError} as {@link useState}, `overlay-tool-missing`
- * @throws what the program fails with
+ * Gives an empty directory a bound, and fills it. What `fill` has written there is on the disk then.
+ * @param bytes a number with {@link MARGIN}; undefined: there is no bound
+ * @throws {SandboxError} as {@link useState}, `overlay-tool-missing`, `service-bound-not-written`, and what `fill` throws
  */
-export async function makeBound(directory: string, bytes: number): Promise<EndUse> {
+export async function fillBound<T>(directory: string, bytes: number | undefined, fill: () => Promise<T>): Promise<T> {
+  if (bytes === undefined) return fill();
+  let endUse: EndUse | undefined;
+  try {
+    endUse = await makeBound(directory, bytes);
+    const done = await fill();
+    // Nothing else says that the disk of the file got full: unmounting does not.
+    await runTool(findTool('sync', 'coreutils', 'making the bound of a state'), [
+      '--file-system',
+      '--',
+      layersOf(directory),
+    ]);
+    return done;
+  } catch (error) {
+    throw isNotWritten(error) ? notWritten(directory, error) : error;
+  } finally {
+    await endUse?.();
+  }
+}
+
+/** Mounts it, too. @throws what the program fails with */
+async function makeBound(directory: string, bytes: number): Promise<EndUse> {
   const mke2fs = findTool('mke2fs', 'e2fsprogs', 'making the bound of a state');
   const file = join(directory, BOUND);
   await writeFile(file, '', { mode: 0o600, flag: 'wx' });
   await truncate(file, bytes);
   const blocks = Math.floor((bytes - MARGIN) / BLOCK);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...reserved(blocks), file, String(blocks)]);
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...reserved(blocks), file, String(blocks)]).catch(
+    (error: unknown) => {
+      throw error instanceof SandboxError ? error : notWritten(directory, error);
+    },
+  );
   flush(file);
-  const layers = join(directory, 'layers');
+  const layers = layersOf(directory);
   mkdirSync(layers, { mode: 0o700 });
   const endUse = await useState({ type: 'directory', path: directory });
   try {
@@ -114,6 +140,22 @@ export async function makeBound(directory: string, bytes: number): Promise<EndUs
 
 function reserved(blocks: number): string[] {
   return ['-O', 'resize_inode', ...(blocks < MOST_BLOCKS ? ['-E', `resize=${MOST_BLOCKS}`] : [])];
+}
+
+/** A write to a file system fails so where the file with it cannot get larger, be it a call or a program that says so. */
+function isNotWritten(error: unknown): boolean {
+  if (error instanceof SandboxError && error.code === NOT_WRITTEN) return false;
+  if (isSystemError(error, 'EIO') || isSystemError(error, 'EROFS')) return true;
+  return /input\/output error|read-only file system/i.test(messageOf(error));
+}
+
+function notWritten(directory: string, cause: unknown): SandboxError {
+  return serviceError(
+    NOT_WRITTEN,
+    `the file system in ${quote(join(directory, BOUND))}, which bounds the state, cannot be written: ${messageOf(cause)}`,
+    'make room for it, or name another directory with --path; if there is room, see dmesg',
+    cause,
+  );
 }
 
 function flush(path: string): void {

@@ -9,13 +9,15 @@ import { hasMountedLayers } from '../../../../src/sandbox/devices/overlay-bound.
 import { keptOverlay, makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-directory.js';
 import {
   boundOf,
+  fillBound,
   holdState,
-  makeBound,
   unmountBound,
   useState,
   whileMounted,
 } from '../../../../src/service/store/bound.js';
 import { mountStateOf } from '../../../../src/service/store/bound-mount.js';
+import { SandboxError } from '../../../../src/util/errors.js';
+import { FullDisk } from '../../../helpers/full-disk.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const BYTES = 150_000_000;
@@ -25,9 +27,29 @@ async function bounded(t: TestContext, bytes = BYTES) {
   const path = join(scratchDirectory(t, WITH_ATTRIBUTES), 'state');
   mkdirSync(path, { mode: 0o700 });
   t.after(() => unmountBound(path));
-  const endUse = await makeBound(path, bytes);
+  await fillBound(path, bytes, async () => makeOverlay(path));
+  const state = { type: 'directory', path } as const;
+  return { state, path, endUse: await useState(state) };
+}
+
+function makeOverlay(path: string): void {
   makeOverlayDirectory(path, { root: { type: 'directory', path: '/' }, kind: 'container' }, TOPMOST);
-  return { state: { type: 'directory', path } as const, path, endUse };
+}
+
+/** In a file system with so many pages. @returns why there is none; undefined: it is whole */
+async function errorWith(t: TestContext, pages: number): Promise<SandboxError | undefined> {
+  const path = join(new FullDisk(t, `size=${pages * 4096}`).path, 'state');
+  mkdirSync(path, { mode: 0o700 });
+  try {
+    await fillBound(path, BYTES, async () => makeOverlay(path));
+  } catch (error) {
+    return error instanceof SandboxError ? error : assert.fail(String(error));
+  } finally {
+    assert.equal(hasMountedLayers(path), false);
+  }
+  const state = { type: 'directory', path } as const;
+  assert.equal(await whileMounted(state, async () => keptOverlay(path)?.kind), 'container');
+  return undefined;
 }
 
 /** The size of a link to a file. */
@@ -58,6 +80,19 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
       await end();
       assert.equal(hasMountedLayers(path), index + 1 < users.length);
     }
+  });
+
+  it('is made as a whole, or not at all where there is no room', async (t) => {
+    const messages: string[] = [];
+    for (let pages = 4, error: SandboxError | undefined; ; pages += 4) {
+      error = await errorWith(t, pages);
+      if (error === undefined) break;
+      assert.equal(error.code, 'service-bound-not-written', error.message);
+      assert.match(error.remedy ?? '', /^make room/);
+      messages.push(error.message);
+    }
+    // Neither its file system was made, nor, with more room, what is in it.
+    assert.match(messages.join('\n'), /mke2fs: No space left on device.*\n.*Input\/output error/s);
   });
 
   it('is used as a killed process has left it, and goes with its directory', async (t) => {
@@ -129,10 +164,10 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     unmountBound(path);
     renameSync(path, old);
     mkdirSync(path, { mode: 0o700 });
-    const endNew = await makeBound(path, BYTES);
-    await end();
-    assert.equal(hasMountedLayers(path), true);
-    await endNew();
+    await fillBound(path, BYTES, async () => {
+      await end();
+      assert.equal(hasMountedLayers(path), true);
+    });
     assert.equal(hasMountedLayers(path), false);
   });
 

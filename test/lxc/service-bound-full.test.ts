@@ -1,0 +1,59 @@
+/** Services in containers with a bound, on a disk of the host that gets full. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BoundedState, boundedService } from '../helpers/bounded.js';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { smallDisk } from '../helpers/lxc-disk.js';
+import { removeServices } from '../helpers/making-services.js';
+import { serviceOf, TestService } from '../helpers/services.js';
+
+const SCRIPT = 'exec sleep 1000';
+
+/** Bytes that take more than a full disk has. */
+const MANY = 10 << 20;
+
+/** Writes them, and says what does not work. */
+const MUCH = `{ head -c ${MANY} /dev/urandom >/srv/much; sync; touch /srv/new; } 2>&1 || true`;
+
+describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
+  it('is read-only, and has what was synced when the service starts again, be there room or not', async (t) => {
+    const disk = smallDisk(t, '48M');
+    const service = await serviceOf(t, lxc, { options: ['-p', disk.path, '-i', '150'], script: SCRIPT, isKept: true });
+    const state = new BoundedState(disk.path, service.name);
+    await service.ok(['start']);
+    await service.inside('echo kept > /srv/kept; sync');
+    disk.fill();
+    assert.match(await service.inside(MUCH), /: Read-only file system\n$/);
+    assert.equal(await service.inside('cat /srv/kept'), 'kept\n');
+    await service.ok(['stop']);
+    await state.assertUnused();
+    // Its own blocks it has.
+    await service.ok(['start']);
+    assert.equal(await service.inside('cat /srv/kept'), 'kept\n');
+    disk.makeRoom();
+    await service.ok(['restart']);
+    assert.equal(await service.inside(`cat /srv/kept; ${MUCH}`), 'kept\n');
+    assert.equal(await service.inside('stat -c %s /srv/much'), `${MANY}\n`);
+  });
+
+  it('is cloned as a whole or not at all', async (t) => {
+    const disk = smallDisk(t, '4M');
+    const { service } = await boundedService(t);
+    await service.ok(['start']);
+    await service.inside('echo kept > /srv/kept; head -c 10M /dev/urandom > /srv/much');
+    const clone = new TestService(`${service.name}-2`, lxc);
+    t.after(() => removeServices([clone.name], lxc.options));
+    await service.fails(
+      ['clone', '--live', '-p', disk.path],
+      /layers\.ext4", which bounds the state, cannot be written: .*; make room for it, or name another directory/,
+      [clone.name],
+    );
+    assert.equal(besideLxc('ls', '-A', disk.path), '');
+    await clone.fails(['show'], /there is no service/);
+    assert.equal(await service.inside('echo well'), 'well\n');
+    besideLxc('mount', '-o', 'remount,size=48M', disk.path);
+    await service.ok(['clone', '--live', '-p', disk.path], [clone.name]);
+    await clone.ok(['start']);
+    assert.equal(await clone.inside('cat /srv/kept'), 'kept\n');
+  });
+});
