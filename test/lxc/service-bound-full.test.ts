@@ -9,6 +9,8 @@ import { serviceOf, TestService } from '../helpers/services.js';
 
 const SCRIPT = 'exec sleep 1000';
 
+const READ_ONLY = /^ {2}state {5}read-only since its disk had no room, or failed: make room, and then .* restart test-/m;
+
 /** Bytes that take more than a full disk has. */
 const MANY = 10 << 20;
 
@@ -25,6 +27,7 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     disk.fill();
     assert.match(await service.inside(MUCH), /: Read-only file system\n$/);
     assert.equal(await service.inside('cat /srv/kept'), 'kept\n');
+    assert.match((await service.run(['status'])).out, READ_ONLY);
     await service.ok(['stop']);
     await state.assertUnused();
     // Its own blocks it has.
@@ -33,6 +36,7 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     disk.makeRoom();
     await service.ok(['restart']);
     assert.equal(await service.inside(`cat /srv/kept; ${MUCH}`), 'kept\n');
+    assert.doesNotMatch((await service.run(['status'])).out, READ_ONLY);
     assert.equal(await service.inside('stat -c %s /srv/much'), `${MANY}\n`);
   });
 

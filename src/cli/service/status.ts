@@ -6,6 +6,7 @@ import { serviceRoots } from '../../service/paths.js';
 import { type ServiceStatus, statusOf } from '../../service/run/status.js';
 import type { UnitState } from '../../service/run/unit-states.js';
 import { isUp } from '../../service/run/units-active.js';
+import { isReadOnly } from '../../service/store/bound.js';
 import { messageOf, oneLine, SandboxError } from '../../util/errors.js';
 import { uriOf } from '../ctl/describe.js';
 import { bytesText, spanText } from '../ctl/human.js';
@@ -27,10 +28,9 @@ export async function status(args: ServiceArguments): Promise<number> {
     const paths = pathsOfService(name);
     const known = await statusOf(name, paths);
     const stoppedFor = stopLeft({ name, life: paths.life })?.purpose;
-    const problem = await problemOf(name);
     found.push({
       ...known,
-      ...(problem === undefined ? {} : { problem }),
+      ...(await foundOf(name)),
       stoppedFor,
       restarts: (await restartsBySystemd(known)) ?? known.restarts,
     });
@@ -62,19 +62,21 @@ async function unnamed(args: ServiceArguments): Promise<readonly string[]> {
   return (await listServices(serviceRoots())).filter((one) => mayBeOf(one, uri)).map(({ name }) => name);
 }
 
-/** Why its file cannot be read; undefined: it can. */
-async function problemOf(name: string): Promise<string | undefined> {
+/** What its file says, or why it cannot be read. */
+async function foundOf(name: string): Promise<Pick<Shown, 'problem' | 'isReadOnly'>> {
   try {
-    await loadService(serviceRoots(), name);
-    return undefined;
+    const { config } = await loadService(serviceRoots(), name);
+    return isReadOnly(config.overlay) ? { isReadOnly: true } : {};
   } catch (error) {
-    return messageOf(error);
+    return { problem: messageOf(error) };
   }
 }
 
 interface Shown extends ServiceStatus {
   /** What is wrong with its file. */
   readonly problem?: string;
+  /** Nothing is written to its state any more. */
+  readonly isReadOnly?: boolean;
   /** What it was stopped for by a process that was killed, as the end of a sentence: it is to run. */
   readonly stoppedFor?: string | undefined;
 }
@@ -87,7 +89,7 @@ async function restartsBySystemd({ pid, unit, manager = 'system' }: ServiceStatu
 /** What is known of a service, as lines for a person. */
 export function statusLines(known: Shown, now: number): string[] {
   const { name, health, restarts, lastEnd, ports, units, idleLimits } = known;
-  const rows: (readonly [string, string | undefined])[] = [
+  const rows: (readonly [string, string | false | undefined])[] = [
     ['broken', known.problem],
     ['held by', holderText(known)],
     ['warning', known.isSilent ? 'its holder does not answer now; what it has recorded is shown' : undefined],
@@ -98,12 +100,13 @@ export function statusLines(known: Shown, now: number): string[] {
     ...(idleLimits ?? []).map((text) => ['warning', text] as const),
     ['health', health && healthText(health)],
     ['log', known.unlogged && unloggedText(known.unlogged)],
+    ['state', known.isReadOnly && readOnlyText(name)],
     ['restarts', restarts === 0 ? undefined : String(restarts)],
     ['stopped', known.stoppedFor && stoppedText(name, known.stoppedFor)],
     ['last end', lastEnd && `${ago(lastEnd.at, now)}: ${lastEnd.text}`],
   ];
-  const shown = rows.filter(([, text]) => text !== undefined && text !== '');
-  return [headline(name, known, now), ...shown.map(([key, text]) => `  ${key.padEnd(9)} ${oneLine(text ?? '')}`)];
+  const shown = rows.filter(([, text]) => text !== undefined && text !== false && text !== '');
+  return [headline(name, known, now), ...shown.map(([key, text]) => `  ${key.padEnd(9)} ${oneLine(text || '')}`)];
 }
 
 function headline(name: string, known: ServiceStatus, now: number): string {
@@ -155,6 +158,10 @@ function healthText({ isWell, failures, said }: NonNullable<ServiceStatus['healt
 
 function unloggedText(why: string): string {
   return `lacks what the service writes now, as it cannot be written: ${why}; make room, or look who may write there`;
+}
+
+function readOnlyText(name: string): string {
+  return `read-only since its disk had no room, or failed: make room, and then virt-sandbox-service restart ${name}`;
 }
 
 function stoppedText(name: string, purpose: string): string {

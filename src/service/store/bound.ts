@@ -84,6 +84,12 @@ export function boundOf(state: Overlay | undefined): number | undefined {
   return Number(found.size);
 }
 
+/** Whether the kernel writes no more to a state that is mounted, after an error of the disk that its bound is on. */
+export function isReadOnly(state: Overlay | undefined): boolean {
+  if (state?.type !== 'directory' || !isBound(state.path)) return false;
+  return mountStateOf(state.path) === 'read-only';
+}
+
 /**
  * Gives an empty directory a bound, and fills it. What `fill` has written there is on the disk then.
  * @param bytes a number with {@link MARGIN}; undefined: there is no bound
