@@ -1,10 +1,11 @@
 /** Services of an ordinary user under that user's systemd. */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { uniqueName } from '../helpers/leftovers.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
 import { UserSystemd, unlessUserSystemd } from '../helpers/user-systemd.js';
@@ -136,7 +137,32 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     assert.equal(await ok(service(['execute', two, '--', 'cat', '/tmp/ready'])), '');
     await ok(service(['restart', two]));
     assert.equal((await service(['logs', two])).out, 'last word\n');
+    await killDaemon();
+    assert.equal(await ok(service(['execute', two, '--', 'cat', '/tmp/ready'])), '');
+    assert.match(await ok(service(['status', two])), /: running, healthy since /);
+    // The next start starts a daemon in the same unit, which knows what runs.
+    await ok(service(['start', one]));
+    assert.match((await systemd.processes('virt-sandbox-session.service')).join(), /qemu-system.*qemu-system/);
+    await ok(service(['restart', two]));
+    assert.equal((await service(['logs', two])).out, 'last word\nlast word\n');
+    // It is stopped without a daemon, too; and removed while systemd holds it.
+    await killDaemon();
+    await ok(service(['stop', two]));
+    await ok(service(['delete', one]));
+    for (const name of [one, two]) {
+      const { ActiveState, Result } = await systemd.facts(unitOf(name), ALL);
+      assert.deepEqual({ name, ActiveState, Result }, { name, ActiveState: 'inactive', Result: 'success' });
+    }
+    assert.doesNotMatch((await systemd.processes('virt-sandbox-session.service')).join(), /qemu-system/);
+    assert.match((await service(['status', one])).stderr, /there is no service/);
   });
+
+  /** That of the session. */
+  async function killDaemon(): Promise<void> {
+    const pid = Number(readFileSync(join(user.home, 'run/libvirt/libvirtd.pid'), 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    await holdsDuring(new Promise(() => {}), () => !existsSync(`/proc/${pid}`));
+  }
 
   it('starts what the file says, and over no other URI', async (t) => {
     const name = await made(t, REMEMBERS, [], 'qemu:///embed');
