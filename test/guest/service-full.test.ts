@@ -1,20 +1,27 @@
 /** A service in a machine where the disk with its image gets full. */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { sha256 } from '../../src/image/manifest.js';
+import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
 import { embedded } from '../helpers/connections.js';
 import { FullDisk } from '../helpers/full-disk.js';
 import { itRunsWithoutRoomForItsLog } from '../helpers/full-log.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
+import { removeServices } from '../helpers/making-services.js';
+import { holdsDuring } from '../helpers/meanwhile.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
-import { unlessRoot } from '../helpers/scratch.js';
-import { serviceOf } from '../helpers/services.js';
+import { SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
+import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { SERVICES, serviceOf } from '../helpers/services.js';
 
 const skip = embedded.skip || unlessRoot('mounts') || unlessProgram('qemu-img', 'mke2fs') || unlessBusybox;
 const ROOT_DIRECTORIES = ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'var'];
+
+/** Its first block has room then, and its journal has none: nothing else says so. */
+const SOME = 96 << 10;
 
 /** More than an image has to spare. */
 const NEW = Buffer.alloc(8 << 20, 'new');
@@ -59,6 +66,34 @@ describe('a service in a machine, with its image on a full disk', { skip }, () =
     disk.makeRoom();
     await service.ok(['restart']);
     assert.match(await service.inside(`${much} 2>&1 && echo written`), /written\n$/);
+  });
+});
+
+describe('a clone of a service in a machine, on a full disk', { skip }, () => {
+  it('leaves nothing, be there no room for the image, or none for what is changed in it', async (t) => {
+    const root = makeRoot(t, 'etc', ...ROOT_DIRECTORIES);
+    writeFileSync(join(root, 'etc/machine-id'), `${'7'.repeat(32)}\n`, { mode: 0o600 });
+    const disk = new FullDisk(t, 'size=8M');
+    const options = ['-i', '200', '-r', root, '-p', scratchDirectory(t, WITH_ATTRIBUTES)];
+    const copied = [...options, '--copy-path', '/etc/machine-id'];
+    const service = await serviceOf(t, embedded, { options: copied, script: 'exec busybox sleep 1000', isKept: true });
+    const clone = `${service.name}-2`;
+    t.after(() => removeServices([clone]));
+    const cloning = () => startSandbox(['clone', '-p', disk.path, service.name, clone], { program: SERVICE_PROGRAM });
+    const drafts = () => readdirSync(disk.path).filter((name) => name.startsWith('.'));
+    disk.fill();
+    const uncopied = await cloning().result;
+    disk.makeRoom();
+    const running = cloning();
+    await holdsDuring(running.result, () => drafts().some((name) => isImageInUse(join(disk.path, name))));
+    disk.fill(SOME);
+    const unchanged = await running.result;
+    disk.makeRoom();
+    assert.match(uncopied.stderr, /cannot be copied: .*No space left on device; make room there/);
+    assert.match(unchanged.stderr, /cannot be written to the image of the service: .*; see whether .* is full/);
+    assert.deepEqual([uncopied.code, unchanged.code], [125, 125]);
+    assert.deepEqual(readdirSync(disk.path), []);
+    assert.equal(existsSync(join(SERVICES, clone)), false);
   });
 });
 

@@ -1,7 +1,7 @@
 /** A small file system in memory that a test fills, and makes room in again. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { isSystemError } from '../../src/util/errors.js';
@@ -24,8 +24,8 @@ export class FullDisk {
     });
   }
 
-  /** Nothing more can be written. */
-  fill(): void {
+  /** Nothing more can be written. @param left bytes for which there is room all the same */
+  fill(left = 0): void {
     const fd = openSync(join(this.path, FILLER), 'a');
     try {
       for (;;) writeSync(fd, PIECE);
@@ -34,6 +34,8 @@ export class FullDisk {
     } finally {
       closeSync(fd);
     }
+    const filler = join(this.path, FILLER);
+    truncateSync(filler, statSync(filler).size - left);
   }
 
   /** There is room for what it was made for. */

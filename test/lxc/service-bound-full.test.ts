@@ -9,7 +9,8 @@ import { serviceOf, TestService } from '../helpers/services.js';
 
 const SCRIPT = 'exec sleep 1000';
 
-const READ_ONLY = /^ {2}state {5}read-only since its disk had no room, or failed: make room, and then .* restart test-/m;
+const READ_ONLY =
+  /^ {2}state {5}read-only since its disk had no room, or failed: make room, and then .* restart test-/m;
 
 /** Bytes that take more than a full disk has. */
 const MANY = 10 << 20;

@@ -7,7 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +85,33 @@ int op_keep(struct call *call)
 	return error;
 }
 
+/*
+ * syncfs(2) says nothing of a journal that was aborted before, by a commit that nobody waited for: what it had to write
+ * is lost. Then the next change makes the file system read-only.
+ */
+static int find_lost_writes(struct call *call, int fd)
+{
+	struct statvfs status;
+	struct stat entry;
+	struct statfs system;
+
+	if (fstatfs(fd, &system) < 0 || fstat(fd, &entry) < 0)
+		return call_fail(call, errno, "stat(what is kept)");
+	/* A directory of the host, which has no journal here. */
+	if (system.f_type != EXT4_SUPER_MAGIC)
+		return 0;
+	if (fchmod(fd, entry.st_mode & 07777) < 0 || fstatvfs(fd, &status) < 0)
+		return call_fail(call, errno, "write(what is kept)");
+	return (status.f_flag & ST_RDONLY) != 0 ? call_fail(call, EROFS, "write(what is kept)") : 0;
+}
+
+static int sync_kept(struct call *call, int fd)
+{
+	if (syncfs(fd) < 0)
+		return call_fail(call, errno, "syncfs(what is kept)");
+	return find_lost_writes(call, fd);
+}
+
 /* sync(2) has no errors: what cannot be written of what is kept would be lost without a word. */
 int op_sync(struct call *call)
 {
@@ -95,8 +126,8 @@ int op_sync(struct call *call)
 	fd = openat(VS_KEPT_FD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		error = call_fail(call, errno, "open(what is kept)");
-	else if (syncfs(fd) < 0)
-		error = call_fail(call, errno, "syncfs(what is kept)");
+	else
+		error = sync_kept(call, fd);
 	fd_close(&fd);
 	return error;
 }

@@ -107,6 +107,9 @@ export async function fillBound<T>(directory: string, bytes: number | undefined,
       '--',
       layersOf(directory),
     ]);
+    // That says nothing of a journal that was aborted before. The next change makes the file system read-only then.
+    chmodSync(layersOf(directory), 0o700);
+    if (isReadOnly({ type: 'directory', path: directory })) throw notWritten(directory, new Error('it is read-only'));
     return done;
   } catch (error) {
     throw isNotWritten(error) ? notWritten(directory, error) : error;
