@@ -23,7 +23,7 @@ done
 losetup --detach /dev/${device} && echo detached
 mount -o remount,suid,dev,exec / && echo remounted
 mount -o remount,ro ${directory}/layers && echo remounted
-ls -A ${directory}/layers | grep . && echo listed
+ls -A ${directory}/layers | grep -vx lock && echo listed
 grep -e layers.ext4 -e ${device} /proc/self/mountinfo && echo has
 for file in /sys/block/${device}/size /sys/block/${device}/loop/backing_file /sys/fs/ext4/${device}/trigger_fs_error; do
   echo 1 > $file && echo written
