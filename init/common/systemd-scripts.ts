@@ -91,6 +91,10 @@ while
 	# A signal ends the wait, too.
 	kill -0 $systemd 2>/dev/null
 do :; done
+# Of a wait that a signal has ended as systemd ended, it knows the signal alone: the next one knows the rest.
+wait $systemd
+last=$?
+[ $last = 127 ] || status=$last
 [ $status = ${HALTED} ] && status=0
 exit $status
 `;

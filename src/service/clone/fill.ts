@@ -2,7 +2,8 @@
 import { keptOverlay } from '../../sandbox/devices/overlay-directory.js';
 import { abortedError } from '../errors.js';
 import { fileContext } from '../label.js';
-import { boundOf, fillBound, whileMounted } from '../store/bound.js';
+import { boundOf, whileMounted } from '../store/bound.js';
+import { fillBound } from '../store/bound-make.js';
 import { labelTree } from '../store/label-state.js';
 import type { Staged } from '../store/staging.js';
 import type { Service } from '../types.js';

@@ -22,7 +22,7 @@ import { abortedError, orAborted } from '../errors.js';
 import { saveService } from '../file.js';
 import { fileContext } from '../label.js';
 import type { ServiceRoots } from '../paths.js';
-import { fillBound } from '../store/bound.js';
+import { fillBound } from '../store/bound-make.js';
 import { labelTree } from '../store/label-state.js';
 import { type LockOptions, withServiceLock } from '../store/lock.js';
 import { makeService, type Staged } from '../store/staging.js';

@@ -7,14 +7,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { mountPointsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
 import { hasMountedLayers } from '../../../../src/sandbox/devices/overlay-bound.js';
 import { keptOverlay, makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-directory.js';
-import {
-  boundOf,
-  fillBound,
-  holdState,
-  unmountBound,
-  useState,
-  whileMounted,
-} from '../../../../src/service/store/bound.js';
+import { boundOf, holdState, unmountBound, useState, whileMounted } from '../../../../src/service/store/bound.js';
+import { fillBound } from '../../../../src/service/store/bound-make.js';
 import { mountStateOf } from '../../../../src/service/store/bound-mount.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { FullDisk } from '../../../helpers/full-disk.js';
