@@ -98,7 +98,7 @@ function reserved(blocks: number): string[] {
 function isNotWritten(error: unknown): boolean {
   if (error instanceof SandboxError && error.code === NOT_WRITTEN) return false;
   if (isSystemError(error, 'EIO') || isSystemError(error, 'EROFS')) return true;
-  return /input\/output error|read-only file system/i.test(messageOf(error));
+  return /input\/output error|i\/o error|read-only file system/i.test(messageOf(error));
 }
 
 function notWritten(directory: string, cause: unknown): SandboxError {
