@@ -199,7 +199,7 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     void run.finally(() => {
       isOver = true;
     });
-    while (!/: running since /.test((await service(['status', name])).out)) assert.equal(isOver, false);
+    while (!/: running, healthy since /.test((await service(['status', name])).out)) assert.equal(isOver, false);
     const clone = uniqueName();
     for (const words of [
       ['restart', name],

@@ -109,7 +109,7 @@ describe('an image of a service', { skip }, () => {
         assert.equal(code, 125, text);
         assert.match(
           stderr,
-          new RegExp(`^virt-sandbox-service: config: ${program}, which .* was ended by SIGKILL; try again; .*\\n$`),
+          new RegExp(`^virt-sandbox-service: config: ${program} for .* was ended by SIGKILL; try again; .*\\n$`),
         );
         assert.deepEqual(service.leftovers(), [], text);
       }
