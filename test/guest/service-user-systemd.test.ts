@@ -1,6 +1,6 @@
 /** Services of an ordinary user under that user's systemd. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -194,6 +194,10 @@ describe('the systemd of a user', { skip: unlessOrdinaryUser() || unlessUserSyst
     const name = await made(t, REMEMBERS, [], 'qemu:///embed');
     const file = fileOf(name);
     writeFileSync(file, readFileSync(file, 'utf8').replace('connect=qemu:///embed\n', ''));
+    const settings = join(user.home, '.config/libvirt');
+    await mkdir(settings, { recursive: true });
+    writeFileSync(join(settings, 'libvirt.conf'), 'uri_default = "qemu:///session"\n');
+    t.after(() => rmSync(join(settings, 'libvirt.conf')));
     const run = service(['run', '-c', 'qemu:///embed', name]);
     let isOver = false;
     void run.finally(() => {

@@ -39,7 +39,8 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
   it('is what the service may write, and one that is full starts again', async (t) => {
     const { service, state } = await boundedService(t);
     await state.assertUnused();
-    assert.ok(state.taken() < SIZE / 10, String(state.taken()));
+    // What mke2fs writes, and the journal.
+    assert.ok(state.taken() < SIZE / 5, String(state.taken()));
     await service.ok(['start']);
     assert.match(await service.inside(FILL), /No space left on device/);
     const much = Number(await service.inside('stat -c %s /srv/much'));
@@ -143,7 +144,11 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     assert.equal(state.isMounted(), false);
     const [, , , , ...steps] = examplesOf('services.md', 'Its state').map(({ command }) => command);
     assert.match(steps.join('\n'), /^cd .*\n.*flock.*\n.*losetup.*\ntruncate.*\ne2fsck.*\nresize2fs/);
-    const script = steps.join('\n').replace('/var/lib/libvirt/filesystems/one', state.directory);
+    const script = steps
+      .join('\n')
+      .replace('/var/lib/libvirt/filesystems/one', state.directory)
+      // It says that it has corrected something.
+      .replace(/^e2fsck .*$/m, '$& || [ $? = 1 ]');
     const work = spawn(enter, [...words, 'sh', '-ec', script]);
     const ended = once(work, 'close');
     // It waits.
