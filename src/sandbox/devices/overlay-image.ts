@@ -44,8 +44,10 @@ export const EXT4 = [
   '-O',
   'none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,' +
     'extra_isize,metadata_csum',
-  ...['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0'],
 ];
+
+/** Of `-E`, of which mke2fs(8) takes the last one alone. */
+export const EXT4_EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
 
 const LABEL = ['-L', 'overlay'];
 
@@ -172,9 +174,11 @@ async function makeIn(
   const content = join(directory, 'content');
   const words = await contentFor(content, root, fill);
   const limit = fill && { timeout: FILLING };
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...LABEL, ...SIZES, ...words, raw], limit).catch((error: unknown) => {
-    throw fill === undefined ? error : tooSmall(error);
-  });
+  await runTool(mke2fs, ['-q', '-F', ...EXT4, '-E', EXT4_EXTENDED, ...LABEL, ...SIZES, ...words, raw], limit).catch(
+    (error: unknown) => {
+      throw fill === undefined ? error : tooSmall(error);
+    },
+  );
   await rm(content, { recursive: true, force: true });
   await runTool(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image], limit);
   chmodSync(image, 0o600);

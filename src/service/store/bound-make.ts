@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { BOUND } from '../../sandbox/devices/overlay-bound.js';
 import { layersOf } from '../../sandbox/devices/overlay-directory.js';
-import { EXT4 } from '../../sandbox/devices/overlay-image.js';
+import { EXT4, EXT4_EXTENDED } from '../../sandbox/devices/overlay-image.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
@@ -91,7 +91,8 @@ async function makeBound(directory: string, bytes: number): Promise<EndUse> {
 }
 
 function reserved(blocks: number): string[] {
-  return ['-O', 'resize_inode', ...(blocks < MOST_BLOCKS ? ['-E', `resize=${MOST_BLOCKS}`] : [])];
+  const extended = blocks < MOST_BLOCKS ? [EXT4_EXTENDED, `resize=${MOST_BLOCKS}`] : [EXT4_EXTENDED];
+  return ['-O', 'resize_inode', '-E', extended.join()];
 }
 
 /** A write to a file system fails so where the file with it cannot get larger, be it a call or a program that says so. */
