@@ -7,6 +7,9 @@ import { smallDisk } from '../helpers/lxc-disk.js';
 import { removeServices } from '../helpers/making-services.js';
 import { serviceOf, TestService } from '../helpers/services.js';
 
+/** Changes a file that is there already, with more transactions than a start makes. */
+const CHANGES = 'for i in $(seq 200); do touch -d @$i /srv/kept && sync /srv/kept || exit 1; done';
+
 const SCRIPT = 'exec sleep 1000';
 
 const READ_ONLY =
@@ -31,9 +34,10 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     assert.match((await service.run(['status'])).out, READ_ONLY);
     await service.ok(['stop']);
     await state.assertUnused();
-    // Its own blocks it has.
+    // Its own blocks it has, and those of the journal.
     await service.ok(['start']);
-    assert.equal(await service.inside('cat /srv/kept'), 'kept\n');
+    assert.equal(await service.inside(`${CHANGES} 2>&1; cat /srv/kept`), 'kept\n');
+    assert.doesNotMatch((await service.run(['status'])).out, READ_ONLY);
     disk.makeRoom();
     await service.ok(['restart']);
     assert.equal(await service.inside(`cat /srv/kept; ${MUCH}`), 'kept\n');

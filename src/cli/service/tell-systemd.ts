@@ -5,7 +5,7 @@ import type { Sandbox } from '../../sandbox/sandbox.js';
 import { endText } from '../../service/run/end.js';
 import type { Health } from '../../service/run/health.js';
 import type { HoldOptions } from '../../service/run/held-service.js';
-import type { PhaseFacts } from '../../service/run/runner.js';
+import type { PhaseFacts } from '../../service/run/observer.js';
 import type { Notifier } from '../../service/systemd/notify.js';
 
 /** A small file that every kernel has. */

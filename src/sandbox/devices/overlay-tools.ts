@@ -25,6 +25,7 @@ export function findTool(name: string, debianPackage: string, work = IMAGES): st
 
 /**
  * @param options `name` is that of what the program runs
+ * @returns what it writes to stdout
  * @throws {SandboxError} `overlay-tool-killed`
  * @throws what else it fails with
  */
@@ -32,15 +33,15 @@ export async function runTool(
   program: string,
   args: readonly string[],
   { timeout = TIMEOUT, name = basename(program) }: { readonly timeout?: number; readonly name?: string } = {},
-): Promise<void> {
+): Promise<string> {
   const { execa } = await import('execa');
-  const { failed, timedOut, signal, stderr, shortMessage } = await execa(program, args, {
+  const { failed, timedOut, signal, stdout, stderr, shortMessage } = await execa(program, args, {
     reject: false,
     timeout,
     stdin: 'ignore',
     env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
   });
-  if (!failed) return;
+  if (!failed) return stdout ?? '';
   if (!timedOut && signal !== undefined) throw killed(name, signal);
   throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${name} failed`);
 }

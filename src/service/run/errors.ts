@@ -1,9 +1,7 @@
 /** Errors of the life of a service. */
 import { quote } from '../../config/errors.js';
-import { rootText } from '../../config/root.js';
 import { SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
-import type { Service } from '../types.js';
 
 export function alreadyRuns(name: string, cause?: unknown): SandboxError {
   return serviceError(
@@ -127,17 +125,5 @@ export function stopTooLong(name: string, most: number): SandboxError {
     `the host's systemd holds the service ${quote(name)}, and lets it take ${most / 1000} s to end`,
     `leave out --time, or set stoptimeout in [service] with virt-sandbox-service edit ${name}: ` +
       'it counts after systemctl daemon-reload and the next start',
-  );
-}
-
-/** A start that fails since its state belongs to another image than its root: an upgrade takes it there. */
-export function otherImage({ name, config }: Service, error: unknown): unknown {
-  const isOther = error instanceof SandboxError && error.code === 'overlay-of-other-root';
-  if (!isOther || config.root.type !== 'image') return error;
-  return serviceError(
-    'service-of-other-image',
-    `the state of the service ${quote(name)} belongs to another image than ${quote(rootText(config.root))}: ${error.message}`,
-    `virt-sandbox-service upgrade ${name} takes it to that image`,
-    error,
   );
 }

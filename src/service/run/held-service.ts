@@ -21,8 +21,9 @@ import type { Health } from './health.js';
 import { LastLines } from './last-lines.js';
 import { LifeRecorder } from './life-recorder.js';
 import { openServiceLog, ownLine } from './log.js';
+import type { LifeObserver, PhaseFacts } from './observer.js';
 import type { Phase } from './record.js';
-import { type LifeObserver, type PhaseFacts, ServiceRunner } from './runner.js';
+import { ServiceRunner } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
 export interface HoldOptions {

@@ -5,6 +5,7 @@ import type { Service } from '../types.js';
 import { type Claim, ownerOf } from './claim.js';
 import { endText } from './end.js';
 import type { Health } from './health.js';
+import type { PhaseFacts } from './observer.js';
 import {
   lastEndOf,
   type Phase,
@@ -13,7 +14,6 @@ import {
   shortened,
   writeServiceRecord,
 } from './record.js';
-import type { PhaseFacts } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
 /** Until what could not be written is tried again, in milliseconds. */

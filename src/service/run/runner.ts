@@ -10,11 +10,12 @@ import { SandboxError } from '../../util/errors.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
 import type { Service } from '../types.js';
 import { endOf, endText, failedEnd, type ServiceEnd, stoppedEarly } from './end.js';
-import { endedEarly, otherImage, startStopped, startTimeout } from './errors.js';
-import { checkOf, type Health, unitsOf, watchHealth } from './health.js';
+import { endedEarly, startStopped, startTimeout } from './errors.js';
+import { checkOf, unitsOf, watchHealth } from './health.js';
+import type { LifeObserver } from './observer.js';
 import { untilReady, type Waiting, waitingFor, waitsFor } from './ready.js';
-import type { Phase } from './record.js';
 import { BackOff, startsAgain } from './restart.js';
+import { startError } from './start-error.js';
 import { idleLimitTexts } from './unit-limits.js';
 
 /** How a start ends that somebody stops. */
@@ -22,28 +23,6 @@ const BY_STOP: readonly string[] = ['stopped', 'aborted', 'service-stopped', 'se
 
 /** How long the limits of units may be waited for when the service is ready, in milliseconds. */
 const LIMITS_MS = 5000;
-
-/** What happens to a service, for those who record it, log it or tell systemd. */
-export interface LifeObserver {
-  onPhase(phase: Phase, facts?: PhaseFacts): void;
-  onHealth(health: Health): void;
-  /** A sentence for the log. */
-  onNote(sentence: string): void;
-  /** Takes the output; resolves when there is room for more. */
-  onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): Promise<void>;
-}
-
-export interface PhaseFacts {
-  /** The sandbox that runs now. */
-  readonly sandbox?: Sandbox;
-  /** Whether a host holds it still. */
-  readonly pause?: Pick<Pause, 'isHeld'>;
-  /** When it is started again. */
-  readonly again?: Date;
-  /** How it has ended. */
-  readonly end?: ServiceEnd;
-  readonly restarts?: number;
-}
 
 export interface RunnerOptions {
   /** Observers of a start, and how it is done. */
@@ -219,7 +198,7 @@ export class ServiceRunner {
       if (why === undefined) this.#sandbox = sandbox;
       else await sandbox.stop();
     } catch (error) {
-      throw why ?? otherImage(this.#service, error);
+      throw why ?? startError(this.#service, error);
     }
     if (this.#sandbox === undefined) throw why;
     return this.#sandbox;

@@ -10,6 +10,7 @@ import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 import { type EndUse, isReadOnly, useState } from './bound.js';
+import { reserveJournal } from './bound-journal.js';
 import { fileLabeller, labelOf } from './label-state.js';
 
 /** Who asks for programs, in an error. */
@@ -68,11 +69,12 @@ async function makeBound(directory: string, bytes: number): Promise<EndUse> {
   await writeFile(file, '', { mode: 0o600, flag: 'wx' });
   await truncate(file, bytes);
   const blocks = Math.floor((bytes - MARGIN) / BLOCK);
-  await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...reserved(blocks), file, String(blocks)]).catch(
-    (error: unknown) => {
-      throw error instanceof SandboxError ? error : notWritten(directory, error);
-    },
-  );
+  try {
+    await runTool(mke2fs, ['-q', '-F', ...EXT4, ...SIZES, ...reserved(blocks), file, String(blocks)]);
+    await reserveJournal(file, BLOCK);
+  } catch (error) {
+    throw error instanceof SandboxError ? error : notWritten(directory, error);
+  }
   flush(file);
   const layers = layersOf(directory);
   mkdirSync(layers, { mode: 0o700 });

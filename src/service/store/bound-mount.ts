@@ -14,8 +14,8 @@ import { serviceError } from '../errors.js';
 /** Nothing there is a program, a device or a link for the host. */
 const FLAGS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
 
-/** An error in the file system ends writing, and not the host. */
-const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro'].join();
+/** An error in the file system ends writing, and not the host. So does one when what a process has written is to be flushed. */
+const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro', 'data_err=abort'].join();
 
 /** What the kernel says of a file system that takes nothing more, the second since 6.15. */
 const READ_ONLY = ['ro', 'emergency_ro', 'shutdown'];

@@ -1,12 +1,14 @@
 /** Who uses a state with a bound at once, and what becomes of its mount. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { mountPointsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
 import { hasMountedLayers } from '../../../../src/sandbox/devices/overlay-bound.js';
 import { keptOverlay, makeOverlayDirectory } from '../../../../src/sandbox/devices/overlay-directory.js';
+import { startError } from '../../../../src/service/run/start-error.js';
 import { boundOf, holdState, unmountBound, useState, whileMounted } from '../../../../src/service/store/bound.js';
 import { fillBound } from '../../../../src/service/store/bound-make.js';
 import { mountStateOf } from '../../../../src/service/store/bound-mount.js';
@@ -15,6 +17,8 @@ import { FullDisk } from '../../../helpers/full-disk.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const BYTES = 150_000_000;
+/** Bytes that are to be there from the beginning. */
+const COPIED = 2 ** 20;
 const TOPMOST = { mode: 0o755, uid: 0, gid: 0 };
 
 async function bounded(t: TestContext, bytes = BYTES) {
@@ -35,7 +39,10 @@ async function errorWith(t: TestContext, pages: number): Promise<SandboxError | 
   const path = join(new FullDisk(t, `size=${pages * 4096}`).path, 'state');
   mkdirSync(path, { mode: 0o700 });
   try {
-    await fillBound(path, BYTES, async () => makeOverlay(path));
+    await fillBound(path, BYTES, async () => {
+      makeOverlay(path);
+      writeFileSync(join(path, 'layers/copy'), randomBytes(COPIED));
+    });
   } catch (error) {
     return error instanceof SandboxError ? error : assert.fail(String(error));
   } finally {
@@ -77,16 +84,24 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
   });
 
   it('is made as a whole, or not at all where there is no room', async (t) => {
+    const { path, endUse } = await bounded(t);
+    await endUse();
+    const enough = lstatSync(join(path, 'layers.ext4')).blocks / 8;
     const messages: string[] = [];
-    for (let pages = 4, error: SandboxError | undefined; ; pages += 4) {
-      error = await errorWith(t, pages);
+    // For the tables, for the journal, for a part of what is copied, and for all but the record.
+    const parts = [4, 64, 2048, enough + 64, ...Array.from({ length: 100 }, (_, index) => enough + 200 + index)];
+    for (const pages of parts) {
+      const error = await errorWith(t, pages);
       if (error === undefined) break;
-      assert.equal(error.code, 'service-bound-not-written', error.message);
-      assert.match(error.remedy ?? '', /^make room/);
+      assert.ok(pages < enough + 299, error.message);
+      assert.match(error.code, /^(service-bound-not-written|overlay-not-writable)$/, error.message);
+      assert.match(error.remedy ?? '', /make room|free some space/);
       messages.push(error.message);
     }
-    // Neither its file system was made, nor, with more room, what is in it.
-    assert.match(messages.join('\n'), /mke2fs: No space left on device.*\n.*\b(Input\/output|i\/o) error/s);
+    assert.match(
+      messages.join('\n'),
+      /mke2fs: No space left .*\n.*ENOSPC: no space left.*\n.*(Input\/output|i\/o) error/s,
+    );
   });
 
   it('is used as a killed process has left it, and goes with its directory', async (t) => {
@@ -128,7 +143,13 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
       assert.equal(mountStateOf(path), 'read-only');
       assert.throws(() => writeFileSync(file, ''), { code: 'EROFS' });
     };
+    const error = new Error('an overlay cannot be laid');
+    const service = { name: 'web', config: { root: { type: 'directory', path: '/' }, overlay: state } } as const;
+    assert.equal(startError(service, error), error);
     fail();
+    const shown = startError(service, error);
+    assert.ok(shown instanceof SandboxError && shown.code === 'service-state-read-only');
+    assert.match(shown.message, /has become read-only, since its disk has no room, or failed: an overlay cannot/);
     await use.renew();
     writeFileSync(file, '');
     // With another who uses it, it stays.
