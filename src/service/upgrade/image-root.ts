@@ -16,6 +16,7 @@ import { withImageRoot } from '../../sandbox/image-root/with-image-root.js';
 import { KEPT } from '../../sandbox/overlay/changes-inside.js';
 import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 import { withServiceImage } from '../create/image.js';
+import { serviceError } from '../errors.js';
 import { saveService } from '../file.js';
 import { fileContext } from '../label.js';
 import { whileMounted } from '../store/bound.js';
@@ -75,6 +76,9 @@ export async function takeNewImage(service: OfImage, options: Options) {
   });
 }
 
+/** Errors of an image that is not in the store, and cannot be had. */
+const GONE = ['image-replaced', 'image-not-pulled'];
+
 interface Stored extends ImageRoot {
   readonly stored: StoredImage;
 }
@@ -105,7 +109,9 @@ async function inImage(service: OfImage, fresh: Stored, { isDry, signal }: Optio
   if (isImageInUse(state.path)) throw stateInUse(name, state.path);
   const options = { connect: settings.connect, signal };
   // A machine takes the layers of the image that it is of.
-  const old = await withImageRoot(config, { signal }, 'none');
+  const old = await withImageRoot(config, { signal }, 'none').catch((error: unknown) => {
+    throw oldImageGone(service, error);
+  });
   try {
     const was = old.config.root.type === 'image' ? old.config.root.stored : undefined;
     if (was === undefined || was.id === fresh.stored.id) return [];
@@ -128,6 +134,21 @@ async function inImage(service: OfImage, fresh: Stored, { isDry, signal }: Optio
   } finally {
     old.release();
   }
+}
+
+/** A machine finds the layers in a disk image by the image that they lie over. */
+function oldImageGone({ name, root, state }: OfImage, error: unknown): unknown {
+  const isGone = error instanceof SandboxError && GONE.includes(error.code);
+  if (!isGone) return error;
+  const image = root.manifest ?? 'it was made of';
+  return serviceError(
+    'service-image-gone',
+    `the state of the service ${quote(name)} in ${quote(state.path)} lies over the image ${image}, without which it ` +
+      `cannot be taken to another one: ${error.message}`,
+    'put back what the image was read from; to take the service to another one, give that a name of its own, and write it ' +
+      `into root: virt-sandbox-service edit ${name}`,
+    error,
+  );
 }
 
 /** @param recorded what the state belongs to */
