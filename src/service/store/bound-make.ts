@@ -51,8 +51,7 @@ export async function fillBound<T>(directory: string, bytes: number | undefined,
     const done = await fill();
     // Nothing else says that the disk of the file got full: unmounting does not.
     await runTool(findTool('sync', 'coreutils', PURPOSE), ['--file-system', '--', layersOf(directory)]);
-    // That says nothing of a journal that was aborted before. The next change makes the file system read-only then.
-    chmodSync(layersOf(directory), 0o700);
+    // That says nothing of a journal that was aborted before.
     if (isReadOnly({ type: 'directory', path: directory })) throw notWritten(directory, new Error('it is read-only'));
     return done;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** How the file system that bounds a state is mounted, and unmounted. Who calls has the exclusive lock of the file. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
@@ -14,11 +14,11 @@ import { serviceError } from '../errors.js';
 /** Nothing there is a program, a device or a link for the host. */
 const FLAGS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
 
-/** An error in the file system ends writing, and not the host. So does one when what a process has written is to be flushed. */
-const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro', 'data_err=abort'].join();
-
-/** What the kernel says of a file system that takes nothing more, the second since 6.15. */
-const READ_ONLY = ['ro', 'emergency_ro', 'shutdown'];
+/**
+ * An error in the file system ends writing, and not the host. So does one with what a process has written: Linux 6.12 sees
+ * that only where blocks are no unwritten ones at first, which `dioread_lock` is for.
+ */
+const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro', 'data_err=abort', 'dioread_lock'].join();
 
 /** For others who look into it, and for the last process of a container, in milliseconds, and between two looks. */
 const PATIENCE_MS = 1000;
@@ -34,9 +34,25 @@ export type MountState = 'right' | 'foreign' | 'read-only';
 /** Undefined: nothing is mounted. */
 export function mountStateOf(directory: string): MountState | undefined {
   if (!hasMountedLayers(directory)) return undefined;
-  const mount = mountAt(join(directory, 'layers'));
+  const layers = join(directory, 'layers');
+  const mount = mountAt(layers);
   if (mount?.type !== 'ext4' || !FLAGS.every((flag) => mount.flags.includes(flag))) return 'foreign';
-  return READ_ONLY.some((word) => mount.options.split(',').includes(word)) ? 'read-only' : 'right';
+  return takesChanges(layers) ? 'right' : 'read-only';
+}
+
+/**
+ * Not every kernel has a word for a file system that takes nothing more: after an error, 6.12 shows it as before. Behind a
+ * journal that was aborted the first change may succeed, and only the second one fails.
+ */
+function takesChanges(layers: string): boolean {
+  const mode = lstatSync(layers).mode & 0o7777;
+  try {
+    for (let times = 0; times < 2; times++) chmodSync(layers, mode);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'EROFS') || isSystemError(error, 'EIO')) return false;
+    throw error;
+  }
 }
 
 /**

@@ -1,8 +1,17 @@
 /** Who uses a state with a bound at once, and what becomes of its mount. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { mountPointsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
@@ -19,6 +28,8 @@ import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/
 const BYTES = 150_000_000;
 /** Bytes that are to be there from the beginning. */
 const COPIED = 2 ** 20;
+/** More than a full disk has. */
+const MUCH = 10 * 2 ** 20;
 const TOPMOST = { mode: 0o755, uid: 0, gid: 0 };
 
 async function bounded(t: TestContext, bytes = BYTES) {
@@ -160,6 +171,23 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     await other();
     await use.renew();
     writeFileSync(file, '');
+    await use.end();
+  });
+
+  it('is known to take nothing more before anybody has changed it', async (t) => {
+    const disk = new FullDisk(t, 'size=32M');
+    const path = join(disk.path, 'state');
+    mkdirSync(path, { mode: 0o700 });
+    await fillBound(path, BYTES, async () => writeFileSync(join(path, 'layers/file'), 'kept'));
+    const use = await holdState({ type: 'directory', path });
+    disk.fill();
+    writeFileSync(join(path, 'layers/much'), Buffer.alloc(MUCH));
+    assert.equal(spawnSync('sync', ['-f', join(path, 'layers')]).status, 1);
+    assert.equal(mountStateOf(path), 'read-only');
+    disk.makeRoom();
+    await use.renew();
+    assert.equal(mountStateOf(path), 'right');
+    assert.equal(readFileSync(join(path, 'layers/file'), 'utf8'), 'kept');
     await use.end();
   });
 
