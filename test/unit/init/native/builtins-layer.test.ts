@@ -1,17 +1,19 @@
 /** `layer`: the record of each entry of an overlay's upper layer, and what overlayfs keeps in attributes. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CallFlag, KEPT_FD, Proc } from '../../../../src/protocol/wire.js';
+import { FullDisk } from '../../../helpers/full-disk.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { LEAVE, layerDirectory, layerRecord, whiteout } from '../../../helpers/layer-records.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
 import { str } from './driver.js';
 import { ODD_NAME, Programs, recordsIn } from './programs.js';
 
-const skip = unlessRoot('it makes whiteouts') || unlessProgram('python3', 'mknod');
+const skip = unlessRoot('it makes whiteouts') || unlessProgram('python3', 'mknod', 'mke2fs');
 
 function mark(path: string, name: string, value: string): void {
   const script = 'import os,sys; os.setxattr(sys.argv[1], "trusted.overlay." + sys.argv[2], sys.argv[3].encode())';
@@ -105,5 +107,23 @@ describe('keep', { skip }, () => {
     mkdirSync(programs.path('kept'));
     await programs.guest.ok(Proc.KEEP, str(programs.path('kept')));
     await programs.fails(constants.errno.ENOENT, ['list', `/proc/self/fd/${KEPT_FD}/`]);
+  });
+
+  test('tells of what a file system could not write, also if it was lost before', async (t) => {
+    const programs = await Programs.start(t);
+    const disk = new FullDisk(t, 'size=8M');
+    const [image, point] = [join(disk.path, 'image'), join(disk.path, 'kept')];
+    writeFileSync(image, '');
+    truncateSync(image, 200 << 20);
+    execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-E', 'lazy_itable_init=1,lazy_journal_init=1', image]);
+    mkdirSync(point);
+    execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, point]);
+    await programs.guest.ok(Proc.KEEP, str(point));
+    await programs.guest.ok(Proc.SYNC);
+    disk.fill();
+    // The journal has no blocks for it.
+    mkdirSync(join(point, 'lost'));
+    const { errno } = await programs.guest.call(Proc.SYNC, undefined, CallFlag.TOLERATE);
+    assert.ok([constants.errno.EIO, constants.errno.EROFS].includes(errno), String(errno));
   });
 });
