@@ -1,6 +1,6 @@
 /** virt-sandbox-service clone, of services in machines that run and have written files. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -152,12 +152,14 @@ for (const { what, options } of STATES)
   });
 
 describe('a clone whose machine runs', { skip: embedded.skip || TOOLS }, () => {
-  it('leaves neither the machine nor an image if it is killed', async (t) => {
+  it('leaves neither the machine nor an image if it is killed, and has no limits of a unit', async (t) => {
     const path = scratchDirectory(t, WITH_ATTRIBUTES);
     const web = uniqueName();
     const clone = `${web}-2`;
     t.after(() => removeServices([clone, web]));
     await done(['create', '-c', embedded.uri, '-p', path, ...ACCEL, '-i', '200', web, '--', '/bin/sleep', '9']);
+    // The unit of the service has them, and its machine none.
+    appendFileSync(join(SERVICES, web, 'config/sandbox.cfg'), '[tuning]\nmemorylimit=1073741824\ncpuquota=50000\n');
     const cloning = startSandbox(['clone', web, clone], { program: SERVICE_PROGRAM });
     const drafts = () => readdirSync(path).filter((name) => name.startsWith('.') && isImageInUse(join(path, name)));
     await holdsDuring(cloning.result, () => drafts().length > 0);

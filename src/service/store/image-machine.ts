@@ -5,6 +5,7 @@
 import type { SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
+import { limitsAreOfUnit, withoutUnitLimits } from '../systemd/limits.js';
 import { ImageSession } from './image-session.js';
 
 export interface ImageOptions {
@@ -25,7 +26,7 @@ export async function withImage<T>(
 ): Promise<T> {
   // libvirtd may be killed meanwhile: what it leaves would keep the image from the next call.
   const options = { connect, signal, outlivesDaemon: true };
-  const sandbox = await Sandbox.startChecked(validateConfig(quietConfig(config, path), true), options, 'none');
+  const sandbox = await Sandbox.startChecked(validateConfig(quietConfig(config, path, connect), true), options, 'none');
   // Why it ended is what is being done in it that says so.
   sandbox.exited.catch(() => {});
   try {
@@ -35,13 +36,18 @@ export async function withImage<T>(
   }
 }
 
-/** A sandbox with that image, in which nothing of the service runs, and which reaches nothing. */
-export function quietConfig(config: SandboxConfig, path: string): SandboxConfig {
+/**
+ * A sandbox with that image, in which nothing of the service runs, and which reaches nothing.
+ * @param connect where it is to run
+ */
+export function quietConfig(config: SandboxConfig, path: string, connect?: string): SandboxConfig {
+  const { tuning } = limitsAreOfUnit(connect) ? withoutUnitLimits(config) : config;
   return {
     ...config,
-    // What limits the service limits the work on its image. What gives it more than others have is not for that.
+    // What limits the service limits the work on its image, but for limits of its unit, which is another control group.
+    // What gives it more than others have is not for that.
     tuning: {
-      ...config.tuning,
+      ...tuning,
       cpuScheduler: undefined,
       numa: [],
       hugePages: undefined,

@@ -22,9 +22,14 @@ const PERIOD = 100_000;
 /** Per cent: systemd takes some more, and no host has as many processors. */
 const MOST_PER_CENT = 20_000_000;
 
+/** Whether the unit has them, and libvirt would refuse them. */
+export function limitsAreOfUnit(connect: string | undefined): boolean {
+  return connect?.startsWith(URI.embedded) === true;
+}
+
 /** The limits that a unit has for its service; without a URI in its file the service may get a control group of its own. */
 export function unitLimits({ config, settings }: Pick<Service, 'config' | 'settings'>): readonly UnitLimit[] {
-  if (!settings.connect?.startsWith(URI.embedded)) return [];
+  if (!limitsAreOfUnit(settings.connect)) return [];
   const { tuning, vcpus } = config;
   const { memoryLimit, memorySoftLimit, memorySwapLimit, cpuQuota, cpuPeriod } = tuning;
   const limits: UnitLimit[] = [];

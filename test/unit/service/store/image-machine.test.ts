@@ -38,5 +38,7 @@ describe('the machine that works on an image', () => {
       [tuning.cpuScheduler, tuning.hugePages, tuning.ioThreads, tuning.numa],
       [undefined, undefined, undefined, []],
     );
+    const ofUnit = quietConfig(config, '/image.qcow2', 'qemu:///embed').tuning;
+    assert.deepEqual([ofUnit.cpuQuota, ofUnit.memoryLimit], [undefined, undefined]);
   });
 });
