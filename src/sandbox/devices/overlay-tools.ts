@@ -43,7 +43,9 @@ export async function runTool(
   });
   if (!failed) return stdout ?? '';
   if (!timedOut && signal !== undefined) throw killed(name, signal);
-  throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${name} failed`);
+  // mount(8) indents advice behind the reason.
+  const lines = stderr?.split('\n').filter((line) => /^\S/.test(line));
+  throw new Error(lines?.at(-1) || shortMessage || `${name} failed`);
 }
 
 function killed(name: string, signal: string) {

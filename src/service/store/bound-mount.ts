@@ -69,8 +69,8 @@ export async function mountLayers(directory: string): Promise<void> {
     throw serviceError(
       'service-bound-not-mounted',
       `the file system in ${quote(file)}, which bounds the state, cannot be mounted: ${messageOf(error)}`,
-      `see dmesg, and that this host has loop devices (modprobe loop); when losetup -j ${file} prints nothing, e2fsck ` +
-        'repairs a file system that is damaged',
+      'make room if its disk is full: the journal may need some; else see dmesg, and that this host has loop devices ' +
+        `(modprobe loop); when losetup -j ${file} prints nothing, e2fsck repairs a file system that is damaged`,
       error,
     );
   }

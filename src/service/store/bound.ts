@@ -133,15 +133,18 @@ async function mountFor(held: FileHandle, directory: string): Promise<void> {
   }
 }
 
-/** Of `state` before the lock was exclusive. @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws */
+/** @param before its state before the lock was exclusive. @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws */
 async function mountRight(directory: string, before: MountState | undefined): Promise<void> {
   if (mountStateOf(directory) === undefined) await mountLayers(directory);
   else if (before !== undefined)
     try {
       await renewMount(directory);
     } catch (error) {
+      const state = mountStateOf(directory);
+      // It was unmounted, and why it cannot be mounted is known.
+      if (state === undefined) throw error;
       // Nobody can write to it, but it can be read.
-      if (mountStateOf(directory) !== 'read-only') throw busy(directory, ...FOREIGN, error);
+      if (state !== 'read-only') throw busy(directory, ...FOREIGN, error);
     }
 }
 

@@ -64,6 +64,16 @@ async function errorWith(t: TestContext, pages: number): Promise<SandboxError | 
   return undefined;
 }
 
+/** On a disk that can be filled. */
+async function onDisk(t: TestContext) {
+  const disk = new FullDisk(t, 'size=32M');
+  const path = join(disk.path, 'state');
+  const layers = join(path, 'layers');
+  mkdirSync(path, { mode: 0o700 });
+  await fillBound(path, BYTES, async () => writeFileSync(join(layers, 'file'), 'kept'));
+  return { disk, path, layers, use: await holdState({ type: 'directory', path }) };
+}
+
 /** The size of a link to a file. */
 function unsafe(path: string): unknown {
   const other = `${path}-other`;
@@ -175,19 +185,34 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
   });
 
   it('is known to take nothing more before anybody has changed it', async (t) => {
-    const disk = new FullDisk(t, 'size=32M');
-    const path = join(disk.path, 'state');
-    mkdirSync(path, { mode: 0o700 });
-    await fillBound(path, BYTES, async () => writeFileSync(join(path, 'layers/file'), 'kept'));
-    const use = await holdState({ type: 'directory', path });
+    const { disk, path, use, layers } = await onDisk(t);
     disk.fill();
-    writeFileSync(join(path, 'layers/much'), Buffer.alloc(MUCH));
-    assert.equal(spawnSync('sync', ['-f', join(path, 'layers')]).status, 1);
+    writeFileSync(join(layers, 'much'), Buffer.alloc(MUCH));
+    assert.equal(spawnSync('sync', ['-f', layers]).status, 1);
     assert.equal(mountStateOf(path), 'read-only');
     disk.makeRoom();
     await use.renew();
     assert.equal(mountStateOf(path), 'right');
-    assert.equal(readFileSync(join(path, 'layers/file'), 'utf8'), 'kept');
+    assert.equal(readFileSync(join(layers, 'file'), 'utf8'), 'kept');
+    await use.end();
+  });
+
+  it('is mounted when there is room for what its journal has', async (t) => {
+    const { disk, path, use, layers } = await onDisk(t);
+    for (let number = 0; number < 300; number += 1) mkdirSync(join(layers, String(number)));
+    spawnSync('sync', [join(layers, '299')]);
+    disk.fill();
+    writeFileSync(join(layers, 'much'), Buffer.alloc(MUCH));
+    spawnSync('sync', ['-f', layers]);
+    await assert.rejects(use.renew(), {
+      code: 'service-bound-not-mounted',
+      message: /cannot be mounted: mount: \S+: \S/,
+      remedy: /^make room/,
+    });
+    disk.makeRoom();
+    await use.renew();
+    assert.equal(mountStateOf(path), 'right');
+    assert.ok(existsSync(join(layers, '299')));
     await use.end();
   });
 
