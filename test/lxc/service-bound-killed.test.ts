@@ -30,7 +30,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
         JSON.stringify(pids),
       );
       for (const who of kill) process.kill(pids[who], 'SIGKILL');
-      await service.until(({ state: now }) => now !== 'running');
+      await service.until(({ state: now }) => now === 'failed');
       await service.ok(['start']);
       const text = kill.join();
       assert.equal(await service.inside('wc -l < /srv/starts'), starts(index + 2), text);
@@ -45,7 +45,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
     await service.ok(['start']);
     const { pid = 0 } = await service.status();
     process.kill(pid, 'SIGKILL');
-    await service.until(({ state: now }) => now !== 'running');
+    await service.until(({ state: now }) => now === 'failed');
     assert.equal(state.isMounted(), true);
     await service.ok(['delete']);
     assert.equal(state.isMounted(), false);
