@@ -64,8 +64,11 @@ export interface Bounded {
   readonly state: BoundedState;
 }
 
-/** It has marked its start when it is ready. */
-const SCRIPT = 'date >> /srv/starts; exec sleep 1000';
+/** It is ready when its shell runs, which may be before it has marked its start. /run is new at each start. */
+const SCRIPT = 'date >> /srv/starts; touch /run/marked; exec sleep 1000';
+
+/** Says how often it was started, once it has marked the last start. */
+export const STARTS = 'until test -e /run/marked; do sleep 0.05; done; wc -l < /srv/starts';
 
 export async function boundedService(
   t: TestContext,

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { BoundedState, boundedService } from '../helpers/bounded.js';
+import { BoundedState, boundedService, STARTS } from '../helpers/bounded.js';
 import { lxc } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
 import { childrenOf } from '../helpers/killed-images.js';
@@ -33,7 +33,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
       await service.until(({ state: now }) => now === 'failed');
       await service.ok(['start']);
       const text = kill.join();
-      assert.equal(await service.inside('wc -l < /srv/starts'), starts(index + 2), text);
+      assert.equal(await service.inside(STARTS), starts(index + 2), text);
       assert.deepEqual([state.loops().length, state.mounts()], [1, 1], text);
     }
     await service.ok(['stop']);
@@ -123,7 +123,7 @@ describe('a clone with a bound', { skip: lxc.skip || unlessTraced() }, () => {
     await removeServices([name], lxc.options);
     assert.deepEqual(readdirSync(state.above), [service.name]);
     await service.ok(['start']);
-    assert.equal(await service.inside('wc -l < /srv/starts'), starts(2));
+    assert.equal(await service.inside(STARTS), starts(2));
   });
 });
 

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { valueOr } from '../../src/util/errors.js';
-import { BoundedState, boundedService, FILL, SIZE } from '../helpers/bounded.js';
+import { BoundedState, boundedService, FILL, SIZE, STARTS } from '../helpers/bounded.js';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs } from '../helpers/leftovers.js';
 import { service as program, removeServices } from '../helpers/making-services.js';
@@ -55,7 +55,7 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     await state.assertUnused();
     assert.deepEqual(readdirSync(state.layers), ['lock']);
     await service.ok(['start']);
-    assert.equal(await service.inside('cat /srv/kept; wc -l < /srv/starts'), 'kept\n3\n');
+    assert.equal(await service.inside(`cat /srv/kept; ${STARTS}`), 'kept\n3\n');
     await service.ok(['stop']);
     await service.ok(['delete']);
     assert.deepEqual(readdirSync(state.above), []);
@@ -126,12 +126,12 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     await service.ok(['start']);
     // Somebody unmounts it: what runs has it still, and nothing else mounts it beside.
     state.remount('umount');
-    assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
+    assert.equal(await service.inside(STARTS), '1\n');
     assert.equal(state.loops().length, 1);
     await service.ok(['stop']);
     await state.assertUnused();
     await service.ok(['start']);
-    assert.equal(await service.inside('wc -l < /srv/starts'), '2\n');
+    assert.equal(await service.inside(STARTS), '2\n');
   });
 
   it('is made larger as the page says, when the last process that has it mounted has ended', async (t) => {
@@ -149,15 +149,21 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     const script = steps
       .join('\n')
       .replace('/var/lib/libvirt/filesystems/one', state.directory)
-      // It says that it has corrected something.
+      // Its status says that it has corrected something, and its lines say what.
       .replace(/^e2fsck .*$/m, '$& || [ $? = 1 ]');
     const work = spawn(enter, [...words, 'sh', '-ec', script]);
     const ended = once(work, 'close');
+    let said = '';
+    for (const stream of [work.stdout, work.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk));
     // It waits.
-    const [said] = await once(work.stdout, 'data');
-    assert.match(String(said), /^\/dev\/loop/);
+    await once(work.stdout, 'data');
+    assert.match(said, /^\/dev\/loop/);
     other.kill('SIGKILL');
     assert.deepEqual(await ended, [0, null]);
+    const [corrected, summary, ...more] = said.split('\n').filter((line) => line.startsWith('layers.ext4: '));
+    assert.equal(corrected, 'layers.ext4: /lost+found not found.  CREATED.', said);
+    assert.match(summary ?? '', /^layers\.ext4: \d+\/\d+ files /, said);
+    assert.deepEqual(more, [], said);
     await service.ok(['start']);
     assert.equal(await service.inside('cat /srv/last'), 'last\n');
     assert.ok(Number(await service.inside('stat -f -c %b /')) * 4096 > 1.3 * SIZE);
@@ -175,7 +181,7 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     // Nor by what did not look.
     assert.equal(lstatSync(join(state.layers, 'lock')).isFile(), true);
     await service.ok(['start']);
-    assert.equal(await service.inside('wc -l < /srv/starts'), '1\n');
+    assert.equal(await service.inside(STARTS), '1\n');
   });
 
   it('is mounted anew by the restart policy when an error has made it read-only', async (t) => {
