@@ -1,6 +1,13 @@
-/* What libvirt leaves of a container when its launcher is dead: it ends the container, and removes half of its files. */
+/*
+ * A container whose launcher is dead. libvirt or the supervisor ends it. If the supervisor was killed, too, one that
+ * outlives libvirtd runs on: its state directory says in the file `container` which process its controller is. libvirt
+ * removes half of a container's files.
+ */
 #ifndef VS_CONTAINER_H
 #define VS_CONTAINER_H
+
+/* Ends it if it still runs. 0, or -1 if it does not end. `state` is of state_open(). */
+int container_end(const char *directory, int state);
 
 /*
  * Waits until libvirt has forgotten the container that is named as a state directory, and removes its mount points and

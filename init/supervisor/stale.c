@@ -109,7 +109,7 @@ static enum removal remove_state(const char *directory, int state, pid_t caller,
 	if (lock < 0 && errno != ENOENT)
 		return fail(directory, errno == EWOULDBLOCK ? "its supervisor does not end" : strerror(errno));
 	/* Without the file `owner` somebody was removing it: all has ended. */
-	bool ended = lock < 0 || remains_end(directory, state) == 0;
+	bool ended = lock < 0 || (remains_end(directory, state) == 0 && container_end(directory, state) == 0);
 
 	container_remove(directory, state);
 	enum removal result = ended ? move_and_remove(directory, state) : REMOVAL_FAILED;

@@ -2,11 +2,12 @@
  * Processes and files of a container on the host. libvirt's controller process (libvirt_lxc) has one child, which is
  * process 1 in the container.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { CONTAINER_FLAG } from './connection.js';
 import type { Supervisor } from './supervisor.js';
 
 /** libvirt's directory for sockets and mount points of containers, a constant in its source. */
@@ -68,6 +69,14 @@ export function killContainerAtLast(
     if (pid > 1 && program !== '') supervisor.killAtLast(pid, program);
   }
   supervisor.killAtLast(controller, name);
+}
+
+/**
+ * Notes it in the state directory, for who removes that when this process and the supervisor were killed
+ * (init/supervisor/container.h).
+ */
+export function noteController(stateDirectory: string, controller: number): void {
+  valueOr(() => writeFileSync(join(stateDirectory, CONTAINER_FLAG), `${controller}\n`), undefined);
 }
 
 /** A process that has ended, reaped or not, has no command line. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
-import { removeContainerFiles } from './container-process.js';
+import { noteController, removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, serverLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
@@ -126,6 +126,7 @@ class DaemonConnection implements Connection {
       }
     }
     await outliving?.started(supervisor, created.domain.id);
+    if (outliving !== undefined && this.kind === 'lxc') noteController(stateDirectory, created.domain.id);
     return new DaemonDomain({
       client: this.#client,
       domain: created.domain,

@@ -124,6 +124,23 @@ describe('with the state directory of a dead owner', () => {
     assert.equal(readFileSync(told, 'utf8'), 'told\n');
   });
 
+  it('ends a container that outlives its holder, by its process 1, and no other process with that ID', async (t) => {
+    const container = (name: string, code = WAIT) => started(t, ['sh', '-c', code, '--name', name], 'libvirt_lxc');
+    const path = stateDirectory(t);
+    // The controller ends when its process 1 has.
+    const controller = await container('state', 'sleep 1000 & echo ready; wait');
+    writeFileSync(join(path, 'container'), `${controller.pid}\n`);
+    const ended = endOf(controller);
+    assert.equal(removeStale(path).status, 0);
+    assert.deepEqual(await ended, [0, null]);
+    for (const other of [await container('state2'), await started(t, ['sh', '-c', WAIT, '--name', 'state'])]) {
+      const next = stateDirectory(t);
+      writeFileSync(join(next, 'container'), `${other.pid}\n`);
+      assert.equal(removeStale(next).status, 0);
+      assert.notEqual(readFileSync(`/proc/${other.pid}/cmdline`, 'utf8'), '');
+    }
+  });
+
   it('waits for a process whose command line is gone before it is', async (t) => {
     const path = stateDirectory(t);
     const code =
