@@ -72,7 +72,7 @@ async function refuseInUse(name: string, { kind, path }: Made): Promise<void> {
     if (existsSync(path) && isImageInUse(path)) throw stateInUse(name, path);
     return;
   }
-  refuseUsedByContainers(name, path);
+  await refuseUsedByContainers(name, path);
   // One that is damaged, or not there, no machine can use.
   const kept = await ignoreSandboxError(Promise.resolve().then(() => keptOverlay(path)));
   if (kept !== undefined) refuseUsed(name, kept);

@@ -142,6 +142,19 @@ export function overlayReason(shares: readonly Share[], error: unknown, name: st
 }
 
 /**
+ * Ends what is left of sandboxes that have that directory, and whose launchers were killed: they write there until then,
+ * and a supervisor that was killed too ends nothing.
+ * @throws {SandboxError} `overlay-in-use`
+ */
+export async function endLeftSandboxes(path: string): Promise<void> {
+  const layers = layersOf(path);
+  for (const stateDirectory of sandboxesWith(dirname(layers), '').filter(isLeft)) {
+    const isEnded = await removeStaleMeanwhile(stateDirectory).catch(() => false);
+    if (!isEnded && isLeft(stateDirectory)) throw inUse(layers, { pid: '', stateDirectory, isGone: false });
+  }
+}
+
+/**
  * Refuses a directory whose overlay is in use.
  * @throws {SandboxError} `overlay-in-use`
  */
@@ -190,12 +203,18 @@ function inUse(layers: string, { pid, stateDirectory }: Holder): SandboxError {
  * Of those that start the kernel decides who has it.
  */
 function containerWith(directory: string, own: string): Holder | undefined {
-  const others = readdirSync(stateBase())
+  const others = sandboxesWith(directory, own);
+  const stateDirectory = others.find((other) => isLeft(other) || leadsTo(heldLink(other), directory));
+  return stateDirectory === undefined ? undefined : { pid: '', stateDirectory, isGone: false };
+}
+
+/** The state directories of other sandboxes that have that directory, or want it. */
+function sandboxesWith(directory: string, own: string): string[] {
+  // Nothing is there before the first sandbox since the host has booted.
+  return valueOr(() => readdirSync(stateBase()), [])
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(stateBase(), name))
     .filter((other) => other !== own && leadsTo(overlayLink(other), directory));
-  const stateDirectory = others.find((other) => isLeft(other) || leadsTo(heldLink(other), directory));
-  return stateDirectory === undefined ? undefined : { pid: '', stateDirectory, isGone: false };
 }
 
 /** One that lives. */

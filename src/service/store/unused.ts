@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { quote } from '../../config/errors.js';
 import { lockOpenFile } from '../../oci/lock.js';
 import type { KeptOverlay } from '../../sandbox/devices/overlay-directory.js';
-import { refuseContainers, refuseUsedOverlay } from '../../sandbox/devices/overlay-server.js';
+import { endLeftSandboxes, refuseContainers, refuseUsedOverlay } from '../../sandbox/devices/overlay-server.js';
 import { SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
 
@@ -18,24 +18,30 @@ export function stateInUse(service: string, path: string): SandboxError {
 
 /** @throws {SandboxError} `service-state-in-use` */
 export function refuseUsed(service: string, kept: KeptOverlay): void {
-  asState(service, kept.directory, () => refuseUsedOverlay(kept));
+  try {
+    refuseUsedOverlay(kept);
+  } catch (error) {
+    throw asState(service, kept.directory, error);
+  }
 }
 
 /**
- * Refuses a directory that a container has. What bounds its state need not be mounted.
+ * Refuses a directory that a container has, and ends what one has left whose holder was killed. What bounds its state need
+ * not be mounted.
  * @throws {SandboxError} `service-state-in-use`
  */
-export function refuseUsedByContainers(service: string, directory: string): void {
-  asState(service, directory, () => refuseContainers(directory));
+export async function refuseUsedByContainers(service: string, directory: string): Promise<void> {
+  try {
+    await endLeftSandboxes(directory);
+    refuseContainers(directory);
+  } catch (error) {
+    throw asState(service, directory, error);
+  }
 }
 
-function asState(service: string, directory: string, refuse: () => void): void {
-  try {
-    refuse();
-  } catch (error) {
-    if (error instanceof SandboxError && error.code === 'overlay-in-use') throw stateInUse(service, directory);
-    throw error;
-  }
+function asState(service: string, directory: string, error: unknown): unknown {
+  const isUsed = error instanceof SandboxError && error.code === 'overlay-in-use';
+  return isUsed ? stateInUse(service, directory) : error;
 }
 
 /**
@@ -43,8 +49,9 @@ function asState(service: string, directory: string, refuse: () => void): void {
  * @throws {SandboxError} `service-state-in-use`, and what `act` throws
  */
 export async function whileUnused<T>(service: string, kept: KeptOverlay, act: () => Promise<T>): Promise<T> {
-  refuseUsed(service, kept);
+  await refuseUsedByContainers(service, kept.directory);
   if (kept.kind !== 'machine') return act();
+  refuseUsed(service, kept);
   const layers = await open(kept.layers, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     await lockOpenFile(layers, 'exclusive', {

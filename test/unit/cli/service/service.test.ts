@@ -217,6 +217,15 @@ describe('virt-sandbox-service delete', { skip }, () => {
     assert.deepEqual(service.leftovers(), []);
   });
 
+  it('removes one also before the first sandbox since the host has booted', async (context) => {
+    const service = serviceProgram(context);
+    await service.create('-c', 'lxc:///', service.name, '--', 'true');
+    const hidden = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh'];
+    const { code, stderr } = await service.run(['delete', service.name], { through: hidden });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(service.leftovers(), []);
+  });
+
   it('keeps what is not what was made', async (context) => {
     const service = serviceProgram(context);
     const { name, states } = service;
