@@ -4,9 +4,9 @@ import { URI } from '../../libvirt/connection.js';
 import { DEFAULT_URI_VARIABLE, defaultUri } from '../../libvirt/default-uri.js';
 import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
-import { findHolder } from '../../service/run/claim.js';
-import { alreadyRuns, uriOfUnit } from '../../service/run/errors.js';
+import { uriOfUnit } from '../../service/run/errors.js';
 import type { LastRun } from '../../service/run/last-run.js';
+import { refuseHeld } from '../../service/run/refuse-held.js';
 import { hiddenUnit, oldUnit } from '../../service/taken-over.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { packageDirectory } from '../../util/programs.js';
@@ -50,8 +50,7 @@ function isUsual(uri: string): boolean {
  * @returns the exit status
  */
 export async function startService(name: string, connect?: string): Promise<number> {
-  pathsOfService(name);
-  if (findHolder(name) !== undefined) throw alreadyRuns(name);
+  await refuseHeld(name, pathsOfService(name).life);
   const unit = await knownUnit(name);
   const old = oldUnit(serviceRoots().scope, name);
   if (unit !== undefined) {

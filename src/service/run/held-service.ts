@@ -23,6 +23,7 @@ import { LifeRecorder } from './life-recorder.js';
 import { openServiceLog, ownLine } from './log.js';
 import type { LifeObserver, PhaseFacts } from './observer.js';
 import type { Phase } from './record.js';
+import { refuseHeld } from './refuse-held.js';
 import { ServiceRunner } from './runner.js';
 import type { SystemdUnit } from './under-systemd.js';
 
@@ -75,6 +76,7 @@ export class HeldService implements LifeObserver {
   static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
     // First, so that a name that is wrong makes nothing.
     const { paths } = (await loadToStart(roots, name, options)).service;
+    await refuseHeld(name, paths.life, options.lock?.signal);
     // Who changes or removes the service then finds it claimed.
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
