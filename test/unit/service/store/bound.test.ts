@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -23,7 +24,7 @@ import { fillBound } from '../../../../src/service/store/bound-make.js';
 import { mountStateOf } from '../../../../src/service/store/bound-mount.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { FullDisk } from '../../../helpers/full-disk.js';
-import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
+import { freshDirectory, scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const BYTES = 150_000_000;
 /** Bytes that are to be there from the beginning. */
@@ -33,9 +34,14 @@ const MUCH = 10 * 2 ** 20;
 const TOPMOST = { mode: 0o755, uid: 0, gid: 0 };
 
 async function bounded(t: TestContext, bytes = BYTES) {
-  const path = join(scratchDirectory(t, WITH_ATTRIBUTES), 'state');
+  const above = freshDirectory(WITH_ATTRIBUTES);
+  const path = join(above, 'state');
+  t.after(() => {
+    // Before it is removed: what is run after a test is run in the order in which it was named.
+    unmountBound(path);
+    rmSync(above, { recursive: true, force: true });
+  });
   mkdirSync(path, { mode: 0o700 });
-  t.after(() => unmountBound(path));
   await fillBound(path, bytes, async () => makeOverlay(path));
   const state = { type: 'directory', path } as const;
   return { state, path, endUse: await useState(state) };
