@@ -9,7 +9,8 @@ import { imageIn, startRegistry } from './oci/registry.js';
 import { imageOfBusybox } from './oci/root-images.js';
 import { createdService, TestService } from './services.js';
 
-function version(number: number): TestImage {
+/** Images of a service that does nothing. */
+export function version(number: number): TestImage {
   const data = `${number}\n`;
   const files = ['changed', 'opened', 'removed', `only${number}`];
   const entries = files.map((name) => ({ name: `srv/${name}`, data }));
@@ -18,9 +19,14 @@ function version(number: number): TestImage {
   });
 }
 
-const LOOK = 'cd /srv; ls; cat changed opened same own';
-const OLD = 'changed\nonly1\nopened\nown\nsame\n1\nmore\n1\nsame\nown\n';
-const NEW = 'changed\nonly2\nopened\nown\nsame\n1\nmore\n2\nsame\nown\n';
+/** Written over the first one. */
+export const WRITE = 'cd /srv; echo more >>changed; : >>opened; rm removed; echo own >own; touch same';
+export const LOOK = 'cd /srv; ls; cat changed opened same own';
+
+/** What is seen of that over an image. */
+export function seenOver(number: number): string {
+  return `changed\nonly${number}\nopened\nown\nsame\n1\nmore\n${number}\nsame\nown\n`;
+}
 
 interface Upgraded {
   readonly files: readonly { readonly path: string; readonly verdict: string }[];
@@ -37,11 +43,11 @@ export function itTakesNewImages(way: Way, what: string, given: readonly string[
     const root = `docker://${imageIn(registry, 'v1')}`;
     const service = await createdService(t, way, [...given, '--pull', 'always', '-r', root]);
     await service.ok(['start']);
-    await service.inside('cd /srv; echo more >>changed; : >>opened; rm removed; echo own >own; touch same');
+    await service.inside(WRITE);
     registry.add(two, 'v1');
     const asked = registry.requests.length;
     await service.ok(['restart']);
-    assert.equal(await service.inside(LOOK), OLD);
+    assert.equal(await service.inside(LOOK), seenOver(1));
     assert.equal(registry.requests.length, asked, 'no registry is asked at a start');
     await service.ok(['stop']);
     // Each is a boot of a machine.
@@ -69,12 +75,12 @@ export function itTakesNewImages(way: Way, what: string, given: readonly string[
     assert.deepEqual([again.code, again.out], [0, '']);
     assert.match(again.stderr, new RegExp(` is of the image that ${root} means: ${two.manifest.digest}\n$`));
     await service.ok(['start']);
-    assert.equal(await service.inside(LOOK), NEW);
+    assert.equal(await service.inside(LOOK), seenOver(2));
     await service.ok(['stop']);
     if (isBrief) return;
     // The name means the other one in the store as well by now.
     await clone.ok(['start']);
-    assert.equal(await clone.inside(LOOK), OLD);
+    assert.equal(await clone.inside(LOOK), seenOver(1));
     await clone.ok(['stop']);
   });
 }

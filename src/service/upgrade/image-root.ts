@@ -122,8 +122,12 @@ async function inImage(service: OfImage, fresh: Stored, { isDry, signal }: Optio
       await layers.begin();
       await drop(layers, files);
       const [from, to] = [was.id, fresh.stored.id].map((id) => `${KEPT}/../${keptFor(id)}`) as [string, string];
-      await session.file('the layers', (calls) => calls.rename(from, to));
+      // What is left of one that is killed behind the new name would stay.
       await layers.end();
+      await session.file('the layers', async (calls) => {
+        await calls.rename(from, to);
+        await calls.sync();
+      });
       return files;
     });
   } catch (error) {
@@ -181,6 +185,6 @@ async function look(state: ChangeableState, before: string, { stored }: Stored, 
 
 async function drop(state: ChangeableState, files: Hidden): Promise<void> {
   const hidden = files?.filter(({ verdict }) => verdict === 'hidden') ?? [];
-  // Nothing is copied in their place: the image has it.
-  if (hidden.length > 0) await dropCopies(state, '/', hidden);
+  // Nothing is copied in their place: the image has it. One that was killed may have left its drafts.
+  await dropCopies(state, '/', hidden);
 }
