@@ -207,14 +207,23 @@ export class KilledImages {
     return name === undefined ? undefined : join(states, name);
   }
 
-  /** A file that the state in an image has, whose file system has no damage. @returns '' if it is not there */
+  /** As {@link fileOfState}. */
   file(image: string, path: string): string {
-    const raw = join(this.#scratch, 'raw');
-    execFileSync('qemu-img', ['convert', '-O', 'raw', image, raw]);
-    execFileSync('e2fsck', ['-E', 'journal_only', '-y', raw], { stdio: 'pipe' });
-    execFileSync('e2fsck', ['-fn', raw], { stdio: 'pipe' });
-    return imageFile(raw, path);
+    return fileOfState(image, path, this.#scratch);
   }
+}
+
+/**
+ * A file that the state in an image has, whose file system has no damage.
+ * @param scratch a directory for a copy of the image
+ * @returns '' if it is not there
+ */
+export function fileOfState(image: string, path: string, scratch: string): string {
+  const raw = join(scratch, 'raw');
+  execFileSync('qemu-img', ['convert', '-O', 'raw', image, raw]);
+  execFileSync('e2fsck', ['-E', 'journal_only', '-y', raw], { stdio: 'pipe' });
+  execFileSync('e2fsck', ['-fn', raw], { stdio: 'pipe' });
+  return imageFile(raw, path);
 }
 
 /** The children of a process's first thread, by the beginning of their names. */
