@@ -31,8 +31,10 @@ describe('a service in a machine', { skip }, () => {
     await (await cloned(t, { flag: '--live' })).assertHoldersKilled('openat');
   });
 
-  it('runs again, or is said to be stopped, when the clone that it is stopped for is killed', async (t) => {
-    await (await cloned(t, { flag: '--stop' })).assertProgramKilled(['rename']);
+  it('runs again, or is said to be stopped, when the clone that it is stopped for is killed, or its cp', async (t) => {
+    const clone = await cloned(t, { flag: '--stop' });
+    await clone.assertProgramKilled(['rename']);
+    await clone.assertCopyKilled(['copy_file_range']);
   });
 
   it('runs again, or is said to have failed, when one that holds it is killed while it is stopped', async (t) => {
