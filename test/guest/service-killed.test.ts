@@ -10,6 +10,12 @@ import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
 const skip = embedded.skip || unlessTraced() || unlessProgram('qemu-img', 'mke2fs');
 
+/** What those that hold it do when it ends. */
+const OWN_CALLS = [
+  ['holder', ['rename', 'rmdir']],
+  ['supervisor', ['unlinkat']],
+] as const;
+
 describe('a service in a machine', { skip }, () => {
   const { env, remove } = privateStore();
   const way = { ...embedded, options: { ...embedded.options, env } };
@@ -44,6 +50,11 @@ describe('a service in a machine', { skip }, () => {
   it('is removed by the next call when the one before was killed', async (t) => {
     await new Removal(t, way, options).assertKilledAt({ who: 'program', calls: ['connect', 'unlink'] });
   });
+
+  for (const [who, calls] of OWN_CALLS)
+    it(`is removed by the next call when its ${who} was killed at a call of its own`, async (t) => {
+      await new Removal(t, way, options).assertKilledAt({ who, calls });
+    });
 
   for (const who of ['holder', 'supervisor', 'virt-qemu-run', 'qemu-system'])
     it(`is removed, by the next call at last, when its ${who} is killed meanwhile`, async (t) => {

@@ -114,8 +114,12 @@ export class Removal {
     const { who, atTimes = [] } = killing;
     const [calls, log] = [[...killing.calls, ...atTimes], this.#log];
     if (who !== 'program') {
-      await traceRunning(this.#t, pids.get(who) ?? 0, { calls, log, step });
-      return service.run(['delete']);
+      const pid = pids.get(who) ?? 0;
+      await traceRunning(this.#t, pid, { calls, log, step });
+      const removed = await service.run(['delete']);
+      // It may be killed behind what the program waits for.
+      assert.deepEqual(await leftAtLast(() => (existsSync(`/proc/${pid}`) ? [`${who} ${pid}`] : [])), []);
+      return removed;
     }
     const tracing = { isAlone: true, log };
     const words = step === undefined ? tracedFor(calls, tracing) : killedAt(step, tracing);
