@@ -1,11 +1,16 @@
 /** Services in containers with a bound, on a disk of the host that gets full. */
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { BoundedState, boundedService } from '../helpers/bounded.js';
 import { besideLxc, lxc } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
 import { smallDisk } from '../helpers/lxc-disk.js';
 import { removeServices } from '../helpers/making-services.js';
-import { serviceOf, TestService } from '../helpers/services.js';
+import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { createdService, serviceOf, TestService } from '../helpers/services.js';
 
 /** It has no room for a directory of the overlay's, which each start makes: as the mount, or as what is replayed for it. */
 const NO_START =
@@ -18,6 +23,10 @@ const SCRIPT = 'exec sleep 1000';
 
 const READ_ONLY =
   /^ {2}state {5}read-only since its disk had no room, or failed: make room, and then .* restart test-/m;
+
+/** The kernel says of a file system that it cannot write what the first error is, and EROFS afterwards. */
+const NO_ROOM =
+  /etc\/keys\/key" of the service cannot be replaced .*: E(?:NOSPC|IO|ROFS): .*; (?:make room there|see whether the disk)/;
 
 /** Bytes that take more than a full disk has. */
 const MANY = 10 << 20;
@@ -49,6 +58,36 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     assert.equal(await service.inside(`cat /srv/kept; ${MUCH}`), 'kept\n');
     assert.doesNotMatch((await service.run(['status'])).out, READ_ONLY);
     assert.equal(await service.inside('stat -c %s /srv/much'), `${MANY}\n`);
+  });
+
+  const skip = unlessProgram('debugfs', 'e2fsck');
+  it('is as before when an upgrade has no room, and is upgraded when there is some', { skip }, async (t) => {
+    const disk = smallDisk(t, '48M');
+    const root = scratchDirectory(t, WITH_ATTRIBUTES);
+    const setKey = (key: string) => writeFileSync(join(root, 'etc/keys/key'), key, { mode: 0o600 });
+    mkdirSync(join(root, 'etc/keys'), { recursive: true, mode: 0o700 });
+    setKey('key');
+    const options = ['-p', disk.path, '-i', '150', '-r', root, '--copy-path', '/etc/keys'];
+    const service = await createdService(t, lxc, options, ['--', 'true']);
+    const state = new BoundedState(disk.path, service.name);
+    const look = `debugfs -R 'cat /mounts/%2F/upper/etc/keys/key' ${state.file} 2>/dev/null | sha256sum`;
+    const hasKey = (key: string) =>
+      besideLxc('sh', '-c', look).startsWith(createHash('sha256').update(key).digest('hex'));
+    const fresh = randomBytes(MANY).toString('hex');
+    setKey(fresh);
+    disk.fill();
+    for (const turn of ['the first', 'the second']) {
+      await service.fails(['upgrade'], NO_ROOM);
+      await state.assertUnused();
+      assert.ok(hasKey('key'), turn);
+    }
+    disk.makeRoom();
+    await service.ok(['upgrade', '--json']);
+    await state.assertUnused();
+    assert.ok(hasKey(fresh));
+    besideLxc('e2fsck', '-fn', state.file);
+    assert.deepEqual(besideLxc('ls', state.directory), 'layers\nlayers.ext4\noverlay.json\n');
+    assert.doesNotMatch(besideLxc('debugfs', '-R', 'ls -p /', state.file), /\/upgrade\//);
   });
 
   it('is cloned as a whole or not at all', async (t) => {

@@ -4,7 +4,7 @@ import { type BigIntStats, closeSync, constants, mkdirSync, openSync, readlinkSy
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
 import { type Layer, layerOf } from '../../sandbox/devices/overlay-layers.js';
-import { messageOf, SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { type AccessList, accessListReader, modeWithout } from '../content/access-list.js';
 import { copyContent } from '../content/copy-file.js';
 import { ABSENT } from '../content/fingerprint.js';
@@ -15,39 +15,53 @@ import type { ChangeableState, Fresh } from './state.js';
 
 const PERMISSIONS = 0o7777n;
 
+const UNWRITTEN = 'see whether the disk with the state is full, or has errors; make room there';
+
 /**
  * Removes copies, so that the service sees what the host has; those that were asked for are made anew.
  * @param root a directory of this host
  * @throws {SandboxError} `service-upgrade-failed`
  */
 export async function dropCopies(state: ChangeableState, root: string, files: readonly HiddenFile[]): Promise<void> {
-  rmSync(state.drafts, { recursive: true, force: true });
   try {
-    makeDrafts(state.drafts);
-    const renewal = new Renewal(state, root);
-    for (const file of files) await renewal.drop(file);
-  } finally {
     rmSync(state.drafts, { recursive: true, force: true });
+    mkdirSync(state.drafts, { mode: 0o700 });
+    await thenRemove(state.drafts, async () => {
+      const renewal = new Renewal(state, root);
+      for (const file of files) await renewal.drop(file);
+    });
+  } catch (error) {
+    if (error instanceof SandboxError) throw error;
+    throw upgradeFailed(`${quote(state.drafts)} for copies of files of the host cannot be made, or removed`, error);
   }
 }
 
-function makeDrafts(path: string): void {
+/** Why the work has failed counts, and not that a disk which has failed removes nothing. The next upgrade does. */
+async function thenRemove(path: string, work: () => Promise<void>): Promise<void> {
+  const remove = () => rmSync(path, { recursive: true, force: true });
   try {
-    mkdirSync(path, { mode: 0o700 });
+    await work();
   } catch (error) {
-    throw upgradeFailed(`${quote(path)} for copies of files of the host cannot be made`, error);
+    valueOr(remove, undefined);
+    throw error;
   }
+  remove();
 }
 
 /** @param what could not be done */
 export function upgradeFailed(what: string, error: unknown): SandboxError {
-  const cause = isFull(error) ? 'make room there' : 'remove the cause';
+  const cause = isFull(error) ? 'make room there' : isUnwritten(error) ? UNWRITTEN : 'remove the cause';
   return serviceError(
     'service-upgrade-failed',
     `${what}: ${messageOf(error)}`,
     `${cause}, and upgrade it again: the rest is done then`,
     error,
   );
+}
+
+/** A state with a bound has one error for all that goes wrong on the disk, and is read-only afterwards. */
+function isUnwritten(error: unknown): boolean {
+  return ['EIO', 'EROFS'].some((code) => isSystemError(error, code));
 }
 
 class Renewal {
@@ -95,12 +109,9 @@ class Renewal {
       async (tree, name) => this.#copyOf(tree, name),
     );
     if (fresh === undefined) return false;
-    try {
-      await this.#state.put(layer, namesIn(layer, path), fresh);
-    } finally {
-      // All copies together may be more than there is room for.
-      if (fresh.content.type === 'file') rmSync(fresh.content.path, { force: true });
-    }
+    const put = () => this.#state.put(layer, namesIn(layer, path), fresh);
+    // All copies together may be more than there is room for.
+    await (fresh.content.type === 'file' ? thenRemove(fresh.content.path, put) : put());
     return true;
   }
 
