@@ -62,6 +62,20 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     await assertNothingLeft(service.name, exceptLogs(lxc.where));
   });
 
+  it('is mounted once, with one loop device, by one of two starts at once', async (t) => {
+    const { service, state } = await boundedService(t);
+    for (const turn of [1, 2]) {
+      const starts = await Promise.all([1, 2].map(() => service.begin(['start']).result));
+      const [won, lost] = starts.sort((one, other) => Number(one.code) - Number(other.code));
+      assert.deepEqual([won?.code, won?.stderr, lost?.code], [0, '', 125], lost?.stderr);
+      assert.match(lost?.stderr ?? '', /: the service "[^"]+" already runs; [^\n]+\n$/);
+      assert.equal(await service.inside('wc -l < /srv/starts'), `${turn}\n`);
+      assert.deepEqual([state.loops().length, state.mounts()], [1, 1]);
+      await service.ok(['stop']);
+      await state.assertUnused();
+    }
+  });
+
   it('goes with a clone, and an archive has none', async (t) => {
     const { service, state } = await boundedService(t);
     const others = ['stopped', 'live', 'stop', 'imported'].map((what) => `${service.name}-${what}`);
