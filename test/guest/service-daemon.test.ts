@@ -9,6 +9,8 @@ import { holdsDuring } from '../helpers/meanwhile.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { runSandbox, SERVICE_PROGRAM, startSandbox } from '../helpers/run.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
+import { unlessHostSystemd } from '../helpers/systemd-sandbox.js';
+import { STEADY, unitService } from '../helpers/unit-services.js';
 
 /** A service that runs, beside a libvirtd of its own. */
 async function running(t: TestContext, uri: string) {
@@ -104,4 +106,32 @@ describe('a service', { skip: embedded.skip || unlessPrivateLibvirt() }, () => {
       assert.equal(await ok('execute', name, '--', 'cat', '/srv/log'), 'started\nstarted\n');
     });
   }
+
+  it('of units outlives its libvirtd, as its units do', { skip: unlessHostSystemd }, async (t) => {
+    const lab = await PrivateLibvirt.start();
+    const end = () => lab.end();
+    const way = { ...embedded, uri: 'qemu:///system', options: { through: lab.through } };
+    const service = await unitService(t, way, { 'steady.service': STEADY }, ['steady.service']).catch(async (error) => {
+      await end();
+      throw error;
+    });
+    // Behind what removes the service.
+    t.after(end);
+    await service.ok(['start']);
+    const pid = () => service.inside('systemctl show --value -p MainPID steady');
+    const [qemu, steady] = [processesOf(service.name)[0], await pid()];
+    // Killed, and then as systemd ends it before it starts it again.
+    for (const endDaemon of [() => lab.killDaemon(), () => lab.endDaemon()]) {
+      await endDaemon();
+      assert.equal(await pid(), steady);
+      await lab.restartDaemon();
+      const { state, restarts, units } = await service.status();
+      assert.deepEqual([state, restarts, units?.map(({ active }) => active)], ['running', 0, ['active']]);
+    }
+    assert.deepEqual([processesOf(service.name)[0], await pid()], [qemu, steady]);
+    await service.ok(['stop']);
+    assert.deepEqual(processesWith(service.name), []);
+    const { lastEnd } = await service.status();
+    assert.equal(lastEnd?.why, 'stopped');
+  });
 });

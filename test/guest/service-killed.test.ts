@@ -12,7 +12,7 @@ const skip = embedded.skip || unlessTraced() || unlessProgram('qemu-img', 'mke2f
 
 /** What those that hold it do when it ends. */
 const OWN_CALLS = [
-  ['holder', ['rename', 'rmdir']],
+  ['holder', ['rmdir']],
   ['supervisor', ['unlinkat']],
 ] as const;
 
