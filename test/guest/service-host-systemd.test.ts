@@ -63,7 +63,8 @@ describe('a host with systemd', { skip }, () => {
         requireKvm: true,
         tuning: LIMITS,
       },
-      settings: { connect: embedded.uri, autostart: true },
+      // systemd in it ends in order, on a busy host too.
+      settings: { connect: embedded.uri, autostart: true, stopTimeout: 120_000 },
     });
     host.add(`${SERVICES}/broken/config/sandbox.cfg`, 'nothing\n');
     host.add(`${SERVICES}/.${SITE}.new/config/sandbox.cfg`, 'nothing\n');
@@ -102,6 +103,8 @@ describe('a host with systemd', { skip }, () => {
     assert.deepEqual([ready.ActiveState, ready.SubState], ['active', 'running']);
     assert.equal(ready.MainPID, starting.MainPID);
     assert.match(ready.StatusText, /^running/);
+    const { status, stderr, MainPID } = part('started');
+    assert.deepEqual({ status, MainPID }, { status: 0, MainPID: ready.MainPID }, stderr);
   });
 
   it('a command cannot be reloaded', () => {
@@ -119,18 +122,21 @@ describe('a host with systemd', { skip }, () => {
     assert.match(part('hung').log, /Failed with result 'watchdog'/);
   });
 
-  it('a stop asks the command to end, and leaves nothing', () => {
-    const { ActiveState, Result, ExecMainStatus, said, left } = part('stopped');
+  it('a restart by virt-sandbox-service is one by systemd', () => {
+    const { status, stderr, before, log, ActiveState, MainPID } = part('restarted');
+    assert.deepEqual({ status, ActiveState }, { status: 0, ActiveState: 'active' }, stderr);
+    assert.notEqual(MainPID, before.MainPID);
+    assert.equal(log.split('\n').length, 1, log);
+  });
+
+  it('a stop by it is one by systemd, which asks the command to end', () => {
+    const { status, stderr, log, ActiveState, Result, ExecMainStatus, said } = part('stopped');
     assert.deepEqual(
-      { ActiveState, Result, ExecMainStatus, said, left },
-      {
-        ActiveState: 'inactive',
-        Result: 'success',
-        ExecMainStatus: '0',
-        said: 'asked to end\n',
-        left: [],
-      },
+      { status, ActiveState, Result, ExecMainStatus, said },
+      { status: 0, ActiveState: 'inactive', Result: 'success', ExecMainStatus: '0', said: 'asked to end\n' },
+      stderr,
     );
+    assert.equal(log.split('\n').length, 2, log);
   });
 
   it('what only a person can mend is not started again', () => {
@@ -150,5 +156,23 @@ describe('a host with systemd', { skip }, () => {
 
   it('a reload of a unit of the host comes to the sandboxes that run it', () => {
     assert.match(part('reloaded'), /\/virt-sandbox-service ; argv\[\]=\S+ reload site ;.* code=exited/);
+  });
+
+  it('a delete by it has systemd stop a machine that runs', () => {
+    const { status, stderr, ActiveState, Result, MainPID } = part('deleted');
+    assert.deepEqual(
+      { status, ActiveState, Result, MainPID },
+      { status: 0, ActiveState: 'inactive', Result: 'success', MainPID: '0' },
+      stderr,
+    );
+  });
+
+  it('nothing is left of what was stopped and deleted', () => {
+    const { sandboxes, named, unit, wanted } = part('left');
+    assert.deepEqual(
+      { sandboxes, named, LoadState: unit.LoadState },
+      { sandboxes: [], named: [], LoadState: 'not-found' },
+    );
+    assert.doesNotMatch(wanted, /site_sandbox/);
   });
 });
