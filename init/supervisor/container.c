@@ -104,8 +104,10 @@ int container_end(const char *directory, int state)
 		return 0;
 	if (is_controller(pid, name)) {
 		/* With process 1 all others end, and then the controller, which has waited for it. */
+		int group = freezer_open(pid);
+
 		(void)children_kill(pid, SIGKILL);
-		freezer_thaw(pid);
+		freezer_thaw(group);
 		ended = ends_within(pidfd, ENDING_MS);
 		if (!ended && process_signal(pidfd, SIGKILL) == 0)
 			ended = ends_within(pidfd, KILLED_MS);

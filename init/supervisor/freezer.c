@@ -14,24 +14,27 @@
 #define CONTROLLER ":freezer:"
 #define GROUPS_BYTES 8192
 
-void freezer_thaw(pid_t pid)
+int freezer_open(pid_t pid)
 {
 	char groups[GROUPS_BYTES];
 	char path[PATH_MAX];
 	char *save;
-	int fd;
 
 	groups[process_file(pid, "cgroup", groups, sizeof(groups) - 1)] = '\0';
 	char *name = strstr(groups, CONTROLLER);
 
 	if (name == NULL)
-		return;
+		return -1;
 	name = strtok_r(name + strlen(CONTROLLER), "\n", &save);
 	/* One outside of this process's namespace has another name here. The highest one has no such file. */
 	if (name == NULL || strstr(name, "/..") != NULL ||
 	    (size_t)snprintf(path, sizeof(path), MOUNT "%s/freezer.state", name) >= sizeof(path))
-		return;
-	fd = open(path, O_WRONLY | O_CLOEXEC);
+		return -1;
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+void freezer_thaw(int fd)
+{
 	if (fd < 0)
 		return;
 	(void)!write(fd, "THAWED", strlen("THAWED"));

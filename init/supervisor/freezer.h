@@ -4,7 +4,13 @@
 
 #include <sys/types.h>
 
-/* Lets all of its group go on. Does nothing where the freezer is one of version 2, which lets killed processes end. */
-void freezer_thaw(pid_t pid);
+/*
+ * The group of a process, before it is killed: its ID may be another process's afterwards. -1 where the freezer is one of
+ * version 2, which lets killed processes end.
+ */
+int freezer_open(pid_t pid);
+
+/* Lets all of the group go on, and closes it. */
+void freezer_thaw(int fd);
 
 #endif

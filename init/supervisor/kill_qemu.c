@@ -108,12 +108,13 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 	if (process_has_argument(pid, argument)) {
 		size_t before = held_count;
 
+		int group = freezer_open(pid);
+
 		hold_sockets(pidfd, pid);
 		killed = process_signal(pidfd, SIGKILL) == 0;
-		if (killed) {
-			freezer_thaw(pid);
+		freezer_thaw(group);
+		if (killed)
 			await_reaping(pidfd, reap, context);
-		}
 		if (!killed || !keep)
 			release_down_to(before);
 	}

@@ -24,7 +24,7 @@ export function findTool(name: string, debianPackage: string, work = IMAGES): st
 }
 
 /**
- * @param options `name` is that of what the program runs
+ * @param options `name` is that of what the program runs, and `timeout` is in milliseconds; 0: there is none
  * @returns what it writes to stdout
  * @throws {SandboxError} `overlay-tool-killed`
  * @throws what else it fails with

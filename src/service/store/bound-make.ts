@@ -49,8 +49,8 @@ export async function fillBound<T>(directory: string, bytes: number | undefined,
   try {
     endUse = await makeBound(directory, bytes);
     const done = await fill();
-    // Nothing else says that the disk of the file got full: unmounting does not.
-    await runTool(findTool('sync', 'coreutils', PURPOSE), ['--file-system', '--', layersOf(directory)]);
+    // Nothing else says that the disk of the file got full: unmounting does not. It may have gigabytes to write.
+    await runTool(findTool('sync', 'coreutils', PURPOSE), ['--file-system', '--', layersOf(directory)], { timeout: 0 });
     // That says nothing of a journal that was aborted before.
     if (isReadOnly({ type: 'directory', path: directory })) throw notWritten(directory, new Error('it is read-only'));
     return done;
