@@ -66,7 +66,7 @@ async function unnamed(args: ServiceArguments): Promise<readonly string[]> {
 async function foundOf(name: string): Promise<Pick<Shown, 'problem' | 'isReadOnly'>> {
   try {
     const { config } = await loadService(serviceRoots(), name);
-    return isReadOnly(config.overlay) ? { isReadOnly: true } : {};
+    return (await isReadOnly(config.overlay)) ? { isReadOnly: true } : {};
   } catch (error) {
     return { problem: messageOf(error) };
   }

@@ -198,7 +198,7 @@ export class ServiceRunner {
       if (why === undefined) this.#sandbox = sandbox;
       else await sandbox.stop();
     } catch (error) {
-      throw why ?? startError(this.#service, error);
+      throw why ?? (await startError(this.#service, error));
     }
     if (this.#sandbox === undefined) throw why;
     return this.#sandbox;

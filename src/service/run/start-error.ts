@@ -13,8 +13,8 @@ interface Started extends Pick<Service, 'name'> {
 }
 
 /** While the state is in use. @returns `service-of-other-image`, `service-state-read-only`, or the error itself */
-export function startError(service: Started, error: unknown): unknown {
-  return otherImage(service, error) ?? readOnly(service, error) ?? error;
+export async function startError(service: Started, error: unknown): Promise<unknown> {
+  return otherImage(service, error) ?? (await readOnly(service, error)) ?? error;
 }
 
 /** Its state belongs to another image than its root: an upgrade takes it there. */
@@ -30,8 +30,8 @@ function otherImage({ name, config }: Started, error: unknown): SandboxError | u
 }
 
 /** What failed inside cannot know why nothing can be written. */
-function readOnly({ name, config }: Started, error: unknown): SandboxError | undefined {
-  if (!isReadOnly(config.overlay)) return undefined;
+async function readOnly({ name, config }: Started, error: unknown): Promise<SandboxError | undefined> {
+  if (!(await isReadOnly(config.overlay))) return undefined;
   return serviceError(
     'service-state-read-only',
     `the state of the service ${quote(name)} has become read-only, since its disk has no room, or failed: ${messageOf(error)}`,

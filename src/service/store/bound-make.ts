@@ -52,7 +52,8 @@ export async function fillBound<T>(directory: string, bytes: number | undefined,
     // Nothing else says that the disk of the file got full: unmounting does not. It may have gigabytes to write.
     await runTool(findTool('sync', 'coreutils', PURPOSE), ['--file-system', '--', layersOf(directory)], { timeout: 0 });
     // That says nothing of a journal that was aborted before.
-    if (isReadOnly({ type: 'directory', path: directory })) throw notWritten(directory, new Error('it is read-only'));
+    if (await isReadOnly({ type: 'directory', path: directory }))
+      throw notWritten(directory, new Error('it is read-only'));
     return done;
   } catch (error) {
     throw isNotWritten(error) ? notWritten(directory, error) : error;

@@ -1,5 +1,6 @@
 /** How the file system that bounds a state is mounted, and unmounted. Who calls has the exclusive lock of the file. */
-import { chmodSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { quote } from '../../config/errors.js';
@@ -20,6 +21,14 @@ const FLAGS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
  */
 const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro', 'data_err=abort', 'dioread_lock'].join();
 
+/** What the kernel says of a file system that takes nothing more, the second since 6.15. */
+const READ_ONLY = ['ro', 'emergency_ro', 'shutdown'];
+
+/** How long a change may take that shows whether there are any, in milliseconds. */
+const ANSWER_MS = 1000;
+
+const PURPOSE = 'mounting the bound of a state';
+
 /** For others who look into it, and for the last process of a container, in milliseconds, and between two looks. */
 const PATIENCE_MS = 1000;
 const RENEWING_MS = 5000;
@@ -32,27 +41,47 @@ const COVERED = 'lock';
 export type MountState = 'right' | 'foreign' | 'read-only';
 
 /** Undefined: nothing is mounted. */
-export function mountStateOf(directory: string): MountState | undefined {
+export async function mountStateOf(directory: string): Promise<MountState | undefined> {
   if (!hasMountedLayers(directory)) return undefined;
   const layers = join(directory, 'layers');
   const mount = mountAt(layers);
-  if (mount?.type !== 'ext4' || !FLAGS.every((flag) => mount.flags.includes(flag))) return 'foreign';
-  return takesChanges(layers) ? 'right' : 'read-only';
+  // A mount namespace may have it to be read only. That says nothing of the file system.
+  if (mount?.type !== 'ext4' || !FLAGS.every((flag) => mount.flags.includes(flag)) || mount.flags.includes('ro'))
+    return 'foreign';
+  const isOver = mount.options.split(',').some((word) => READ_ONLY.includes(word));
+  return isOver || !(await takesChanges(layers)) ? 'read-only' : 'right';
 }
 
 /**
  * Not every kernel has a word for a file system that takes nothing more: after an error, 6.12 shows it as before. Behind a
- * journal that was aborted the first change may succeed, and only the second one fails.
+ * journal that was aborted the first change may succeed, and only the second one fails. On a file system that somebody
+ * holds still a change waits, and nothing ends it: so a process of its own makes it. What does not answer is not known.
  */
-function takesChanges(layers: string): boolean {
-  const mode = lstatSync(layers).mode & 0o7777;
-  try {
-    for (let times = 0; times < 2; times++) chmodSync(layers, mode);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, 'EROFS') || isSystemError(error, 'EIO')) return false;
-    throw error;
-  }
+function takesChanges(layers: string): Promise<boolean> {
+  const mode = (lstatSync(layers).mode & 0o7777).toString(8);
+  const chmod = findTool('chmod', 'coreutils', PURPOSE);
+  const child = spawn(chmod, [mode, layers, layers], { stdio: ['ignore', 'ignore', 'pipe'], env: { LC_ALL: 'C' } });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stderr.destroy();
+      child.unref();
+      resolve(true);
+    }, ANSWER_MS);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      if (code === 0 || /read-only file system|input\/output error/i.test(said)) resolve(code === 0);
+      else reject(new Error(said.trim() || 'chmod failed'));
+    });
+  });
 }
 
 /**
@@ -102,13 +131,13 @@ export async function renewMount(directory: string): Promise<void> {
   for (const deadline = Date.now() + RENEWING_MS; ; await delay(LOOK_MS)) {
     await unmountLayers(directory);
     await mountLayers(directory);
-    if (mountStateOf(directory) === 'right' || Date.now() > deadline) return;
+    if ((await mountStateOf(directory)) === 'right' || Date.now() > deadline) return;
   }
 }
 
 /** It ends with this process, which has the lock. */
 async function run(program: string, words: readonly string[]): Promise<void> {
-  const setpriv = findTool('setpriv', 'util-linux', 'mounting the bound of a state');
+  const setpriv = findTool('setpriv', 'util-linux', PURPOSE);
   await runTool(setpriv, ['--pdeathsig', 'KILL', '--', program, ...words], { name: program });
 }
 

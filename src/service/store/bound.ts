@@ -50,9 +50,9 @@ export function boundOf(state: Overlay | undefined): number | undefined {
 }
 
 /** Whether the kernel writes no more to a state that is mounted, after an error of the disk that its bound is on. */
-export function isReadOnly(state: Overlay | undefined): boolean {
+export async function isReadOnly(state: Overlay | undefined): Promise<boolean> {
   if (state?.type !== 'directory' || !isBound(state.path)) return false;
-  return mountStateOf(state.path) === 'read-only';
+  return (await mountStateOf(state.path)) === 'read-only';
 }
 
 /**
@@ -123,7 +123,7 @@ async function mountFor(held: FileHandle, directory: string): Promise<void> {
     await lockOpenFile(held, 'shared', { onWait: () => refuseLate(directory, begun + MOUNTING_MS, BEING_MOUNTED) });
     // Another one may have its name by now.
     if (!(await isStillAt(held, join(directory, BOUND)))) throw busy(directory, ...REPLACED);
-    const state = mountStateOf(directory);
+    const state = await mountStateOf(directory);
     if (state === 'right' || (state !== undefined && !mayRenew)) return;
     if (await tryToLock(held, 'exclusive')) {
       await mountRight(directory, state);
@@ -135,12 +135,12 @@ async function mountFor(held: FileHandle, directory: string): Promise<void> {
 
 /** @param before its state before the lock was exclusive. @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws */
 async function mountRight(directory: string, before: MountState | undefined): Promise<void> {
-  if (mountStateOf(directory) === undefined) await mountLayers(directory);
+  if ((await mountStateOf(directory)) === undefined) await mountLayers(directory);
   else if (before !== undefined)
     try {
       await renewMount(directory);
     } catch (error) {
-      const state = mountStateOf(directory);
+      const state = await mountStateOf(directory);
       // It was unmounted, and why it cannot be mounted is known.
       if (state === undefined) throw error;
       // Nobody can write to it, but it can be read.

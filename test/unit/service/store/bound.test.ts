@@ -135,8 +135,8 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     const { state, path, endUse } = await bounded(t);
     await endUse();
     execFileSync('mount', ['-o', 'loop', join(path, 'layers.ext4'), join(path, 'layers')]);
-    assert.equal(mountStateOf(path), 'foreign');
-    const used = await whileMounted(state, async () => [keptOverlay(path)?.kind, mountStateOf(path)]);
+    assert.equal(await mountStateOf(path), 'foreign');
+    const used = await whileMounted(state, async () => [keptOverlay(path)?.kind, await mountStateOf(path)]);
     assert.deepEqual(used, ['container', 'right']);
     assert.equal(hasMountedLayers(path), false);
     const end = await useState(state);
@@ -164,26 +164,26 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     await endUse();
     const use = await holdState(state);
     const file = join(path, 'layers/file');
-    const fail = () => {
+    const fail = async () => {
       const name = execFileSync('losetup', ['-nO', 'NAME', '-j', join(path, 'layers.ext4')], { encoding: 'utf8' });
       writeFileSync(`/sys/fs/ext4/${name.trim().slice('/dev/'.length)}/trigger_fs_error`, 'test');
-      assert.equal(mountStateOf(path), 'read-only');
+      assert.equal(await mountStateOf(path), 'read-only');
       assert.throws(() => writeFileSync(file, ''), { code: 'EROFS' });
     };
     const error = new Error('an overlay cannot be laid');
     const service = { name: 'web', config: { root: { type: 'directory', path: '/' }, overlay: state } } as const;
-    assert.equal(startError(service, error), error);
-    fail();
-    const shown = startError(service, error);
+    assert.equal(await startError(service, error), error);
+    await fail();
+    const shown = await startError(service, error);
     assert.ok(shown instanceof SandboxError && shown.code === 'service-state-read-only');
     assert.match(shown.message, /has become read-only, since its disk has no room, or failed: an overlay cannot/);
     await use.renew();
     writeFileSync(file, '');
     // With another who uses it, it stays.
     const other = await useState(state);
-    fail();
+    await fail();
     await use.renew();
-    assert.equal(mountStateOf(path), 'read-only');
+    assert.equal(await mountStateOf(path), 'read-only');
     await other();
     await use.renew();
     writeFileSync(file, '');
@@ -195,10 +195,10 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     disk.fill();
     writeFileSync(join(layers, 'much'), Buffer.alloc(MUCH));
     assert.equal(spawnSync('sync', ['-f', layers]).status, 1);
-    assert.equal(mountStateOf(path), 'read-only');
+    assert.equal(await mountStateOf(path), 'read-only');
     disk.makeRoom();
     await use.renew();
-    assert.equal(mountStateOf(path), 'right');
+    assert.equal(await mountStateOf(path), 'right');
     assert.equal(readFileSync(join(layers, 'file'), 'utf8'), 'kept');
     await use.end();
   });
@@ -217,9 +217,25 @@ describe('a state with a bound', { skip: unlessRoot('it mounts') }, () => {
     });
     disk.makeRoom();
     await use.renew();
-    assert.equal(mountStateOf(path), 'right');
+    assert.equal(await mountStateOf(path), 'right');
     assert.ok(existsSync(join(layers, '299')));
     await use.end();
+  });
+
+  it('is not known to take nothing when somebody holds it still, or has it to be read only', async (t) => {
+    const { path, endUse } = await bounded(t);
+    const layers = join(path, 'layers');
+    execFileSync('fsfreeze', ['-f', layers]);
+    try {
+      assert.equal(await mountStateOf(path), 'right');
+    } finally {
+      execFileSync('fsfreeze', ['-u', layers]);
+    }
+    const flags = 'nosuid,nodev,noexec,nosymfollow';
+    execFileSync('mount', ['-o', `remount,bind,ro,${flags}`, layers]);
+    assert.equal(await mountStateOf(path), 'foreign');
+    execFileSync('mount', ['-o', `remount,bind,rw,${flags}`, layers]);
+    await endUse();
   });
 
   it('covers what lets no container start on the directory below', async (t) => {
