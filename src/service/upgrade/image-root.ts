@@ -185,6 +185,6 @@ async function look(state: ChangeableState, before: string, { stored }: Stored, 
 
 async function drop(state: ChangeableState, files: Hidden): Promise<void> {
   const hidden = files?.filter(({ verdict }) => verdict === 'hidden') ?? [];
-  // Nothing is copied in their place: the image has it. One that was killed may have left its drafts.
+  // Nothing is copied in their place: the image has it.
   await dropCopies(state, '/', hidden);
 }

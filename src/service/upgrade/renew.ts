@@ -23,22 +23,29 @@ const UNWRITTEN = 'see whether the disk with the state is full, or has errors; m
  * @throws {SandboxError} `service-upgrade-failed`
  */
 export async function dropCopies(state: ChangeableState, root: string, files: readonly HiddenFile[]): Promise<void> {
+  const { drafts } = state;
+  const remove = () => changeDrafts(drafts, () => rmSync(drafts, { recursive: true, force: true }));
+  // One that was killed may have left them.
+  remove();
+  // Where nothing is dropped, nothing needs room.
+  if (files.length === 0) return;
+  changeDrafts(drafts, () => mkdirSync(drafts, { mode: 0o700 }));
+  await thenRemove(remove, async () => {
+    const renewal = new Renewal(state, root);
+    for (const file of files) await renewal.drop(file);
+  });
+}
+
+function changeDrafts(path: string, change: () => void): void {
   try {
-    rmSync(state.drafts, { recursive: true, force: true });
-    mkdirSync(state.drafts, { mode: 0o700 });
-    await thenRemove(state.drafts, async () => {
-      const renewal = new Renewal(state, root);
-      for (const file of files) await renewal.drop(file);
-    });
+    change();
   } catch (error) {
-    if (error instanceof SandboxError) throw error;
-    throw upgradeFailed(`${quote(state.drafts)} for copies of files of the host cannot be made, or removed`, error);
+    throw upgradeFailed(`${quote(path)} for copies of files of the host cannot be made, or removed`, error);
   }
 }
 
 /** Why the work has failed counts, and not that a disk which has failed removes nothing. The next upgrade does. */
-async function thenRemove(path: string, work: () => Promise<void>): Promise<void> {
-  const remove = () => rmSync(path, { recursive: true, force: true });
+async function thenRemove(remove: () => void, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -111,7 +118,8 @@ class Renewal {
     if (fresh === undefined) return false;
     const put = () => this.#state.put(layer, namesIn(layer, path), fresh);
     // All copies together may be more than there is room for.
-    await (fresh.content.type === 'file' ? thenRemove(fresh.content.path, put) : put());
+    const { content } = fresh;
+    await (content.type === 'file' ? thenRemove(() => rmSync(content.path, { force: true }), put) : put());
     return true;
   }
 

@@ -1,6 +1,7 @@
 /** An upgrade of a service where there is no room for what the host has: the next one finishes it. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { upgradeService } from '../../../../src/service/upgrade/upgrade.js';
@@ -32,6 +33,12 @@ async function changed(t: TestContext, where: 'state' | 'service') {
   return { disk, roots, name, upper, contents, upgraded };
 }
 
+/** How many are in use. */
+function inodesOf(path: string): number {
+  const { files, ffree } = statfsSync(path);
+  return files - ffree;
+}
+
 /** One message with path and remedy. */
 const failure = (path: RegExp) => (error: unknown) => {
   assert.ok(error instanceof SandboxError, String(error));
@@ -53,6 +60,21 @@ describe('an upgrade on a full disk', { skip: unlessRoot('mounts') }, () => {
     disk.makeRoom();
     await upgraded();
     assert.deepEqual(contents(), [NEW, NEW, NEW]);
+  });
+
+  it('needs no room where nothing is to be replaced, and removes what a killed one has left', async (t) => {
+    const { disk, roots, name, upgraded } = await changed(t, 'state');
+    await upgraded();
+    const drafts = join(roots.directories, name, 'upgrade');
+    mkdirSync(drafts);
+    writeFileSync(join(drafts, 'half'), '');
+    disk.fill();
+    execFileSync('mount', ['-o', `remount,nr_inodes=${inodesOf(disk.path)}`, disk.path]);
+    assert.deepEqual([(await upgraded()).files, existsSync(drafts)], [[], false]);
+    // Now nothing is there to make room by its removal.
+    execFileSync('mount', ['-o', `remount,nr_inodes=${inodesOf(disk.path)}`, disk.path]);
+    assert.throws(() => mkdirSync(drafts), { code: 'ENOSPC' });
+    assert.deepEqual((await upgraded()).files, []);
   });
 
   it('is not done where that cannot be recorded, and the next one records it', async (t) => {
