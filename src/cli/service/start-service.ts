@@ -6,7 +6,7 @@ import { loadService } from '../../service/file.js';
 import { serviceRoots } from '../../service/paths.js';
 import { uriOfUnit } from '../../service/run/errors.js';
 import type { LastRun } from '../../service/run/last-run.js';
-import { refuseHeld } from '../../service/run/refuse-held.js';
+import { refuseHeld, untilUnitEnds } from '../../service/run/refuse-held.js';
 import { hiddenUnit, oldUnit } from '../../service/taken-over.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { packageDirectory } from '../../util/programs.js';
@@ -50,12 +50,14 @@ function isUsual(uri: string): boolean {
  * @returns the exit status
  */
 export async function startService(name: string, connect?: string): Promise<number> {
-  await refuseHeld(name, pathsOfService(name).life);
+  const { life } = pathsOfService(name);
+  await refuseHeld(name, life);
   const unit = await knownUnit(name);
   const old = oldUnit(serviceRoots().scope, name);
   if (unit !== undefined) {
     if (old !== undefined) throw hiddenUnit(name, old);
     await refuseUriOfUnit(name, connect);
+    await untilUnitEnds(name, life, unit.unit);
     await askSystemd(unit, 'start');
     return 0;
   }

@@ -76,7 +76,7 @@ export class HeldService implements LifeObserver {
   static async hold(roots: ServiceRoots, name: string, options: HoldOptions = {}): Promise<HeldService> {
     // First, so that a name that is wrong makes nothing.
     const { paths } = (await loadToStart(roots, name, options)).service;
-    await refuseHeld(name, paths.life, options.lock?.signal);
+    await refuseHeld(name, paths.life, { signal: options.lock?.signal });
     // Who changes or removes the service then finds it claimed.
     const claim = await withServiceLock(roots, name, 'shared', () => claimService(name), options.lock);
     let log: LogWriter | undefined;
