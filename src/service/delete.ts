@@ -11,7 +11,7 @@ import { removeLife } from './run/record.js';
 import { type LockOptions, withServiceLock } from './store/lock.js';
 import { type Made, readMade } from './store/made.js';
 import { removeService } from './store/staging.js';
-import { refuseUsed, refuseUsedByContainers, stateInUse } from './store/unused.js';
+import { endLeftAndRefuseContainers, refuseUsed, stateInUse } from './store/unused.js';
 import { foreignContent } from './taken-over.js';
 
 /** What the end of a sandbox whose holder was killed may take, in milliseconds, and between two looks. */
@@ -29,7 +29,8 @@ export interface Deleted {
  * Removes a service with its state. One that runs is stopped before.
  * @param stop stops it if it runs; nobody can start it meanwhile
  * @returns what stays
- * @throws {SandboxError} `service-not-found`, `service-not-removable`, `service-state-in-use`, and what `stop` throws
+ * @throws {SandboxError} `service-not-found`, `service-not-removable`, `service-state-in-use`,
+ *   `service-state-left`, `aborted`, and what `stop` throws
  */
 export async function deleteService(
   roots: ServiceRoots,
@@ -58,7 +59,7 @@ async function untilUnused(roots: ServiceRoots, name: string, signal: AbortSigna
   for (const deadline = Date.now() + ENDING_MS; ; await delay(LOOK_MS)) {
     if (signal?.aborted) throw abortedError(name);
     try {
-      for (const one of made) await refuseInUse(name, one);
+      for (const one of made) await refuseInUse(name, one, signal);
       return;
     } catch (error) {
       if (Date.now() > deadline) throw error;
@@ -66,13 +67,13 @@ async function untilUnused(roots: ServiceRoots, name: string, signal: AbortSigna
   }
 }
 
-/** @throws {SandboxError} `service-state-in-use` */
-async function refuseInUse(name: string, { kind, path }: Made): Promise<void> {
+/** @throws {SandboxError} `service-state-in-use`, `service-state-left`, `aborted` */
+async function refuseInUse(name: string, { kind, path }: Made, signal: AbortSignal | undefined): Promise<void> {
   if (kind === 'file') {
     if (existsSync(path) && isImageInUse(path)) throw stateInUse(name, path);
     return;
   }
-  await refuseUsedByContainers(name, path);
+  await endLeftAndRefuseContainers(name, path, signal);
   // One that is damaged, or not there, no machine can use.
   const kept = await ignoreSandboxError(Promise.resolve().then(() => keptOverlay(path)));
   if (kept !== undefined) refuseUsed(name, kept);

@@ -18,7 +18,8 @@ const LOOK_MS = 20;
 /**
  * Makes the directory, if one keeps the overlay, and the link to share-server for a machine.
  * @param shares of the domain: libvirt serves the layers at the path that is there
- * @throws {SandboxError} `overlay-in-use`, `state-not-writable`, and what {@link makeOverlayDirectory} throws
+ * @throws {SandboxError} `overlay-in-use`, `overlay-left`, `state-not-writable`, and what {@link makeOverlayDirectory}
+ *   throws
  */
 export async function prepareOverlay(
   config: SandboxConfig,
@@ -106,7 +107,7 @@ async function untilFree(layers: string, own: string, find: () => Holder | undef
     if (stateDirectory !== undefined && !removed.has(stateDirectory) && isLeft(stateDirectory)) {
       // Nobody else ends what a killed supervisor has left, until the name is wanted again.
       removed.add(stateDirectory);
-      if (!(await removeStaleMeanwhile(stateDirectory).catch(() => false))) throw inUse(layers, holder);
+      if (!(await removeLeft(layers, stateDirectory))) throw inUse(layers, holder);
       deadline = Date.now() + ENDING_MS;
       continue;
     }
@@ -142,15 +143,37 @@ export function overlayReason(shares: readonly Share[], error: unknown, name: st
 }
 
 /**
- * Ends what is left of sandboxes that have that directory, and whose launchers were killed: they write there until then,
- * and a supervisor that was killed too ends nothing.
- * @throws {SandboxError} `overlay-in-use`
+ * Ends what is left of sandboxes with that directory, and whose launchers were killed: a container of theirs may write
+ * there until then, and a supervisor that was killed too ends nothing.
+ * @param signal is looked at between two of them
+ * @throws {SandboxError} `overlay-left`, `overlay-in-use`
+ * @throws why `signal` is aborted
  */
-export async function endLeftSandboxes(path: string): Promise<void> {
+export async function endLeftSandboxes(path: string, signal?: AbortSignal): Promise<void> {
   const layers = layersOf(path);
   for (const stateDirectory of sandboxesWith(dirname(layers), '').filter(isLeft)) {
-    const isEnded = await removeStaleMeanwhile(stateDirectory).catch(() => false);
+    signal?.throwIfAborted();
+    const isEnded = await removeLeft(layers, stateDirectory);
     if (!isEnded && isLeft(stateDirectory)) throw inUse(layers, { pid: '', stateDirectory, isGone: false });
+  }
+}
+
+/**
+ * @returns false: it has an owner by now
+ * @throws {SandboxError} `overlay-left`
+ */
+async function removeLeft(layers: string, stateDirectory: string): Promise<boolean> {
+  try {
+    return await removeStaleMeanwhile(stateDirectory);
+  } catch (error) {
+    // virt-sandbox-ctl ps does not show it: nobody has it any more.
+    throw configError(
+      'overlay-left',
+      `the overlay in ${quote(dirname(layers))} is in use by what a killed launcher has left of the sandbox ` +
+        `${basename(stateDirectory)}: ${messageOf(error)}`,
+      'remove the cause; a process that does not end waits for a disk or a server: see dmesg',
+      error,
+    );
   }
 }
 

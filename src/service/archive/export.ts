@@ -87,7 +87,7 @@ async function writeAll(source: Service, isRunning: boolean, options: ExportOpti
   await begin({ type, overlay: { kind: kept.kind, root: kept.root } });
   const write = () => writeState(name, writeLayers(kept), options);
   if (isRunning) await write();
-  else await whileUnused(name, kept, write);
+  else await whileUnused(name, kept, options.signal, write);
 }
 
 /** What tar(1) writes, with the end of the archive. */

@@ -39,8 +39,8 @@ export function checkSource(source: Service, isRunning: boolean): void {
 }
 
 /**
- * @throws {SandboxError} `service-state-in-use`, `service-state-not-copied`, `tool-missing`, `aborted`, and what the
- *   checks of overlays throw
+ * @throws {SandboxError} `service-state-not-copied`, `tool-missing`, `aborted`, and what `whileUnused` and the checks of
+ *   overlays throw
  */
 export async function copyState(copy: StateCopy): Promise<void> {
   const { source, to, isRunning, signal } = copy;
@@ -57,7 +57,7 @@ export async function copyState(copy: StateCopy): Promise<void> {
   if (kept === undefined) return;
   const copyAll = () => (isBound(kept.directory) ? copyBound(kept, to, options) : copyTree(path, to, options));
   if (isRunning) await copyAll();
-  else await whileUnused(source.name, kept, copyAll);
+  else await whileUnused(source.name, kept, signal, copyAll);
 }
 
 /** The copy has a file system of its own. */

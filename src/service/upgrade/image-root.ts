@@ -52,8 +52,8 @@ type Hidden = readonly HiddenFile[] | undefined;
 /**
  * The other image is pulled, as the root says, and has to have what the service runs. It is on record when the state
  * belongs to it: one that was killed is finished by the next call.
- * @throws {SandboxError} `service-state-in-use`, `service-upgrade-failed`, and what `withServiceImage`, `keptOverlay`,
- *   `withImage` and `saveService` throw
+ * @throws {SandboxError} `service-upgrade-failed`, and what `whileUnused`, `withServiceImage`, `keptOverlay`, `withImage`
+ *   and `saveService` throw
  */
 export async function takeNewImage(service: OfImage, options: Options) {
   const { name, config, root, state, paths, settings } = service;
@@ -89,7 +89,7 @@ async function inDirectory(service: OfImage, fresh: Stored, { isDry, signal }: O
     const kept = keptOverlay(state.path);
     const root = `${IMAGE}${fresh.stored.id}`;
     if (kept === undefined || kept.root === root) return [];
-    return whileUnused(name, kept, async () => {
+    return whileUnused(name, kept, signal, async () => {
       const layers = new DirectoryState(kept, fileContext(config.security, settings.filetype));
       const files = await withOldRoot(service, kept.root, signal, (path) => look(layers, path, fresh, signal));
       if (isDry) return files;

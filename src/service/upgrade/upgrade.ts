@@ -119,7 +119,7 @@ async function withState(
   if (type === 'directory') {
     const kept = keptOverlay(path);
     const context = fileContext(config.security, filetype);
-    return kept === undefined ? [] : whileUnused(name, kept, () => work(new DirectoryState(kept, context)));
+    return kept === undefined ? [] : whileUnused(name, kept, signal, () => work(new DirectoryState(kept, context)));
   }
   checkOverlayImage(config);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return [];
