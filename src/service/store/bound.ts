@@ -133,7 +133,10 @@ async function mountFor(held: FileHandle, directory: string): Promise<void> {
   }
 }
 
-/** @param before its state before the lock was exclusive. @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws */
+/**
+ * @param before its state before the lock was exclusive
+ * @throws {SandboxError} `service-bound-busy`, and what `mountLayers` throws
+ */
 async function mountRight(directory: string, before: MountState | undefined): Promise<void> {
   if ((await mountStateOf(directory)) === undefined) await mountLayers(directory);
   else if (before !== undefined)
