@@ -39,8 +39,8 @@ export function checkSource(source: Service, isRunning: boolean): void {
 }
 
 /**
- * @throws {SandboxError} `service-state-not-copied`, `tool-missing`, `aborted`, and what `whileUnused` and the checks of
- *   overlays throw
+ * @throws {SandboxError} `service-state-not-copied`, `tool-missing`, `aborted`, and what `whileUnused` and the checks
+ *   of overlays throw
  */
 export async function copyState(copy: StateCopy): Promise<void> {
   const { source, to, isRunning, signal } = copy;

@@ -27,8 +27,8 @@ export function refuseUsed(service: string, kept: KeptOverlay): void {
 }
 
 /**
- * Ends what containers with that directory have left whose holders were killed, and refuses it if a container that lives
- * has it. What bounds its state need not be mounted.
+ * Ends what containers with that directory have left whose holders were killed, and refuses it if a container that
+ * lives has it. What bounds its state need not be mounted.
  * @throws {SandboxError} `service-state-in-use`, `service-state-left`, `aborted`
  */
 export async function endLeftAndRefuseContainers(

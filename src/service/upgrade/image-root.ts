@@ -52,8 +52,8 @@ type Hidden = readonly HiddenFile[] | undefined;
 /**
  * The other image is pulled, as the root says, and has to have what the service runs. It is on record when the state
  * belongs to it: one that was killed is finished by the next call.
- * @throws {SandboxError} `service-upgrade-failed`, and what `whileUnused`, `withServiceImage`, `keptOverlay`, `withImage`
- *   and `saveService` throw
+ * @throws {SandboxError} `service-upgrade-failed`, and what `whileUnused`, `withServiceImage`, `keptOverlay`,
+ *   `withImage` and `saveService` throw
  */
 export async function takeNewImage(service: OfImage, options: Options) {
   const { name, config, root, state, paths, settings } = service;
