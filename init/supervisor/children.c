@@ -1,17 +1,24 @@
 #include "children.h"
 
+#include "process.h"
+#include "timing.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+/* How often to look whether a process has stopped, in milliseconds. */
+#define STOP_LOOK_MS 1
+
 /*
  * The kernel lists them in /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
  * With one thread, its list is complete.
  */
-bool children_kill(pid_t parent, int signal)
+bool children_kill(pid_t parent, int pidfd, int signal)
 {
 	char path[64];
 	char list[4096];
@@ -27,6 +34,9 @@ bool children_kill(pid_t parent, int signal)
 	if (n <= 0)
 		return false;
 	list[n] = '\0';
+	/* If it was there still when they were read, they are its own. */
+	if (pidfd >= 0 && process_signal(pidfd, 0) != 0)
+		return false;
 	bool any = false;
 
 	for (char *at = list;; any = true) {
@@ -39,4 +49,13 @@ bool children_kill(pid_t parent, int signal)
 			return true;
 		at = end;
 	}
+}
+
+void children_kill_stopped(pid_t parent, int pidfd)
+{
+	if (process_signal(pidfd, SIGSTOP) != 0)
+		return;
+	for (long long deadline = now_ms() + STOP_MS; !process_is_stopped(parent) && now_ms() < deadline;)
+		(void)poll(NULL, 0, STOP_LOOK_MS);
+	(void)children_kill(parent, pidfd, SIGKILL);
 }

@@ -106,7 +106,7 @@ int container_end(const char *directory, int state)
 		/* With process 1 all others end, and then the controller, which has waited for it. */
 		int group = freezer_open(pid);
 
-		(void)children_kill(pid, SIGKILL);
+		(void)children_kill(pid, pidfd, SIGKILL);
 		freezer_thaw(group);
 		ended = ends_within(pidfd, ENDING_MS);
 		if (!ended && process_signal(pidfd, SIGKILL) == 0)

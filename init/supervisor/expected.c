@@ -6,19 +6,14 @@
 #include "process.h"
 #include "timing.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* How often to look whether it is there, and how long it may take to stop and how often to look, in milliseconds. */
+/* How often to look whether it is there, in milliseconds. */
 #define LOOK_MS 20
-#define STOP_MS 1000
-#define STOP_LOOK_MS 1
 
 static pid_t other;
 static bool is_parent;
@@ -41,23 +36,6 @@ void expected_set(pid_t pid, const char *words, bool with_children)
 	}
 }
 
-/* 0 if there is none yet. */
-static pid_t pid_in_file(void)
-{
-	char text[32];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	long pid = strtol(text, NULL, 10);
-
-	return pid > 1 && pid <= INT_MAX ? (pid_t)pid : 0;
-}
-
 /*
  * The controller of a container may be making the container's first process, which would outlive it. One that has
  * stopped makes none, and does not reap those that it has. One that has made it already needs no stop, which would last
@@ -69,17 +47,8 @@ static void kill_children(pid_t pid)
 
 	if (pidfd < 0)
 		return;
-	if (process_has_argument(pid, argument) && !children_kill(pid, SIGKILL) &&
-	    process_signal(pidfd, SIGSTOP) == 0) {
-		bool stopped = false;
-
-		for (long long deadline = now_ms() + STOP_MS; !stopped && now_ms() < deadline;) {
-			(void)poll(NULL, 0, STOP_LOOK_MS);
-			stopped = process_is_stopped(pid);
-		}
-		if (stopped)
-			(void)children_kill(pid, SIGKILL);
-	}
+	if (process_has_argument(pid, argument) && !children_kill(pid, pidfd, SIGKILL))
+		children_kill_stopped(pid, pidfd);
 	(void)close(pidfd);
 }
 
@@ -88,7 +57,7 @@ void expected_end(void (*reap)(void *), void *context)
 	bool done = *path == '\0';
 
 	for (long long deadline = now_ms() + EXPECTED_MS; !done && now_ms() < deadline;) {
-		pid_t pid = pid_in_file();
+		pid_t pid = process_in_file(path);
 
 		if (pid > 0 && pid != other) {
 			if (is_parent)

@@ -185,9 +185,9 @@ static void end_children(int signals, pid_t *command)
 	while (reap(command)) {
 		/* With a child that has ended, its own children become children of this process. */
 		if (*command == 0 && changed) {
-			(void)children_kill(getpid(), SIGTERM);
+			(void)children_kill(getpid(), -1, SIGTERM);
 			/* One that was stopped has something to clean up, too. */
-			(void)children_kill(getpid(), SIGCONT);
+			(void)children_kill(getpid(), -1, SIGCONT);
 		}
 		long long now = now_ms();
 		long long left = deadline - now;
@@ -197,7 +197,7 @@ static void end_children(int signals, pid_t *command)
 			held = false;
 		}
 		if (left <= 0) {
-			(void)children_kill(getpid(), SIGKILL);
+			(void)children_kill(getpid(), -1, SIGKILL);
 			left = KILLED_MS;
 		} else if (held && left > release - now) {
 			left = release - now;

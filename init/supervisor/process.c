@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,22 @@ static size_t read_whole(const char *path, char *text, size_t most)
 	if (fd >= 0)
 		(void)close(fd);
 	return length;
+}
+
+pid_t process_in_file(const char *path)
+{
+	char text[32];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	long pid = strtol(text, NULL, 10);
+
+	return pid > 1 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
 size_t process_file(pid_t pid, const char *name, char *text, size_t most)

@@ -15,6 +15,9 @@ int process_open(pid_t pid);
 /* Sends a signal; 0 only checks that the process was not reaped. 0, or -1 with errno. */
 int process_signal(int pidfd, int number);
 
+/* The process ID that a file of libvirt's names; 0 if it is not there, or names none. */
+pid_t process_in_file(const char *path);
+
 /* Reads a file of a process in /proc, at most that many bytes. Their number; 0 if the process is gone. */
 size_t process_file(pid_t pid, const char *name, char *text, size_t most);
 
