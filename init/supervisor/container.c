@@ -2,6 +2,7 @@
 
 #include "children.h"
 #include "freezer.h"
+#include "note.h"
 #include "owner.h"
 #include "process.h"
 #include "timing.h"
@@ -12,15 +13,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* libvirt's directory for containers, a constant in its source. */
 #define RUN_DIRECTORY "/run/libvirt/lxc"
-
-#define FLAG "container"
 
 /* How often to look whether libvirt has forgotten it, in milliseconds. */
 #define LOOK_MS 20
@@ -45,23 +43,6 @@ static bool is_known(const char *name)
 
 	return (file_of(name, "xml", path) && access(path, F_OK) == 0) ||
 	       (file_of(name, "pid", path) && access(path, F_OK) == 0);
-}
-
-/* 0: it is not known. */
-static pid_t noted_controller(int state)
-{
-	char text[32];
-	int fd = openat(state, FLAG, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	long pid = strtol(text, NULL, 10);
-
-	return pid > 1 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
 /* Its ID may be another process's by now. */
@@ -93,25 +74,69 @@ static bool ends_within(int pidfd, int milliseconds)
 	return poll(&fd, 1, milliseconds) > 0;
 }
 
+/* A pidfd of it; -1 if the process is none, or is gone. */
+static int controller_open(pid_t pid, const char *name)
+{
+	int pidfd = process_open(pid);
+
+	if (pidfd < 0 || is_controller(pid, name))
+		return pidfd;
+	(void)close(pidfd);
+	return -1;
+}
+
+/* Of the one that libvirt has started, or is about to start, and has not said to the launcher. */
+static int started_open(const struct note *note, const char *name, pid_t *pid)
+{
+	long long deadline = now_ms() + note->left_ms;
+	char path[PATH_MAX];
+
+	if (!file_of(name, "pid", path))
+		return -1;
+	for (;;) {
+		*pid = process_in_file(path);
+		int pidfd = *pid > 0 && *pid != note->other ? controller_open(*pid, name) : -1;
+
+		if (pidfd >= 0 || now_ms() >= deadline)
+			return pidfd;
+		(void)poll(NULL, 0, LOOK_MS);
+	}
+}
+
+/* With process 1 all others end, and then the controller, which has waited for it. */
+static bool end_controller(pid_t pid, int pidfd)
+{
+	int group = freezer_open(pid);
+	bool had_any = children_kill(pid, pidfd, SIGKILL);
+
+	freezer_thaw(group);
+	if (had_any && ends_within(pidfd, ENDING_MS))
+		return true;
+	/* It may be about to make process 1. */
+	children_kill_stopped(pid, pidfd);
+	(void)process_signal(pidfd, SIGKILL);
+	return ends_within(pidfd, KILLED_MS);
+}
+
 int container_end(const char *directory, int state)
 {
 	const char *name = strrchr(directory, '/') + 1;
-	pid_t pid = noted_controller(state);
-	int pidfd = pid > 0 ? process_open(pid) : -1;
-	bool ended = true;
+	struct note note;
+	pid_t pid;
+	int pidfd = -1;
 
+	if (!note_read(state, &note))
+		return 0;
+	pid = note.controller;
+	if (pid > 0)
+		pidfd = controller_open(pid, name);
+	/* Of an owner elsewhere, which has other process IDs, or had, OTHER says nothing. */
+	else if (owner_kind(state) == OWNER_HERE)
+		pidfd = started_open(&note, name, &pid);
 	if (pidfd < 0)
 		return 0;
-	if (is_controller(pid, name)) {
-		/* With process 1 all others end, and then the controller, which has waited for it. */
-		int group = freezer_open(pid);
+	bool ended = end_controller(pid, pidfd);
 
-		(void)children_kill(pid, pidfd, SIGKILL);
-		freezer_thaw(group);
-		ended = ends_within(pidfd, ENDING_MS);
-		if (!ended && process_signal(pidfd, SIGKILL) == 0)
-			ended = ends_within(pidfd, KILLED_MS);
-	}
 	(void)close(pidfd);
 	if (!ended)
 		(void)dprintf(2, "%s: its container does not end: process %ld\n", directory, (long)pid);
@@ -127,7 +152,7 @@ void container_remove(const char *directory, int state)
 
 	struct stat info;
 
-	if (fstatat(state, FLAG, &info, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(state, NOTE_FILE, &info, AT_SYMLINK_NOFOLLOW) != 0)
 		return;
 	while (is_known(name)) {
 		if (now_ms() >= deadline)

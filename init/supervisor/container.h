@@ -1,12 +1,15 @@
 /*
  * A container whose launcher is dead. libvirt or the supervisor ends it. If the supervisor was killed, too, one that
- * outlives libvirtd runs on: its state directory says in the file `container` which process its controller is. libvirt
- * removes half of a container's files.
+ * outlives libvirtd runs on: its state directory says which process its controller is (note.h), or that libvirt was
+ * asked to start it. libvirt removes half of a container's files.
  */
 #ifndef VS_CONTAINER_H
 #define VS_CONTAINER_H
 
-/* Ends it if it still runs. 0, or -1 if it does not end. `state` is of state_open(). */
+/*
+ * Ends it if it still runs, and one that libvirt is asked to start, which may take EXPECTED_MS. 0, or -1 if it does not
+ * end. `state` is of state_open().
+ */
 int container_end(const char *directory, int state);
 
 /*

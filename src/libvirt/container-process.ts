@@ -2,7 +2,7 @@
  * Processes and files of a container on the host. libvirt's controller process (libvirt_lxc) has one child, which is
  * process 1 in the container.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
@@ -71,12 +71,27 @@ export function killContainerAtLast(
   supervisor.killAtLast(controller, name);
 }
 
+/** What a state directory says of its container (init/supervisor/note.h). */
+export type ContainerNote =
+  /** libvirt is asked to start it. */
+  | { readonly other: number | undefined }
+  | { readonly controller: number }
+  /** There is none. */
+  | undefined;
+
 /**
- * Notes it in the state directory, for who removes that when this process and the supervisor were killed
- * (init/supervisor/container.h).
+ * Notes it, for who removes the state directory when this process and the supervisor were killed.
+ * @throws a system error; then it says what it said before
  */
-export function noteController(stateDirectory: string, controller: number): void {
-  valueOr(() => writeFileSync(join(stateDirectory, CONTAINER_FLAG), `${controller}\n`), undefined);
+export function noteContainer(stateDirectory: string, note: ContainerNote): void {
+  const path = join(stateDirectory, CONTAINER_FLAG);
+  writeFileSync(`${path}.new`, textOf(note));
+  renameSync(`${path}.new`, path);
+}
+
+function textOf(note: ContainerNote): string {
+  if (note === undefined) return '';
+  return 'controller' in note ? `${note.controller}\n` : `0 ${note.other ?? 0}\n`;
 }
 
 /** A process that has ended, reaped or not, has no command line. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
-import { noteController, removeContainerFiles } from './container-process.js';
+import { removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, serverLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
@@ -89,7 +89,7 @@ class DaemonConnection implements Connection {
     const earlier = sizeOf(log);
     const servers = new Map(serverLogs(this.kind, name, xml).map((path) => [path, sizeOf(path)]));
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
-    const outliving = outlivesDaemon ? new OutlivingDomain(this.kind, name) : undefined;
+    const outliving = outlivesDaemon ? new OutlivingDomain(this.kind, { name, stateDirectory }) : undefined;
     const ready = outliving === undefined ? failing : expecting(outliving, supervising, failing);
     const creating = this.#createAfter(ready, xml, !outlivesDaemon);
     // It is looked at when there is a supervisor, or none.
@@ -126,7 +126,6 @@ class DaemonConnection implements Connection {
       }
     }
     await outliving?.started(supervisor, created.domain.id);
-    if (outliving !== undefined && this.kind === 'lxc') noteController(stateDirectory, created.domain.id);
     return new DaemonDomain({
       client: this.#client,
       domain: created.domain,
@@ -229,8 +228,15 @@ async function expecting(
   failing: Promise<Failure | undefined> | undefined,
 ): Promise<Failure | undefined> {
   const failure = await failing;
-  if (failure === undefined) await outliving.expect(await supervising);
-  return failure;
+  if (failure !== undefined) return failure;
+  const supervisor = await supervising;
+  try {
+    await outliving.expect(supervisor);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SandboxError) return error;
+    throw error;
+  }
 }
 
 /**

@@ -4,12 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { valueOr } from '../../src/util/errors.js';
 import { BoundedState, boundedService, STARTS } from '../helpers/bounded.js';
 import { lxc } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
 import { childrenOf } from '../helpers/killed-images.js';
 import { isKilled, killedAt, type Step, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
-import { processesWith, uniqueName } from '../helpers/leftovers.js';
+import { processesWith, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { service as program, removeServices } from '../helpers/making-services.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 import { SERVICES } from '../helpers/services.js';
@@ -41,23 +42,56 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
     await state.assertUnused();
   });
 
-  for (const kill of [['holder'], ['supervisor', 'holder']] as const)
-    it(`is removed with its mount, and its container, when its ${kill.join(' and ')} was killed`, async (t) => {
+  for (const [command, ...kill] of [
+    ['delete', 'holder'],
+    ['delete', 'supervisor', 'holder'],
+  ] as const)
+    it(`leaves no container and no mount to ${command} when its ${kill.join(' and ')} was killed`, async (t) => {
       const { service, state } = await boundedService(t);
       await service.ok(['start']);
       const { pid: holder = 0 } = await service.status();
       const pids = { holder, supervisor: childrenOf(holder, 'supervisor')[0] ?? 0 };
-      const containers = () => processesWith(service.name).filter((line) => line.includes('/libvirt_lxc '));
-      assert.deepEqual([containers().length, pids.holder > 0, pids.supervisor > 0], [1, true, true]);
+      assert.deepEqual([containersOf(service.name).length, pids.holder > 0, pids.supervisor > 0], [1, true, true]);
       for (const who of kill) process.kill(pids[who], 'SIGKILL');
       await service.until(({ state: now }) => now === 'failed');
       // Without it nobody reads there what the state is of.
       if (kill.length === 2) state.remount('umount');
       else assert.equal(state.isMounted(), true);
-      await service.ok(['delete']);
-      assert.deepEqual([containers(), state.isMounted(), readdirSync(state.above)], [[], false, []]);
+      await service.ok([command]);
+      assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
+    });
+
+  for (const command of ['start', 'delete'] as const)
+    it(`leaves no container to ${command} that libvirt was starting when it was killed`, async (t) => {
+      const { service, state } = await boundedService(t);
+      const starting = service.begin(['start']);
+      const controller = await service.eventually(
+        async () => lxcOf(service.name),
+        (pid) => pid > 0,
+      );
+      // So libvirt does not answer.
+      process.kill(controller, 'SIGSTOP');
+      t.after(() => valueOr(() => lxcOf(service.name) === controller && process.kill(controller, 'SIGKILL'), false));
+      const noted = readFileSync(join(ROOT_STATE, service.name, 'container'), 'utf8');
+      const supervisor = Number.parseInt(
+        processesWith(join(ROOT_STATE, service.name)).find((line) => line.includes('supervisor ')) ?? '0',
+        10,
+      );
+      const holder = Number(/^PPid:\s(\d+)$/m.exec(readFileSync(`/proc/${supervisor}/status`, 'utf8'))?.[1]);
+      for (const pid of [supervisor, holder]) process.kill(pid, 'SIGKILL');
+      if (command === 'delete') process.kill(controller, 'SIGCONT');
+      assert.equal(noted, '0 0\n');
+      await starting.result;
+      await service.ok([command]);
+      if (command === 'start') assert.equal(await service.inside(STARTS), starts(1));
+      else assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
     });
 });
+
+/** The processes that libvirt has for a container. */
+function containersOf(name: string): string[] {
+  return processesWith(name).filter((line) => line.includes('/libvirt_lxc '));
+}
 
 /** What the program, mke2fs, mount(8) since util-linux 2.39, and umount(8) do. */
 const CALLS = ['mkdir', 'flock', 'ftruncate', 'fsconfig', 'move_mount', 'umount2', 'rename'];

@@ -3,12 +3,22 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { valueOr } from '../../../../src/util/errors.js';
 import { hostProgram } from '../../../../src/util/programs.js';
+import { sphere } from '../../../../src/util/sphere.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 /** No process has this ID: it is beyond what the kernel gives. */
@@ -51,6 +61,32 @@ async function assertLives(child: ChildProcess): Promise<void> {
 /** A QEMU of the state directory, for all that its command line tells. */
 const qemu = (path: string, name: string, code = WAIT) =>
   ['sh', '-c', code, `guest=${name},debug-threads=on`, `socket,path=${path}/channel`] as const;
+
+/** It ends when its process 1 has, which ends with its input. */
+const CONTROLLER = 'exec 2>/dev/null 3<&0; read line <&3 & echo ready; wait $!';
+
+/** How it ends when that was killed. */
+const WITH_PROCESS_1 = [137, null];
+
+/** The controller of a container, for all that its command line tells. */
+const container = (t: TestContext, name: string, code = CONTROLLER) =>
+  started(t, ['sh', '-c', code, '--name', name], 'libvirt_lxc');
+
+/** Neither it nor its process 1 was killed. */
+async function assertUntouched(controller: ChildProcess): Promise<void> {
+  const ended = endOf(controller);
+  controller.stdin?.end();
+  assert.deepEqual(await ended, [1, null]);
+}
+
+/** In a mount namespace of its own: after $1 seconds libvirt says that $2 is the controller. $4 removes $3. */
+const STARTED = `
+mkdir -p /run/libvirt
+mount -t tmpfs tmpfs /run/libvirt
+mkdir /run/libvirt/lxc
+{ sleep "$1"; echo "$2" > /run/libvirt/lxc/state.pid; } &
+test "$1" != 0 || wait
+exec "$4" --remove-stale "$3"`;
 
 /** A virtiofsd that holds the lock on its PID file, as libvirt has it do. */
 const LOCKED = `
@@ -125,21 +161,59 @@ describe('with the state directory of a dead owner', () => {
   });
 
   it('ends a container that outlives its holder, by its process 1, and no other process with that ID', async (t) => {
-    const container = (name: string, code = WAIT) => started(t, ['sh', '-c', code, '--name', name], 'libvirt_lxc');
     const path = stateDirectory(t);
-    // The controller ends when its process 1 has.
-    const controller = await container('state', 'sleep 1000 & echo ready; wait');
+    const controller = await container(t, 'state');
     writeFileSync(join(path, 'container'), `${controller.pid}\n`);
     const ended = endOf(controller);
     assert.equal(removeStale(path).status, 0);
-    assert.deepEqual(await ended, [0, null]);
-    for (const other of [await container('state2'), await started(t, ['sh', '-c', WAIT, '--name', 'state'])]) {
+    assert.deepEqual(await ended, WITH_PROCESS_1);
+    const others = [await container(t, 'state2'), await started(t, ['sh', '-c', CONTROLLER, '--name', 'state'])];
+    for (const other of others) {
       const next = stateDirectory(t);
       writeFileSync(join(next, 'container'), `${other.pid}\n`);
       assert.equal(removeStale(next).status, 0);
-      assert.notEqual(readFileSync(`/proc/${other.pid}/cmdline`, 'utf8'), '');
+      await assertUntouched(other);
     }
   });
+
+  it('kills the controller of a container that does not end after its process 1', async (t) => {
+    const path = stateDirectory(t);
+    const controller = await container(t, 'state', `${CONTROLLER}; read line <&3`);
+    writeFileSync(join(path, 'container'), `${controller.pid}\n`);
+    const ended = endOf(controller);
+    assert.equal(removeStale(path).status, 0);
+    assert.deepEqual(await ended, [null, 'SIGKILL']);
+  });
+
+  for (const { what, note, isOld = true, late = '0', ends } of [
+    { what: 'that libvirt has started meanwhile', note: () => '0 0\n', ends: true },
+    { what: 'that libvirt is starting', note: () => '0 0\n', isOld: false, late: '0.5', ends: true },
+    { what: 'of a note that was not written to its end', note: () => '0 ', ends: true },
+    { what: 'that was there before', note: (pid: number) => `0 ${pid}\n`, ends: false },
+    { what: 'of another where libvirt was not asked', note: () => '', ends: false },
+  ])
+    it(`${ends ? 'ends' : 'leaves'} a container ${what}`, {
+      skip: unlessRoot('makes a mount namespace'),
+    }, async (t) => {
+      const path = stateDirectory(t);
+      const file = join(path, 'container');
+      const controller = await container(t, 'state');
+      const { pid = 0 } = controller;
+      writeFileSync(join(path, 'owner'), `${DEAD} ${sphere()}\n`);
+      writeFileSync(file, note(pid));
+      if (isOld) utimesSync(file, 0, 0);
+      const ended = endOf(controller);
+      const { status, stderr } = spawnSync(
+        'unshare',
+        ['--mount', 'sh', '-euc', STARTED, 'sh', late, `${pid}`, path, SUPERVISOR],
+        {
+          encoding: 'utf8',
+        },
+      );
+      assert.equal(status, 0, stderr);
+      if (ends) assert.deepEqual(await ended, WITH_PROCESS_1);
+      else await assertUntouched(controller);
+    });
 
   it('waits for a process whose command line is gone before it is', async (t) => {
     const path = stateDirectory(t);
