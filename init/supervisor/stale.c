@@ -18,7 +18,8 @@
 /*
  * How long a supervisor at work may take to free the path, in milliseconds: what ends after SIGTERM gets SIGKILL after
  * GRACE_MS, libvirt starts what is expected within EXPECTED_MS and forgets a container within CONTAINER_MS, and the names
- * are locked within REMOVALS_MS.
+ * are locked within REMOVALS_MS. Another process that removes the directory has the lock for longer only where a
+ * killed process does not end; who waits says so then.
  */
 #define WORK_MS (EXPECTED_MS + GRACE_MS + CONTAINER_MS + REMOVALS_MS + 2000)
 
@@ -111,7 +112,8 @@ static enum removal remove_state(const char *directory, int state, pid_t caller,
 	/* Without the file `owner` somebody was removing it: all has ended. */
 	bool ended = lock < 0 || (remains_end(directory, state) == 0 && container_end(directory, state) == 0);
 
-	container_remove(directory, state);
+	if (ended)
+		container_remove(directory, state);
 	enum removal result = ended ? move_and_remove(directory, state) : REMOVAL_FAILED;
 
 	if (lock >= 0)

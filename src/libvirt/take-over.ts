@@ -8,8 +8,8 @@ import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVED } from './removal-status.js';
 /** Most characters of its reason that are kept. */
 const REASON_CHARACTERS = 16_384;
 
-/** How long it may take, in milliseconds: up to 8 s more than the first one, for what does not end. */
-const TAKE_OVER_MS = 20_000;
+/** How long it may take, in milliseconds: more than by its own limits, 30 s. */
+const TAKE_OVER_MS = 35_000;
 
 /**
  * Ends what is left of this process's own sandbox, and removes its state directory.

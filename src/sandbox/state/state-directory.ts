@@ -19,8 +19,8 @@ import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 /** Retries when another process claims the same name at the same time. */
 const CLAIM_TRIES = 10;
 
-/** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 25 s. */
-const REMOVE_STALE_MS = 30_000;
+/** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 45 s. */
+const REMOVE_STALE_MS = 50_000;
 const REMOVING = { encoding: 'utf8', timeout: REMOVE_STALE_MS, killSignal: 'SIGKILL' } as const;
 
 /** More than the file `owner` has. */
@@ -74,7 +74,7 @@ export function claimState(name: string, kind: ConnectionKind, base = stateBase(
 
 /**
  * As {@link claimState}, for a process that serves others meanwhile: to remove what a dead sandbox left there may take
- * half a minute.
+ * most of a minute.
  * @throws {SandboxError} as {@link claimState}
  */
 export async function claimStateMeanwhile(
