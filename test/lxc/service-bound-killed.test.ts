@@ -45,6 +45,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
   for (const [command, ...kill] of [
     ['delete', 'holder'],
     ['delete', 'supervisor', 'holder'],
+    ['clone', 'supervisor', 'holder'],
   ] as const)
     it(`leaves no container and no mount to ${command} when its ${kill.join(' and ')} was killed`, async (t) => {
       const { service, state } = await boundedService(t);
@@ -57,8 +58,18 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
       // Without it nobody reads there what the state is of.
       if (kill.length === 2) state.remount('umount');
       else assert.equal(state.isMounted(), true);
-      await service.ok([command]);
-      assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
+      if (command === 'clone') {
+        const name = `${service.name}-2`;
+        t.after(() => removeServices([name], lxc.options));
+        const { code, stderr } = await program(['clone', service.name, name], lxc.options);
+        assert.equal(code, 0, stderr);
+        // Before another sandbox ends, which removes what is left.
+        assert.deepEqual(containersOf(service.name), []);
+        await state.assertUnused();
+      } else {
+        await service.ok(['delete']);
+        assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
+      }
     });
 
   for (const command of ['start', 'delete'] as const)
