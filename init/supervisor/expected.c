@@ -39,17 +39,20 @@ void expected_set(pid_t pid, const char *words, bool with_children)
 /*
  * The controller of a container may be making the container's first process, which would outlive it. One that has
  * stopped makes none, and does not reap those that it has. One that has made it already needs no stop, which would last
- * if this process were killed too.
+ * if this process were killed too. False: it is not what is expected.
  */
-static void kill_children(pid_t pid)
+static bool kill_children(pid_t pid)
 {
 	int pidfd = process_open(pid);
 
 	if (pidfd < 0)
-		return;
-	if (process_has_argument(pid, argument) && !children_kill(pid, pidfd, SIGKILL))
+		return false;
+	bool is_it = process_has_argument(pid, argument);
+
+	if (is_it && !children_kill(pid, pidfd, SIGKILL))
 		children_kill_stopped(pid, pidfd);
 	(void)close(pidfd);
+	return is_it;
 }
 
 void expected_end(void (*reap)(void *), void *context)
@@ -60,10 +63,10 @@ void expected_end(void (*reap)(void *), void *context)
 		pid_t pid = process_in_file(path);
 
 		if (pid > 0 && pid != other) {
-			if (is_parent)
-				kill_children(pid);
+			/* It may end by itself when its children have. */
+			done = is_parent && kill_children(pid);
 			/* Before it has become what libvirt starts it has another command line; one that keeps it may not be killed. */
-			done = kill_qemu(pid, argument, false, reap, context) || process_has_argument(pid, argument);
+			done |= kill_qemu(pid, argument, false, reap, context) || process_has_argument(pid, argument);
 		}
 		if (!done)
 			(void)poll(NULL, 0, LOOK_MS);

@@ -4,13 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { valueOr } from '../../src/util/errors.js';
 import { BoundedState, boundedService, STARTS } from '../helpers/bounded.js';
 import { lxc } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
 import { childrenOf } from '../helpers/killed-images.js';
 import { isKilled, killedAt, type Step, someSteps, tracedFor, unlessTraced } from '../helpers/killing.js';
-import { processesWith, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
+import { processesWith, uniqueName } from '../helpers/leftovers.js';
 import { service as program, removeServices } from '../helpers/making-services.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from '../helpers/scratch.js';
 import { SERVICES } from '../helpers/services.js';
@@ -70,32 +69,6 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
         await service.ok(['delete']);
         assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
       }
-    });
-
-  for (const command of ['start', 'delete'] as const)
-    it(`leaves no container to ${command} that libvirt was starting when it was killed`, async (t) => {
-      const { service, state } = await boundedService(t);
-      const starting = service.begin(['start']);
-      const controller = await service.eventually(
-        async () => lxcOf(service.name),
-        (pid) => pid > 0,
-      );
-      // So libvirt does not answer.
-      process.kill(controller, 'SIGSTOP');
-      t.after(() => valueOr(() => lxcOf(service.name) === controller && process.kill(controller, 'SIGKILL'), false));
-      const noted = readFileSync(join(ROOT_STATE, service.name, 'container'), 'utf8');
-      const supervisor = Number.parseInt(
-        processesWith(join(ROOT_STATE, service.name)).find((line) => line.includes('supervisor ')) ?? '0',
-        10,
-      );
-      const holder = Number(/^PPid:\s(\d+)$/m.exec(readFileSync(`/proc/${supervisor}/status`, 'utf8'))?.[1]);
-      for (const pid of [supervisor, holder]) process.kill(pid, 'SIGKILL');
-      if (command === 'delete') process.kill(controller, 'SIGCONT');
-      assert.equal(noted, '0 0\n');
-      await starting.result;
-      await service.ok([command]);
-      if (command === 'start') assert.equal(await service.inside(STARTS), starts(1));
-      else assert.deepEqual([containersOf(service.name), state.isMounted(), readdirSync(state.above)], [[], false, []]);
     });
 });
 

@@ -20,7 +20,8 @@ async function supervised(t: TestContext) {
   const pidFile = join(path, 'pid');
   const name = uniqueName();
   const start = async (argument: string) => {
-    const child = spawn('sh', ['-c', 'sleep 1000 & echo; wait', argument], {
+    // It does not end with its child.
+    const child = spawn('sh', ['-c', 'sleep 1000 & echo; wait; kill -STOP $$', argument], {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });
