@@ -24,9 +24,14 @@ const SCRIPT = 'exec sleep 1000';
 const READ_ONLY =
   /^ {2}state {5}read-only since its disk had no room, or failed: make room, and then .* restart test-/m;
 
-/** The kernel says of a file system that it cannot write what the first error is, and EROFS afterwards. */
-const NO_ROOM =
-  /etc\/keys\/key" of the service cannot be replaced .*: E(?:NOSPC|IO|ROFS): .*; (?:make room there|see whether the disk)/;
+/**
+ * The kernel says of a file system that it cannot write what the first error is, and EROFS afterwards. It may find that out
+ * when the file is there: then the drafts cannot be removed.
+ */
+const NO_ROOM = new RegExp(
+  '(?:etc/keys/key" of the service cannot be replaced|layers/upgrade" for copies of files of the host cannot be) .*: ' +
+    'E(?:NOSPC|IO|ROFS): .*; (?:make room there|see whether the disk)',
+);
 
 /** Bytes that take more than a full disk has. */
 const MANY = 10 << 20;
