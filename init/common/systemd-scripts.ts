@@ -69,15 +69,17 @@ halt() {
 	# The trap of another signal ends the wait, and not the opening itself.
 	: >${UP_FIFO} &
 	opening=$!
-	while kill -0 $opening 2>/dev/null; do wait $opening; done
+	# Its trap may have run just before, when there was nothing for it to end.
+	[ -z "$now" ] || kill -KILL $opening
+	while kill -0 $opening; do wait $opening; done 2>/dev/null
 	opening=
 	[ -n "$now" ] || kill -${HALT} $systemd
 }
 halt_now() {
 	now=yes
 	kill -${HALT_NOW} $systemd
-	# It may never take jobs.
-	[ -z "$opening" ] || kill $opening 2>/dev/null
+	# It may never take jobs. A child of the shell that has just begun has the traps of the shell, and drops SIGTERM.
+	[ -z "$opening" ] || kill -KILL $opening 2>/dev/null
 }
 opening=
 now=
