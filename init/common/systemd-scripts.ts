@@ -69,19 +69,15 @@ halt() {
 	# The trap of another signal ends the wait, and not the opening itself.
 	: >${UP_FIFO} &
 	opening=$!
-	# Its trap may have run just before, when there was nothing for it to end.
-	[ -z "$now" ] || kill -KILL $opening
-	while kill -0 $opening; do wait $opening; done 2>/dev/null
-	opening=
-	[ -n "$now" ] || kill -${HALT} $systemd
+	while kill -0 $opening 2>/dev/null; do wait $opening; done
+	[ -n "$now" ] || kill -${HALT} $systemd 2>/dev/null
 }
 halt_now() {
 	now=yes
-	kill -${HALT_NOW} $systemd
-	# It may never take jobs. A child of the shell that has just begun has the traps of the shell, and drops SIGTERM.
-	[ -z "$opening" ] || kill -KILL $opening 2>/dev/null
+	kill -${HALT_NOW} $systemd 2>/dev/null
+	# It may never take jobs. With a reader nobody waits for that, also who has not begun to.
+	[ ! -p ${UP_FIFO} ] || exec 8<>${UP_FIFO}
 }
-opening=
 now=
 trap halt TERM HUP INT ${HALT}
 trap halt_now ${HALT_NOW}
@@ -96,7 +92,12 @@ do :; done
 # Of a wait that a signal has ended as systemd ended, it knows the signal alone: the next one knows the rest.
 wait $systemd
 last=$?
-[ $last = 127 ] || status=$last
+case $last in
+127) ;;
+# bash may have lost it, where a signal came just then: all signals that it gets ask systemd to halt.
+-1) status=${HALTED} ;;
+*) status=$last ;;
+esac
 [ $status = ${HALTED} ] && status=0
 exit $status
 `;

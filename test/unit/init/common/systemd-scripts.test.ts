@@ -10,10 +10,13 @@ import { HALT_NOW, SYSTEMD_CGROUP, SYSTEMD_DIRECTORY, startScript } from '../../
 import { valueOr } from '../../../../src/util/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** Where systemd would be, this says which signals it gets. SIGRTMIN+3 is 37; it does not halt in order. */
+/**
+ * Where systemd would be, this says which signals it gets. SIGRTMIN+3 is 37; it does not halt in order. It ends as a
+ * systemd that has halted.
+ */
 const ASKED = `#!/bin/sh
 trap 'echo in order >>"$SAID"' 37
-trap 'echo now >>"$SAID"; exit 4' ${HALT_NOW}
+trap 'echo now >>"$SAID"; exit 130' ${HALT_NOW}
 echo set >>"$SAID"
 while :; do sleep 0.1; done
 `;
@@ -26,8 +29,11 @@ class Started {
   readonly #errors: Buffer[] = [];
   readonly #ended: Promise<number | null>;
 
-  /** @param change of the script */
-  constructor(t: TestContext, shell: string, change: (script: string) => string = (script) => script) {
+  /**
+   * @param change of the script
+   * @param systemd what runs in its place
+   */
+  constructor(t: TestContext, shell: string, change = (script: string) => script, systemd = ASKED) {
     t.after(async () => {
       // What waits for the FIFO stays when the shell has ended.
       valueOr(() => process.kill(-this.#pid, 'SIGKILL'), false);
@@ -35,7 +41,7 @@ class Started {
     });
     this.#directory = scratchDirectory(t);
     for (const directory of ['bin', 'run', 'group']) mkdirSync(join(this.#directory, directory));
-    writeFileSync(join(this.#directory, 'bin/unshare'), ASKED);
+    writeFileSync(join(this.#directory, 'bin/unshare'), systemd);
     chmodSync(join(this.#directory, 'bin/unshare'), 0o755);
     execFileSync('mkfifo', [this.#fifo]);
     const script = change(startScript())
@@ -103,6 +109,11 @@ describe('the script that starts systemd', () => {
   for (const shell of ['/bin/sh', '/bin/bash']) {
     const skip = !existsSync(shell) && `there is no ${shell}`;
 
+    it(`ends with its status (${shell})`, { skip }, async (t) => {
+      const started = new Started(t, shell, (script) => script, '#!/bin/sh\nexit 4\n');
+      assert.deepEqual(await started.end(), [4, '']);
+    });
+
     it(`asks it to halt in order when it takes jobs, and not before (${shell})`, { skip }, async (t) => {
       const started = new Started(t, shell);
       await started.ready();
@@ -116,7 +127,7 @@ describe('the script that starts systemd', () => {
       await started.until(/^in order$/m);
       closeSync(fd);
       started.signal(HALT_NOW);
-      assert.deepEqual(await started.end(), [4, '']);
+      assert.deepEqual(await started.end(), [0, '']);
     });
 
     it(`asks it to halt at once also when it takes none (${shell})`, { skip }, async (t) => {
@@ -124,7 +135,7 @@ describe('the script that starts systemd', () => {
       await started.ready();
       started.signal(os.signals.SIGTERM);
       await started.until(/^now$/m, () => started.signal(HALT_NOW));
-      assert.deepEqual(await started.end(), [4, '']);
+      assert.deepEqual(await started.end(), [0, '']);
     });
 
     it(`asks it to halt at once also when asked as it begins to wait for it (${shell})`, { skip }, async (t) => {
@@ -134,7 +145,7 @@ describe('the script that starts systemd', () => {
       );
       await started.ready();
       started.signal(os.signals.SIGTERM);
-      assert.deepEqual(await started.end(), [4, '']);
+      assert.deepEqual(await started.end(), [0, '']);
     });
   }
 });
