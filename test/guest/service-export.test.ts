@@ -134,13 +134,19 @@ describe('a service of an ordinary user that is exported', { skip: unlessOrdinar
     });
     const words = ['/bin/sh', '-c', 'echo own >> /var/tmp/own; exec sleep 1000'];
     await done(['create', '-c', embedded.uri, ...ACCEL, '-i', '200', web, '--', ...words], options);
+    // What is started has not written yet.
+    const written = (name: string, lines: number) => {
+      const waits = `until test "$(wc -l </var/tmp/own)" -ge ${lines}; do sleep 0.1; done 2>/dev/null; cat /var/tmp/own`;
+      return done(['execute', name, '--', 'sh', '-c', waits], options);
+    };
     await done(['start', web], options);
+    assert.equal(await written(web, 1), 'own\n');
     await done(['export', '--stop', '-o', archive, web], options);
     // It would read the files of that user.
     assert.match((await service(['import', archive, other], options)).stderr, /it reads the files that you may read/);
     await done(['import', '--trust', archive, other], options);
     await done(['start', other], options);
-    assert.equal(await done(['execute', other, '--', 'cat', '/var/tmp/own'], options), 'own\nown\n');
+    assert.equal(await written(other, 2), 'own\nown\n');
     const names = execFileSync('tar', ['-tf', archive], { encoding: 'utf8' });
     assert.equal(names, 'service.json\nsandbox.cfg\nstate.qcow2\n');
   });
