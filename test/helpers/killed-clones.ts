@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
-import { holdersOf, recordOfLife, STUBBORN, STUBBORN_KEYS } from './killed-holders.js';
+import { DEAF, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
 import { stoppedProgram, type TracedProgram, tracedProgram } from './killed-programs.js';
 import { type Ended, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, exceptLogs } from './leftovers.js';
@@ -23,13 +23,15 @@ export interface WantedClone {
   readonly flag: '--live' | '--stop';
   /** Of its `create`. */
   readonly options?: readonly string[];
-  /** What it does when it has written its file. */
+  /** What it does before it is ready. */
+  readonly before?: string;
+  /** What it does when it is. */
   readonly script?: string;
   readonly keys?: Readonly<Record<string, string | number>>;
 }
 
 /** One that takes its time to stop. */
-export const STUBBORN_SOURCE = { script: STUBBORN, keys: STUBBORN_KEYS };
+export const STUBBORN_SOURCE = { before: DEAF, script: STAYS, keys: STUBBORN_KEYS };
 
 export class KilledClone {
   readonly log: string;
@@ -56,12 +58,12 @@ export class KilledClone {
   static async make(
     t: TestContext,
     way: Way,
-    { flag, options = [], script = 'exec sleep 1000', keys }: WantedClone,
+    { flag, options = [], before = ':', script = 'exec sleep 1000', keys }: WantedClone,
   ): Promise<KilledClone> {
     const states = scratchDirectory(t, WITH_ATTRIBUTES);
     const given = ['-p', states, '--health', 'test -e /srv/ready', ...options];
     const wanted = {
-      script: `echo of web >/srv/data; sync; touch /srv/ready; ${script}`,
+      script: `${before}; echo of web >/srv/data; sync; touch /srv/ready; ${script}`,
       options: given,
       isKept: true,
     };

@@ -6,8 +6,11 @@ import { childrenOf } from './killed-images.js';
 import { processesWith } from './leftovers.js';
 import { LIVES, type TestService } from './services.js';
 
-/** A program of the shell that does not end when it is asked to, but after the time that it may take. */
-export const STUBBORN = 'trap "" TERM; while :; do sleep 0.2; done';
+/** A shell behind this does not end when it is asked to, but after the time that it may take. */
+export const DEAF = 'trap "" TERM';
+
+/** What it stays with. */
+export const STAYS = 'while :; do sleep 0.2; done';
 
 /** That time, in seconds. */
 export const STUBBORN_KEYS = { stoptimeout: 2 };

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
-import { holdersOf, recordOfLife, STUBBORN, STUBBORN_KEYS } from './killed-holders.js';
+import { DEAF, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
 import { traceRunning } from './killed-programs.js';
 import { assertKilledAt, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, entriesIn, exceptLogs, leftAtLast, ROOT_STATE } from './leftovers.js';
@@ -54,8 +54,10 @@ export class Removal {
 
   /** When the service has been told to end, which it does not. @param who one of {@link holdersOf} */
   async assertKilledAtStop(who: string): Promise<void> {
-    const removed = await this.#running(['sh', '-c', STUBBORN], STUBBORN_KEYS);
+    const removed = await this.#running(['sh', '-c', `${DEAF}; echo deaf; ${STAYS}`], STUBBORN_KEYS);
     const { service, pids } = removed;
+    // What is started may not have come so far.
+    await service.untilLog('deaf\n');
     const removing = service.begin(['delete']);
     await holdsDuring(removing.result, () => recordOfLife(service.name).phase === 'stopping');
     process.kill(pids.get(who) ?? 0, 'SIGKILL');
