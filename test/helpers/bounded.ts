@@ -1,6 +1,6 @@
 /** Services in containers whose state has a bound. */
 import assert from 'node:assert/strict';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { besideLxc, lxc } from './connections.js';
@@ -26,10 +26,10 @@ export class BoundedState {
     this.layers = join(this.directory, 'layers');
   }
 
-  /** Loop devices of the file. */
+  /** Loop devices of the file, which only libvirtd may see. */
   loops(): string[] {
-    if (!existsSync(this.file)) return [];
-    return lines(besideLxc('losetup', '--noheadings', '--output', 'NAME', '--associated', this.file));
+    const script = 'test ! -e "$1" || losetup --noheadings --output NAME --associated "$1"';
+    return lines(besideLxc('sh', '-c', script, 'sh', this.file));
   }
 
   isMounted(): boolean {

@@ -9,16 +9,22 @@ import { freshDirectory, WITH_ATTRIBUTES } from './scratch.js';
  * A new file system, which is gone after the test.
  * @param mkfs the program that makes it, and its options
  * @param size as truncate(1) takes it
+ * @param options of its mount
  * @returns where it is mounted
  */
-export function scratchMount(context: Pick<TestContext, 'after'>, mkfs: readonly string[], size: string): string {
+export function scratchMount(
+  context: Pick<TestContext, 'after'>,
+  mkfs: readonly string[],
+  size: string,
+  options: readonly string[] = [],
+): string {
   const directory = freshDirectory(WITH_ATTRIBUTES);
   const [disk, at] = [join(directory, 'disk'), join(directory, 'at')];
-  const [program = '', ...options] = mkfs;
+  const [program = '', ...words] = mkfs;
   mkdirSync(at);
   execFileSync('truncate', ['-s', size, disk]);
-  execFileSync(program, ['-q', ...options, disk]);
-  execFileSync('mount', ['-o', 'loop', disk, at]);
+  execFileSync(program, ['-q', ...words, disk]);
+  execFileSync('mount', ['-o', ['loop', ...options].join(), disk, at]);
   context.after(() => {
     execFileSync('umount', [at]);
     rmSync(directory, { recursive: true });

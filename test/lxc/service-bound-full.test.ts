@@ -26,11 +26,13 @@ const READ_ONLY =
 
 /**
  * The kernel says of a file system that it cannot write what the first error is, and EROFS afterwards. It may find that out
- * when the file is there: then the drafts cannot be removed.
+ * when the file is there: then the drafts cannot be removed. What the first upgrade has left in the journal may need a block
+ * before the second one can mount it.
  */
 const NO_ROOM = new RegExp(
   '(?:etc/keys/key" of the service cannot be replaced|layers/upgrade" for copies of files of the host cannot be) .*: ' +
-    'E(?:NOSPC|IO|ROFS): .*; (?:make room there|see whether the disk)',
+    'E(?:NOSPC|IO|ROFS): .*; (?:make room there|see whether the disk)|' +
+    'which bounds the state, cannot be mounted: .*; make room if its disk is full',
 );
 
 /** Bytes that take more than a full disk has. */
@@ -57,7 +59,11 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     await state.assertUnused();
     // It goes on as long as it needs no other block.
     const start = await service.run(['start']);
-    if (start.code !== 0) assert.match(start.stderr, NO_START);
+    if (start.code !== 0) {
+      assert.match(start.stderr, NO_START);
+      // Another mount namespace may have it still, as what can only be read.
+      await state.assertUnused();
+    }
     disk.makeRoom();
     await service.ok([start.code === 0 ? 'restart' : 'start']);
     assert.equal(await service.inside(`cat /srv/kept; ${MUCH}`), 'kept\n');
@@ -75,10 +81,14 @@ describe('the bound of a state, on a full disk', { skip: lxc.skip }, () => {
     const options = ['-p', disk.path, '-i', '150', '-r', root, '--copy-path', '/etc/keys'];
     const service = await createdService(t, lxc, options, ['--', 'true']);
     const state = new BoundedState(disk.path, service.name);
-    const look = `debugfs -R 'cat /mounts/%2F/upper/etc/keys/key' ${state.file} 2>/dev/null | sha256sum`;
+    const copy = join(scratchDirectory(t), 'copy');
+    // What the journal has is in no block yet, or in a few of them.
+    const replay = `cp --sparse=always ${state.file} ${copy} && e2fsck -y -E journal_only ${copy} && e2fsck -fn ${copy}`;
+    const digest = `debugfs -R 'cat /mounts/%2F/upper/etc/keys/key' ${copy} 2>/dev/null | sha256sum`;
     // That of nothing, of the old key or of a part of the new one: which of them is there says what went wrong.
     const assertKey = (key: string, text: string) => {
-      const found = besideLxc('sh', '-c', look).split(' ')[0];
+      besideLxc('sh', '-c', replay);
+      const [found] = besideLxc('sh', '-c', digest).split(' ');
       assert.equal(found, createHash('sha256').update(key).digest('hex'), text);
     };
     const fresh = randomBytes(MANY).toString('hex');

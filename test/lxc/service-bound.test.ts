@@ -38,6 +38,9 @@ async function untilHas({ pid }: ChildProcess, point: string): Promise<void> {
 /** MiB of the journal, which has its blocks from the beginning. */
 const JOURNAL = 16;
 
+/** Has that one only: a copy of what other tests have mounted would be their file system still. */
+const ALONE = 'cut -d " " -f 2 /proc/mounts | grep "/layers$" | grep -vxF "$1" | xargs -r umount -l; exec sleep 1000';
+
 describe('the bound of a state', { skip: lxc.skip }, () => {
   it('is what the service may write, and one that is full starts again', async (t) => {
     const { service, state } = await boundedService(t);
@@ -152,7 +155,18 @@ describe('the bound of a state', { skip: lxc.skip }, () => {
     const { service, state } = await boundedService(t);
     await service.ok(['start']);
     const [enter = '', ...words] = lxc.options.through ?? ['env'];
-    const other = spawn(enter, [...words, 'unshare', '-m', '--propagation', 'private', 'sleep', '1000']);
+    const other = spawn(enter, [
+      ...words,
+      'unshare',
+      '-m',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      ALONE,
+      'sh',
+      state.layers,
+    ]);
     t.after(() => other.kill('SIGKILL'));
     await untilHas(other, state.layers);
     await service.inside('echo last > /srv/last');

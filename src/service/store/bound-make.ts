@@ -1,5 +1,5 @@
 /** How a state gets its bound: ./bound.ts */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, rmdirSync, statfsSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote } from '../../config/errors.js';
@@ -8,7 +8,7 @@ import { layersOf } from '../../sandbox/devices/overlay-directory.js';
 import { EXT4, EXT4_EXTENDED } from '../../sandbox/devices/overlay-image.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
-import { serviceError } from '../errors.js';
+import { isFull, serviceError } from '../errors.js';
 import { type EndUse, isReadOnly, useState } from './bound.js';
 import { reserveJournal } from './bound-journal.js';
 import { fileLabeller, labelOf } from './label-state.js';
@@ -49,17 +49,27 @@ export async function fillBound<T>(directory: string, bytes: number | undefined,
   try {
     endUse = await makeBound(directory, bytes);
     const done = await fill();
-    // Nothing else says that the disk of the file got full: unmounting does not. It may have gigabytes to write.
-    await runTool(findTool('sync', 'coreutils', PURPOSE), ['--file-system', '--', layersOf(directory)], { timeout: 0 });
-    // That says nothing of a journal that was aborted before.
-    if (await isReadOnly({ type: 'directory', path: directory }))
-      throw notWritten(directory, new Error('it is read-only'));
+    await flushAll(directory);
     return done;
   } catch (error) {
-    throw isNotWritten(error) ? notWritten(directory, error) : error;
+    throw isNotWritten(error, directory) ? notWritten(directory, error) : error;
   } finally {
     await endUse?.();
   }
+}
+
+/** @throws {SandboxError} `overlay-tool-missing`, `service-bound-not-written` */
+async function flushAll(directory: string): Promise<void> {
+  const sync = findTool('sync', 'coreutils', PURPOSE);
+  try {
+    // Nothing else says that the disk of the file got full: unmounting does not. It may have gigabytes to write.
+    await runTool(sync, ['--file-system', '--', layersOf(directory)], { timeout: 0 });
+  } catch (error) {
+    throw notWritten(directory, error);
+  }
+  // That says nothing of a journal that was aborted before.
+  if (await isReadOnly({ type: 'directory', path: directory }))
+    throw notWritten(directory, new Error('it is read-only'));
 }
 
 /** Mounts it, too. @throws what the program fails with */
@@ -97,10 +107,14 @@ function reserved(blocks: number): string[] {
   return ['-O', 'resize_inode', '-E', extended.join()];
 }
 
-/** A write to a file system fails so where the file with it cannot get larger, be it a call or a program that says so. */
-function isNotWritten(error: unknown): boolean {
+/**
+ * A write to a file system fails so where the file with it cannot get larger, be it a call or a program that says so. Without
+ * room says either of them that it has none.
+ */
+function isNotWritten(error: unknown, directory: string): boolean {
   if (error instanceof SandboxError && error.code === NOT_WRITTEN) return false;
   if (isSystemError(error, 'EIO') || isSystemError(error, 'EROFS')) return true;
+  if (isFull(error)) return valueOr(() => statfsSync(layersOf(directory)).bavail > 0, false);
   return /input\/output error|i\/o error|read-only file system/i.test(messageOf(error));
 }
 

@@ -11,6 +11,7 @@ import { layersOf } from '../../sandbox/devices/overlay-directory.js';
 import { findTool, runTool } from '../../sandbox/devices/overlay-tools.js';
 import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
+import { openLoop } from './loop-device.js';
 
 /** Nothing there is a program, a device or a link for the host. */
 const FLAGS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
@@ -19,7 +20,7 @@ const FLAGS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'];
  * An error in the file system ends writing, and not the host. So does one with what a process has written: Linux 6.12 sees
  * that only where blocks are no unwritten ones at first, which `dioread_lock` is for.
  */
-const MOUNTED = ['loop', ...FLAGS, 'errors=remount-ro', 'data_err=abort', 'dioread_lock'].join();
+const MOUNTED = [...FLAGS, 'errors=remount-ro', 'data_err=abort', 'dioread_lock'].join();
 
 /** What the kernel says of a file system that takes nothing more, the second since 6.15. */
 const READ_ONLY = ['ro', 'emergency_ro', 'shutdown'];
@@ -84,22 +85,25 @@ function takesChanges(layers: string): Promise<boolean> {
   });
 }
 
-/**
- * mount(8) takes the loop device that the file has, if it has one: of two, each would write over the other.
- * @throws {SandboxError} `service-bound-not-mounted`
- */
+/** @throws {SandboxError} `service-bound-not-mounted` */
 export async function mountLayers(directory: string): Promise<void> {
   const file = join(directory, BOUND);
   const layers = join(directory, 'layers');
   try {
     cover(layers);
-    await run('mount', ['-t', 'ext4', '-o', MOUNTED, '--', file, layers]);
+    const loop = await openLoop(file);
+    try {
+      // Without -w it would mount what cannot be written to as read-only.
+      await run('mount', ['-w', '-t', 'ext4', '-o', MOUNTED, '--', loop.path, layers]);
+    } finally {
+      await loop.close();
+    }
   } catch (error) {
     throw serviceError(
       'service-bound-not-mounted',
       `the file system in ${quote(file)}, which bounds the state, cannot be mounted: ${messageOf(error)}`,
       'make room if its disk is full: the journal may need some; else see dmesg, and that this host has loop devices ' +
-        `(modprobe loop); when losetup -j ${file} prints nothing, e2fsck repairs a file system that is damaged`,
+        `(modprobe loop), and that losetup -j ${file} shows none that somebody has made; when it prints nothing, e2fsck repairs a file system that is damaged`,
       error,
     );
   }
