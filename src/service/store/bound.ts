@@ -15,6 +15,7 @@ import { BOUND, hasMountedLayers, isBound } from '../../sandbox/devices/overlay-
 import { safeDirectory } from '../../sandbox/devices/overlay-directory.js';
 import { isSystemError, type SandboxError } from '../../util/errors.js';
 import { serviceError } from '../errors.js';
+import { withDamage } from './bound-damage.js';
 import { type MountState, mountLayers, mountStateOf, renewMount, unmountLayers } from './bound-mount.js';
 
 const { O_RDWR, O_NOFOLLOW } = constants;
@@ -93,11 +94,16 @@ export async function holdState(state: Overlay | undefined): Promise<StateUse> {
   };
 }
 
-/** Runs `work` while the state can be read. Errors: those of {@link useState} and of `work`. */
+/**
+ * Runs `work` while the state can be read.
+ * @throws {SandboxError} `service-bound-damaged`, and what {@link useState} and `work` throw
+ */
 export async function whileMounted<T>(state: Overlay | undefined, work: () => Promise<T>): Promise<T> {
   const endUse = await useState(state);
   try {
     return await work();
+  } catch (error) {
+    throw state?.type === 'directory' && isBound(state.path) ? withDamage(error, state.path) : error;
   } finally {
     await endUse();
   }
