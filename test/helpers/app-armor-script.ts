@@ -136,14 +136,17 @@ transferring limited -s static,label=libvirt-${UUID} --net-limit ${LIMITS}
 kill $server
 virtlogd -d
 ${SERVICES_SCRIPT}
-# With a share. First with Debian's profile of libvirtd, then with a rule for our server of shares.
+# With a share. First with Debian's profile of libvirtd, then with a rule for our server of shares. What the shells of these
+# machines read does not end: else a machine that boots fast is gone before it is looked at.
 mkdir /run/share /run/local
+mkfifo /run/held
+exec 7<>/run/held
 # NAME OPTION…
 machine() {
   name=$1
   shift
   /mnt/bin/virt-sandbox -v -c qemu:///system -n $name -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
-    -m host-bind:/img=/run/share "$@" -- /bin/sh >/run/$name.log 2>&1 &
+    -m host-bind:/img=/run/share "$@" -- /bin/sh <&7 >/run/$name.log 2>&1 &
   machine=$!
   # libvirt starts the servers of shares before QEMU. virsh and pgrep would keep a processor busy meanwhile.
   pid=/run/libvirt/qemu/$name.pid
@@ -193,7 +196,7 @@ chown -R 65534:65534 /run/home
 session() {
   setpriv --reuid=65534 --regid=65534 --clear-groups -- env -u USER -u LOGNAME -u XDG_CACHE_HOME \\
     HOME=/run/home XDG_RUNTIME_DIR=/run/home/run /mnt/bin/virt-sandbox -v -c qemu:///session -n own \\
-    --image ${IMAGE} --accel tcg --boot cold --memory 128 -- /bin/sh </dev/null >/run/own 2>&1 &
+    --image ${IMAGE} --accel tcg --boot cold --memory 128 -- /bin/sh <&7 >/run/own 2>&1 &
   machine=$!
   pid=/run/home/run/libvirt/qemu/run/own.pid
   while [ ! -s $pid ] && kill -0 $machine 2>/dev/null; do sleep 0.1; done
