@@ -102,8 +102,9 @@ export async function mountLayers(directory: string): Promise<void> {
     throw serviceError(
       'service-bound-not-mounted',
       `the file system in ${quote(file)}, which bounds the state, cannot be mounted: ${messageOf(error)}`,
-      'make room if its disk is full: the journal may need some; else see dmesg, and that this host has loop devices ' +
-        `(modprobe loop), and that losetup -j ${file} shows none that somebody has made; when it prints nothing, e2fsck repairs a file system that is damaged`,
+      'make room if its disk is full: the journal may need some; else see dmesg, that this host has loop devices ' +
+        `(modprobe loop), and that nobody has made one of the file (losetup -j ${file}); when it has none, e2fsck ` +
+        'repairs a file system that is damaged',
       error,
     );
   }
