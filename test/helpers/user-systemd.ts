@@ -1,6 +1,7 @@
 /**
  * A systemd of an ordinary user, as `systemd --user` is after a login. It has a control group of its own, and in the
- * mount namespace that it runs in /run/systemd has the generator of services.
+ * mount namespace that it runs in /run has nothing but the generator of services: what is there on a host that systemd
+ * has not booted depends on what has run before, down to /run/systemd.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -24,7 +25,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/$1
 mkdir "$group"
 chown "$2" "$group" "$group"/cgroup.{procs,threads,subtree_control}
-mount -t tmpfs none /run/systemd
+mount -t tmpfs -o mode=755 none /run
 mkdir -p /run/systemd/{system,user-generators}
 ln -s "$3" /run/systemd/user-generators
 pid=$4
