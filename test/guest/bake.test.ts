@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { ACCEL } from '../helpers/acceleration.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { copyFacts, makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
@@ -133,7 +134,7 @@ describe('an image that does not serve', { skip }, () => {
       /--with root-9p/,
     );
     // What serves the root is no matter to others.
-    assertRun(await run(['--image', 'virtiofs'], 'true'), 0, '');
+    assertRun(await run([...ACCEL, '--image', 'virtiofs'], 'true'), 0, '');
     await bakeJson<Created>(cache, ['create', '--name', '9p', '--for', '--root-fs 9p']);
     const { code, stderr } = await run(['-v', '--image', '9p'], 'true');
     assert.equal(code, 0, stderr);

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { copyFacts } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { busyboxImage, layoutWith, unlessImages } from '../helpers/oci/busybox.js';
@@ -26,6 +27,8 @@ function fresh(): { readonly env: NodeJS.ProcessEnv } {
   const home = mkdtempSync(join(ground, 'home-'));
   // QEMU has a user of its own.
   chmodSync(home, 0o755);
+  // It is not to find out first whether KVM runs a guest, which may take a minute.
+  copyFacts(join(home, 'cache/virt-sandbox'));
   return { env: { HOME: home, XDG_CACHE_HOME: join(home, 'cache'), REGISTRY_AUTH_FILE: undefined } };
 }
 

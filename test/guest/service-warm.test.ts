@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { programPaths, replaced } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
@@ -39,7 +40,8 @@ describe('a warm service', { skip: embedded.skip }, () => {
     const own = { ...env, VIRT_SANDBOX_PROFILE: 'default' };
     await copySnapshot(['-c', embedded.uri], own);
     const on = { ...embedded, options: { ...embedded.options, env: own } };
-    const service = await serviceOf(t, on, { script: 'uname -r; exec sleep 1000' });
+    // Of each QEMU, and each kernel, it would be found out whether KVM runs a guest.
+    const service = await serviceOf(t, on, { options: ACCEL, script: 'uname -r; exec sleep 1000' });
     const [qemu = ''] = programPaths('qemu-system-x86_64', 'qemu-kvm');
     for (const [boot, changed] of [
       ['warm', undefined],

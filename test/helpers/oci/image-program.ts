@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { copyFacts } from '../cache.js';
 import { AtTerminal, type Size } from '../pty.js';
 import { REPOSITORY, type Running, type RunOptions, type RunResult, startSandbox } from '../run.js';
 import { scratchDirectory } from '../scratch.js';
@@ -30,6 +31,8 @@ export interface ImageProgram {
 
 export function imageProgram(context: TestContext): ImageProgram {
   const directory = scratchDirectory(context);
+  // It is not to find out first whether KVM runs a guest, which may take a minute.
+  copyFacts(join(directory, 'virt-sandbox'));
   const own = {
     XDG_CACHE_HOME: directory,
     HOME: directory,
