@@ -140,9 +140,9 @@ async function findAcceleration() {
 /**
  * Bakes snapshots for the store that the tests share.
  *
- * - One of a usual machine, so that a test which is not about booting starts in a quarter of the time. A test of a cold
- *   boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold. A test that changes a
- *   snapshot copies it: test/helpers/snapshots.ts.
+ * - One of a usual machine, and one of a machine whose root is an image, so that a test which is not about booting
+ *   starts in a quarter of the time. A test of a cold boot says --boot cold. With TEST_COLD=1, as `make test-profiles`
+ *   has it, all boot cold. A test that changes a snapshot copies it: test/helpers/snapshots.ts.
  * - The same of an ordinary user, for the users of test/helpers/ordinary-user.ts: a store belongs to its user.
  * - One with the common init in the guest, for the files that test those: test/helpers/guest-init.ts.
  *
@@ -166,9 +166,10 @@ async function bakeSnapshots() {
   const own = (...args) => bake([join(repository, 'bin/virt-sandbox-bake'), ...create, ...args]);
   const usual = async () => {
     if (process.env.TEST_COLD) return;
-    const { USUAL } = await helper('usual-snapshot');
+    const { USUAL, USUAL_OF_IMAGES } = await helper('usual-snapshot');
     const baked = wants('snapshots') && (await own(...USUAL));
     if (baked) process.env.VIRT_SANDBOX_TEST_SNAPSHOT = JSON.stringify(baked);
+    if (wants('snapshots')) await own(...USUAL_OF_IMAGES);
     if (!wants('user')) return;
     // After root's, which has found out about this host.
     const { OrdinaryUser, unlessOrdinaryUser } = await helper('ordinary-user');
@@ -176,9 +177,10 @@ async function bakeSnapshots() {
     const user = await OrdinaryUser.create();
     endings.push(() => user.end());
     const { program, through, env, cwd } = user.options;
-    const command = [...through, `${program}-bake`, ...create, '-c', 'qemu:///embed', ...USUAL];
-    if (await bake(command, { env: { ...process.env, ...env }, cwd }))
-      process.env.VIRT_SANDBOX_TEST_USER_STORE = user.store;
+    const command = [...through, `${program}-bake`, ...create, '-c', 'qemu:///embed'];
+    const ofUser = (...args) => bake([...command, ...args], { env: { ...process.env, ...env }, cwd });
+    if (await ofUser(...USUAL)) process.env.VIRT_SANDBOX_TEST_USER_STORE = user.store;
+    await ofUser(...USUAL_OF_IMAGES);
   };
   const [, inside] = await Promise.all([
     usual(),

@@ -6,11 +6,16 @@ import { type Baked, bakeSnapshot, privateStore, sharedSnapshot } from './snapsh
 /** What it keeps free. */
 export const USUAL_SLOTS = { mounts: 4, disks: 4, networks: 2 } as const;
 
-/** How it is baked. */
+/** How it is baked: it has what each overlay needs, too. */
 export const USUAL = [
   '--slots',
   `mounts=${USUAL_SLOTS.mounts},disks=${USUAL_SLOTS.disks},networks=${USUAL_SLOTS.networks}`,
+  '--with',
+  'overlay',
 ];
+
+/** The same for sandboxes whose root is an image. */
+export const USUAL_OF_IMAGES = [...USUAL, '--for', '--root docker://any'];
 
 export interface UsualSnapshot {
   readonly baked: Baked;
