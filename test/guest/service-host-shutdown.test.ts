@@ -1,6 +1,9 @@
 /**
- * A host that powers off while services run, and boots again: a container, a machine, and one over libvirtd, which was
- * killed before. A machine is that host, with a systemd.
+ * A host that powers off while services run, and boots again: a container, and a machine over libvirtd, which was killed
+ * before. A machine is that host, with a systemd.
+ *
+ * There is one machine in it, since its two processors are emulated, with AMD-V: with two machines at a time the kernel of
+ * the host panicked in 2 of 10 runs (QEMU 10.0.13). guest/service-host-systemd.test.ts has the machine without libvirtd.
  */
 import assert from 'node:assert/strict';
 import { dirname } from 'node:path';
@@ -10,7 +13,7 @@ import { unlessProgram } from '../helpers/images.js';
 import { type Parts, SERVICES, STUBBORN, WORDS } from '../helpers/service-host-shutdown.js';
 import { MANAGER, SystemdHost } from '../helpers/systemd-host.js';
 
-const URIS = { box: 'lxc:///', machine: embedded.uri, system: 'qemu:///system' };
+const URIS = { box: 'lxc:///', system: 'qemu:///system' };
 
 const SCRIPT = `trap 'sleep 1; echo last word >>${WORDS}; exit 0' TERM
 echo begun >>${WORDS}
@@ -28,17 +31,16 @@ describe('a host that powers off', { skip }, () => {
   before(async () => {
     const settings = { restart: 'on-failure', health: 'test -e /tmp/ready' } as const;
     const generic = { service: { type: 'generic' as const } };
-    for (const name of ['machine', 'system'] as const)
-      await host.addService(name, {
-        command: ['sh', '-c', SCRIPT],
-        memory: '200M',
-        config: {
-          ...generic,
-          requireKvm: true,
-          overlay: { type: 'directory', path: `/var/lib/libvirt/filesystems/${name}` },
-        },
-        settings: { ...settings, connect: URIS[name], autostart: true },
-      });
+    await host.addService('system', {
+      command: ['sh', '-c', SCRIPT],
+      memory: '200M',
+      config: {
+        ...generic,
+        requireKvm: true,
+        overlay: { type: 'directory', path: '/var/lib/libvirt/filesystems/system' },
+      },
+      settings: { ...settings, connect: URIS.system, autostart: true },
+    });
     // The root of this host is an overlay, and a container lays no other one over that.
     await host.addService('box', {
       command: ['sh', '-c', SCRIPT],

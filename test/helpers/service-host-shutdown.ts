@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Facts, facts, isActive, LOOK_MS, saidOf, systemctl, unit, until } from './host-systemctl.js';
 
-/** A container, a machine, and one over libvirt's daemon. They start when the host boots, and keep words. */
-export const SERVICES = ['box', 'machine', 'system'] as const;
+/** A container, and a machine over libvirt's daemon. They start when the host boots, and keep words. */
+export const SERVICES = ['box', 'system'] as const;
 
 /** A container that does not end when it is asked to. */
 export const STUBBORN = 'stubborn';
