@@ -4,8 +4,9 @@
 #   make build                    build; nothing is installed but npm packages, nothing is run
 #   make unit [ONLY="config"] [JOBS=3]
 #                                 the tests that need no machine, no daemon and no program with sanitizers
-#   make test [ONLY="cli guest"] [JOBS=3]
-#                                 set up, build, check, and run every test; ONLY: folders, or parts of file names
+#   make test [ONLY="cli guest"] [JOBS=3] [THOROUGH=1]
+#                                 set up, build, check, and run the tests; ONLY: folders, or parts of file names;
+#                                 THOROUGH: also those that take minutes, and kill programs at each of their steps
 #   make test-profiles            the tests that boot guests, under every profile
 #   make fuzz [ONLY="packets"] [FUZZ_SECONDS=60] [FUZZ_RUNS=] [SEED=]
 #                                 fuzz the C programs and the TypeScript, and print a table; ONLY: targets
@@ -29,6 +30,7 @@ DESTDIR ?=
 CMD ?= /bin/date
 ONLY ?=
 JOBS ?=
+THOROUGH ?=
 BUGS ?=
 SEED ?=
 COUNT ?=
@@ -135,7 +137,7 @@ unit: setup-test node_modules/.installed native dist/virt-sandbox.cjs build/.tes
 	JOBS=$(JOBS) node scripts/test.mjs --quick $(ONLY)
 
 test: setup-test build check build/.tests test-programs
-	JOBS=$(JOBS) node scripts/test.mjs $(ONLY)
+	JOBS=$(JOBS) TEST_THOROUGH=$(THOROUGH) node scripts/test.mjs $(ONLY)
 
 fuzz: setup-test node_modules/.installed
 	@node scripts/$(if $(BUGS),fuzz-bugs,fuzz).mjs $(ONLY)

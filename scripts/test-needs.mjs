@@ -14,10 +14,12 @@ import { fileURLToPath } from 'node:url';
  * - `user`: ordinary users start machines, too.
  * - `guestInit`: the tests start machines with the common init in the guest.
  * - `order`: files with a higher one take longer, and start sooner.
+ * - `thorough`: it takes minutes, and others show most of it: `make test` runs it with THOROUGH=1, or by its name.
  */
 const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
+  { path: 'guest/bench-nested', thorough: true },
   { path: 'guest/bench-root', user: true },
   { path: 'guest/changed-share', user: true },
   { path: 'guest/copies', user: true },
@@ -34,11 +36,11 @@ const NEEDS = [
   // Sandboxes in a sandbox, one after the other.
   { path: 'guest/apparmor', order: 3 },
   { path: 'guest/kvm.', order: 3 },
-  { path: 'guest/selinux', order: 3 },
-  { path: 'guest/service-host-shutdown', order: 3 },
+  { path: 'guest/selinux', order: 3, thorough: true },
+  { path: 'guest/service-host-shutdown', order: 3, thorough: true },
   { path: 'guest/service-host-systemd', order: 3 },
-  // Machines with systemd, emulated.
-  { path: 'guest/service-units', order: 3 },
+  // Machines with systemd, emulated. lxc/service-units has the same of containers.
+  { path: 'guest/service-units', order: 3, thorough: true },
   // Services that run are cloned and removed, again and again.
   { path: 'guest/service-killed', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
@@ -105,6 +107,7 @@ export function needsOf(name) {
     user: entries.some(({ user }) => user === true),
     guestInit: entries.some(({ guestInit }) => guestInit === true),
     order: Math.max(0, ...entries.map(({ order = 0 }) => order)),
+    thorough: entries.some(({ thorough }) => thorough === true),
   };
 }
 
@@ -115,19 +118,21 @@ export function isQuick(name) {
 }
 
 /**
- * The files that the words of `ONLY` ask for; all without a word. A word that is the name of a folder asks for that
- * folder: `config` for unit/config/ and not for guest/config-file.test.ts. Any other word asks for the files that have
- * it in their path.
+ * The files that the words of `ONLY` ask for. Without a word: all, and those that are thorough only where that is wanted.
+ * A word that is the name of a folder asks for that folder: `config` for unit/config/ and not for
+ * guest/config-file.test.ts. Any other word asks for the files that have it in their path.
  * @param {readonly string[]} names paths below test/
  * @param {readonly string[]} only
+ * @param {boolean} isThorough
  */
-export function selected(names, only) {
+export function selected(names, only, isThorough = false) {
+  if (only.length === 0) return names.filter((name) => isThorough || !needsOf(name).thorough);
   const chosen = only.map((word) => {
     const folder = `/${word.replace(/\/$/, '')}/`;
     const inside = names.filter((name) => `/${name}`.includes(folder));
     return new Set(inside.length > 0 ? inside : names.filter((name) => name.includes(word)));
   });
-  return names.filter((name) => only.length === 0 || chosen.some((set) => set.has(name)));
+  return names.filter((name) => chosen.some((set) => set.has(name)));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

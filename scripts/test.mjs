@@ -2,7 +2,7 @@
 //
 // A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or
 // a program with sanitizers; the tests of one folder that need none of these share a process, and each other test file
-// has its own. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
+// has its own. TEST_THOROUGH=1 runs all of them, and kills programs at each of their steps. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
 // for lxc:///, and a store of boot images.
 import { execFile, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
@@ -33,7 +33,7 @@ const only = process.argv.slice(quick ? 3 : 2);
 const CONCURRENCY = Number(process.env.JOBS || 3);
 const { timeOf, record } = testTimes();
 const all = readdirSync(compiled, { recursive: true }).filter((name) => name.endsWith('.test.js'));
-const names = selected(all, only)
+const names = selected(all, only, process.env.TEST_THOROUGH === '1')
   .filter((name) => !quick || isQuick(name))
   // The longest first, so that the end is no wait for one of them.
   .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));

@@ -13,6 +13,9 @@ export function unlessTraced(): string | false {
   return status === 0 ? false : 'processes cannot be traced here';
 }
 
+/** As `make test THOROUGH=1` has it: no step is left out. */
+const IS_THOROUGH = process.env['TEST_THOROUGH'] === '1';
+
 /** Calls that remove files and directories: which of them Node.js makes depends on its version. */
 export const REMOVING: readonly string[] = ['unlink', 'rmdir', 'unlinkat'];
 
@@ -79,15 +82,16 @@ export function sandboxesIn(log: string): string[] {
 }
 
 /**
- * The first step of each call, one in the middle, and the last, of the thread with the most. Where nothing makes a call,
- * they are of one that stands in for it.
+ * The first step of each call and the last, of the thread with the most, and one in the middle where the tests are
+ * thorough. Where nothing makes a call, they are of one that stands in for it.
  * @param log of a run that was traced
  */
 export function someSteps(calls: readonly string[], log: string): Step[] {
   const made = numbersOf(log);
   const steps = (call: string): Step[] => {
     const numbers = made.get(call) ?? [];
-    const some = [numbers[0], numbers[Math.ceil((numbers.length + 1) / 2) - 1], numbers.at(-1)];
+    const middle = IS_THOROUGH ? [numbers[Math.ceil((numbers.length + 1) / 2) - 1]] : [];
+    const some = [numbers[0], ...middle, numbers.at(-1)];
     return [...new Set(some)].flatMap((when) => (when === undefined ? [] : [{ call, when }]));
   };
   const found = calls.map(
@@ -117,15 +121,24 @@ function numbersOf(log: string): ReadonlyMap<string, readonly number[]> {
 /** More than any program makes of one call. */
 const MOST_STEPS = 60;
 
+/** The steps of a call that are tried: all, or the first ones and then fewer and fewer. */
+function nextStep(when: number): number {
+  return IS_THOROUGH ? when + 1 : Math.max(when + 1, Math.round(when * GROWTH));
+}
+
+/** 1, 2, 3, 5, 8, 13, … */
+const GROWTH = 1.6;
+
 /**
- * Every step until there are no more. Where a call has none, those of the calls that stand in for it are tried.
+ * Every step until there are no more; where the tests are not thorough, only some of those behind the third. Where a
+ * call has none, those of the calls that stand in for it are tried.
  * @param run runs a program to be killed at a step; true: there was such a step
  * @returns the calls that have steps
  */
 export async function atEveryStep(calls: readonly string[], run: (step: Step) => Promise<boolean>): Promise<string[]> {
   const killed = new Set<string>();
   const hasSteps = async (call: string) => {
-    for (let when = 1; await run({ call, when }); when += 1) {
+    for (let when = 1; await run({ call, when }); when = nextStep(when)) {
       assert.ok(when < MOST_STEPS, `${call} has no end`);
       killed.add(call);
     }

@@ -10,6 +10,7 @@ interface Needs {
   readonly programs: readonly string[];
   readonly libvirt: boolean;
   readonly order: number;
+  readonly thorough: boolean;
 }
 
 const { needsOf, isQuick, selected } = (await import(
@@ -17,7 +18,7 @@ const { needsOf, isQuick, selected } = (await import(
 )) as {
   needsOf: (name: string) => Needs;
   isQuick: (name: string) => boolean;
-  selected: (names: readonly string[], only: readonly string[]) => string[];
+  selected: (names: readonly string[], only: readonly string[], isThorough?: boolean) => string[];
 };
 
 const TESTS = join(REPOSITORY, 'test');
@@ -49,14 +50,33 @@ describe('what tests need', () => {
   });
 
   it('is nothing for most of test/unit', () => {
-    const nothing = { programs: [], libvirt: false, snapshots: false, user: false, guestInit: false, order: 0 };
+    const no = { libvirt: false, snapshots: false, user: false, guestInit: false, thorough: false };
+    const nothing = { ...no, programs: [], order: 0 };
     assert.deepEqual(needsOf('unit/config/mount.test.js'), nothing);
     const machines = { ...nothing, libvirt: true, snapshots: true, order: 2 };
     assert.deepEqual(needsOf('guest/config-file.test.js'), machines);
-    for (const host of ['apparmor', 'selinux', 'service-units'])
-      assert.deepEqual(needsOf(`guest/${host}.test.js`), { ...machines, order: 3 });
+    assert.deepEqual(needsOf('guest/apparmor.test.js'), { ...machines, order: 3 });
+    assert.deepEqual(needsOf('guest/selinux.test.js'), { ...machines, order: 3, thorough: true });
     assert.deepEqual(needsOf('guest/warm-slots.test.js'), { ...machines, user: true, guestInit: true });
     assert.deepEqual(needsOf('unit/init/native/end.test.js').programs, ['init-asan', 'init-fuzz']);
+  });
+});
+
+describe('a thorough test', () => {
+  const names = ['guest/outcome.test.js', 'guest/service-host-shutdown.test.js'];
+
+  it('is run where all tests are wanted, and by its name', () => {
+    assert.deepEqual(selected(names, []), names.slice(0, 1));
+    assert.deepEqual(selected(names, [], true), names);
+    assert.deepEqual(selected(names, ['host-shutdown']), names.slice(1));
+    assert.deepEqual(selected(names, ['guest']), names);
+  });
+
+  it('is one that there is', () => {
+    for (const name of ['bench-nested', 'selinux', 'service-host-shutdown', 'service-units'].map(
+      (one) => `guest/${one}`,
+    ))
+      assert.ok(files.includes(`${name}.test.ts`) && needsOf(name).thorough, name);
   });
 });
 
