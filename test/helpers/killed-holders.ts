@@ -42,7 +42,8 @@ function containerOf(name: string): [string, number][] {
   const controller = Number.parseInt(line, 10) || 0;
   return [
     ['libvirt_lxc', controller],
-    ['init', childrenOf(controller, '')[0] ?? 0],
+    // libvirt_lxc may still wait for a program of its own.
+    ['init', childrenOf(controller, 'init')[0] ?? 0],
   ];
 }
 
