@@ -118,8 +118,8 @@ export function isQuick(name) {
 }
 
 /**
- * The files that the words of `ONLY` ask for. Without a word: all, and those that are thorough only where that is wanted.
- * A word that is the name of a folder asks for that folder: `config` for unit/config/ and not for
+ * The files that the words of `ONLY` ask for. Without a word: all, but thorough ones only where they are wanted. A word
+ * that is the name of a folder asks for that folder: `config` for unit/config/ and not for
  * guest/config-file.test.ts. Any other word asks for the files that have it in their path.
  * @param {readonly string[]} names paths below test/
  * @param {readonly string[]} only

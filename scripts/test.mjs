@@ -2,8 +2,8 @@
 //
 // A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or
 // a program with sanitizers; the tests of one folder that need none of these share a process, and each other test file
-// has its own. TEST_THOROUGH=1 runs all of them, and kills programs at each of their steps. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
-// for lxc:///, and a store of boot images.
+// has its own. TEST_THOROUGH=1 runs all files, and kills programs at each of their steps. This program starts and ends
+// what tests share: libvirtd for qemu:///system if none answers, another one for lxc:///, and a store of boot images.
 import { execFile, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';

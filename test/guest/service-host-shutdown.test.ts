@@ -1,9 +1,9 @@
 /**
- * A host that powers off while services run, and boots again: a container, and a machine over libvirtd, which was killed
- * before. A machine is that host, with a systemd.
+ * A host that powers off while services run, and boots again: a container, and a machine over libvirtd, which was
+ * killed before. A machine is that host, with a systemd.
  *
- * There is one machine in it, since its two processors are emulated, with AMD-V: with two machines at a time the kernel of
- * the host panicked in 2 of 10 runs (QEMU 10.0.13). guest/service-host-systemd.test.ts has the machine without libvirtd.
+ * The host has one machine. With two at a time its kernel panicked in 2 of 10 runs: QEMU 10.0.13 emulates two processors
+ * with AMD-V. guest/service-host-systemd.test.ts has the machine without libvirtd.
  */
 import assert from 'node:assert/strict';
 import { dirname } from 'node:path';

@@ -43,7 +43,7 @@ export class Removal {
     this.#log = join(scratchDirectory(t), 'calls');
   }
 
-  /** At the first, a middle and the last call of each kind. */
+  /** At some calls of each kind: {@link someSteps}. */
   async assertKilledAt(killing: KilledCalls): Promise<void> {
     const { calls, atTimes = [] } = killing;
     const killed = new Set<string>();

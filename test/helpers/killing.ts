@@ -121,13 +121,13 @@ function numbersOf(log: string): ReadonlyMap<string, readonly number[]> {
 /** More than any program makes of one call. */
 const MOST_STEPS = 60;
 
-/** The steps of a call that are tried: all, or the first ones and then fewer and fewer. */
+/** Makes steps 1, 2, 3, 5, 8, 13, … */
+const GROWTH = 1.6;
+
+/** The step to try next: the one after it, or one further and further away. */
 function nextStep(when: number): number {
   return IS_THOROUGH ? when + 1 : Math.max(when + 1, Math.round(when * GROWTH));
 }
-
-/** 1, 2, 3, 5, 8, 13, … */
-const GROWTH = 1.6;
 
 /**
  * Every step until there are no more; where the tests are not thorough, only some of those behind the third. Where a
