@@ -77,7 +77,7 @@ const NEEDS = [
   // More than a minute each: services are made, cloned and imported, again and again.
   { path: 'host/service-clone-killed', order: 3 },
   { path: 'host/service-create-killed', order: 3 },
-  { path: 'host/service-image-killed', order: 3 },
+  { path: 'host/service-image-', order: 3 },
   { path: 'host/service-import-killed', order: 3 },
   { path: 'host/service-killed', order: 3 },
   { path: 'lxc/', libvirt: true, order: 1 },

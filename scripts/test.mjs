@@ -24,8 +24,9 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 if (process.geteuid() === 0 && !isReachable()) process.exit(await runWhereReachable());
 
 const compiled = fileURLToPath(new URL('../build/test', import.meta.url));
+const isThorough = process.env.TEST_THOROUGH === '1';
 /** For one file, in milliseconds: whatever hangs must not take the others with it. */
-const FILE_TIMEOUT = 15 * 60_000;
+const FILE_TIMEOUT = (isThorough ? 90 : 15) * 60_000;
 
 const quick = process.argv[2] === '--quick';
 const only = process.argv.slice(quick ? 3 : 2);
@@ -33,7 +34,7 @@ const only = process.argv.slice(quick ? 3 : 2);
 const CONCURRENCY = Number(process.env.JOBS || 3);
 const { timeOf, record } = testTimes();
 const all = readdirSync(compiled, { recursive: true }).filter((name) => name.endsWith('.test.js'));
-const names = selected(all, only, process.env.TEST_THOROUGH === '1')
+const names = selected(all, only, isThorough)
   .filter((name) => !quick || isQuick(name))
   // The longest first, so that the end is no wait for one of them.
   .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));

@@ -34,7 +34,7 @@ describe('a service in a machine', { skip }, () => {
   });
 
   it('is held still by processes each of which is killed, and its clone is whole or not there', async (t) => {
-    await (await cloned(t, { flag: '--live' })).assertHoldersKilled('openat');
+    await (await cloned(t, { flag: '--live' })).assertHoldersKilled('copy_file_range');
   });
 
   it('runs again, or is said to be stopped, when the clone that it is stopped for is killed, or its cp', async (t) => {

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
 import { DEAF, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
 import { stoppedProgram, type TracedProgram, tracedProgram } from './killed-programs.js';
-import { type Ended, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
+import { type Ended, eachAt, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, exceptLogs } from './leftovers.js';
 import { removeServices, service } from './making-services.js';
 import { holdsDuring } from './meanwhile.js';
@@ -102,12 +102,11 @@ export class KilledClone {
     }
   }
 
-  /** Each process that holds the source is killed while cp(1) stands still: at the first, a middle or the last call. */
+  /** Each process that holds the source is killed while cp(1) stands still at one of some calls: {@link eachAt}. */
   async assertHoldersKilled(call: string): Promise<void> {
     const steps = await this.#copySteps([call]);
-    const names = [...(await holdersOf(this.source)).keys()];
-    for (const [at, what] of names.entries()) {
-      const step = steps[at % steps.length] ?? assert.fail('it has no steps');
+    const whos = [...(await holdersOf(this.source)).keys()];
+    for (const { who: what, step } of eachAt(whos, steps)) {
       const pid = (await holdersOf(this.source)).get(what) ?? 0;
       const { caller, end } = await stoppedProgram(this.#t, this.#cp, step, (env) => this.begin([], env));
       process.kill(pid, 'SIGKILL');

@@ -8,13 +8,31 @@ import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
 import { valueOr } from '../../src/util/errors.js';
 import { ACCEL } from './acceleration.js';
 import { embedded } from './connections.js';
-import { imageFile } from './images.js';
-import { assertKilledAt, type Ended, killedAt, type Making, sandboxesIn, someSteps, tracedFor } from './killing.js';
+import { imageFile, unlessProgram } from './images.js';
+import {
+  assertKilledAt,
+  assertMadeAfter,
+  type Ended,
+  killedAt,
+  type Making,
+  sandboxesIn,
+  someSteps,
+  tracedFor,
+  unlessTraced,
+} from './killing.js';
 import { assertNothingLeft, type WhereLeft } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
-import { makeRoot } from './roots.js';
-import { scratchDirectory } from './scratch.js';
+import { makeRoot, unlessBusybox } from './roots.js';
+import { scratchDirectory, unlessRoot } from './scratch.js';
 import { type ServiceProgram, serviceProgram } from './serving.js';
+
+/** A reason to skip, or false. */
+export const unlessImagesKilled =
+  embedded.skip ||
+  unlessRoot('copies files') ||
+  unlessTraced() ||
+  unlessBusybox ||
+  unlessProgram('qemu-img', 'mke2fs', 'e2fsck', 'debugfs');
 
 export const ID = `${'1'.repeat(32)}\n`;
 
@@ -211,6 +229,27 @@ export class KilledImages {
   file(image: string, path: string): string {
     return fileOfState(image, path, this.#scratch);
   }
+}
+
+/** Another service is made by a command that is killed, again and again; at last it runs. */
+export async function assertMadeOf(
+  t: TestContext,
+  env: Readonly<Record<string, string>>,
+  calls: Calls,
+  commandOf: (images: KilledImages, other: string) => Promise<readonly string[]>,
+): Promise<void> {
+  const images = await KilledImages.make(t, env);
+  const { service } = images;
+  const other = `${service.name}-2`;
+  const command = await commandOf(images, other);
+  const making = images.making(other, command);
+  for await (const { what, ended } of images.kills(command, calls, () => images.draft()))
+    await assertMadeAfter(making, what, ended);
+  await service.out(...command);
+  await service.out('start', other);
+  const look = ['busybox', 'cat', '/etc/machine-id', '/srv/data'];
+  assert.match(await service.out('execute', other, '--', ...look), /^(?!1{32})[0-9a-f]{32}\nof web\n$/);
+  await service.out('stop', other);
 }
 
 /**

@@ -82,22 +82,32 @@ export function sandboxesIn(log: string): string[] {
 }
 
 /**
- * The first step of each call and the last, of the thread with the most, and one in the middle where the tests are
- * thorough. Where nothing makes a call, they are of one that stands in for it.
+ * The first step of each call and the last, of the thread with the most; all of them where the tests are thorough.
+ * Where nothing makes a call, they are of one that stands in for it.
  * @param log of a run that was traced
  */
 export function someSteps(calls: readonly string[], log: string): Step[] {
   const made = numbersOf(log);
   const steps = (call: string): Step[] => {
     const numbers = made.get(call) ?? [];
-    const middle = IS_THOROUGH ? [numbers[Math.ceil((numbers.length + 1) / 2) - 1]] : [];
-    const some = [numbers[0], ...middle, numbers.at(-1)];
-    return [...new Set(some)].flatMap((when) => (when === undefined ? [] : [{ call, when }]));
+    const some = IS_THOROUGH ? numbers : numbers.filter((_, at) => at === 0 || at === numbers.length - 1);
+    return some.map((when) => ({ call, when }));
   };
   const found = calls.map(
     (call) => [call, ...groupOf(call)].find((one) => made.has(one)) ?? assert.fail(`nothing calls ${call}`),
   );
   return [...new Set(found)].flatMap(steps);
+}
+
+/** Each of these processes at one of the steps; at each of them where the tests are thorough. */
+export function eachAt(
+  whos: readonly string[],
+  steps: readonly Step[],
+): { readonly who: string; readonly step: Step }[] {
+  assert.ok(steps.length > 0, 'there are no steps');
+  return whos.flatMap((who, at) =>
+    steps.filter((_, number) => IS_THOROUGH || number === at % steps.length).map((step) => ({ who, step })),
+  );
 }
 
 /** The numbers that each call has in the thread with the most of it. */

@@ -17,7 +17,7 @@ describe('a container that is held still to be cloned', { skip: lxc.skip || unle
 
   it('is gone, or goes on, when one that holds it is killed, and the clone is whole or not there', async (t) => {
     const clone = await KilledClone.make(t, lxc, { flag: '--live' });
-    await clone.assertHoldersKilled('openat');
+    await clone.assertHoldersKilled('copy_file_range');
   });
 });
 
