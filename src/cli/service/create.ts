@@ -1,10 +1,13 @@
 /** virt-sandbox-service create: makes a service. */
 
+import { kindOf } from '../../libvirt/connect.js';
+import { ignoredByContainers } from '../../sandbox/prepare/ignored.js';
 import { sharedPorts } from '../../service/clone/ports.js';
 import type { CopyProgress } from '../../service/content/copy.js';
 import { createService } from '../../service/create/create.js';
 import { type CreateTexts, describeService } from '../../service/create/describe.js';
 import { serviceRoots } from '../../service/paths.js';
+import type { Service } from '../../service/types.js';
 import { oneLine } from '../../util/errors.js';
 import { printJson, printLines, size } from '../output.js';
 import { imageProgress } from '../terminal/image-progress.js';
@@ -38,11 +41,17 @@ export async function create(args: ServiceArguments): Promise<number> {
     async (service) => {
       for (const path of service.unsettled) say(`${path} was written to while it was copied`);
       for (const sentence of await sharedPorts(roots, service)) say(sentence);
+      const ignored = isContainer(service) ? ignoredByContainers(service.config) : undefined;
+      if (ignored !== undefined) say(ignored);
       if (isSet(args, 'json')) await printJson(serviceJson(service));
       else await printLines(service.settings.copied.map(oneLine));
       return 0;
     },
   );
+}
+
+function isContainer({ settings: { connect } }: Service): boolean {
+  return connect !== undefined && kindOf(connect) === 'lxc';
 }
 
 function createTexts(args: ServiceArguments, command: readonly string[]): CreateTexts {

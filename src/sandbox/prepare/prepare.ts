@@ -15,7 +15,6 @@ import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
-import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import { type Devices, prepareDevices } from '../devices/devices.js';
 import { checkHomeDirectory } from '../devices/home-directory.js';
@@ -29,6 +28,7 @@ import { closedToQemu } from '../state/daemon-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { containedConfig } from './contained.js';
 import { checkDriver } from './driver-check.js';
+import { ignoredByContainers } from './ignored.js';
 import { checkLoopImage } from './loop-image.js';
 import { chooseMachine } from './machine.js';
 import { requireOpenFiles } from './open-files.js';
@@ -92,7 +92,9 @@ async function prepareContainer(config: SandboxConfig, facts: Facts, options: La
   await checkLoopImage(config);
   const devices = await devicesWith('9p', config, facts, options);
   if (stopsBeforeRoot(config, { name, devices }, options)) throw noShellWithoutRoot();
-  tellIgnored(config, options);
+  const { image = config.image, profile = config.profile } = options;
+  const ignored = ignoredByContainers({ ...config, image, profile });
+  if (ignored !== undefined) options.onChoice?.(ignored);
   return { platform: 'container', name, connection, devices, securityLabels };
 }
 
@@ -164,33 +166,6 @@ async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOp
     connecting.then((late) => late.close()).catch(() => {});
     throw error;
   }
-}
-
-/**
- * Tells the observer which options a container ignores. They are no errors: a script may name a kernel for its
- * machines.
- */
-function tellIgnored(
-  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot, rootFs, rootCache }: SandboxConfig,
-  options: LaunchOptions,
-): void {
-  const ignored = [
-    ...((options.image ?? image) === undefined ? [] : [option('image')]),
-    ...((options.profile ?? profile) === undefined ? [] : [option('profile')]),
-    ...(kernel.version === undefined ? [] : [option('kernel.version')]),
-    ...(kernel.path === undefined ? [] : [option('kernel.path')]),
-    ...(kernel.modulesPath === undefined ? [] : [option('kernel.modulesPath')]),
-    ...(acceleration === 'auto' ? [] : [option('acceleration')]),
-    ...(nestedKvm ? [option('nestedKvm')] : []),
-    ...(vcpus === 1 ? [] : [option('vcpus')]),
-    ...(boot === 'auto' ? [] : [option('boot')]),
-    ...(rootFs === 'auto' ? [] : [option('rootFs')]),
-    ...(rootCache === 'auto' ? [] : [option('rootCache')]),
-  ];
-  if (ignored.length === 0) return;
-  options.onChoice?.(
-    `without effect: ${ignored.join(', ')}, because a container has the kernel and the processors of the host`,
-  );
 }
 
 /** Only boot images have a shell without a root. */
