@@ -12,15 +12,16 @@ import { SystemdHost } from '../helpers/systemd-host.js';
 
 const SERVICES = 'etc/libvirt-sandbox/services';
 
-/** Says on the host's side of /gate what it does. */
+/** A unit of the host, and of the machine, where a reload of it is told at the host's side of /gate. */
 const UNIT = `[Service]
 ExecStart=/bin/sleep infinity
-ExecReload=/bin/true
+ExecReload=/bin/sh -c 'test ! -d /gate || echo inside >/gate/reloaded'
 `;
 
 /** More than it needs. */
 const LIMITS = { ...NO_TUNING, memoryLimit: 1 << 30, cpuQuota: 150_000 };
 
+/** Says on the host's side of /gate what it does. */
 const SCRIPT = `trap 'echo asked to end >/gate/ended; exit 0' TERM
 echo >/gate/begun
 while :; do sleep 0.2; done`;
@@ -155,7 +156,9 @@ describe('a host with systemd', { skip }, () => {
   });
 
   it('a reload of a unit of the host comes to the sandboxes that run it', () => {
-    assert.match(part('reloaded'), /\/virt-sandbox-service ; argv\[\]=\S+ reload site ;.* code=exited/);
+    const { run, said } = part('reloaded');
+    assert.match(run, /\/virt-sandbox-service ; argv\[\]=\S+ reload site ;.* code=exited ; status=0 /);
+    assert.equal(said, 'inside\n');
   });
 
   it('a delete by it has systemd stop a machine that runs', () => {

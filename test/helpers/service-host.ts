@@ -47,8 +47,8 @@ export interface Parts {
   readonly wrong: Facts;
   /** The target that wants it was started. */
   readonly site: Facts & { readonly processes: string; readonly limits: readonly string[]; readonly qemu: string };
-  /** A unit of this host was reloaded: what systemd has run for that of the machine. */
-  readonly reloaded: string;
+  /** A unit of this host was reloaded: what systemd has run for that of the machine, and what the one inside has said. */
+  readonly reloaded: { readonly run: string; readonly said: string };
   /** Its container was stopped, by SIGSTOP to what runs there. */
   readonly hung: Facts & { readonly log: string };
   /** `virt-sandbox-service restart`: what systemd had of it before, and what it has said. */
@@ -147,7 +147,7 @@ async function site(): Promise<void> {
   systemctl('reload', HELLO);
   const reload = () => systemctl('show', '--property=ExecReload', '--value', unit(SITE));
   await until(SITE, () => reload().includes('code=exited'));
-  tell('reloaded', reload());
+  tell('reloaded', { run: reload(), said: readFileSync(gate(SITE, 'reloaded'), 'utf8') });
 }
 
 async function ended(): Promise<void> {
