@@ -48,7 +48,7 @@ GENERATOR := virt-sandbox-service-generator
 GENERATORS := $(DESTDIR)$(PREFIX)/lib/systemd
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
-C_SOURCES := $(shell find init test/fuzz -name '*.[ch]' 2>/dev/null)
+C_SOURCES := $(shell find init test -name '*.[ch]' 2>/dev/null)
 
 PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
 

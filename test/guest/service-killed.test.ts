@@ -5,7 +5,7 @@ import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { KilledClone, STUBBORN_SOURCE, type WantedClone } from '../helpers/killed-clones.js';
 import { Removal } from '../helpers/killed-removals.js';
-import { unlessTraced } from '../helpers/killing.js';
+import { IS_THOROUGH, unlessTraced } from '../helpers/killing.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
 const skip = embedded.skip || unlessTraced() || unlessProgram('qemu-img', 'mke2fs');
@@ -14,7 +14,15 @@ const skip = embedded.skip || unlessTraced() || unlessProgram('qemu-img', 'mke2f
 const OWN_CALLS = [
   ['holder', ['rmdir']],
   ['supervisor', ['unlinkat']],
+  ...(IS_THOROUGH
+    ? ([
+        ['virt-qemu-run', []],
+        ['qemu-system', []],
+      ] as const)
+    : []),
 ] as const;
+
+const HOLDERS = ['holder', 'supervisor', 'virt-qemu-run', 'qemu-system'] as const;
 
 describe('a service in a machine', { skip }, () => {
   const { env, remove } = privateStore();
@@ -47,6 +55,11 @@ describe('a service in a machine', { skip }, () => {
     await (await cloned(t, { flag: '--stop', ...STUBBORN_SOURCE })).assertHoldersKilledAtStop();
   });
 
+  for (const who of IS_THOROUGH ? HOLDERS : [])
+    it(`runs again, or is said to have failed, when its ${who} is killed at any of its calls`, async (t) => {
+      await (await cloned(t, { flag: '--stop' })).assertHolderKilledAtCalls(who);
+    });
+
   it('is removed by the next call when the one before was killed', async (t) => {
     await new Removal(t, way, options).assertKilledAt({ who: 'program', calls: ['connect', 'unlink'] });
   });
@@ -56,7 +69,7 @@ describe('a service in a machine', { skip }, () => {
       await new Removal(t, way, options).assertKilledAt({ who, calls });
     });
 
-  for (const who of ['holder', 'supervisor', 'virt-qemu-run', 'qemu-system'])
+  for (const who of HOLDERS)
     it(`is removed, by the next call at last, when its ${who} is killed meanwhile`, async (t) => {
       await new Removal(t, way, options).assertKilledAtStop(who);
     });

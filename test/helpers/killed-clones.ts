@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
-import { DEAF, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
-import { stoppedProgram, type TracedProgram, tracedProgram } from './killed-programs.js';
+import { DEAF, type Holder, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
+import { stoppedProgram, type TracedProgram, tracedProgram, traceRunning } from './killed-programs.js';
 import { type Ended, eachAt, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, exceptLogs } from './leftovers.js';
 import { removeServices, service } from './making-services.js';
@@ -127,6 +127,18 @@ export class KilledClone {
       process.kill(pid, 'SIGKILL');
       await this.#assertFinishedWithout(what, await cloning.result, 'while the source stops');
     }
+  }
+
+  /** One that holds the source is killed at each of its calls while the source is stopped. Where the tests are thorough. */
+  async assertHolderKilledAtCalls(who: Holder): Promise<void> {
+    const cloned = async (step?: Step) => {
+      const pid = (await holdersOf(this.source)).get(who) ?? 0;
+      await traceRunning(this.#t, pid, { calls: [], log: this.log, step });
+      return this.begin().result;
+    };
+    await this.assertFinished(await cloned(), 'nothing is killed');
+    for (const step of someSteps([], this.log))
+      await this.#assertFinishedWithout(who, await cloned(step), `at ${step.call} ${step.when}`);
   }
 
   async #assertFinishedWithout(holder: string, ended: Ended, when: string): Promise<void> {

@@ -20,6 +20,9 @@ const HOLDERS = {
   container: ['holder', 'supervisor', 'libvirt_lxc', 'init'],
 } as const;
 
+/** What each of them is called here. */
+export type Holder = (typeof HOLDERS)[keyof typeof HOLDERS][number];
+
 /** @returns what each is, and its process ID */
 export async function holdersOf(service: TestService): Promise<Map<string, number>> {
   const { pid: holder = 0 } = await service.status();

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { valueOr } from '../../src/util/errors.js';
 import { findInPath } from '../../src/util/programs.js';
-import { type Step, tracedFor, withAlternatives } from './killing.js';
+import { killAtWords } from './killing/kill-at.js';
+import { othersThan, type Step, withAlternatives } from './killing.js';
 import { leftAtLast } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
 import type { Running, RunOptions } from './run.js';
@@ -34,7 +35,7 @@ export interface StoppedProgram {
   end(): Promise<void>;
 }
 
-/** @param begin starts its caller. @param step of each of its threads */
+/** @param begin starts its caller. @param step each of its threads counts for itself */
 export async function stoppedProgram(
   t: TestContext,
   traced: TracedProgram,
@@ -42,7 +43,18 @@ export async function stoppedProgram(
   begin: (env: NonNullable<RunOptions['env']>) => Running,
 ): Promise<StoppedProgram> {
   const log = join(scratchDirectory(t), 'stopped');
-  const caller = begin(traced(tracedFor([call], { log }, ['-e', `inject=${call}:signal=STOP:when=${when}`])));
+  const words = [
+    'strace',
+    '-f',
+    '-qq',
+    '-o',
+    log,
+    '-e',
+    `trace=${call}`,
+    '-e',
+    `inject=${call}:signal=STOP:when=${when}`,
+  ];
+  const caller = begin(traced([...words, '--']));
   const stops = () => /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(valueOr(() => readFileSync(log, 'latin1'), ''));
   await holdsDuring(caller.result, () => stops() !== null);
   // What strace(1) names is a thread, which may end before its process does.
@@ -62,25 +74,18 @@ export async function traceRunning(
   pid: number,
   { calls, log, step }: { readonly calls: readonly string[]; readonly log: string; readonly step?: Step | undefined },
 ): Promise<void> {
-  const killing = step && ['-e', `inject=${step.call}:signal=KILL:when=${step.when}`];
-  const words = [
-    '-f',
-    '--detach-on=execve',
-    '-o',
-    log,
-    '-e',
-    `trace=${withAlternatives(calls).join()}`,
-    ...(killing ?? []),
-  ];
-  const tracer = spawn('strace', [...words, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const all = withAlternatives(calls);
+  const counted = step === undefined ? [...all, ...othersThan(all)] : [step.call];
+  const [program = '', ...words] = killAtWords({ calls: counted, when: step?.when, log });
+  const tracer = spawn(program, [...words, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(() => tracer.kill('SIGKILL'));
   let told = '';
   await new Promise<void>((resolve, reject) => {
     tracer.once('error', reject);
-    tracer.once('close', () => reject(new Error(`strace has ended: ${told}`)));
+    tracer.once('close', () => reject(new Error(`kill-at has ended: ${told}`)));
     tracer.stderr.setEncoding('utf8').on('data', (text: string) => {
       told += text;
-      if (told.includes(' attached')) resolve();
+      if (told.includes('attached\n')) resolve();
     });
   });
 }

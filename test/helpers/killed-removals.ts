@@ -1,11 +1,12 @@
 /** Services that run and are removed, while who removes them, or what holds them, is killed. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Way } from './connections.js';
-import { DEAF, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
+import { DEAF, type Holder, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
 import { traceRunning } from './killed-programs.js';
+import { hasKilled } from './killing/kill-at.js';
 import { assertKilledAt, isKilled, killedAt, type Step, someSteps, tracedFor } from './killing.js';
 import { assertNothingLeft, entriesIn, exceptLogs, leftAtLast, ROOT_STATE } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
@@ -15,7 +16,7 @@ import { createdService, LIVES, SERVICES, type TestService } from './services.js
 
 /** Calls of a process at which it is killed. */
 export interface KilledCalls {
-  readonly who: 'program' | 'holder' | 'supervisor';
+  readonly who: 'program' | Holder;
   readonly calls: readonly string[];
   /** What it does if a process of the sandbox is still there. */
   readonly atTimes?: readonly string[];
@@ -82,7 +83,7 @@ export class Removal {
     const text = `${killing.who} at ${step.call} ${step.when}: ${ended.signal ?? ended.code} ${ended.stderr}`;
     isKilled(ended);
     await this.#assertRemovable(removed, text);
-    return /^\d+ +\+\+\+ killed by SIGKILL/m.test(readFileSync(this.#log, 'latin1'));
+    return hasKilled(this.#log);
   }
 
   /** It is there as a whole, or not at all, and the next call removes what is left. */

@@ -1,26 +1,20 @@
 /** Programs that are killed at one of their system calls. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { unlessProgram } from './images.js';
+import { countsIn, killAtWords, unlessKillAt } from './killing/kill-at.js';
 import type { RunResult } from './run.js';
 
 /** A reason to skip, or false if processes can be traced here. */
 export function unlessTraced(): string | false {
-  const missing = unlessProgram('strace');
-  if (missing !== false) return missing;
-  const { status } = spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']);
-  return status === 0 ? false : 'processes cannot be traced here';
+  return unlessProgram('strace') || unlessKillAt();
 }
 
 /** As `make test THOROUGH=1` has it: no step is left out. */
-const IS_THOROUGH = process.env['TEST_THOROUGH'] === '1';
+export const IS_THOROUGH = process.env['TEST_THOROUGH'] === '1';
 
 /** Calls that remove files and directories: which of them Node.js makes depends on its version. */
 export const REMOVING: readonly string[] = ['unlink', 'rmdir', 'unlinkat'];
-
-/** The call by which a file shares its blocks with its copy. It is made for much else. */
-const CLONING = 'ioctl';
 
 /**
  * Calls of which one stands in for another: by the file system, and by the versions of Node.js and of other programs.
@@ -28,8 +22,25 @@ const CLONING = 'ioctl';
 const ALTERNATIVES: readonly (readonly string[])[] = [
   REMOVING,
   ['link', 'linkat'],
-  ['copy_file_range', 'sendfile', CLONING],
+  ['copy_file_range', 'sendfile', 'ioctl'],
 ];
+
+/**
+ * Calls that change what is on a disk, or mounted, or tell other processes something. Not among them is what is written to
+ * files: it counts once a sync or a rename has followed.
+ */
+const CHANGING: readonly string[] = [
+  ...['mkdir', 'mkdirat', 'rename', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', ...REMOVING],
+  ...['fsync', 'fdatasync', 'syncfs', 'ftruncate', 'fallocate', 'copy_file_range', 'sendfile', 'ioctl'],
+  ...['chmod', 'fchmod', 'fchmodat', 'chown', 'fchown', 'fchownat', 'lchown', 'utimensat'],
+  ...['setxattr', 'lsetxattr', 'fsetxattr', 'mount', 'move_mount', 'umount2'],
+  ...['connect', 'flock', 'kill', 'pidfd_send_signal', 'shutdown'],
+];
+
+/** Where the tests are thorough: all other calls that change something, whether anything makes them or not. */
+export function othersThan(calls: readonly string[]): string[] {
+  return IS_THOROUGH ? CHANGING.filter((call) => !calls.includes(call)) : [];
+}
 
 /** The call, and those that may stand in for it. */
 function groupOf(call: string): readonly string[] {
@@ -41,7 +52,7 @@ export function withAlternatives(calls: readonly string[]): string[] {
   return [...new Set(calls.flatMap(groupOf))];
 }
 
-/** A system call that a thread makes for the `when`-th time: each thread counts for itself. */
+/** The `when`-th time that a system call is made, by any of the threads that count. */
 export interface Step {
   readonly call: string;
   readonly when: number;
@@ -49,30 +60,29 @@ export interface Step {
 
 /** Whose calls count. */
 export interface Tracing {
-  /** The program's, which Node.js runs, and of none that it starts; else those of all. */
+  /** The program's, and of none that it starts; else those of all. */
   readonly isAlone?: boolean;
+  /** Only those of processes whose names begin so. */
+  readonly who?: string | undefined;
   /** A file for the calls of one run; undefined: nobody looks at them. */
   readonly log?: string | undefined;
 }
 
-/** The words in front of a command. strace(1) kills it, or a process that it has started, at that step. */
+/** One thread of Node.js works on files, so steps have an order. */
+const ORDERED = ['env', 'UV_THREADPOOL_SIZE=1'];
+
+/** A state directory of a sandbox gets its name so. */
+const NAMING = ['rename'];
+
+/** The words in front of a command. It is killed, or a process that it has started, at that step. */
 export function killedAt({ call, when }: Step, tracing: Tracing = {}): string[] {
-  return tracedFor([call], tracing, ['-e', `inject=${call}:signal=KILL:when=${when}`]);
+  return [...ORDERED, ...killAtWords({ ...tracing, calls: [call], logged: NAMING, when })];
 }
 
-/** The words in front of a command for which nothing is killed. @param words further options of strace(1) */
-export function tracedFor(
-  calls: readonly string[],
-  { isAlone = false, log }: Tracing,
-  words: readonly string[] = [],
-): string[] {
-  // One thread of Node.js works on files, so steps have an order.
-  const ordered = ['env', 'UV_THREADPOOL_SIZE=1', 'strace', '-f', '-qq', '-o', log ?? '/dev/null'];
-  // A state directory of a sandbox gets its name by a rename.
-  const shown = log === undefined ? calls : withAlternatives([...calls, 'rename']);
-  // The program is a script that env(1) starts, which would be the end of it.
-  const alone = isAlone ? ['--detach-on=execve', '--', process.execPath] : [];
-  return [...ordered, '-e', `trace=${shown.join()}`, ...words, ...alone, '--'];
+/** The words in front of a command for which nothing is killed. With {@link othersThan} these calls. */
+export function tracedFor(calls: readonly string[], tracing: Tracing): string[] {
+  const traced = [...withAlternatives(calls), ...othersThan(withAlternatives(calls))];
+  return [...ORDERED, ...killAtWords({ ...tracing, calls: traced, logged: NAMING })];
 }
 
 /** Sandboxes that a program has made which was traced. */
@@ -82,21 +92,21 @@ export function sandboxesIn(log: string): string[] {
 }
 
 /**
- * The first step of each call and the last, of the thread with the most; all of them where the tests are thorough.
- * Where nothing makes a call, they are of one that stands in for it.
+ * The first step of each call and the last. Where nothing makes a call, they are of one that stands in for it. Where the
+ * tests are thorough: all steps, of other calls that change something, too.
  * @param log of a run that was traced
  */
 export function someSteps(calls: readonly string[], log: string): Step[] {
-  const made = numbersOf(log);
+  const counts = countsIn(log);
   const steps = (call: string): Step[] => {
-    const numbers = made.get(call) ?? [];
-    const some = IS_THOROUGH ? numbers : numbers.filter((_, at) => at === 0 || at === numbers.length - 1);
-    return some.map((when) => ({ call, when }));
+    const count = counts.get(call) ?? 0;
+    const all = Array.from({ length: count }, (_, at) => ({ call, when: at + 1 }));
+    return IS_THOROUGH ? all : all.filter((_, at) => at === 0 || at === count - 1);
   };
   const found = calls.map(
-    (call) => [call, ...groupOf(call)].find((one) => made.has(one)) ?? assert.fail(`nothing calls ${call}`),
+    (call) => [call, ...groupOf(call)].find((one) => counts.has(one)) ?? assert.fail(`nothing calls ${call}`),
   );
-  return [...new Set(found)].flatMap(steps);
+  return [...new Set([...found, ...othersThan(found)])].flatMap(steps);
 }
 
 /** Each of these processes at one of the steps; at each of them where the tests are thorough. */
@@ -110,26 +120,8 @@ export function eachAt(
   );
 }
 
-/** The numbers that each call has in the thread with the most of it. */
-function numbersOf(log: string): ReadonlyMap<string, readonly number[]> {
-  const counts = new Map<string, number>();
-  const threads = new Map<string, number[]>();
-  const most = new Map<string, number[]>();
-  for (const [line, thread = '', call = ''] of readFileSync(log, 'latin1').matchAll(/^(\d+) +(\w+)\(.*$/gm)) {
-    const key = `${thread} ${call}`;
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
-    if (call === CLONING && !line.includes('FICLONE')) continue;
-    const numbers = threads.get(key) ?? [];
-    numbers.push(count);
-    threads.set(key, numbers);
-    if (numbers.length > (most.get(call)?.length ?? 0)) most.set(call, numbers);
-  }
-  return most;
-}
-
 /** More than any program makes of one call. */
-const MOST_STEPS = 60;
+const MOST_STEPS = 300;
 
 /** Makes steps 1, 2, 3, 5, 8, 13, … */
 const GROWTH = 1.6;

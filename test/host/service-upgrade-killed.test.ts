@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadService } from '../../src/service/file.js';
 import { labelOf } from '../../src/service/store/label-state.js';
-import { assertKilledAt, atEveryStep, isKilled, killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertKilledAt, atEveryStep, isKilled, killedAt, othersThan, unlessTraced } from '../helpers/killing.js';
 import { makeOldService, OLD_FILES, OLD_PROCESS } from '../helpers/labelled-old-service.js';
 import { unlessRoot } from '../helpers/scratch.js';
 import { serviceProgram } from '../helpers/serving.js';
@@ -20,7 +20,7 @@ describe('an upgrade that is killed', { skip: unlessRoot('sets labels') || unles
       const file = join(roots.services, `${name}.sandbox`);
       t.after(() => rmSync(file, { force: true }));
       const halves = new Set<number>();
-      const killed = await atEveryStep(CALLS, async (step) => {
+      const killed = await atEveryStep([...CALLS, ...othersThan(CALLS)], async (step) => {
         const { content } = await makeOldService(t, roots, name, isOlder);
         const everything = ['', ...(readdirSync(content, { recursive: true }) as string[])];
         const labels = () => everything.map((path) => labelOf(join(content, path)));

@@ -8,6 +8,7 @@ import { BoundedState, boundedService, STARTS } from '../helpers/bounded.js';
 import { lxc } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
 import { childrenOf } from '../helpers/killed-images.js';
+import { hasKilled } from '../helpers/killing/kill-at.js';
 import {
   assertKilledAt,
   isKilled,
@@ -113,7 +114,7 @@ describe('a service with a bound that is made', { skip: lxc.skip || unlessTraced
       }
       assert.equal(state.isMounted(), false, text);
       assert.deepEqual(readdirSync(above), [], text);
-      return /killed by SIGKILL/.test(readFileSync(log, 'latin1'));
+      return hasKilled(log);
     };
     assert.equal((await create(tracedFor(CALLS, { log }))).code, 0);
     const steps = someSteps(CALLS, log);
@@ -202,7 +203,7 @@ describe('a bounded state', { skip: lxc.skip || unlessTraced() || unlessProgram(
       const ended = await run('upgrade', killedAt(step, { log }));
       const text = `${step.call} ${step.when}: ${ended.stderr}`;
       isKilled(ended);
-      if (/killed by SIGKILL/.test(readFileSync(log, 'latin1'))) killed.add(step.call);
+      if (hasKilled(log)) killed.add(step.call);
       const { code, stderr } = await run('upgrade');
       assert.equal(code, 0, `${text}: ${stderr}`);
       await assertUpgraded(`key ${index}`, text);
@@ -227,7 +228,7 @@ describe('a bounded state', { skip: lxc.skip || unlessTraced() || unlessProgram(
       const ended = await run('delete', killedAt(step, { log }));
       const text = `${step.call} ${step.when}: ${ended.stderr}`;
       isKilled(ended);
-      if (/killed by SIGKILL/.test(readFileSync(log, 'latin1'))) killed.add(step.call);
+      if (hasKilled(log)) killed.add(step.call);
       const { code, stderr } = await run('delete');
       assert.ok(code === 0 || /there is no service/.test(stderr), `${text}; then ${stderr}`);
       assert.equal(state.isMounted(), false, text);

@@ -2,7 +2,7 @@
 import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { type KilledCalls, Removal } from '../helpers/killed-removals.js';
-import { unlessTraced } from '../helpers/killing.js';
+import { IS_THOROUGH, unlessTraced } from '../helpers/killing.js';
 
 /** What each of them does. */
 const KILLED: readonly KilledCalls[] = [
@@ -11,13 +11,17 @@ const KILLED: readonly KilledCalls[] = [
   { who: 'supervisor', calls: ['rename', 'unlinkat', 'unlink', 'rmdir'], atTimes: ['pidfd_send_signal'] },
 ];
 
+/** Those that libvirt starts. */
+const UNDER_LIBVIRT = ['libvirt_lxc', 'init'] as const;
+
 describe('a container whose service is removed', { skip: lxc.skip || unlessTraced() }, () => {
-  for (const killing of KILLED)
+  const thorough = IS_THOROUGH ? UNDER_LIBVIRT.map((who) => ({ who, calls: [] })) : [];
+  for (const killing of [...KILLED, ...thorough])
     it(`is gone after the next call, when the ${killing.who} is killed`, async (t) => {
       await new Removal(t, lxc).assertKilledAt(killing);
     });
 
-  for (const who of ['libvirt_lxc', 'init'])
+  for (const who of UNDER_LIBVIRT)
     it(`is gone after the next call, when its ${who} is killed`, async (t) => {
       await new Removal(t, lxc).assertKilledAtStop(who);
     });

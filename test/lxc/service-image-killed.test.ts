@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readRecord } from '../../src/sandbox/devices/overlay-record.js';
 import { lxc } from '../helpers/connections.js';
-import { assertKilledAt, atEveryStep, isKilled, killedAt, unlessTraced } from '../helpers/killing.js';
+import { assertKilledAt, atEveryStep, isKilled, killedAt, othersThan, unlessTraced } from '../helpers/killing.js';
 import { LOOK, seenOver, version, WRITE } from '../helpers/new-images.js';
 import { imageIn, startRegistry } from '../helpers/oci/registry.js';
 import { unlessBusyboxImage } from '../helpers/oci/root-images.js';
@@ -50,7 +50,7 @@ describe('an upgrade to another image', { skip: lxc.skip || unlessBusyboxImage |
     const before = entries();
     let now = 2;
     const seen = new Map<string, string>();
-    const killed = await atEveryStep(CALLS, async (step) => {
+    const killed = await atEveryStep([...CALLS, ...othersThan(CALLS)], async (step) => {
       const [old, fresh] = [now, 3 - now];
       setImage(fresh);
       // A copy that the service has never changed.

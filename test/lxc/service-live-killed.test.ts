@@ -2,7 +2,7 @@
 import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
 import { KilledClone, STUBBORN_SOURCE } from '../helpers/killed-clones.js';
-import { unlessTraced } from '../helpers/killing.js';
+import { IS_THOROUGH, unlessTraced } from '../helpers/killing.js';
 
 describe('a container that is held still to be cloned', { skip: lxc.skip || unlessTraced() }, () => {
   it('goes on when the clone is killed', async (t) => {
@@ -26,4 +26,10 @@ describe('a container that is stopped to be cloned', { skip: lxc.skip || unlessT
     const clone = await KilledClone.make(t, lxc, { flag: '--stop', ...STUBBORN_SOURCE });
     await clone.assertHoldersKilledAtStop();
   });
+
+  for (const who of IS_THOROUGH ? (['holder', 'supervisor', 'libvirt_lxc', 'init'] as const) : [])
+    it(`runs again, or is said to have failed, when its ${who} is killed at any of its calls`, async (t) => {
+      const clone = await KilledClone.make(t, lxc, { flag: '--stop' });
+      await clone.assertHolderKilledAtCalls(who);
+    });
 });

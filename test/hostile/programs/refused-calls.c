@@ -47,7 +47,8 @@ static int serve(const char *path)
 	char byte;
 
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 || puts("ready") < 0 || fflush(stdout) != 0)
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 || puts("ready") < 0 ||
+	    fflush(stdout) != 0)
 		return 1;
 	while (read(0, &byte, 1) > 0)
 		continue;

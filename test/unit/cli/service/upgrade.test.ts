@@ -19,7 +19,15 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lockOpenFile } from '../../../../src/oci/lock.js';
 import { findInPath } from '../../../../src/util/programs.js';
-import { assertKilledAt, atEveryStep, isKilled, killedAt, REMOVING, unlessTraced } from '../../../helpers/killing.js';
+import {
+  assertKilledAt,
+  atEveryStep,
+  isKilled,
+  killedAt,
+  othersThan,
+  REMOVING,
+  unlessTraced,
+} from '../../../helpers/killing.js';
 import { installPackage, makePackagedRoot } from '../../../helpers/packaged-root.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 import { type ServiceProgram, serviceProgram } from '../../../helpers/serving.js';
@@ -186,7 +194,7 @@ describe('virt-sandbox-service upgrade', { skip }, () => {
     const { upper, service, host, copyUp, upgrade } = await ground(context);
     let turn = 0;
     const calls = ['mkdir', 'rename', 'fsync', ...REMOVING];
-    const killed = await atEveryStep(calls, async (step) => {
+    const killed = await atEveryStep([...calls, ...othersThan(calls)], async (step) => {
       turn += 1;
       host('/etc/hosts', `hosts ${turn}`);
       await upgrade();
