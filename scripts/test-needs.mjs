@@ -42,7 +42,9 @@ const NEEDS = [
   // Machines with systemd, emulated. lxc/service-units has the same of containers.
   { path: 'guest/service-units', order: 3, thorough: true },
   // Services that run are cloned and removed, again and again.
-  { path: 'guest/service-killed', order: 3 },
+  { path: 'guest/service-clone-killed', order: 3 },
+  { path: 'guest/service-delete-killed', order: 3 },
+  { path: 'guest/service-live-killed', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },
   { path: 'guest/many-at-once', user: true, order: 3 },
