@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { messageOf } from '../../src/util/errors.js';
 import type { Way } from './connections.js';
 import { DEAF, type Holder, holdersOf, recordOfLife, STAYS, STUBBORN_KEYS } from './killed-holders.js';
 import { stoppedProgram, type TracedProgram, tracedProgram, traceRunning } from './killed-programs.js';
@@ -161,7 +162,11 @@ export class KilledClone {
     const { state } = await this.source.until((status) => ['running', 'stopped', 'failed'].includes(status.state));
     const { out } = await this.source.run(['status']);
     if (state === 'running') {
-      const said = await this.source.inside('echo again >/srv/again && sync && cat /srv/again');
+      const said = await this.source
+        .inside('echo again >/srv/again && sync && cat /srv/again')
+        .catch(async (error: unknown) =>
+          assert.fail(`${text}; then ${messageOf(error)}\n${(await this.source.run(['status'])).out}`),
+        );
       assert.equal(said, 'again\n', text);
     } else {
       assert.ok(TOLD.test(out) || ENDED.test(out), `${text}\n${out}`);
