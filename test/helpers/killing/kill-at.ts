@@ -1,7 +1,7 @@
 /** The program kill-at: its words, and what its log says. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { valueOr } from '../../../src/util/errors.js';
 import { unlessProgram } from '../images.js';
@@ -67,6 +67,8 @@ function built(): string {
   const words = ['-std=gnu17', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-o', draft, SOURCE];
   const { status, stderr } = spawnSync('gcc', words, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
+  // Ordinary users run it, too, whatever the umask is here.
+  for (const path of [dirname(PROGRAM), draft]) chmodSync(path, 0o755);
   renameSync(draft, PROGRAM);
   return PROGRAM;
 }
