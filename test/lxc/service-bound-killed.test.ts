@@ -38,7 +38,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
         Object.values(pids).every((pid) => pid > 0),
         JSON.stringify(pids),
       );
-      for (const who of kill) process.kill(pids[who], 'SIGKILL');
+      killTogether(kill.map((who) => pids[who]));
       // Of a controller the holder hears a moment later, and stops the service then.
       await service.until(({ state: now }) => now === 'failed');
       await service.ok(['start']);
@@ -61,7 +61,7 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
       const { pid: holder = 0 } = await service.status();
       const pids = { holder, supervisor: childrenOf(holder, 'supervisor')[0] ?? 0 };
       assert.deepEqual([containersOf(service.name).length, pids.holder > 0, pids.supervisor > 0], [1, true, true]);
-      for (const who of kill) process.kill(pids[who], 'SIGKILL');
+      killTogether(kill.map((who) => pids[who]));
       await service.until(({ state: now }) => now === 'failed');
       // Without it nobody reads there what the state is of.
       if (kill.length === 2) state.remount('umount');
@@ -80,6 +80,11 @@ describe('a service with a bound', { skip: lxc.skip }, () => {
       }
     });
 });
+
+/** None of them sees the others go. */
+function killTogether(pids: readonly number[]): void {
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal);
+}
 
 /** The processes that libvirt has for a container. */
 function containersOf(name: string): string[] {
