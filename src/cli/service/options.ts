@@ -42,7 +42,7 @@ const startUri = text('libvirt URI of the service; one whose file names none is 
 export const createOptions = {
   connect: connectOption,
   unitfile: texts('a unit of the root that its systemd is to run, as nginx.service; repeats', 'u'),
-  package: texts('a package whose files below /etc and /var --copy copies, too; repeats', 'P'),
+  package: texts('with --copy: a package whose files below /etc and /var are copied; repeats', 'P'),
   copy: flag('copy files of the packages that only root may read into the state, and print their paths', 'C'),
   'copy-path': texts('copy that file or directory, as far as only root may read it; repeats'),
   path: text('directory in which the state is kept [/var/lib/libvirt/filesystems]', 'p'),
