@@ -62,8 +62,6 @@ export interface Step {
 export interface Tracing {
   /** The program's, and of none that it starts; else those of all. */
   readonly isAlone?: boolean;
-  /** Only those of processes whose names begin so. */
-  readonly who?: string | undefined;
   /** A file for the calls of one run; undefined: nobody looks at them. */
   readonly log?: string | undefined;
 }

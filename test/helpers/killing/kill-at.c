@@ -1,14 +1,13 @@
 /*
- * kill-at [-l LOG] [-c CALL,...] [-t CALL,...] [-n NUMBER] [-w NAME] [-a] (-p PID | PROGRAM ARGUMENT...)
+ * kill-at [-l LOG] [-c CALL,...] [-t CALL,...] [-n NUMBER] [-a] (-p PID | PROGRAM ARGUMENT...)
  *
  * Counts system calls as they begin, of all threads together, and kills the process that makes one of them, before it is
  * made. strace(1) counts each thread for itself, so that what a thread does after another one has made as many calls
  * cannot be met.
  *
- *   -c  the calls that count: names of the table below. FICLONE is that request of ioctl
+ *   -c  the calls that count: names of the table. Of ioctl only FICLONE
  *   -t  calls that do not count, and are in the log, too
  *   -n  the number of the call whose process is killed, from 1; without it nothing is killed
- *   -w  only processes count whose names begin so
  *   -a  PROGRAM is traced alone, without the processes that it starts
  *   -l  a line for each call that counts: the ID of the thread, the call, and the paths of a rename; a last one if a
  *       process was killed
@@ -16,6 +15,8 @@
  *
  * It ends when all that is traced has ended, as PROGRAM has ended.
  */
+#include "kill-at-calls.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -28,7 +29,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,43 +36,13 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 /* Of <linux/fs.h>, which does not go with <sys/mount.h> everywhere. */
 #define FICLONE_REQUEST 0x40049409
-#define NAME_BYTES 16
 #define FAILED 125
 #define STOPPED_AT_CALL (SIGTRAP | 0x80)
-
-static const struct call {
-	const char *name;
-	long number;
-} calls[] = {
-	{"chmod", __NR_chmod},         {"chown", __NR_chown},
-	{"connect", __NR_connect},     {"copy_file_range", __NR_copy_file_range},
-	{"fallocate", __NR_fallocate}, {"fchmod", __NR_fchmod},
-	{"fchmodat", __NR_fchmodat},   {"fchown", __NR_fchown},
-	{"fchownat", __NR_fchownat},   {"fdatasync", __NR_fdatasync},
-	{"flock", __NR_flock},         {"fsconfig", __NR_fsconfig},
-	{"fsync", __NR_fsync},         {"ftruncate", __NR_ftruncate},
-	{"ioctl", __NR_ioctl},         {"kill", __NR_kill},
-	{"lchown", __NR_lchown},       {"link", __NR_link},
-	{"linkat", __NR_linkat},       {"lsetxattr", __NR_lsetxattr},
-	{"mkdir", __NR_mkdir},         {"mkdirat", __NR_mkdirat},
-	{"mount", __NR_mount},         {"move_mount", __NR_move_mount},
-	{"openat", __NR_openat},       {"pidfd_send_signal", __NR_pidfd_send_signal},
-	{"pwrite64", __NR_pwrite64},   {"pwritev", __NR_pwritev},
-	{"rename", __NR_rename},       {"renameat2", __NR_renameat2},
-	{"rmdir", __NR_rmdir},         {"sendfile", __NR_sendfile},
-	{"setxattr", __NR_setxattr},   {"fsetxattr", __NR_fsetxattr},
-	{"shutdown", __NR_shutdown},   {"symlink", __NR_symlink},
-	{"symlinkat", __NR_symlinkat}, {"syncfs", __NR_syncfs},
-	{"umount2", __NR_umount2},     {"unlink", __NR_unlink},
-	{"unlinkat", __NR_unlinkat},   {"utimensat", __NR_utimensat},
-	{"write", __NR_write},
-};
 
 static bool counts[COUNT(calls)];
 static bool logs[COUNT(calls)];
 static unsigned long killed_at;
 static unsigned long counted;
-static const char *who = "";
 static bool alone;
 static FILE *log_file;
 
@@ -123,24 +93,6 @@ static pid_t process_of(pid_t thread)
 	return process;
 }
 
-static bool is_meant(pid_t thread)
-{
-	char path[64];
-	char name[NAME_BYTES + 1] = "";
-	FILE *file;
-
-	if (*who == '\0')
-		return true;
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", process_of(thread));
-	file = fopen(path, "re");
-	if (file == NULL)
-		fail("%s", path);
-	if (fgets(name, sizeof(name), file) == NULL)
-		name[0] = '\0';
-	(void)fclose(file);
-	return strncmp(name, who, strlen(who)) == 0;
-}
-
 /* Writes a text of a tracee, in quotation marks. What cannot be read is left out. */
 static void log_text(pid_t thread, uint64_t address)
 {
@@ -174,8 +126,6 @@ static void begin_call(pid_t thread, const struct __ptrace_syscall_info *info)
 		if ((!counts[at] && !logs[at]) || info->entry.nr != (uint64_t)calls[at].number)
 			continue;
 		if (calls[at].number == __NR_ioctl && info->entry.args[1] != FICLONE_REQUEST)
-			return;
-		if (!is_meant(thread))
 			return;
 		log_call(thread, &calls[at], info->entry.args);
 		if (!counts[at] || ++counted != killed_at)
@@ -320,12 +270,15 @@ int main(int argc, char **argv)
 	pid_t process = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "+l:c:t:n:w:p:a")) != -1) {
+	while ((option = getopt(argc, argv, "+l:c:t:n:p:a")) != -1) {
 		switch (option) {
 		case 'l':
 			log_file = fopen(optarg, "we");
 			if (log_file == NULL)
 				fail("%s", optarg);
+			/* A line is there before its call is made, and before its process is killed. */
+			if (setvbuf(log_file, NULL, _IOLBF, 0) != 0)
+				fail("setvbuf");
 			break;
 		case 'c':
 			choose(counts, optarg);
@@ -335,9 +288,6 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			killed_at = strtoul(optarg, NULL, 10);
-			break;
-		case 'w':
-			who = optarg;
 			break;
 		case 'a':
 			alone = true;
@@ -350,8 +300,6 @@ int main(int argc, char **argv)
 			exit(FAILED);
 		}
 	}
-	/* Ctrl+C is for PROGRAM. */
-	(void)signal(SIGINT, SIG_IGN);
 	if (process != 0) {
 		attach(process);
 		(void)fputs("attached\n", stderr);
@@ -361,5 +309,7 @@ int main(int argc, char **argv)
 		errno = EINVAL;
 		fail("there is no program");
 	}
+	/* Ctrl+C is for PROGRAM, which has begun without this. */
+	(void)signal(SIGINT, SIG_IGN);
 	end_as(trace(process));
 }

@@ -8,6 +8,7 @@ import { unlessProgram } from '../images.js';
 import { REPOSITORY } from '../run.js';
 
 const SOURCE = `${REPOSITORY}test/helpers/killing/kill-at.c`;
+const TABLE = `${REPOSITORY}test/helpers/killing/kill-at-calls.h`;
 const PROGRAM = `${REPOSITORY}build/test/programs/kill-at`;
 
 /** What kill-at(1) does: its source has the table of calls. */
@@ -18,20 +19,17 @@ export interface KillAt {
   readonly logged?: readonly string[];
   /** The number of the call at which its process is killed; undefined: none is. */
   readonly when?: number | undefined;
-  /** Only processes count whose names begin so. */
-  readonly who?: string | undefined;
   readonly isAlone?: boolean | undefined;
   readonly log?: string | undefined;
 }
 
 /** The words in front of a program, or of `-p` and the ID of a process. */
-export function killAtWords({ calls, logged = [], when, who, isAlone = false, log }: KillAt): string[] {
+export function killAtWords({ calls, logged = [], when, isAlone = false, log }: KillAt): string[] {
   return [
     built(),
     ...['-c', calls.join()],
     ...(logged.length > 0 ? ['-t', logged.join()] : []),
     ...(when === undefined ? [] : ['-n', String(when)]),
-    ...(who === undefined ? [] : ['-w', who]),
     ...(isAlone ? ['-a'] : []),
     ...(log === undefined ? [] : ['-l', log]),
   ];
@@ -39,7 +37,7 @@ export function killAtWords({ calls, logged = [], when, who, isAlone = false, lo
 
 /** Whether a process was killed, as the log says. */
 export function hasKilled(log: string): boolean {
-  return /^\d+ killed$/m.test(valueOr(() => readFileSync(log, 'latin1'), ''));
+  return /^\d+ killed$/m.test(readFileSync(log, 'latin1'));
 }
 
 /** How often each call was made. */
@@ -61,7 +59,7 @@ export function unlessKillAt(): string | false {
 /** Its path. It is compiled where it is older than its source; files of tests may do so side by side. */
 function built(): string {
   const age = (path: string) => valueOr(() => statSync(path).mtimeMs, 0);
-  if (age(PROGRAM) > age(SOURCE)) return PROGRAM;
+  if (age(PROGRAM) > Math.max(age(SOURCE), age(TABLE))) return PROGRAM;
   mkdirSync(dirname(PROGRAM), { recursive: true });
   const draft = `${PROGRAM}.${process.pid}`;
   const words = ['-std=gnu17', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-o', draft, SOURCE];
