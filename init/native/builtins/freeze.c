@@ -1,6 +1,10 @@
 /*
  * freeze PATH: writes out the file system of a directory and holds it still, until stdin ends or a signal asks to end.
  * One that cannot be held still is written out only. A byte on stdout says that it is done: F or S.
+ *
+ * A file system stays frozen when whoever froze it is killed. A sandbox that was slow for two seconds finds SIGKILL of
+ * a host that is connected no more behind its SIGHUP. So a process that no such signal reaches freezes it, and thaws it
+ * when this one has ended, however that was.
  */
 #include "builtins/builtins.h"
 
@@ -9,10 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FROZEN "F"
@@ -26,16 +33,21 @@ static void end(int signal)
 	is_ended = 1;
 }
 
-/* Without SA_RESTART a signal ends what waits. Whoever is connected no more sends SIGHUP, and soon SIGKILL. */
+/* They come only while it waits. */
 static void catch_signals(void)
 {
-	static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
 	struct sigaction action = {.sa_handler = end};
+	sigset_t held;
 
+	if (sigemptyset(&held) < 0)
+		builtin_fail(errno, "sigemptyset()");
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		if (sigaction(signals[i], &action, NULL) < 0)
+		if (sigaddset(&held, signals[i]) < 0 || sigaction(signals[i], &action, NULL) < 0)
 			builtin_fail(errno, "sigaction(%d)", signals[i]);
 	}
+	if (sigprocmask(SIG_BLOCK, &held, NULL) < 0)
+		builtin_fail(errno, "sigprocmask()");
 }
 
 /* Whether it stands still now. Written out it is in both cases. */
@@ -50,34 +62,87 @@ static bool freeze(int fd, const char *path)
 	return false;
 }
 
-/* A signal that comes just before a wait is seen soon all the same. */
-static void wait_for_end(void)
+/* Until the other end of the socket is closed. */
+static _Noreturn void hold(int fd, const char *path, int socket)
 {
-	char ignored[64];
-	ssize_t size;
+	bool is_frozen = freeze(fd, path);
+	bool is_told = write_all(STDOUT_FILENO, is_frozen ? FROZEN : SYNCED, 1) == 0;
+	int told_error = errno;
+	char ignored;
 
-	do
-		size = read(STDIN_FILENO, ignored, sizeof(ignored));
-	while (size > 0 && !is_ended);
+	while (is_told && read(socket, &ignored, 1) < 0 && errno == EINTR)
+		continue;
+	if (is_frozen && ioctl(fd, (int)FITHAW, 0) < 0)
+		builtin_fail(errno, "ioctl(%s, FITHAW)", path);
+	if (!is_told)
+		builtin_fail(told_error, "write(stdout)");
+	_exit(0);
+}
+
+/* Starts the process that holds it still: in a session of its own, as the signals that end this one are for its group. */
+static pid_t start_holder(int fd, const char *path, int sockets[2])
+{
+	pid_t holder;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
+		builtin_fail(errno, "socketpair()");
+	holder = fork();
+	if (holder < 0)
+		builtin_fail(errno, "fork()");
+	if (holder == 0) {
+		(void)close(sockets[0]);
+		if (setsid() < 0)
+			builtin_fail(errno, "setsid()");
+		if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+			builtin_fail(errno, "signal(SIGPIPE)");
+		hold(fd, path, sockets[1]);
+	}
+	(void)close(sockets[1]);
+	return holder;
+}
+
+/* Until stdin ends, a signal comes, or the holder has ended. */
+static void wait_for_end(int socket)
+{
+	struct pollfd polled[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = socket, .events = POLLIN}};
+	sigset_t none;
+	char ignored[64];
+
+	if (sigemptyset(&none) < 0)
+		builtin_fail(errno, "sigemptyset()");
+	while (!is_ended) {
+		if (ppoll(polled, sizeof(polled) / sizeof(polled[0]), NULL, &none) < 0) {
+			if (errno == EINTR)
+				continue;
+			builtin_fail(errno, "ppoll()");
+		}
+		if (polled[1].revents != 0)
+			return;
+		if (polled[0].revents != 0 && read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0)
+			return;
+	}
 }
 
 void builtin_freeze(char **argv)
 {
 	int fd = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool is_frozen;
-	bool is_told;
-	int error;
+	int sockets[2];
+	int status;
+	pid_t holder;
 
 	if (fd < 0)
 		builtin_fail(errno, "open(%s)", argv[0]);
 	catch_signals();
-	is_frozen = freeze(fd, argv[0]);
-	is_told = !is_ended && write_all(STDOUT_FILENO, is_frozen ? FROZEN : SYNCED, 1) == 0;
-	if (is_told)
-		wait_for_end();
-	error = is_frozen && ioctl(fd, (int)FITHAW, 0) < 0 ? errno : 0;
-	if (error != 0)
-		builtin_fail(error, "ioctl(%s, FITHAW)", argv[0]);
-	if (!is_told)
-		builtin_fail(EINTR, "write(stdout)");
+	holder = start_holder(fd, argv[0], sockets);
+	wait_for_end(sockets[0]);
+	(void)close(sockets[0]);
+	while (waitpid(holder, &status, 0) < 0) {
+		if (errno != EINTR)
+			builtin_fail(errno, "waitpid()");
+	}
+	if (!WIFEXITED(status))
+		builtin_fail(EINTR, "the process that holds %s still", argv[0]);
+	/* It has said why. */
+	if (WEXITSTATUS(status) != 0)
+		_exit(BUILTIN_FAILED);
 }
