@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { childrenOf } from './killed-images.js';
+import { childrenOf } from './children.js';
 import { processesWith } from './leftovers.js';
 import { LIVES, type TestService } from './services.js';
 

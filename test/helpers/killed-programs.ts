@@ -68,18 +68,20 @@ export async function stoppedProgram(
 /**
  * Traces a process that runs, and none that it starts from then on. Resolves when each of its threads is traced.
  * @param step kills it there; undefined: nothing does
+ * @returns traces it no more
  */
 export async function traceRunning(
   t: TestContext,
   pid: number,
   { calls, log, step }: { readonly calls: readonly string[]; readonly log: string; readonly step?: Step | undefined },
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const all = withAlternatives(calls);
   const counted = step === undefined ? [...all, ...othersThan(all)] : [step.call];
   const [program = '', ...words] = killAtWords({ calls: counted, when: step?.when, log });
   const tracer = spawn(program, [...words, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(() => tracer.kill('SIGKILL'));
   let told = '';
+  const ended = new Promise<void>((resolve) => tracer.once('close', () => resolve()));
   await new Promise<void>((resolve, reject) => {
     tracer.once('error', reject);
     tracer.once('close', () => reject(new Error(`kill-at has ended: ${told}`)));
@@ -88,4 +90,8 @@ export async function traceRunning(
       if (told.includes('attached\n')) resolve();
     });
   });
+  return async () => {
+    tracer.kill('SIGKILL');
+    await ended;
+  };
 }

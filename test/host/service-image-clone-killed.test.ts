@@ -28,10 +28,10 @@ describe('a state in an image', { skip: unlessImagesKilled }, () => {
     const { config } = await loadService(roots, name);
     const change = withImageFiles(config, images.image, { connect: embedded.uri }, async (files) => {
       await files.replace('/etc/machine-id', 'another\n');
-      assert.ok(images.killHolder(process.pid, 'qemu-system'));
+      assert.ok(images.programs.killHolder(process.pid, 'qemu-system'));
     });
     await assert.rejects(change, SandboxError);
-    await images.assertNoMachine();
+    await images.programs.assertNoMachine();
     assert.equal(images.file(images.image, '/upper/srv/data'), 'of web\n');
   });
 });

@@ -26,7 +26,7 @@ describe('a state in an image', { skip: unlessImagesKilled }, () => {
     };
     let turn = 1;
     images.setKey(`key ${turn}\n`);
-    for await (const { what, ended } of images.kills(['upgrade', name], calls, () => image)) {
+    for await (const { what, ended } of images.programs.kills(['upgrade', name], calls, () => image)) {
       const text = `${what}: ${ended.stderr}`;
       isKilled(ended);
       assert.ok(await images.isThere(name), text);
@@ -34,7 +34,7 @@ describe('a state in an image', { skip: unlessImagesKilled }, () => {
       const file = (path: string) => images.file(image, path);
       assert.equal(file('/upper/etc/keys/key'), `key ${turn}\n`, text);
       assert.deepEqual([file('/upper/srv/data'), file('/upper/etc/machine-id')], ['of web\n', ID], text);
-      await images.assertNoMachine();
+      await images.programs.assertNoMachine();
       assert.deepEqual([images.left(), entries()], [[], before], text);
       turn += 1;
       images.setKey(`key ${turn}\n`);

@@ -5,9 +5,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { BoundedState, boundedService, STARTS } from '../helpers/bounded.js';
+import { childrenOf } from '../helpers/children.js';
 import { lxc } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
-import { childrenOf } from '../helpers/killed-images.js';
 import { hasKilled } from '../helpers/killing/kill-at.js';
 import {
   assertKilledAt,
