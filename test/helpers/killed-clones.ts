@@ -59,7 +59,7 @@ export class KilledClone {
   static async make(
     t: TestContext,
     way: Way,
-    { flag, options = [], before = ':', script = 'exec sleep 1000', keys }: WantedClone,
+    { flag, options = [], before = ':', script = 'exec sleep infinity', keys }: WantedClone,
   ): Promise<KilledClone> {
     const states = scratchDirectory(t, WITH_ATTRIBUTES);
     const given = ['-p', states, '--health', 'test -e /srv/ready', ...options];

@@ -37,7 +37,7 @@ class StoppingClone {
     const states = scratchDirectory(t, WITH_ATTRIBUTES);
     const options = ['-p', states, '--health', 'test -e /srv/ready'];
     // It is ready as long as the file is there.
-    const script = 'test -e /srv/data || { echo of web >/srv/data; touch /srv/ready; }; exec sleep 1000';
+    const script = 'test -e /srv/data || { echo of web >/srv/data; touch /srv/ready; }; exec sleep infinity';
     const source = await serviceOf(t, lxc, { script, options, isKept: true });
     t.after(() => removeServices([`${source.name}-2`], lxc.options));
     await source.ok(['start']);
