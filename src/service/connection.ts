@@ -15,6 +15,7 @@ import type { Service, ServiceSettings } from './types.js';
 
 /** Other than the one that is refused. */
 const USER_URIS = `${URI.session} or ${URI.embedded}`;
+const AS_ROOT = `run this as root, or with -c ${USER_URIS}`;
 
 /**
  * The URI that the file of a new service is to have. Without one in `connect`, this host's default counts.
@@ -23,8 +24,16 @@ const USER_URIS = `${URI.session} or ${URI.embedded}`;
 export function checkConnection(roots: ServiceRoots, connect: string | undefined): string | undefined {
   const configured = connect === undefined ? defaultUri() : undefined;
   const uri = connect ?? configured?.uri;
-  if (uri !== undefined) checkUri(roots, uri, `run this as root, or with -c ${USER_URIS}`, configured?.origin);
+  if (uri !== undefined) checkUri(roots, uri, AS_ROOT, configured?.origin);
   return uri;
+}
+
+/**
+ * Whether a caller may name that URI.
+ * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
+ */
+export function checkGivenUri(roots: ServiceRoots, uri: string): void {
+  checkUri(roots, uri, AS_ROOT);
 }
 
 /**

@@ -140,6 +140,11 @@ describe('services of an ordinary user', { skip }, () => {
       const service = removedAfter(t, name, wayOf(uri));
       await service.fails(['-c', uri, 'create'], /only root can have services over .*qemu:\/\/\/session/, COMMAND);
       assert.ok(!entriesIn(below('.config/libvirt-sandbox/services')).includes(name));
+      for (const words of [['list'], ['status'], ['start', name], ['stop', name], ['delete', name]]) {
+        const { code, out, stderr } = await runSandbox([...words, '-c', uri], options());
+        assert.deepEqual([code, out], [125, ''], words.join(' '));
+        assert.match(stderr, /only root can have services over .*qemu:\/\/\/session/);
+      }
     }
   });
 

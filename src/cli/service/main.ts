@@ -1,6 +1,6 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
 import { START_SESSION_DAEMON } from '../../service/systemd/session-daemon.js';
-import { messageOf } from '../../util/errors.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import { renameOptions } from '../../util/option-names.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
@@ -67,16 +67,21 @@ async function dispatch(command: ServiceCommandName, args: ServiceArguments): Pr
   }
 }
 
-/** `create` says itself what is wrong with its own. @throws {SandboxError} `uri-not-supported`, `usage` */
+/**
+ * `create` says itself what is wrong with its own.
+ * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`, `usage`
+ */
 async function checkUri(command: ServiceCommandName, args: ServiceArguments): Promise<void> {
   const uri = textOf(args, 'connect');
   if (uri === undefined || command === 'create') return;
-  const { kindOf } = await import('../../libvirt/connect.js');
+  const { checkGivenUri } = await import('../../service/connection.js');
+  const { serviceRoots } = await import('../../service/paths.js');
   try {
-    kindOf(uri);
+    checkGivenUri(serviceRoots(), uri);
   } catch (error) {
     // Words of a command may have come here, as in execute NAME sh -c WORDS.
-    if (command !== 'execute') throw error;
+    const isUnknown = error instanceof SandboxError && error.code === 'uri-not-supported';
+    if (command !== 'execute' || !isUnknown) throw error;
     throw usageError(`${messageOf(error)}, and a command with options of its own stands behind --`, command);
   }
 }
