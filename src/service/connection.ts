@@ -15,7 +15,6 @@ import type { Service, ServiceSettings } from './types.js';
 
 /** Other than the one that is refused. */
 const USER_URIS = `${URI.session} or ${URI.embedded}`;
-const AS_ROOT = `run this as root, or with -c ${USER_URIS}`;
 
 /**
  * The URI that the file of a new service is to have. Without one in `connect`, this host's default counts.
@@ -24,7 +23,7 @@ const AS_ROOT = `run this as root, or with -c ${USER_URIS}`;
 export function checkConnection(roots: ServiceRoots, connect: string | undefined): string | undefined {
   const configured = connect === undefined ? defaultUri() : undefined;
   const uri = connect ?? configured?.uri;
-  if (uri !== undefined) checkUri(roots, uri, AS_ROOT, configured?.origin);
+  if (uri !== undefined) checkUri(roots, uri, `run this as root, or with -c ${USER_URIS}`, configured?.origin);
   return uri;
 }
 
@@ -33,7 +32,7 @@ export function checkConnection(roots: ServiceRoots, connect: string | undefined
  * @throws {SandboxError} `service-on-system-uri`, `uri-not-supported`
  */
 export function checkGivenUri(roots: ServiceRoots, uri: string): void {
-  checkUri(roots, uri, AS_ROOT);
+  checkUri(roots, uri, `leave out -c, run this as root, or give it ${USER_URIS}`);
 }
 
 /**

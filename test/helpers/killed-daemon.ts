@@ -1,6 +1,6 @@
 /** A service with its state in an image, beside a libvirtd of its own, which is killed. */
 import assert from 'node:assert/strict';
-import { readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { isImageInUse } from '../../src/sandbox/devices/overlay-image.js';
 import { valueOr } from '../../src/util/errors.js';
@@ -38,6 +38,13 @@ export interface TracedDaemon {
   readonly calls: readonly string[];
   readonly log: string;
   readonly step?: Step;
+}
+
+export interface DaemonKilled {
+  /** How the command has ended. */
+  readonly ended: Ended;
+  /** libvirtd was killed. */
+  readonly wasKilled: boolean;
 }
 
 /** How often machines are looked for, in milliseconds. */
@@ -93,12 +100,13 @@ export class KilledDaemon {
   }
 
   /**
-   * Runs a command while libvirtd is traced, and killed at a step if there is one. Whatever becomes of it, no machine is
-   * left.
+   * Runs a command while libvirtd is traced, and killed at a step if there is one. Whatever becomes of it, no machine
+   * of its own is left.
    */
-  async killAt(t: TestContext, command: readonly string[], traced: TracedDaemon): Promise<Ended> {
+  async killAt(t: TestContext, command: readonly string[], traced: TracedDaemon): Promise<DaemonKilled> {
     const { images, libvirt } = this;
-    const endTrace = await traceRunning(t, this.#daemon(), traced);
+    const daemon = this.#daemon();
+    const endTrace = await traceRunning(t, daemon, traced);
     const running = images.service.begin(command);
     const seen = new Set<string>();
     const looking = setInterval(() => {
@@ -107,7 +115,11 @@ export class KilledDaemon {
     }, LOOK_MS);
     const ended = await running.result.finally(() => clearInterval(looking));
     await endTrace();
-    if (hasKilled(traced.log)) await libvirt.restartDaemon();
+    const wasKilled = hasKilled(traced.log);
+    if (wasKilled) {
+      assert.deepEqual(await leftAtLast(() => (existsSync(`/proc/${daemon}`) ? [`libvirtd ${daemon}`] : [])), []);
+      await libvirt.restartDaemon();
+    }
     for (const name of seen) {
       images.programs.mustGo(name);
       removeLogs(t, name);
@@ -115,7 +127,16 @@ export class KilledDaemon {
     await images.programs.assertNoMachine();
     const text = `${ended.stderr}\n${readFileSync(traced.log, 'latin1').slice(-200)}`;
     assert.deepEqual(await leftAtLast(() => [this.#machine()?.name ?? []].flat()), [], text);
-    return ended;
+    return { ended, wasKilled };
+  }
+
+  /** Neither a domain nor a QEMU of that name. */
+  async assertNoDomain(name: string, text: string): Promise<void> {
+    const left = async () => [
+      ...(await this.libvirt.virsh('list', '--all', '--name')).split('\n').filter((domain) => domain === name),
+      ...this.#processes(`guest=${name},`, /qemu-system/),
+    ];
+    assert.deepEqual(await leftAtLast(left), [], text);
   }
 
   #daemon(): number {

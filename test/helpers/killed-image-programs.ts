@@ -1,4 +1,4 @@
-/** Programs that start a machine for what they do to a state in an image, and that are killed, or what they start is. */
+/** Programs that start a machine for what they do to a state in an image: they are killed, or what they start is. */
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';

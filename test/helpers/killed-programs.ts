@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { valueOr } from '../../src/util/errors.js';
 import { findInPath } from '../../src/util/programs.js';
-import { killAtWords } from './killing/kill-at.js';
+import { hasKilled, killAtWords } from './killing/kill-at.js';
 import { othersThan, type Step, withAlternatives } from './killing.js';
 import { leftAtLast } from './leftovers.js';
 import { holdsDuring } from './meanwhile.js';
@@ -91,7 +91,8 @@ export async function traceRunning(
     });
   });
   return async () => {
-    tracer.kill('SIGKILL');
+    // Between its words and the kill it must not end.
+    if (!hasKilled(log)) tracer.kill('SIGKILL');
     await ended;
   };
 }

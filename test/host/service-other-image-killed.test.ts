@@ -53,6 +53,7 @@ describe('a state in a disk image', { skip: unlessImagesKilled || unlessBusyboxI
       const [old, fresh] = [now, 3 - now];
       const wasKilled = isKilled(ended);
       assert.ok(wasKilled || own() === fresh, text);
+      await programs.assertNoMachine();
       const { code, stderr } = await run(['start', name]);
       if (code === 0) {
         assert.equal(await inside(LOOK), seenOver(own()), text);

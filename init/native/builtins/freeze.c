@@ -2,9 +2,9 @@
  * freeze PATH: writes out the file system of a directory and holds it still, until stdin ends or a signal asks to end.
  * One that cannot be held still is written out only. A byte on stdout says that it is done: F or S.
  *
- * A file system stays frozen when whoever froze it is killed. A sandbox that was slow for two seconds finds SIGKILL of
- * a host that is connected no more behind its SIGHUP. So a process that no such signal reaches freezes it, and thaws it
- * when this one has ended, however that was.
+ * A file system stays frozen when whoever froze it is killed. When a host disconnects, its processes get SIGHUP, and
+ * SIGKILL two seconds later: a slow sandbox sees both at once. So a second process, in a session of its own, freezes
+ * the file system, and thaws it when the first one has ended, however that was.
  */
 #include "builtins/builtins.h"
 
@@ -33,7 +33,7 @@ static void end(int signal)
 	is_ended = 1;
 }
 
-/* They come only while it waits. */
+/* These signals are delivered only in ppoll(). */
 static void catch_signals(void)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
@@ -65,11 +65,14 @@ static bool freeze(int fd, const char *path)
 /* Until the other end of the socket is closed. */
 static _Noreturn void hold(int fd, const char *path, int socket)
 {
-	bool is_frozen = freeze(fd, path);
-	bool is_told = write_all(STDOUT_FILENO, is_frozen ? FROZEN : SYNCED, 1) == 0;
-	int told_error = errno;
+	bool is_frozen;
+	bool is_told;
+	int told_error;
 	char ignored;
 
+	is_frozen = freeze(fd, path);
+	is_told = write_all(STDOUT_FILENO, is_frozen ? FROZEN : SYNCED, 1) == 0;
+	told_error = errno;
 	while (is_told && read(socket, &ignored, 1) < 0 && errno == EINTR)
 		continue;
 	if (is_frozen && ioctl(fd, (int)FITHAW, 0) < 0)
@@ -79,7 +82,16 @@ static _Noreturn void hold(int fd, const char *path, int socket)
 	_exit(0);
 }
 
-/* Starts the process that holds it still: in a session of its own, as the signals that end this one are for its group. */
+/* Only SIGKILL ends this process: it would leave the file system frozen. A write to nobody gives EPIPE then. */
+static void block_signals(void)
+{
+	sigset_t all;
+
+	if (sigfillset(&all) < 0 || sigprocmask(SIG_BLOCK, &all, NULL) < 0)
+		builtin_fail(errno, "sigprocmask()");
+}
+
+/* Starts the process that holds it still, out of the process group to which signals go. */
 static pid_t start_holder(int fd, const char *path, int sockets[2])
 {
 	pid_t holder;
@@ -93,8 +105,7 @@ static pid_t start_holder(int fd, const char *path, int sockets[2])
 		(void)close(sockets[0]);
 		if (setsid() < 0)
 			builtin_fail(errno, "setsid()");
-		if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-			builtin_fail(errno, "signal(SIGPIPE)");
+		block_signals();
 		hold(fd, path, sockets[1]);
 	}
 	(void)close(sockets[1]);
@@ -140,8 +151,11 @@ void builtin_freeze(char **argv)
 		if (errno != EINTR)
 			builtin_fail(errno, "waitpid()");
 	}
-	if (!WIFEXITED(status))
-		builtin_fail(EINTR, "the process that holds %s still", argv[0]);
+	if (!WIFEXITED(status)) {
+		/* It may not be frozen. */
+		(void)ioctl(fd, (int)FITHAW, 0);
+		builtin_fail(EINTR, "the process that holds %s still was killed", argv[0]);
+	}
 	/* It has said why. */
 	if (WEXITSTATUS(status) != 0)
 		_exit(BUILTIN_FAILED);

@@ -1,6 +1,6 @@
 /** The program virt-sandbox-service. Each command is loaded when it is called. */
 import { START_SESSION_DAEMON } from '../../service/systemd/session-daemon.js';
-import { messageOf, SandboxError } from '../../util/errors.js';
+import { messageOf } from '../../util/errors.js';
 import { renameOptions } from '../../util/option-names.js';
 import { givenWords, refuseRaw } from '../argv.js';
 import { readHelp } from '../help.js';
@@ -80,8 +80,7 @@ async function checkUri(command: ServiceCommandName, args: ServiceArguments): Pr
     checkGivenUri(serviceRoots(), uri);
   } catch (error) {
     // Words of a command may have come here, as in execute NAME sh -c WORDS.
-    const isUnknown = error instanceof SandboxError && error.code === 'uri-not-supported';
-    if (command !== 'execute' || !isUnknown) throw error;
+    if (command !== 'execute') throw error;
     throw usageError(`${messageOf(error)}, and a command with options of its own stands behind --`, command);
   }
 }

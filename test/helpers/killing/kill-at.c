@@ -177,9 +177,13 @@ static void seize(pid_t thread)
 
 	if (!alone)
 		options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
-	if (ptrace(PTRACE_SEIZE, thread, NULL, (void *)options) < 0)
-		fail("ptrace(PTRACE_SEIZE, %d)", thread);
-	if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) < 0)
+	/* It may end meanwhile. */
+	if (ptrace(PTRACE_SEIZE, thread, NULL, (void *)options) < 0) {
+		if (errno != ESRCH)
+			fail("ptrace(PTRACE_SEIZE, %d)", thread);
+		return;
+	}
+	if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) < 0 && errno != ESRCH)
 		fail("ptrace(PTRACE_INTERRUPT, %d)", thread);
 }
 
