@@ -50,6 +50,10 @@ const store = mkdtempSync(join(tmpdir(), 'vs-store-'));
 chmodSync(store, 0o755);
 process.env.XDG_CACHE_HOME = store;
 const folders = mkdtempSync(join(tmpdir(), 'vs-folders-'));
+/** Where tests mount, which machines show: not below /tmp. See test/helpers/mount-point.ts. */
+const mounts = mkdtempSync('/var/tmp/vs-mounts-');
+chmodSync(mounts, 0o755);
+process.env.VIRT_SANDBOX_TEST_MOUNTS = mounts;
 
 /** Ends what a snapshot was baked for. */
 const endings = [];
@@ -63,7 +67,7 @@ const cleanUp = async () => {
   const [starts] = await Promise.all([starting, baking.catch(() => {})]);
   const daemons = starts.flatMap((start) => start.value ?? []);
   await Promise.all([...daemons.map((daemon) => daemon.stop()), ...endings.map((end) => end())]);
-  for (const made of [store, folders]) rmSync(made, { recursive: true, force: true });
+  for (const made of [store, folders, mounts]) rmSync(made, { recursive: true, force: true });
 };
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {

@@ -5,7 +5,7 @@ import { closeSync, openSync, rmSync, statSync, truncateSync, writeSync } from '
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { isSystemError } from '../../src/util/errors.js';
-import { freshDirectory, WITH_ATTRIBUTES } from './scratch.js';
+import { mountGround } from './mount-point.js';
 
 const PIECE = Buffer.alloc(4096);
 const FILLER = 'filler';
@@ -16,12 +16,8 @@ export class FullDisk {
 
   /** @param options of its mount: `size=1M` */
   constructor(context: Pick<TestContext, 'after'>, options: string) {
-    this.path = freshDirectory(WITH_ATTRIBUTES);
+    this.path = mountGround(context);
     execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=755,${options}`, 'tmpfs', this.path]);
-    context.after(() => {
-      execFileSync('umount', ['--lazy', this.path]);
-      rmSync(this.path, { recursive: true });
-    });
   }
 
   /** Nothing more can be written. @param left bytes for which there is room all the same */

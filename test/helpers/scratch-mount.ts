@@ -1,9 +1,9 @@
 /** File systems of tests. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freshDirectory, WITH_ATTRIBUTES } from './scratch.js';
+import { mountGround } from './mount-point.js';
 
 /**
  * A new file system, which is gone after the test.
@@ -18,16 +18,12 @@ export function scratchMount(
   size: string,
   options: readonly string[] = [],
 ): string {
-  const directory = freshDirectory(WITH_ATTRIBUTES);
+  const directory = mountGround(context, 'at');
   const [disk, at] = [join(directory, 'disk'), join(directory, 'at')];
   const [program = '', ...words] = mkfs;
   mkdirSync(at);
   execFileSync('truncate', ['-s', size, disk]);
   execFileSync(program, ['-q', ...words, disk]);
   execFileSync('mount', ['-o', ['loop', ...options].join(), disk, at]);
-  context.after(() => {
-    execFileSync('umount', [at]);
-    rmSync(directory, { recursive: true });
-  });
   return at;
 }

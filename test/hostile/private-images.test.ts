@@ -13,6 +13,7 @@ import { embedded, enterLxc, lxc, system, type Way } from '../helpers/connection
 import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, exceptLogs, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
+import { mountGround } from '../helpers/mount-point.js';
 import { LoopedStore } from '../helpers/oci/looped-store.js';
 import { busyboxImage, unlessBusyboxImage } from '../helpers/oci/root-images.js';
 import { type Running, startSandbox } from '../helpers/run.js';
@@ -156,14 +157,11 @@ describe('an image that root runs in a container', { skip: lxc.skip || unlessBus
 
 /** A file system that cannot be mounted with other owners. */
 function overlaid(t: TestContext): string {
-  const directory = mkdtempSync(join(ground, 'overlay-'));
-  chmodSync(directory, 0o755);
+  const directory = mountGround(t, 'm');
   const [lower = '', upper = '', work = '', merged = ''] = ['l', 'u', 'w', 'm'].map((name) => join(directory, name));
   for (const path of [lower, upper, work, merged]) mkdirSync(path);
   const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
   execFileSync('mount', ['-t', 'overlay', '-o', options, 'overlay', merged]);
-  // A machine that a failed test leaves has a file of it open: it is ended after this.
-  t.after(() => execFileSync('umount', ['--lazy', merged]));
   return merged;
 }
 
