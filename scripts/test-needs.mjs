@@ -45,6 +45,8 @@ const NEEDS = [
   { path: 'guest/service-clone-killed', order: 3 },
   { path: 'guest/service-delete-killed', order: 3 },
   { path: 'guest/service-live-killed', order: 3 },
+  // libvirtd is killed at its calls, and a machine starts after each time. guest/service-image-daemon has some of it.
+  { path: 'guest/service-daemon-killed', order: 3, thorough: true },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },
   { path: 'guest/many-at-once', user: true, order: 3 },
@@ -82,6 +84,8 @@ const NEEDS = [
   { path: 'host/service-image-', order: 3 },
   { path: 'host/service-import-killed', order: 3 },
   { path: 'host/service-killed', order: 3 },
+  // A machine starts after each kill. host/service-upgrade-killed has it of a state in a directory.
+  { path: 'host/service-other-image-killed', order: 3, thorough: true },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'lxc/service-clone-killed', order: 3 },
   { path: 'lxc/service-delete-killed', order: 3 },

@@ -73,9 +73,8 @@ describe('a thorough test', () => {
   });
 
   it('is one that there is', () => {
-    for (const name of ['bench-nested', 'selinux', 'service-host-shutdown', 'service-units'].map(
-      (one) => `guest/${one}`,
-    ))
+    const inGuest = ['bench-nested', 'selinux', 'service-daemon-killed', 'service-host-shutdown', 'service-units'];
+    for (const name of [...inGuest.map((one) => `guest/${one}`), 'host/service-other-image-killed'])
       assert.ok(files.includes(`${name}.test.ts`) && needsOf(name).thorough, name);
   });
 });
