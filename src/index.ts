@@ -21,7 +21,7 @@ export type * from './config/types.js';
 export type { ConnectedSandbox, ConnectOptions } from './control/connect.js';
 export { connectSandbox, runningSandboxes } from './control/lazy.js';
 export type { ListedSandbox, ListOptions } from './control/list.js';
-export type { RecordedMount, SandboxRecord } from './control/record.js';
+export type { RecordedMount, RecordedScreen, SandboxRecord } from './control/record.js';
 export type { SandboxStats } from './control/requests.js';
 export {
   type BakeOptions,
@@ -45,6 +45,8 @@ export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox
 export type { PublishedPort } from './sandbox/publish/published-port.js';
 export type { PublishOptions } from './sandbox/publish/types.js';
 export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
+export type { Screen } from './sandbox/screen/screen.js';
+export type { Button, ClickOptions } from './sandbox/screen/types.js';
 export type { Observers, StartOptions as LaunchOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';
 export { Sandbox };

@@ -151,6 +151,12 @@ export interface GuestTrace {
   readonly expression: string | undefined;
 }
 
+/** A screen, with a keyboard and a pointer. */
+export interface GuestScreen {
+  /** What shows the application: `auto` is the first that the root has, `none` the application itself. */
+  readonly compositor: 'auto' | 'cage' | 'xorg' | 'weston' | 'none';
+}
+
 /** A path that is covered with an empty directory or file. */
 export interface GuestHidden {
   readonly path: string;
@@ -232,6 +238,8 @@ export interface GuestConfig {
   readonly network: GuestNetwork | undefined;
   /** Undefined: the home directory, or / if that does not exist. */
   readonly cwd: string | undefined;
+  /** Undefined: none. */
+  readonly screen?: GuestScreen | undefined;
   /** Undefined: the application is any other program. */
   readonly systemd?: GuestSystemd | undefined;
   /** Program and arguments; empty: no application. */

@@ -100,6 +100,10 @@ const BODY: readonly Section[] = [
             '`type`: `memory` makes the root writable until the end. `directory` and `image` keep what is written in the directory or the disk image `path`. The default is a read-only root.',
           ],
           [
+            '`[graphics]`',
+            'A screen, as `--graphics` of virt-sandbox(1): `viewers`: `vnc` or `none`, default `vnc`. `size`: default `1280x800`. `compositor`: `auto`, `cage`, `xorg`, `weston` or `none`, default `auto`. Without the group there is no screen.',
+          ],
+          [
             '`[security]`',
             '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`. `userns`: whether the command may create user namespaces, default `false`.',
           ],

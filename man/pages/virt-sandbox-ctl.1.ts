@@ -37,6 +37,7 @@ export const virtSandboxCtl: Program = {
     cp: 'sandbox-path',
     logs: 'sandbox',
     diff: 'sandbox',
+    screenshot: 'sandbox',
     stop: 'sandbox',
     kill: 'sandbox',
     wait: 'sandbox',
@@ -103,6 +104,8 @@ export const virtSandboxCtl: Program = {
         },
         'What a sandbox has written in the last ten minutes, and what it writes now:',
         { block: 'virt-sandbox-ctl logs -f --since 10m box' },
+        'What a sandbox with `--graphics` shows:',
+        { block: 'virt-sandbox-ctl screenshot box screen.png' },
         'A pool of two, and commands that need not wait for a start:',
         {
           block:

@@ -2,6 +2,7 @@
 import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
 import { bootDetails } from './virt-sandbox.1-boot-options.js';
+import { graphics } from './virt-sandbox.1-graphics.js';
 import { home } from './virt-sandbox.1-home.js';
 import { rootDetails } from './virt-sandbox.1-root-options.js';
 import { storageDetails } from './virt-sandbox.1-storage-options.js';
@@ -105,6 +106,7 @@ export const details = {
       'Sets a variable inside. *VALUE* may be empty. Without `=` the variable gets its value from the caller’s environment; it must be set there. If a name comes twice, the later value counts. `--save-config` saves the value.',
     ],
   },
+  graphics,
   privileged: {
     text: [
       'Runs the command as root with every capability. The host’s root stays read-only. In a container (`lxc:///`) it is root of the host’s kernel, and no barrier. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',

@@ -94,6 +94,13 @@ export const options = {
     requiresArg: true,
     describe: 'label for SELinux or AppArmor on the host: dynamic, static or inherit[,label=LABEL] [dynamic]',
   },
+  graphics: {
+    type: 'string',
+    // The value follows a `=` only: the next word begins the command.
+    requiresArg: false,
+    describe:
+      '[=vnc|none][,size=WIDTHxHEIGHT][,compositor=cage|xorg|weston|none]: a screen, a keyboard and a pointer [vnc,size=1280x800]',
+  },
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
   userns: {
     type: 'boolean',

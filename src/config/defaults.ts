@@ -61,6 +61,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     networks: [],
     publish: [],
     security: DEFAULT_SECURITY,
+    graphics: undefined,
     environment: [],
     cwd: undefined,
     shell: false,

@@ -9,6 +9,7 @@ import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
+import { DEFAULT_GRAPHICS, parseGraphics } from './parsers/graphics.js';
 import { parseHide } from './parsers/hide.js';
 import { parseHome } from './parsers/home.js';
 import { parseInclude, readIncludeFile } from './parsers/include.js';
@@ -45,6 +46,8 @@ export interface ConfigOptions extends TuningOptions, ImageRootTexts {
   readonly network?: readonly string[] | undefined;
   readonly publish?: readonly string[] | undefined;
   readonly security?: string | undefined;
+  /** True is `vnc`. */
+  readonly graphics?: string | true | undefined;
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
   readonly hide?: readonly string[] | undefined;
@@ -118,6 +121,7 @@ export async function configFromOptions(
     networks: networksFrom(options, from.networks),
     publish: [...from.publish, ...(options.publish ?? []).map(parsePublish)],
     security: optional(options.security, parseSecurity) ?? from.security,
+    graphics: graphicsFrom(options, from),
     environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,
     shell: options.shell ?? from.shell,
@@ -159,6 +163,11 @@ function bootFrom(options: ConfigOptions, from: SandboxConfig): Pick<SandboxConf
 function overlayFrom({ overlay }: ConfigOptions, from: SandboxConfig): SandboxConfig['overlay'] {
   if (overlay === undefined) return from.overlay;
   return overlay === true ? { type: 'memory' } : parseOverlay(overlay, '--overlay');
+}
+
+function graphicsFrom({ graphics }: ConfigOptions, from: SandboxConfig): SandboxConfig['graphics'] {
+  if (graphics === undefined) return from.graphics;
+  return graphics === true ? DEFAULT_GRAPHICS : parseGraphics(graphics, '--graphics');
 }
 
 async function identityFrom(

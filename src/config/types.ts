@@ -2,9 +2,11 @@
  * What a sandbox is: the same whether it came from a command line, a sandbox.cfg or a program.
  * Sizes are bytes, unless a name says otherwise.
  */
+import type { Graphics } from './graphics-types.js';
 import type { Root, RootCache, RootFs } from './root-types.js';
 import type { Tuning } from './tuning-types.js';
 
+export type * from './graphics-types.js';
 export type * from './root-types.js';
 export type * from './tuning-types.js';
 
@@ -230,6 +232,8 @@ export interface SandboxConfig {
   readonly networks: readonly Network[];
   readonly publish: readonly Publish[];
   readonly security: Security;
+  /** undefined: no screen. */
+  readonly graphics: Graphics | undefined;
   readonly environment: readonly EnvironmentVariable[];
   /** Working directory inside; undefined: home, else /. */
   readonly cwd: string | undefined;

@@ -55,6 +55,10 @@ export async function answer(sandbox: Served, request: ForHolder, { lease, pause
       return {};
     case 'stats':
       return statsOf(sandbox.launched);
+    case 'input':
+      if (sandbox.launched.screen === undefined) throw new Refusal(constants.errno.ENODEV, 'it has no screen');
+      await sandbox.launched.screen.enter(request.inputs);
+      return {};
     case 'pause':
       await pause.begin(lease);
       return {};

@@ -1,5 +1,5 @@
 /** Talks to a running sandbox that another process holds. */
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
@@ -8,14 +8,16 @@ import { OperationError } from '../protocol/operations.js';
 import type { Change } from '../sandbox/overlay/walk.js';
 import type { SandboxProcess } from '../sandbox/process/process.js';
 import type { ProcessExit, SpawnOptions } from '../sandbox/process/types.js';
+import { type Screen, screenOn } from '../sandbox/screen/screen.js';
 import { Session } from '../sandbox/session.js';
 import { connectTo } from '../sandbox/state/connect-to.js';
-import { openBelow } from '../sandbox/state/open-below.js';
 import { findRunning, type RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
+import { connectedScreen } from './connected-screen.js';
 import { controlError, endedError, notYoursError } from './errors.js';
 import type { Stillness } from './hold-still.js';
+import { openState } from './open-state.js';
 import { RecordError, readRecord, type SandboxRecord } from './record.js';
 import { type ControlRequest, exitOf, parseEnding, parseStats, type SandboxStats } from './requests.js';
 
@@ -49,6 +51,7 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
   readonly record: SandboxRecord;
   readonly #channel: Channel;
   readonly #socket: Socket;
+  #screen: Screen | undefined;
 
   /** @internal */
   constructor(channel: Channel, socket: Socket, record: SandboxRecord) {
@@ -57,6 +60,16 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
     this.#socket = socket;
     this.name = record.name;
     this.record = record;
+  }
+
+  /**
+   * Its screen, if it has one.
+   * @throws {SandboxError} `screen-missing`
+   */
+  get screen(): Screen {
+    const port = connectedScreen(this.record, (request) => this.ask(request));
+    this.#screen ??= screenOn(port, this.name);
+    return this.#screen;
   }
 
   /**
@@ -242,11 +255,4 @@ async function open(running: RunningSandbox): Promise<{ socket: Socket; record: 
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
-}
-
-/** Opens the state directory of a sandbox, without following a link below another user's home. */
-export function openState({ stateDirectory, user }: RunningSandbox): number {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
-  if (user === undefined) return openSync(stateDirectory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return openBelow(user.uid, user.home, user.below);
 }

@@ -5,7 +5,7 @@ import { poolHolders } from '../sandbox/state/pools.js';
 import { findAll, findAllOf, type RunningSandbox } from '../sandbox/state/running.js';
 import { ownerText } from '../sandbox/state/state-directory.js';
 import { isSystemError } from '../util/errors.js';
-import { openState } from './connect.js';
+import { openState } from './open-state.js';
 import { RecordError, readRecord, type SandboxRecord } from './record.js';
 
 export interface ListedSandbox {

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, SandboxError, valueOr } from '../util/errors.js';
-import { openState } from './connect.js';
 import { controlError } from './errors.js';
 import { LOG_FILE, type LogRecord, NEXT_LOG_FILE, OLDER_LOG_FILE, type ReadLogOptions } from './log.js';
 import { LogFile } from './log-file.js';
 import { countLines, SkippedLines } from './log-lines.js';
+import { openState } from './open-state.js';
 
 /** How often to look for more, in milliseconds. */
 const LOOK_MS = 100;

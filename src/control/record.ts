@@ -20,6 +20,14 @@ export interface RecordedMount {
   readonly source?: string | undefined;
 }
 
+export interface RecordedScreen {
+  /** In pixels, as `height`. */
+  readonly width: number;
+  readonly height: number;
+  /** Where viewers of VNC see it; undefined: it lets in none. */
+  readonly vncSocket?: string | undefined;
+}
+
 /**
  * Texts may have control characters, and those of another user any content. Never act on `pid` of another user's
  * record: the user chooses it.
@@ -52,6 +60,8 @@ export interface SandboxRecord {
   readonly root: string;
   /** What that image is called; undefined: the root is a directory. */
   readonly rootImage?: string | undefined;
+  /** Undefined: it has none. */
+  readonly screen?: RecordedScreen | undefined;
   readonly mounts: readonly RecordedMount[];
   /**
    * What is laid over the root, inside; null: nothing, or what a directory of the host keeps. Undefined: the holder is
@@ -116,6 +126,7 @@ const schema = v.object({
   // Another user's may be anything, and it is looked into.
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   rootImage: v.optional(text),
+  screen: v.optional(v.object({ width: whole, height: whole, vncSocket: v.optional(text) })),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
   overlay: v.nullish(overlaySchema),
   guest: guestSchema,

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import type { ProcessExit } from '../sandbox/process/types.js';
+import { BUTTONS } from '../sandbox/screen/types.js';
 import { SandboxError, type Stage } from '../util/errors.js';
 import { poolRequests } from './pool/requests.js';
 
@@ -13,6 +14,18 @@ export const MOST_TIMEOUT_MS = 2 ** 31 - 1;
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const MOST_TEXT = 65_536;
 const text = v.pipe(v.string(), v.maxLength(MOST_TEXT));
+
+/** More than one method of a screen sends at once. */
+const MOST_INPUTS = 128;
+const pixel = v.pipe(v.number(), v.finite(), v.minValue(0));
+const input = v.variant('type', [
+  v.strictObject({
+    type: v.literal('keys'),
+    keys: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9_]{1,20}$/))), v.maxLength(8)),
+  }),
+  v.strictObject({ type: v.literal('move'), x: pixel, y: pixel }),
+  v.strictObject({ type: v.literal('button'), button: v.picklist(BUTTONS), down: v.boolean() }),
+]);
 
 const request = v.variant('ask', [
   /** Ends the application by SIGTERM, after the time by SIGKILL, and with it the sandbox. Answered when it is gone. */
@@ -28,6 +41,8 @@ const request = v.variant('ask', [
   v.strictObject({ ask: v.literal('keep') }),
   /** What this connection starts next is the application: signals go to it, and the sandbox ends with it. */
   v.strictObject({ ask: v.literal('application') }),
+  /** Keys and the pointer of its screen. Answered when the machine has all of it. */
+  v.strictObject({ ask: v.literal('input'), inputs: v.pipe(v.array(input), v.maxLength(MOST_INPUTS)) }),
   ...poolRequests,
 ]);
 

@@ -6,7 +6,7 @@ import { rootText } from '../config/root.js';
 import { unseenPaths } from '../sandbox/devices/root-view.js';
 import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { peerOf } from '../sandbox/state/peer.js';
+import { isOfOwner } from '../sandbox/state/peer.js';
 import { settlesWithin } from '../util/promises.js';
 import { answer } from './answers.js';
 import { CONTROL_SOCKET } from './connect.js';
@@ -129,6 +129,11 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
     detached,
     root: config.root.type === 'directory' ? config.root.path : (config.root.stored?.path ?? '/'),
     rootImage: config.root.type === 'image' ? rootText(config.root) : undefined,
+    screen: launched.screen && {
+      width: launched.screen.width,
+      height: launched.screen.height,
+      vncSocket: launched.screen.vncSocket,
+    },
     mounts: config.mounts.map((mount) => ({
       type: mount.type,
       target: mount.target,
@@ -177,8 +182,7 @@ export async function listen(path: string, options: ServedHostOptions, most = MO
 /** Nothing is read from others. */
 async function admit(socket: Socket): Promise<boolean> {
   socket.on('error', () => {});
-  const peer = await peerOf(socket).catch(() => undefined);
-  if (peer === 0 || (peer !== undefined && peer === process.geteuid?.())) return !socket.destroyed;
+  if (await isOfOwner(socket)) return true;
   socket.destroy();
   return false;
 }

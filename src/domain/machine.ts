@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import type { MachineTuning } from '../profile/types.js';
 import { CHANNEL_NAME } from '../protocol/wire.js';
 import { type MachineInterface, streamArguments } from './interfaces.js';
+import { type Screen, screenElements } from './screen.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
 import type { TuningElements } from './tuning.js';
@@ -46,6 +47,8 @@ export interface MachineOptions {
   readonly interfaces?: readonly MachineInterface[];
   /** Slots of a snapshot: disks and interfaces take the first of each kind. Undefined: no more than are taken. */
   readonly slots?: Slots | undefined;
+  /** Undefined: none. */
+  readonly screen?: Screen | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
   readonly tuned?: TuningElements | undefined;
@@ -144,9 +147,10 @@ const SLOW_WHEN_EMULATED = [
   'pku',
 ];
 
-function addressesOf({ shares, lateShares = [], disks = [], interfaces = [], slots }: MachineOptions): DeviceAddresses {
-  const { length } = lateShares;
-  return deviceAddresses(shares.length, slots ?? { disks: disks.length, networks: interfaces.length }, length);
+function addressesOf(options: MachineOptions): DeviceAddresses {
+  const { shares, lateShares = [], disks = [], interfaces = [], slots, screen } = options;
+  const others = { lateShares: lateShares.length, hasScreen: screen !== undefined };
+  return deviceAddresses(shares.length, slots ?? { disks: disks.length, networks: interfaces.length }, others);
 }
 
 /** Interfaces that libvirt does not know of. */
@@ -195,6 +199,7 @@ function devices(options: MachineOptions): Element {
     interface: interfaces.flatMap((entry, at) =>
       'element' in entry ? [{ ...entry.element, address: isPlaced ? addresses.networks[at] : undefined }] : [],
     ),
+    ...(options.screen ? screenElements(options.screen, isPlaced ? addresses.screen : undefined) : {}),
     memballoon: { '@model': 'none' },
     serial: [
       ...serials,

@@ -4,6 +4,7 @@
  * nowhere.
  */
 import { type PciAddress, pciAddresses, pciName } from './pci.js';
+import { SCREEN_DEVICES } from './screen.js';
 import { modernDriver } from './virtio.js';
 
 /** How many slots there are of each kind. */
@@ -18,19 +19,33 @@ export interface DeviceAddresses {
   readonly shares: readonly PciAddress[];
   readonly disks: readonly PciAddress[];
   readonly networks: readonly PciAddress[];
+  /** Of card, keyboard and pointer; empty: there is no screen. */
+  readonly screen: readonly PciAddress[];
   /** Behind all others, so that they change no other address. */
   readonly lateShares: readonly PciAddress[];
 }
 
+/** What a machine may have besides. */
+interface OtherDevices {
+  readonly lateShares?: number;
+  readonly hasScreen?: boolean;
+}
+
 /** @throws {SandboxError} `too-many-devices` */
-export function deviceAddresses(shares: number, { disks, networks }: Slots, lateShares = 0): DeviceAddresses {
-  const next = pciAddresses(1 + shares + disks + networks + lateShares);
+export function deviceAddresses(
+  shares: number,
+  { disks, networks }: Slots,
+  { lateShares = 0, hasScreen = false }: OtherDevices = {},
+): DeviceAddresses {
+  const ofScreen = hasScreen ? SCREEN_DEVICES : 0;
+  const next = pciAddresses(1 + shares + disks + networks + ofScreen + lateShares);
   const several = (count: number) => Array.from({ length: count }, next);
   return {
     serial: next(),
     shares: several(shares),
     disks: several(disks),
     networks: several(networks),
+    screen: several(ofScreen),
     lateShares: several(lateShares),
   };
 }

@@ -5,8 +5,10 @@
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */
 import type { Socket } from 'node:net';
+import { messageOf } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { isRecord, parseJson } from '../util/records.js';
+import { descriptorSender } from './send-descriptor.js';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -73,6 +75,34 @@ export class Monitor {
       }
       this.#pending.push({ resolve, reject });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: parameters })}\n`);
+    });
+  }
+
+  /**
+   * Executes a command that takes a descriptor along. It stays the caller's.
+   *
+   * @throws {MonitorError}
+   */
+  async executeWith(descriptor: number, command: string, parameters: Arguments = {}): Promise<unknown> {
+    const send = await descriptorSender();
+    // It must not come before what this process has written, of which the socket may hold a part.
+    do await this.#written();
+    while (this.#socket.writableLength > 0);
+    if (this.#failure) throw this.#failure;
+    const answer = new Promise((resolve, reject) => this.#pending.push({ resolve, reject }));
+    try {
+      send(this.#socket, `${JSON.stringify({ execute: command, arguments: parameters })}\n`, descriptor);
+    } catch (error) {
+      this.#fail(messageOf(error));
+    }
+    return answer;
+  }
+
+  /** Resolves when the kernel has what was written, or QEMU is gone. */
+  #written(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.destroyed) resolve();
+      else this.#socket.write('', () => resolve());
     });
   }
 

@@ -24,6 +24,7 @@ import { factsOf, type Launched } from './launched.js';
 import type { Prepared } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
 import { QemuRights } from './qemu-rights.js';
+import type { MachineScreen } from './screen/machine-screen.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -124,7 +125,7 @@ export class Attempt {
       warnIfAllIsSeen(this.#config, this.#prepared, this.#options);
       const gaps = this.#qemu?.gaps();
       if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
-      return this.#launched(channel, domain);
+      return this.#launched(channel, domain, await this.#openScreen());
     } catch (error) {
       this.#shares.end();
       const restoring = this.#isLoaded ? undefined : this.#snapshot;
@@ -148,13 +149,20 @@ export class Attempt {
     if (this.#prepared.devices.coversHidden) this.#hiding = hidingOf(this.#config);
   }
 
-  #launched(channel: Channel, domain: Domain): Launched {
+  async #openScreen(): Promise<MachineScreen | undefined> {
+    const { graphics } = this.#config;
+    if (graphics === undefined || this.#monitor === undefined) return undefined;
+    const { MachineScreen } = await import('./screen/machine-screen.js');
+    return MachineScreen.open(this.#monitor, graphics, this.#run.state.path);
+  }
+
+  #launched(channel: Channel, domain: Domain, screen: MachineScreen | undefined): Launched {
     const { connection } = this.#prepared;
     const { console, state } = this.#run;
     const facts = factsOf(this.#config, this.#prepared);
     const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#qemu?.givenDisks, this.#shares];
     const [monitor, qemuPid] = [this.#monitor, () => this.#run.qemuPid()];
-    const served = { network, givenDisks, shares, monitor, qemuPid };
+    const served = { network, givenDisks, shares, monitor, screen, qemuPid };
     return { ...facts, channel, state, guest, domain, connection, console, ...served };
   }
 
@@ -274,6 +282,7 @@ export class Attempt {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);
     }
-    return runPlan({ ...answering, hiding: this.#hiding, stop: { name, stateDirectory: state.path, ended: gone } });
+    const stop = { name, stateDirectory: state.path, ended: gone };
+    this.#guest = await runPlan({ ...answering, hiding: this.#hiding, stop });
   }
 }

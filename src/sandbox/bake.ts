@@ -76,9 +76,10 @@ async function bakePrepared(
 ): Promise<Snapshot> {
   const { acceleration, profile } = prepared;
   const { sets } = prepared.image.manifest;
-  const { memory, vcpus } = machine;
+  const { memory, vcpus, graphics } = machine;
+  const screen = graphics && { width: graphics.width, height: graphics.height };
   const root = rootShareOf(prepared)?.transport === 'virtiofs' ? 'virtiofs' : undefined;
-  const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, root, sets };
+  const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, root, screen, sets };
   const called = profileCalled(options.profile ?? machine.profile);
   const baker = new Baker(machine, withSavedRoot(prepared), shape, called, options);
   return publishSnapshot(directoryFor(machine, prepared, options), (made) => baker.save(made), options.signal);
@@ -161,6 +162,7 @@ class Baker {
       acceleration,
       slots,
       root: this.#shape.root,
+      screen: this.#shape.screen,
       machine: machineSignature(this.#shape),
       kernelArguments: savedCommandLine(this.#shape),
       profile: this.#profile,

@@ -13,7 +13,7 @@ type Step = () => void | Promise<void> | undefined;
  * @throws what is no error of a sandbox or of the system
  */
 export async function endLaunched(
-  { channel, domain, connection, network, givenDisks }: Launched,
+  { channel, domain, connection, network, givenDisks, screen }: Launched,
   options: DestroyOptions,
   onWarning: LaunchOptions['onWarning'],
 ): Promise<void> {
@@ -22,6 +22,7 @@ export async function endLaunched(
   const step = (end: Step) => orWarn(end, onWarning).catch((error: unknown) => unexpected.push(error));
   mark('end.start');
   await step(() => domain.destroy(options));
+  await step(() => screen?.close());
   await step(() => givenDisks?.giveBack());
   await step(() => network?.end());
   mark('end.done');

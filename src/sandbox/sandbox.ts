@@ -20,6 +20,7 @@ import { refuseUnsupported } from './prepare/supported.js';
 import type { ProcessExit } from './process/types.js';
 import type { OpenPorts } from './publish/open-ports.js';
 import type { PublishedPort } from './publish/published-port.js';
+import { type Screen, screenOn } from './screen/screen.js';
 import { Session } from './session.js';
 import { removeLeftGroups, removeSystemdGroups } from './state/systemd-group.js';
 import type { LaunchOptions, StartOptions } from './types.js';
@@ -72,6 +73,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   isIdle: boolean;
   #published: readonly PublishedPort[] = [];
+  #screen: Screen | undefined;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
     super(launched.channel, launched.guest);
@@ -183,6 +185,15 @@ export class Sandbox extends Session implements AsyncDisposable {
     if (signal) sandbox.stopOn(signal);
     if (control) await Sandbox.serve?.(sandbox);
     return sandbox;
+  }
+
+  /**
+   * Its screen, if it has `graphics`.
+   * @throws {SandboxError} `screen-missing`
+   */
+  get screen(): Screen {
+    this.#screen ??= screenOn(this.launched.screen, this.name);
+    return this.#screen;
   }
 
   /** The ports that it was started with, in the order of `publish`. */

@@ -45,6 +45,7 @@ export type MarkName =
   | 'plan.sent'
   | 'operation'
   | 'plan.done'
+  | 'screen.done'
   | 'inspect.clock'
   | 'inspect.log'
   | 'inspect.done'

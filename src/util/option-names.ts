@@ -23,6 +23,8 @@ const ON_COMMAND_LINE = {
   hidden: '--hide',
   home: '--home',
   security: '--security',
+  graphics: '--graphics',
+  'graphics.compositor': '--graphics=vnc,compositor=',
   mounts: '--mount',
   disks: '--disk',
   networks: '--network',

@@ -22,7 +22,7 @@ function examplesOf(path: string): Example[] {
 describe('the API examples', { skip: embedded.skip }, () => {
   for (const [path, count] of [
     ['README.md', 1],
-    ['docs/api.md', 12],
+    ['docs/api.md', 13],
     ['docs/sandbox-cfg.md', 1],
   ] as const) {
     it(`of ${path} run as documented`, async (context) => {

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
 import { pruneImages } from '../../image/remove/prune.js';
 import { removeImage } from '../../image/remove/remove-images.js';
-import { slotsAndRootText } from '../../image/snapshot/record.js';
+import { devicesText } from '../../image/snapshot/record.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
@@ -56,9 +56,9 @@ async function withStates<T extends SnapshotOwner & { readonly warm: readonly St
 }
 
 /** What a sandbox must ask for to fit, then the size on disk: `512 MiB, mounts=4, root over virtiofs, 68.6 MB`. */
-function snapshotText({ memory, slots, root, size: bytes, ...state }: JudgedSnapshot): string {
+function snapshotText({ memory, slots, root, screen, size: bytes, ...state }: JudgedSnapshot): string {
   const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
-  return `${mebibytes(memory)}, ${slotsAndRootText({ slots, root })}, ${size(bytes)}${trouble}`;
+  return `${mebibytes(memory)}, ${devicesText({ slots, root, screen })}, ${size(bytes)}${trouble}`;
 }
 
 function stateText(state: SnapshotState): string {
@@ -134,6 +134,7 @@ function snapshotRow({
   acceleration,
   slots,
   root,
+  screen,
   size: bytes,
   ...state
 }: JudgedSnapshot): string[] {
@@ -142,7 +143,7 @@ function snapshotRow({
     mebibytes(memory),
     String(vcpus),
     acceleration,
-    slotsAndRootText({ slots, root }),
+    devicesText({ slots, root, screen }),
     size(bytes),
     stateText(state),
   ];

@@ -33,6 +33,8 @@ async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<nu
       return (await import('./logs.js')).logs(args);
     case 'diff':
       return (await import('./diff.js')).diff(args);
+    case 'screenshot':
+      return (await import('./screenshot.js')).screenshot(args);
     case 'stop':
     case 'kill':
     case 'wait':

@@ -58,6 +58,11 @@ export const ctlCommands = {
     describe: 'List what was added (A), changed (C) and deleted (D) in an overlay: a sandbox, or DIR of --overlay=DIR',
     options: { format, json },
   },
+  screenshot: {
+    command: 'screenshot <name> <file>',
+    describe: 'Write a picture of the screen of a sandbox to a file, as PNG; - is standard output',
+    options: {},
+  },
   stop: {
     command: 'stop [name..]',
     describe:

@@ -2,8 +2,10 @@
 import { isRootImage } from '../../oci-names/root-image.js';
 import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../errors.js';
+import type { Graphics } from '../graphics-types.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
+import { parseGraphics } from '../parsers/graphics.js';
 import { parsePublish } from '../parsers/publish.js';
 import { parseRootCache } from '../parsers/root-cache.js';
 import { parseRootFs } from '../parsers/root-fs.js';
@@ -68,6 +70,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     rootCache:
       rootCache === undefined ? defaults.rootCache : parseRootCache(rootCache, `rootcache in ${machine.where}`),
     overlay: readOverlay(new Section(file, 'overlay')),
+    graphics: readGraphics(new Section(file, 'graphics')),
     arch: core.text('arch') ?? defaults.arch,
     kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },
     shell: core.flag('shell', false),
@@ -168,6 +171,13 @@ function readOverlay(section: Section): Overlay | undefined {
   if (type === 'directory' || type === 'image') return { type, path: section.need('path') };
   const remedy = 'write memory, directory or image, or leave the group out for a read-only root';
   throw section.invalid('type', type, remedy);
+}
+
+/** By the parser of the option: one for both. */
+function readGraphics(section: Section): Graphics | undefined {
+  if (!section.exists) return undefined;
+  const words = ['size', 'compositor'].flatMap((key) => section.text(key)?.replace(/^/, `${key}=`) ?? []);
+  return parseGraphics([section.text('viewers') ?? 'vnc', ...words].join(), section.where);
 }
 
 /** A path stays as it is: one that is not absolute is refused with the sandbox as a whole. */

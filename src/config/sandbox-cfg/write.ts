@@ -38,6 +38,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
     writer.putOwn('root', { [key]: texts[name] });
   writer.hasOwn ||= config.root.type === 'image';
   writer.putOwn('overlay', { ...config.overlay });
+  putGraphics(writer, config);
   const { label, mode } = config.security;
   writer.put('security', { label, dynamic: mode === 'dynamic' });
   writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });
@@ -127,6 +128,12 @@ function putMount(writer: Writer, group: string, mount: Mount): void {
   for (const [index, { target, source }] of mount.includes.entries()) {
     writer.put(`${group}.include.${index}`, { dst: pathBelow(mount.target, target), src: source });
   }
+}
+
+function putGraphics(writer: Writer, { graphics }: SandboxConfig): void {
+  if (graphics === undefined) return;
+  const { viewers, width, height, compositor } = graphics;
+  writer.putOwn('graphics', { viewers, size: `${width}x${height}`, compositor });
 }
 
 /** libvirt-sandbox writes the addresses and routes before their interface. */

@@ -5,7 +5,7 @@ import { moduleVersions } from '../../kmods/modinfo.js';
 import { printable } from '../archive/newc.js';
 import { type FinalEntry, finalEntries } from '../archive/read.js';
 import { type Manifest, sha256 } from '../manifest.js';
-import { type SnapshotRecord, slotsAndRootText } from '../snapshot/record.js';
+import { devicesText, type SnapshotRecord } from '../snapshot/record.js';
 import type { Initrd } from './source.js';
 
 /** One difference. */
@@ -83,8 +83,8 @@ function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotR
 }
 
 /** The kind of sandbox that a snapshot serves. */
-function shapeOf({ memory, vcpus, acceleration, slots, root }: SnapshotRecord): string {
-  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsAndRootText({ slots, root })}`;
+function shapeOf({ memory, vcpus, acceleration, slots, root, screen }: SnapshotRecord): string {
+  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${devicesText({ slots, root, screen })}`;
 }
 
 const INIT = 'init';

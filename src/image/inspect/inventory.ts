@@ -29,7 +29,10 @@ export interface StoredImage {
 
 /** A snapshot of an image: the kind of sandbox that it serves, and its size. */
 export interface StoredSnapshot
-  extends Pick<SnapshotRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'root' | 'kernelArguments' | 'needs'> {
+  extends Pick<
+    SnapshotRecord,
+    'memory' | 'vcpus' | 'acceleration' | 'slots' | 'root' | 'screen' | 'kernelArguments' | 'needs'
+  > {
   readonly directory: string;
   /** Disk space, in bytes. */
   readonly size: number;
@@ -38,8 +41,8 @@ export interface StoredSnapshot
 /** Every snapshot of the image in a directory, valid or stale. */
 export function storedSnapshots(imageDirectory: string): StoredSnapshot[] {
   return snapshotsOf(imageDirectory).map(({ directory, record }) => {
-    const { memory, vcpus, acceleration, slots, root, kernelArguments, needs } = record;
-    const served = root === undefined ? {} : { root };
+    const { memory, vcpus, acceleration, slots, root, screen, kernelArguments, needs } = record;
+    const served = { ...(root === undefined ? {} : { root }), ...(screen === undefined ? {} : { screen }) };
     return {
       directory,
       memory,

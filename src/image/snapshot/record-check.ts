@@ -27,6 +27,7 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
     isRecord(slots) &&
     SLOT_KINDS.every((kind) => isSize(slots[kind]) && (slots[kind] as number) <= MOST_SLOTS) &&
     (value['root'] === undefined || value['root'] === 'virtiofs') &&
+    (value['screen'] === undefined || isScreen(value['screen'])) &&
     isText(machine) &&
     isTextOrNothing(value['kernelArguments']) &&
     isTextOrNothing(value['profile']) &&
@@ -38,6 +39,10 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
     JSON.stringify((files as { name: string }[]).map(({ name }) => name)) === JSON.stringify(names) &&
     isRecord(ready)
   );
+}
+
+function isScreen(value: unknown): boolean {
+  return isRecord(value) && isSize(value['width']) && isSize(value['height']);
 }
 
 function isNeed(value: unknown): boolean {

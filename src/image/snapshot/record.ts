@@ -68,6 +68,8 @@ export interface SnapshotRecord {
   readonly slots: Slots;
   /** The machine has the device of a root over virtiofs, with its driver. Undefined: that of a root over 9p. */
   readonly root?: 'virtiofs' | undefined;
+  /** The machine has a screen of this size, with its drivers. Undefined: none. */
+  readonly screen?: { readonly width: number; readonly height: number } | undefined;
   /** Hash of the domain's XML, without the parts that differ between sandboxes. */
   readonly machine: string;
   /** Arguments of its kernel, for people; the hash covers them too. Undefined in a record of an earlier version. */
@@ -91,9 +93,11 @@ export interface Snapshot {
   readonly record: SnapshotRecord;
 }
 
-/** The devices that it has for a sandbox, for people: `mounts=4, root over virtiofs`. */
-export function slotsAndRootText({ slots, root }: Pick<SnapshotRecord, 'slots' | 'root'>): string {
-  return `${slotsText(slots)}${root === undefined ? '' : `, root over ${root}`}`;
+/** The devices that it has for a sandbox, for people: `mounts=4, root over virtiofs, screen 1280x800`. */
+export function devicesText({ slots, root, screen }: Pick<SnapshotRecord, 'slots' | 'root' | 'screen'>): string {
+  const ofRoot = root === undefined ? [] : [`root over ${root}`];
+  const ofScreen = screen === undefined ? [] : [`screen ${screen.width}x${screen.height}`];
+  return [slotsText(slots), ...ofRoot, ...ofScreen].join(', ');
 }
 
 /** The bytes of warm.json: the record's hash, then the record. */

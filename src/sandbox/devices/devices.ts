@@ -8,6 +8,7 @@ import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { containerDevices, type DiskDevice } from '../../domain/disks.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
+import type { Screen } from '../../domain/screen.js';
 import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import { stateBase } from '../state/state-directory.js';
@@ -30,6 +31,8 @@ export interface Devices {
   /** Disks of the application, then images that are mounted, then that of an overlay. */
   readonly disks: readonly DiskDevice[];
   readonly interfaces: readonly InterfaceOptions[];
+  /** Undefined: none. */
+  readonly screen: Screen | undefined;
   /** Shells beside the application; undefined: none. */
   readonly shell: Shell | undefined;
   /** One for each mount of the config, in the same order. */
@@ -103,6 +106,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? []), ...overlayShare(config, name, platform)],
     disks,
     interfaces,
+    screen: config.graphics,
     shell,
     mounts,
     coversHidden: platform === 'container' && atRoot === undefined,

@@ -91,6 +91,7 @@ export function domainXml(
       ioThreads: config.tuning.ioThreads,
     }),
     interfaces: machineInterfaces(devices.interfaces),
+    screen: devices.screen,
     securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, user.isShared)] : [])],
     tuned: machineTuning(config.tuning, config.vcpus),
     numaCells: numaCells(config.tuning, config.memory),

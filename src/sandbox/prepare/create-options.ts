@@ -3,6 +3,7 @@ import { DEFAULT_SECURITY } from '../../config/defaults.js';
 import { parseDisk } from '../../config/parsers/disk.js';
 import { guessFormat } from '../../config/parsers/disk-image.js';
 import { inMilliseconds, MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
+import { DEFAULT_GRAPHICS, parseGraphics } from '../../config/parsers/graphics.js';
 import { parseHome } from '../../config/parsers/home.js';
 import { parseMemoryLimit } from '../../config/parsers/memory-tuning.js';
 import { parseMount } from '../../config/parsers/mount.js';
@@ -52,7 +53,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
 function inFull(settings: Values): Values {
   const { root, memory, mounts, disks, networks, publish, environment } = settings;
-  const { bootTimeout, kernel, overlay, hidden, home, security, tuning } = settings;
+  const { bootTimeout, kernel, overlay, graphics, hidden, home, security, tuning } = settings;
   return defined({
     ...settings,
     root: wholeRoot(root),
@@ -65,6 +66,7 @@ function inFull(settings: Values): Values {
     bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
     kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
     overlay: overlayFrom(overlay),
+    graphics: graphicsFrom(graphics),
     home: typeof home === 'string' ? parseHome(home, 'home') : home,
     hidden: whole(hidden, { secrets: true, paths: [] }),
     security: whole(security, DEFAULT_SECURITY),
@@ -75,6 +77,11 @@ function inFull(settings: Values): Values {
 function overlayFrom(value: unknown): unknown {
   if (typeof value === 'boolean') return value ? { type: 'memory' } : undefined;
   return typeof value === 'string' ? parseOverlay(value, 'overlay') : value;
+}
+
+function graphicsFrom(value: unknown): unknown {
+  if (typeof value === 'boolean') return value ? DEFAULT_GRAPHICS : undefined;
+  return typeof value === 'string' ? parseGraphics(value, 'graphics') : whole(value, DEFAULT_GRAPHICS);
 }
 
 /** A text that names no image is a path, and stays as it is. */

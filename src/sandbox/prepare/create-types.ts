@@ -5,6 +5,7 @@ import type {
   DirectoryRoot,
   Disk,
   EnvironmentVariable,
+  Graphics,
   GuestBindMount,
   Home,
   HostBindMount,
@@ -53,6 +54,7 @@ type Nested =
   | 'hidden'
   | 'home'
   | 'overlay'
+  | 'graphics'
   | 'security'
   | 'mounts'
   | 'disks'
@@ -74,6 +76,8 @@ interface SandboxSettings
   readonly kernel?: Optional<SandboxConfig['kernel']> | undefined;
   /** True: in memory. A text: as of `--overlay`. */
   readonly overlay?: boolean | string | SandboxConfig['overlay'];
+  /** True: as of `--graphics`. A text: what that option has. */
+  readonly graphics?: boolean | string | Optional<Graphics> | undefined;
   readonly hidden?: Optional<SandboxConfig['hidden']> | undefined;
   /** `tmp`, `host`, or the path of a directory of this host. */
   readonly home?: string | Home | undefined;

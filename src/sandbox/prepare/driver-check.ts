@@ -12,7 +12,7 @@ import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
+ * @throws {SandboxError} `kvm-required`, `graphics-needs-machine`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
  *   `host-loopback-needs-user-network`, `passt-missing`, `network-needs-system`, `filter-needs-network`,
  *   `net-limit-needs-network`, and what {@link checkTuningHere} throws
  */
@@ -24,6 +24,12 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
+  if (config.graphics !== undefined && kind === 'lxc')
+    throw refusal(
+      'graphics-needs-machine',
+      `${option('graphics')} gives a machine a card, and ${URI.lxc} starts a container, which has no screen`,
+      `use a qemu:/// connection, or leave out ${option('graphics')}`,
+    );
   if (kind === 'lxc') checkImage(config);
   checkOverlay(config, kind);
   checkNetworks(config, kind);

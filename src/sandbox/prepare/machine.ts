@@ -39,6 +39,7 @@ export async function chooseMachine(
     sets,
     virtiofsRoot: served.some(isRoot),
     late: served.filter((share) => !isRoot(share)).length,
+    screen: devices.screen,
   };
   const images = new BootImages(config, profile, options, debugShell);
   const request = { config, devices, profile, needs, images, options, kind: connection.kind };

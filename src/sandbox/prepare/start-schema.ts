@@ -4,8 +4,10 @@
  */
 import * as v from 'valibot';
 import { quote } from '../../config/errors.js';
+import { COMPOSITORS, VIEWERS } from '../../config/graphics-types.js';
 import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
 import { MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
+import { SIDE_RANGE } from '../../config/parsers/graphics.js';
 import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
@@ -87,6 +89,7 @@ const within = ([least, most]: readonly [number, number]) => {
   const text = `a whole number from ${least} to ${most}`;
   return v.pipe(number, v.safeInteger(text), v.minValue(least, text), v.maxValue(most, text));
 };
+const side = within(SIDE_RANGE);
 const cpus = list(whole, 'numbers of CPUs');
 const nodes = v.pipe(list(whole, 'numbers of nodes'), v.minLength(1, 'at least one node'));
 const bytes = within([1, MOST_MEMORY_LIMIT]);
@@ -201,6 +204,7 @@ const entries = {
   networks: list(network, 'networks'),
   publish: list(record({ protocol, address: ipAddress, hostPort: portNumber(0), guestPort: portNumber(1) }), 'ports'),
   security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
+  graphics: record({ viewers: oneOf(VIEWERS), width: side, height: side, compositor: oneOf(COMPOSITORS) }),
   environment: list(record({ key: text, value: text }), 'variables: { key, value }'),
   cwd: text,
   shell: flag,

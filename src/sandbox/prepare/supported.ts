@@ -3,12 +3,20 @@ import { quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { isUnitName } from '../../config/unit-name.js';
 import { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 
 /**
- * @throws {SandboxError} `unit-name-invalid`, `systemd-needs-root`
+ * @throws {SandboxError} `unit-name-invalid`, `systemd-needs-root`, `graphics-with-systemd`
  */
-export function refuseUnsupported({ service, root, identity, privileged, userNamespaces }: SandboxConfig): void {
+export function refuseUnsupported(config: SandboxConfig): void {
+  const { service, root, identity, privileged, userNamespaces, graphics } = config;
   if (service?.type !== 'systemd') return;
+  if (graphics !== undefined)
+    throw configError(
+      'graphics-with-systemd',
+      'the screen belongs to one application, and this sandbox runs systemd',
+      `leave out ${option('graphics')}`,
+    );
   for (const unit of [service.bootTarget, ...service.units]) checkUnit(unit);
   // The user of an image is known later, and privileged it is root.
   if ((identity.uid === 0 || root.type === 'image') && privileged === true && !userNamespaces) return;

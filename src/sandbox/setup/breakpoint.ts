@@ -15,6 +15,7 @@ import { guestIncludes } from './includes.js';
 export const INTERFACES_STEP = 'interfaces';
 export const RESOLVER_STEP = 'resolver';
 export const INCLUDES_STEP = 'includes';
+export const SCREEN_STEP = 'screen';
 export const SPAWN_STEP = 'spawn';
 
 /** Up to this step the guest has no program but the init. */
@@ -43,6 +44,7 @@ function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
     ...planSandbox(guest, inputs).map(({ name }) => name),
     ...(hasNetwork ? [RESOLVER_STEP] : []),
     ...(guestIncludes(config).length > 0 ? [INCLUDES_STEP] : []),
+    ...(guest.screen === undefined ? [] : [SCREEN_STEP]),
     SPAWN_STEP,
   ];
 }

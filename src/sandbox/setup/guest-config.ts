@@ -40,6 +40,7 @@ export function guestConfig(
     environment: config.environment,
     cwd: config.cwd,
     command: config.command,
+    screen: config.graphics && { compositor: config.graphics.compositor },
     systemd: systemdOf(config),
     timeLimit,
     terminal: config.tty ? (terminal ?? { rows: 24, columns: 80, type: 'linux' }) : undefined,

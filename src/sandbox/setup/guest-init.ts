@@ -25,7 +25,7 @@ const OLD_MS = 40;
  */
 export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<void> {
   const { channel, config, guest, console, options, deadline } = answering;
-  refuse(options);
+  refuse(options, guest);
   // The time is a call of its own, so its round trip is known. As a part of the config it would be stale when read.
   const clock = new GuestClock(channel, OLD_MS);
   try {
@@ -115,12 +115,12 @@ function readFailure(text: string): Failure | undefined {
   };
 }
 
-function refuse({ breakpoint }: LaunchOptions): void {
-  if (breakpoint === undefined) return;
+function refuse({ breakpoint }: LaunchOptions, { screen }: GuestConfig): void {
+  if (breakpoint === undefined && screen === undefined) return;
   throw new SandboxError({
     stage: 'init',
     code: 'guest-init-cannot',
-    message: 'the common init in the guest cannot stop before a step',
+    message: `the common init in the guest cannot ${breakpoint ? 'stop before a step' : 'start what shows programs on a screen'}`,
     remedy: 'use an image that was baked without --common-init guest',
   });
 }

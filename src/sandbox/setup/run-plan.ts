@@ -20,7 +20,7 @@ import { goneError } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
 import type { LaunchOptions, Stop } from '../types.js';
-import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SPAWN_STEP } from './breakpoint.js';
+import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SCREEN_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
 import { copyInside, guestIncludes } from './includes.js';
 import { spawnError, stepError } from './step-errors.js';
@@ -41,9 +41,10 @@ export interface Answering {
 
 /**
  * Returns when the application runs, or could.
+ * @returns the config of the guest, with what was found of its screen
  * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
-export async function runPlan(answering: Answering): Promise<void> {
+export async function runPlan(answering: Answering): Promise<GuestConfig> {
   const { channel, console, options } = answering;
   let { guest } = answering;
   const { attached } = await attach(answering);
@@ -96,14 +97,14 @@ export async function runPlan(answering: Answering): Promise<void> {
   await setClock(plan, clock, driving, options);
   mark('clock.done');
   await tellLacks(naming, driving, options);
-  await followPlan(answering, guest, driving, names);
+  const shown = await followPlan(answering, guest, driving, names);
   if (!hasApplication(guest)) {
     await driving;
-    return;
+    return shown;
   }
   mark('spawn.sent');
   // It is behind the plan in the guest's queue. If the plan fails, the guest skips it.
-  const spawning = spawnApplication(channel, guest);
+  const spawning = spawnApplication(channel, { ...guest, environment: shown.environment });
   spawning.catch(() => {});
   await driving;
   mark('plan.done');
@@ -114,20 +115,23 @@ export async function runPlan(answering: Answering): Promise<void> {
     if (!(error instanceof OperationError)) throw error;
     throw spawnError(error, guest);
   }
+  return shown;
 }
 
 /**
  * What only some sandboxes have between the plan and the application. Whatever there is waits for the end of the plan.
  * @param made the config of the guest, with mounts that go over no links where those were looked for
  * @param names name servers; undefined: no network
+ * @returns the config of the guest, with the variables by which programs find the screen
  */
 async function followPlan(
   answering: Answering,
   made: GuestConfig,
   driving: Promise<void>,
   names: NameService | undefined,
-): Promise<void> {
-  const { channel, config, guest, console, options, deadline } = answering;
+): Promise<GuestConfig> {
+  const { channel, config, console, options, deadline } = answering;
+  let { guest } = answering;
   if (inspectsGuest() && hasHostPrograms(answering)) {
     await driving;
     const { inspectGuest } = await import('./inspect-guest.js');
@@ -150,10 +154,18 @@ async function followPlan(
     const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
   }
+  if (guest.screen !== undefined) {
+    await driving;
+    await stopAt(SCREEN_STEP, answering);
+    const { setUpScreen } = await import('./screen.js');
+    guest = await setUpScreen(channel, guest, guest.screen, console, options);
+    mark('screen.done');
+  }
   if (options.breakpoint?.step === SPAWN_STEP) {
     await driving;
     await stopAt(SPAWN_STEP, answering);
   }
+  return guest;
 }
 
 /**

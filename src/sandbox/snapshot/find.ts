@@ -217,7 +217,7 @@ function missingError(reason: string, request: SnapshotRequest): SandboxError {
 }
 
 function bakeCommand({ config, needs, profile, options }: SnapshotRequest): string {
-  const { memory, vcpus, acceleration, kernel, root } = config;
+  const { memory, vcpus, acceleration, graphics, kernel, root } = config;
   const ofImage = root.type === 'image';
   // --for brings what every image needs.
   const given: Slots = { ...DEFAULT_SLOTS, disks: ofImage ? 1 : DEFAULT_SLOTS.disks };
@@ -231,6 +231,7 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     ...(needs.virtiofsRoot ? [VIRTIOFS_SET] : []),
     ...ofSlots,
     ...(ofImage ? ['filesystem-erofs', 'overlay'] : []),
+    ...(graphics === undefined ? [] : ['graphics']),
     ...(profile.moduleSets ?? []),
   ];
   const sets = needs.sets.filter((set) => !usual.includes(set));
@@ -239,6 +240,7 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
     ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
+    ...(graphics === undefined ? [] : [`--graphics=vnc,size=${graphics.width}x${graphics.height}`]),
     ...(needs.virtiofsRoot || ofImage ? [] : ['--root-fs 9p']),
     ...(ofImage ? ['--root docker://any'] : []),
     ...(named === undefined ? [] : [`--profile ${named}`]),

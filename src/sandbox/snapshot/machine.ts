@@ -4,6 +4,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
+import type { ScreenSize } from '../../domain/screen.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
 import type { Profile } from '../../profile/types.js';
@@ -23,6 +24,8 @@ export interface SnapshotShape {
   readonly slots: Slots;
   /** Undefined: over 9p. */
   readonly root?: 'virtiofs' | undefined;
+  /** Undefined: none. */
+  readonly screen?: ScreenSize | undefined;
   /** The module sets of its boot image. */
   readonly sets: readonly string[];
 }
@@ -40,7 +43,7 @@ export function savedMachine(
   paths: Paths,
   root: Share | undefined,
 ): MachineOptions {
-  const { memory, vcpus, acceleration, profile, slots } = shape;
+  const { memory, vcpus, acceleration, profile, slots, screen } = shape;
   return {
     ...paths,
     memory,
@@ -54,6 +57,8 @@ export function savedMachine(
     ownMemory: true,
     shares: inSlots(root === undefined ? [] : [root], slots, emptyDirectory),
     slots: slots,
+    // Who looks at it is no part of the machine.
+    screen: screen && { ...screen, viewers: 'none' },
   };
 }
 
@@ -73,10 +78,10 @@ const SIGNATURES = new WeakMap<Profile, Map<string, string>>();
  * @param commandLine default: the arguments that such a machine would get now
  */
 export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
-  const { profile, memory, vcpus, acceleration, slots, root } = wanted;
+  const { profile, memory, vcpus, acceleration, slots, root, screen } = wanted;
   const known = SIGNATURES.get(profile) ?? new Map<string, string>();
   SIGNATURES.set(profile, known);
-  const key = JSON.stringify([memory, vcpus, acceleration, slots, root, commandLine]);
+  const key = JSON.stringify([memory, vcpus, acceleration, slots, root, screen, commandLine]);
   const signature = known.get(key) ?? newSignature(wanted, commandLine);
   known.set(key, signature);
   return signature;

@@ -1,6 +1,7 @@
 /** Compares what a sandbox needs with what a snapshot has: slots and module sets. */
 import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
 import { SLOTS } from '../../domain/pci.js';
+import { SCREEN_DEVICES, type ScreenSize } from '../../domain/screen.js';
 import type { SnapshotRecord } from '../../image/snapshot/record.js';
 
 /** What a sandbox needs of a snapshot. */
@@ -12,6 +13,8 @@ export interface SnapshotNeeds {
   readonly virtiofsRoot: boolean;
   /** How many other shares are, which take no slot. */
   readonly late: number;
+  /** Undefined: none. */
+  readonly screen?: ScreenSize | undefined;
 }
 
 /** The module sets that slots need. A disk may have a file system to mount. */
@@ -38,11 +41,19 @@ function ordinal(number: number): string {
   return `${number}${ENDINGS[new Intl.PluralRules('en', { type: 'ordinal' }).select(number)] ?? 'th'} `;
 }
 
+/** A guest that is restored has the drivers of what was there, and finds nothing else by itself. */
+function lackOfScreen(there: ScreenSize | undefined, needed: ScreenSize | undefined): string | undefined {
+  if (needed === undefined) return there === undefined ? undefined : 'has a screen';
+  if (there === undefined) return 'has no screen';
+  const isSame = there.width === needed.width && there.height === needed.height;
+  return isSame ? undefined : `has a screen of ${there.width}x${there.height}`;
+}
+
 /**
  * What a snapshot lacks, `has no slot for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
  */
 export function lackOf(
-  record: Pick<SnapshotRecord, 'slots' | 'sets' | 'root'>,
+  record: Pick<SnapshotRecord, 'slots' | 'sets' | 'root' | 'screen'>,
   needs: SnapshotNeeds,
 ): string | undefined {
   for (const kind of SLOT_KINDS) {
@@ -53,9 +64,12 @@ export function lackOf(
   }
   // QEMU has no such device without what serves it.
   if (record.root === 'virtiofs' && !needs.virtiofsRoot) return 'has a root over virtiofs';
+  const lack = lackOfScreen(record.screen, needs.screen);
+  if (lack !== undefined) return lack;
+  const ofScreen = record.screen === undefined ? 0 : SCREEN_DEVICES;
   const late = needs.late + (needs.virtiofsRoot && record.root === undefined ? 1 : 0);
   // If devices had to share a PCI slot, the saved device there would become a multifunction device.
-  if (1 + 1 + countOfSlots(record.slots) + late > SLOTS) return 'has no room for so many directories';
+  if (1 + 1 + countOfSlots(record.slots) + ofScreen + late > SLOTS) return 'has no room for so many directories';
   const sets = needs.sets.filter((set) => !record.sets.includes(set));
   return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
 }

@@ -55,10 +55,10 @@ function stale(changed: readonly string[]): SnapshotProblem {
 }
 
 function shapeOf(
-  { record: { memory, vcpus, acceleration, slots, root, sets } }: Snapshot,
+  { record: { memory, vcpus, acceleration, slots, root, screen, sets } }: Snapshot,
   profile: Profile,
 ): SnapshotShape {
-  return { memory, vcpus, acceleration, profile, slots, root, sets };
+  return { memory, vcpus, acceleration, profile, slots, root, screen, sets };
 }
 
 function changedMachine(snapshot: Snapshot, profile: Profile): string[] {

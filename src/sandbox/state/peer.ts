@@ -8,6 +8,15 @@ const SO_PEERCRED = 17;
 const CREDENTIALS_BYTES = 12;
 const UID_OFFSET = 4;
 
+/**
+ * Whether this user, or root, is at the other end of a connection. Modes of a socket may be changed, and a descriptor may
+ * be passed on.
+ */
+export async function isOfOwner(socket: Socket): Promise<boolean> {
+  const peer = await peerOf(socket).catch(() => undefined);
+  return !socket.destroyed && (peer === 0 || (peer !== undefined && peer === process.geteuid?.()));
+}
+
 /** UID of the process that listens at the other end of a connected socket. */
 export async function peerOf(socket: Socket): Promise<number> {
   const { default: koffi } = await import('koffi');

@@ -45,6 +45,8 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   privileged: ({ privileged, service }) =>
     privileged === true && service?.type !== 'systemd' ? ['its root has every capability'] : [],
   userNamespaces: ({ userNamespaces }) => (userNamespaces ? ['it makes user namespaces'] : []),
+  // It listens nowhere.
+  graphics: OWN,
   hidden: ({ hidden }) => (hidden.secrets ? [] : ['it sees where programs keep keys of users']),
   home: ({ home }) => (home?.type === 'directory' ? [`its home is the directory ${quote(home.path)}`] : []),
   mounts: ({ mounts }) => mounts.flatMap(mounted),

@@ -16,7 +16,7 @@ import { DEBIAN_CLOUD_KERNEL, DEBIAN_KERNEL, scratchDirectory, unlessInstalled }
 const FILESYSTEMS = ['btrfs', 'erofs', 'ext4', 'iso9660', 'squashfs', 'vfat', 'xfs'].map(
   (name) => `filesystem-${name}`,
 );
-const NAMES = ['block', 'console', ...FILESYSTEMS, 'network', 'overlay', 'root-9p', 'root-virtiofs'];
+const NAMES = ['block', 'console', ...FILESYSTEMS, 'graphics', 'network', 'overlay', 'root-9p', 'root-virtiofs'];
 
 const treePath = (version: string): string => `/lib/modules/${version}`;
 
@@ -136,6 +136,9 @@ test('the real kernels', { skip: unlessInstalled(DEBIAN_KERNEL, DEBIAN_CLOUD_KER
     'ASCII names of FAT': 'module',
     'UTF-8 names of FAT': 'module',
     'XFS file system': 'module',
+    'virtio graphics card': 'module',
+    'virtio keyboard': 'module',
+    'event devices': 'module',
     'virtio over PCI': 'built-in',
     'virtio serial port': 'built-in',
     'virtio network card': 'module',
@@ -147,6 +150,7 @@ test('the real kernels', { skip: unlessInstalled(DEBIAN_KERNEL, DEBIAN_CLOUD_KER
   });
   const cloud = await statesIn(DEBIAN_CLOUD_KERNEL);
   assert.equal(cloud['9p file system'], 'absent');
+  assert.equal(cloud['virtio graphics card'], 'absent');
   assert.equal(cloud['9p transport over virtio'], 'absent');
   assert.equal(cloud['ext4 file system'], 'built-in');
   assert.equal(cloud['virtiofs file system'], 'built-in');

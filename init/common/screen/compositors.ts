@@ -1,0 +1,151 @@
+/**
+ * The programs that show applications on the screen, and how each is started: as the application's user, without
+ * capabilities, udev or a login manager. docs/decisions/0070-graphics.md says what was tried.
+ */
+import type { ScreenNodes } from './nodes.js';
+
+export type CompositorName = 'cage' | 'xorg' | 'weston';
+
+/** Of a file that the init writes, for everybody to read. */
+export interface ScreenFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What a compositor is started with. */
+export interface CompositorStart {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly files: readonly ScreenFile[];
+}
+
+export interface Compositor {
+  readonly name: CompositorName;
+  /** Paths of the program; the first that exists is started. */
+  readonly programs: readonly string[];
+  /** Files that it needs beside its program: one of each list. */
+  readonly needs: readonly (readonly string[])[];
+  /** Packages of Debian, for a remedy. */
+  readonly packages: string;
+  start(program: string, nodes: ScreenNodes, runtimeDirectory: string): CompositorStart;
+}
+
+/**
+ * For files of the screen. /dev is a new file system in each machine, so an earlier run has left no link here, as it could
+ * in /run of an overlay that is kept: the init makes files and changes owners with rights that nobody inside has.
+ */
+export const OWN_DIRECTORY = '/dev/.virt-sandbox/screen';
+
+/** Where libinput looks for what udev knows. A file system in memory is mounted there, for the same reason. */
+export const UDEV_DIRECTORY = '/run/udev';
+
+/**
+ * The client that a Wayland compositor starts, and ends with: it says which displays there are, and stays. The application
+ * is no child of the compositor, so its streams, signals and exit status are its own.
+ */
+const TELL = ['sh', '-c', 'echo "$WAYLAND_DISPLAY $DISPLAY"; while sleep 86400; do :; done'];
+
+/** No seat daemon: the devices belong to the user. Drawn by the processor, since the card draws nothing in 3D. */
+const WITHOUT_SEAT = { LIBSEAT_BACKEND: 'noop' };
+
+const cage: Compositor = {
+  name: 'cage',
+  programs: ['/usr/local/bin/cage', '/usr/bin/cage'],
+  needs: [],
+  packages: 'cage xwayland',
+  start: (program, nodes) => ({
+    argv: [program, '-d', '--', ...TELL],
+    environment: { ...WITHOUT_SEAT, WLR_RENDERER: 'pixman' },
+    files: udevFiles(nodes),
+  }),
+};
+
+const weston: Compositor = {
+  name: 'weston',
+  programs: ['/usr/local/bin/weston', '/usr/bin/weston'],
+  needs: [],
+  packages: 'weston xwayland',
+  start: (program, nodes) => ({
+    argv: [
+      ...[program, '--no-config', '--backend=drm', '--renderer=pixman', '--shell=kiosk', '--xwayland', '--idle-time=0'],
+      ...['--', ...TELL],
+    ],
+    environment: WITHOUT_SEAT,
+    files: udevFiles(nodes),
+  }),
+};
+
+const XORG_CONFIG = `${OWN_DIRECTORY}/xorg.conf`;
+
+/** Where distributions keep Xorg's drivers. */
+const XORG_MODULES = ['/usr/lib/xorg/modules', '/usr/lib64/xorg/modules'];
+
+const xorg: Compositor = {
+  name: 'xorg',
+  // /usr/bin/Xorg may be a wrapper that asks who is at the console.
+  programs: ['/usr/lib/xorg/Xorg', '/usr/libexec/Xorg', '/usr/bin/Xorg'],
+  needs: [XORG_MODULES.map((path) => `${path}/input/evdev_drv.so`), ['/usr/bin/xkbcomp']],
+  packages: 'xserver-xorg-core xserver-xorg-input-evdev x11-xkb-utils',
+  start: (program, nodes, runtimeDirectory) => ({
+    argv: [
+      ...[program, '-displayfd', '1', 'vt1', '-keeptty', '-novtswitch', '-sharevts', '-nolisten', 'tcp'],
+      ...['-noreset', '-s', '0', '-dpms', '-config', XORG_CONFIG, '-logfile', `${runtimeDirectory}/Xorg.log`],
+    ],
+    environment: {},
+    files: [{ path: XORG_CONFIG, text: xorgConfig(nodes) }],
+  }),
+};
+
+export const COMPOSITORS: Readonly<Record<CompositorName, Compositor>> = { cage, xorg, weston };
+
+/** In the order in which they are looked for. A desktop is not what a sandbox of one program wants. */
+export const USUAL: readonly CompositorName[] = ['cage', 'xorg'];
+
+/** What udev would tell libinput of the devices: that they are there, and what they are. */
+function udevFiles({ card, keyboard, pointer }: ScreenNodes): ScreenFile[] {
+  const data = (path: string, properties: readonly string[]) => ({
+    path: `${UDEV_DIRECTORY}/data/${path}`,
+    text: ['I:1', ...properties.map((name) => `E:${name}=1`), ''].join('\n'),
+  });
+  return [
+    { path: `${UDEV_DIRECTORY}/control`, text: '' },
+    data(`c${card.major}:${card.minor}`, []),
+    data(`c${keyboard.major}:${keyboard.minor}`, ['ID_INPUT', 'ID_INPUT_KEY', 'ID_INPUT_KEYBOARD']),
+    data(`c${pointer.major}:${pointer.minor}`, ['ID_INPUT', 'ID_INPUT_MOUSE']),
+  ];
+}
+
+/** Xorg looks for no device by itself: without udev it would find none. */
+function xorgConfig({ card, keyboard, pointer }: ScreenNodes): string {
+  const input = (name: string, path: string, options: string) => `Section "InputDevice"
+  Identifier "${name}"
+  Driver "evdev"
+  Option "Device" "${path}"
+  ${options}
+EndSection
+`;
+  // QEMU's tablet can be touched, so that it is a touchpad to the driver, which would be told how far a finger moves.
+  const isTablet = 'Option "CorePointer"\n  Option "Mode" "Absolute"';
+  return `Section "ServerFlags"
+  Option "AutoAddDevices" "false"
+  Option "AutoEnableDevices" "false"
+  Option "AutoAddGPU" "false"
+EndSection
+${input('keyboard', keyboard.path, 'Option "CoreKeyboard"')}${input('pointer', pointer.path, isTablet)}Section "Device"
+  Identifier "card"
+  Driver "modesetting"
+  Option "kmsdev" "${card.path}"
+  Option "AccelMethod" "none"
+EndSection
+Section "Screen"
+  Identifier "screen"
+  Device "card"
+EndSection
+Section "ServerLayout"
+  Identifier "layout"
+  Screen "screen"
+  InputDevice "keyboard"
+  InputDevice "pointer"
+EndSection
+`;
+}

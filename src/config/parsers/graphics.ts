@@ -1,0 +1,61 @@
+/** `--graphics[=vnc|none][,size=WIDTHxHEIGHT][,compositor=NAME]` */
+import type { SandboxError } from '../../util/errors.js';
+import { argumentError, quote } from '../errors.js';
+import { COMPOSITORS, type Graphics, VIEWERS } from '../graphics-types.js';
+
+export const DEFAULT_GRAPHICS: Graphics = { viewers: 'vnc', width: 1280, height: 800, compositor: 'auto' };
+
+/** Pixels. Below, no desktop program has room; above, the display's description of itself (EDID) has no number. */
+export const SIDE_RANGE: readonly [number, number] = [320, 4095];
+
+/**
+ * Reads what the screen is like. What is not named has its default.
+ * @param option the name of the option, for messages
+ * @throws {SandboxError} `graphics-unknown`, `graphics-size-invalid`, `graphics-repeated`
+ */
+export function parseGraphics(text: string, option: string): Graphics {
+  let graphics = DEFAULT_GRAPHICS;
+  const named = new Set<string>();
+  for (const [index, part] of text.split(',').entries()) {
+    const [, key = '', value = ''] = /^([^=]*)=(.*)$/s.exec(part) ?? (index === 0 ? ['', 'viewers', part] : ['', part]);
+    if (named.has(key))
+      throw argumentError('graphics-repeated', `${option} has ${quote(key)} twice`, 'give each word once');
+    named.add(key);
+    graphics = { ...graphics, ...read(key, value, part, option) };
+  }
+  return graphics;
+}
+
+function read(key: string, value: string, part: string, option: string): Partial<Graphics> {
+  if (key === 'size') return parseScreenSize(value, `size of ${option}`);
+  const compositor = COMPOSITORS.find((name) => name === value);
+  if (key === 'compositor' && compositor !== undefined) return { compositor };
+  const viewers = VIEWERS.find((name) => name === value);
+  if (key === 'viewers' && viewers !== undefined && part === value) return { viewers };
+  throw unknown(part, option);
+}
+
+/** @throws {SandboxError} `graphics-size-invalid` */
+export function parseScreenSize(text: string, what: string): Pick<Graphics, 'width' | 'height'> {
+  const [, width = 0, height = 0] = /^(\d{1,5})x(\d{1,5})$/.exec(text)?.map(Number) ?? [];
+  const [least, most] = SIDE_RANGE;
+  if ([width, height].every((side) => side >= least && side <= most)) return { width, height };
+  throw argumentError(
+    'graphics-size-invalid',
+    `the ${what} cannot be ${quote(text)}`,
+    `write WIDTHxHEIGHT in pixels, each from ${least} to ${most}: 1280x800`,
+  );
+}
+
+/** The inverse of {@link parseGraphics}. */
+export function graphicsText({ viewers, width, height, compositor }: Graphics): string {
+  return `${viewers},size=${width}x${height},compositor=${compositor}`;
+}
+
+function unknown(part: string, option: string): SandboxError {
+  return argumentError(
+    'graphics-unknown',
+    `${option} cannot be ${quote(part)}`,
+    `write ${VIEWERS.join(' or ')} first, and then size=WIDTHxHEIGHT or compositor=${COMPOSITORS.join('|')}, with commas between them`,
+  );
+}

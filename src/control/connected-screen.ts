@@ -1,0 +1,50 @@
+/** The screen of a sandbox that another process holds. */
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { screenError } from '../sandbox/screen/errors.js';
+import { PICTURE_SOCKET } from '../sandbox/screen/machine-screen.js';
+import type { ScreenPort } from '../sandbox/screen/types.js';
+import { connectTo } from '../sandbox/state/connect-to.js';
+import { findRunning } from '../sandbox/state/running.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { openState } from './open-state.js';
+import type { SandboxRecord } from './record.js';
+import type { ControlRequest } from './requests.js';
+
+/** @returns undefined: it has none */
+export function connectedScreen(
+  { name, screen }: SandboxRecord,
+  ask: (request: ControlRequest) => Promise<string>,
+): ScreenPort | undefined {
+  if (screen === undefined) return undefined;
+  return {
+    ...{ width: screen.width, height: screen.height, vncSocket: screen.vncSocket },
+    takePicture: () => takePicture(name),
+    enter: async (inputs) => {
+      await ask({ ask: 'input', inputs: inputs.map((input) => ({ ...input })) } as ControlRequest);
+    },
+  };
+}
+
+/** Whoever connects there gets a PNG, and then the end. */
+async function takePicture(name: string): Promise<Buffer> {
+  try {
+    const running = await findRunning(name);
+    const fd = openState(running);
+    const { checkedPicture, readAll } = await import('../sandbox/screen/picture.js');
+    try {
+      const socket = await connectTo(join(`/proc/self/fd/${fd}`, PICTURE_SOCKET), running.user?.uid);
+      return checkedPicture(await readAll(socket));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (error instanceof SandboxError) throw error;
+    throw screenError(
+      'screenshot-failed',
+      `there is no picture of the screen of ${name}: ${messageOf(error)}`,
+      'see that the sandbox still runs',
+      error,
+    );
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * The screen of a machine, with a keyboard and a pointer. All of it is virtio: a guest loads one driver for the card and
+ * one for both input devices.
+ *
+ * https://libvirt.org/formatdomain.html#video-devices
+ */
+import type { PciAddress } from './pci.js';
+import type { Element } from './xml.js';
+
+/** A card, a keyboard and a tablet: a pointer that is where the viewer's is. */
+export const SCREEN_DEVICES = 3;
+
+export interface ScreenSize {
+  /** In pixels, as `height`. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Screen extends ScreenSize {
+  /** QEMU has a VNC server for them. */
+  readonly viewers: 'vnc' | 'none';
+}
+
+/** @param addresses of the three devices; undefined: libvirt chooses them */
+export function screenElements(
+  { width, height, viewers }: Screen,
+  addresses: readonly PciAddress[] | undefined,
+): Readonly<Record<'graphics' | 'video' | 'input', Element[]>> {
+  const input = (type: string, at: number) => ({ '@type': type, '@bus': 'virtio', address: addresses?.[at] });
+  return {
+    // It listens nowhere: the launcher hands it its viewers.
+    graphics: viewers === 'vnc' ? [{ '@type': 'vnc', listen: { '@type': 'none' } }] : [],
+    video: [
+      {
+        model: {
+          ...{ '@type': 'virtio', '@heads': 1, '@primary': 'yes' },
+          resolution: { '@x': width, '@y': height },
+        },
+        address: addresses?.[0],
+      },
+    ],
+    input: [input('keyboard', 1), input('tablet', 2)],
+  };
+}

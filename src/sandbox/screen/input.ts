@@ -1,0 +1,112 @@
+/** Keys and the pointer, by QEMU's monitor. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Monitor, MonitorError, MonitorRefusal } from '../../libvirt/monitor.js';
+import { messageOf } from '../../util/errors.js';
+import { isRecord } from '../../util/records.js';
+import { screenError } from './errors.js';
+import type { Input } from './types.js';
+
+/** Positions of a tablet go from 0 to this, whatever the screen's size. */
+const FAR = 0x7fff;
+
+/** Programs that are sent keys faster take some for one, or for none. In milliseconds. */
+const PAUSE_MS = 15;
+
+/**
+ * Events that a guest has room for when it has taken all before: a queue of virtio-input has 64 places. QEMU drops what
+ * finds none.
+ */
+const ROOM = 32;
+
+/** How long a guest may take to take an event, in milliseconds. */
+const PATIENCE_MS = 10_000;
+const LOOK_MS = 5;
+
+/** libvirt's names of the devices. */
+const KEYBOARD = 'input0';
+const POINTER = 'input1';
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** @throws {SandboxError} `input-failed` */
+export async function enterInputs(monitor: Monitor, inputs: readonly Input[], size: Size): Promise<void> {
+  try {
+    for (const input of inputs) {
+      await room(monitor, input.type === 'keys' ? KEYBOARD : POINTER);
+      for (const events of eventsOf(input, size)) {
+        await monitor.execute('input-send-event', { events });
+        await delay(PAUSE_MS);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof MonitorError)) throw error;
+    throw screenError(
+      'input-failed',
+      `the machine takes no input: ${messageOf(error)}`,
+      'see that the sandbox still runs, and that its kernel has not stopped (virt-sandbox -v)',
+      error,
+    );
+  }
+}
+
+/** What QEMU is sent at once, one after the other. */
+function eventsOf(input: Input, size: Size): object[][] {
+  switch (input.type) {
+    case 'keys': {
+      const key = (code: string, down: boolean) => ({
+        type: 'key',
+        data: { down, key: { type: 'qcode', data: code } },
+      });
+      return [input.keys.map((code) => key(code, true)), [...input.keys].reverse().map((code) => key(code, false))];
+    }
+    case 'move': {
+      const axis = (name: string, at: number, length: number) => ({
+        type: 'abs',
+        // The middle of the pixel.
+        data: { axis: name, value: Math.min(FAR, Math.round(((at + 0.5) * FAR) / length)) },
+      });
+      // As a hand does, not at once: by the first motion over its window, a program behind Xwayland hears that the pointer is
+      // there, and not where.
+      const beside = input.x < 1 ? input.x + 1 : input.x - 1;
+      return [beside, input.x].map((x) => [axis('x', x, size.width), axis('y', input.y, size.height)]);
+    }
+    case 'button':
+      return [[{ type: 'btn', data: { button: input.button, down: input.down } }]];
+  }
+}
+
+/**
+ * Waits until the guest has taken most of what it was sent.
+ * @throws {MonitorError} if it does not
+ */
+async function room(monitor: Monitor, device: string): Promise<void> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await delay(LOOK_MS)) {
+    const free = await freePlaces(monitor, device);
+    if (free === undefined || free >= ROOM) return;
+    if (performance.now() > deadline) throw new MonitorError('its kernel does not take what was sent before');
+  }
+}
+
+/** Undefined: this QEMU cannot tell. */
+async function freePlaces(monitor: Monitor, device: string): Promise<number | undefined> {
+  try {
+    // It reads anew from the guest's memory how many places the guest has made free.
+    const found = await monitor.execute('x-query-virtio-queue-element', {
+      path: `/machine/peripheral/${device}/virtio-backend`,
+      queue: 0,
+    });
+    const [avail, used] = isRecord(found) ? [indexOf(found['avail']), indexOf(found['used'])] : [];
+    return avail === undefined || used === undefined ? undefined : (avail - used) & 0xffff;
+  } catch (error) {
+    if (error instanceof MonitorRefusal) return undefined;
+    throw error;
+  }
+}
+
+function indexOf(ring: unknown): number | undefined {
+  const index = isRecord(ring) ? ring['idx'] : undefined;
+  return typeof index === 'number' ? index : undefined;
+}

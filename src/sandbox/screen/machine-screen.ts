@@ -1,0 +1,123 @@
+/**
+ * The screen of a machine that this process holds, and its sockets in the state directory: `vnc` for viewers, which QEMU
+ * is handed, and `picture`, where everybody who connects gets a PNG.
+ */
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Graphics } from '../../config/types.js';
+import type { Monitor } from '../../libvirt/monitor.js';
+import { descriptorOf } from '../../libvirt/send-descriptor.js';
+import { messageOf } from '../../util/errors.js';
+import { isOfOwner } from '../state/peer.js';
+import { screenError } from './errors.js';
+import { enterInputs } from './input.js';
+import { takePicture } from './picture.js';
+import type { Input, ScreenPort } from './types.js';
+
+export const VNC_SOCKET = 'vnc';
+export const PICTURE_SOCKET = 'picture';
+
+/** Who may wait for a picture at once. */
+const MOST_WAITING = 16;
+
+/** How long one may take to read a picture, in milliseconds. */
+const READING_MS = 10_000;
+
+export class MachineScreen implements ScreenPort {
+  readonly width: number;
+  readonly height: number;
+  readonly vncSocket: string | undefined;
+  readonly #monitor: Monitor;
+  readonly #servers: Server[] = [];
+  /** Of the state directory, whose path may be another's when the sandbox has ended. */
+  readonly #directory: number;
+  /** One thing after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(monitor: Monitor, { width, height, viewers }: Graphics, stateDirectory: string) {
+    this.width = width;
+    this.height = height;
+    this.vncSocket = viewers === 'vnc' ? join(stateDirectory, VNC_SOCKET) : undefined;
+    this.#monitor = monitor;
+    this.#directory = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
+  }
+
+  /** @throws {SandboxError} `screen-unusable` */
+  static async open(monitor: Monitor, graphics: Graphics, stateDirectory: string): Promise<MachineScreen> {
+    const screen = new MachineScreen(monitor, graphics, stateDirectory);
+    try {
+      if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer));
+      await screen.#listen(PICTURE_SOCKET, (asking) => screen.#show(asking));
+      return screen;
+    } catch (error) {
+      screen.close();
+      throw screenError(
+        'screen-unusable',
+        `the sockets of the screen cannot be made in ${stateDirectory}: ${messageOf(error)}`,
+        'make room there',
+        error,
+      );
+    }
+  }
+
+  takePicture(): Promise<Buffer> {
+    return this.#inTurn(() => takePicture(this.#monitor));
+  }
+
+  enter(inputs: readonly Input[]): Promise<void> {
+    return this.#inTurn(() => enterInputs(this.#monitor, inputs, this));
+  }
+
+  /** Viewers that are there stay as long as QEMU. */
+  close(): void {
+    for (const server of this.#servers) server.close();
+    closeSync(this.#directory);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #listen(name: string, take: (socket: Socket) => Promise<void>): Promise<void> {
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      socket.on('error', () => {});
+      // Whoever asks a machine that ends gets nothing.
+      void this.#admit(socket, take).catch(() => socket.destroy());
+    });
+    server.maxConnections = MOST_WAITING;
+    const path = `/proc/self/fd/${this.#directory}/${name}`;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    // A later failure, as to accept, is no reason to end; and nor is it to keep this process.
+    server.on('error', () => {}).unref();
+    this.#servers.push(server);
+    chmodSync(path, 0o600);
+  }
+
+  async #admit(socket: Socket, take: (socket: Socket) => Promise<void>): Promise<void> {
+    if (await isOfOwner(socket)) await take(socket);
+    else socket.destroy();
+  }
+
+  /** Nothing is read from it here: the viewer talks to QEMU alone. */
+  async #letIn(viewer: Socket): Promise<void> {
+    const name = 'viewer';
+    await this.#inTurn(async () => {
+      await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
+      await this.#monitor.execute('add_client', { protocol: 'vnc', fdname: name, skipauth: true });
+    });
+    viewer.destroy();
+  }
+
+  async #show(asking: Socket): Promise<void> {
+    const picture = await this.takePicture();
+    asking.setTimeout(READING_MS, () => asking.destroy());
+    // Nothing is read from it, so it does not close by itself.
+    asking.end(picture, () => asking.destroy());
+  }
+}

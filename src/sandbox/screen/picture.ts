@@ -1,0 +1,101 @@
+/**
+ * Has QEMU draw what the screen shows. QEMU can write to no path of the launcher: it gets a file in memory, which it has to
+ * be able to truncate, as it could not a pipe.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import type { Monitor } from '../../libvirt/monitor.js';
+import { messageOf } from '../../util/errors.js';
+import { openMemoryFile } from '../../util/memory-file.js';
+import { isRecord } from '../../util/records.js';
+import { screenError } from './errors.js';
+
+/** What a PNG of the largest screen has at most: less than four bytes for each pixel, and some more for lines. */
+const MOST_BYTES = 4096 * 4096 * 4;
+
+const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/**
+ * @returns a PNG
+ * @throws {SandboxError} `screenshot-failed`
+ */
+export async function takePicture(monitor: Monitor): Promise<Buffer> {
+  let file: number | undefined;
+  try {
+    file = await openMemoryFile('virt-sandbox-picture');
+    await drawInto(monitor, file);
+    return checked(contentOf(file));
+  } catch (error) {
+    throw pictureError(messageOf(error), error);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+/** @throws {SandboxError} `screenshot-failed` */
+export function checkedPicture(picture: Buffer): Buffer {
+  try {
+    return checked(picture);
+  } catch (error) {
+    throw pictureError(messageOf(error), error);
+  }
+}
+
+function checked(picture: Buffer): Buffer {
+  if (picture.subarray(0, PNG.length).equals(PNG)) return picture;
+  throw new Error(picture.length === 0 ? 'nothing came' : 'what came is no PNG');
+}
+
+function pictureError(why: string, cause: unknown) {
+  return screenError(
+    'screenshot-failed',
+    `there is no picture of the screen: ${why}`,
+    'see that the sandbox still runs, and that its QEMU is 7.1 or later, built with libpng',
+    cause,
+  );
+}
+
+/** QEMU asks for a descriptor that it can only write by. */
+async function drawInto(monitor: Monitor, file: number): Promise<void> {
+  const write = openSync(`/proc/self/fd/${file}`, constants.O_WRONLY);
+  let set: unknown;
+  try {
+    const added = await monitor.executeWith(write, 'add-fd');
+    set = isRecord(added) ? added['fdset-id'] : undefined;
+  } finally {
+    closeSync(write);
+  }
+  try {
+    await monitor.execute('screendump', { filename: `/dev/fdset/${String(set)}`, format: 'png' });
+  } finally {
+    await monitor.execute('remove-fd', { 'fdset-id': set });
+  }
+}
+
+/** QEMU may write more meanwhile: no more is read than was there. */
+function contentOf(file: number): Buffer {
+  const { size } = fstatSync(file);
+  if (size > MOST_BYTES) throw tooLarge();
+  const content = Buffer.alloc(size);
+  const length = readSync(file, content, 0, size, 0);
+  return content.subarray(0, length);
+}
+
+function tooLarge(): Error {
+  return new Error(`it has more than ${MOST_BYTES} bytes`);
+}
+
+/** Reads to the end of what is sent. */
+export function readAll(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > MOST_BYTES) socket.destroy(tooLarge());
+      else chunks.push(chunk);
+    });
+    socket.once('error', reject);
+    socket.once('close', () => resolve(Buffer.concat(chunks)));
+  });
+}

@@ -1,0 +1,40 @@
+/** Programs with windows in sandboxes, and what their screens show. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Screen } from '../../src/index.js';
+import { coloursOf } from './png.js';
+
+/** A reason to skip, or false if this host has cage, Xorg, weston and xterm. */
+export function unlessDesktop(): string | false {
+  const programs = ['/usr/bin/cage', '/usr/lib/xorg/Xorg', '/usr/bin/weston', '/usr/bin/xterm', '/usr/bin/Xwayland'];
+  const missing = programs.filter((path) => !existsSync(path));
+  return missing.length === 0 ? false : `${missing.join(' and ')} is missing (scripts/setup test)`;
+}
+
+/** Of the window of {@link terminal}: no other program draws it. */
+export const BLUE = '#123456';
+
+/** A terminal in a window, in which a shell runs a script. What the script reads are the keys. */
+export function terminal(script: string): string[] {
+  return ['xterm', '-bg', BLUE, '-fg', 'white', '-e', 'sh', '-c', script];
+}
+
+/** Most of a busy host's time to draw a window, in milliseconds. */
+const DRAWN_MS = 90_000;
+
+/** Waits until the screen shows a colour on that part of it. @returns the picture */
+export async function untilShows(screen: Pick<Screen, 'screenshot'>, colour: string, part: number): Promise<Buffer> {
+  for (const deadline = Date.now() + DRAWN_MS; ; await sleep(200)) {
+    const picture = await screen.screenshot();
+    if (partOf(picture, colour) >= part) return picture;
+    if (Date.now() > deadline) assert.fail(`it shows ${JSON.stringify([...coloursOf(picture)].slice(0, 20))}`);
+  }
+}
+
+/** Which part of a picture has that colour, from 0 to 1. */
+export function partOf(picture: Buffer, colour: string): number {
+  const colours = coloursOf(picture);
+  const all = [...colours.values()].reduce((sum, count) => sum + count, 0);
+  return (colours.get(colour) ?? 0) / all;
+}

@@ -1,0 +1,58 @@
+/** --graphics: what its words mean, and what a file and a command line make of them. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { configFromOptions } from '../../../../src/config/options.js';
+import { DEFAULT_GRAPHICS, graphicsText, parseGraphics } from '../../../../src/config/parsers/graphics.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
+
+describe('--graphics', () => {
+  for (const [text, expected] of [
+    ['vnc', {}],
+    ['none', { viewers: 'none' }],
+    ['size=800x600', { width: 800, height: 600 }],
+    ['none,size=4095x320,compositor=xorg', { viewers: 'none', width: 4095, height: 320, compositor: 'xorg' }],
+    ['compositor=none', { compositor: 'none' }],
+  ] as const)
+    it(`takes ${text}`, () => {
+      const graphics = { ...DEFAULT_GRAPHICS, ...expected };
+      assert.deepEqual(parseGraphics(text, '--graphics'), graphics);
+      assert.deepEqual(parseGraphics(graphicsText(graphics), '--graphics'), graphics);
+    });
+
+  for (const [text, code, pattern] of [
+    ['', 'graphics-unknown', /cannot be ""/],
+    ['spice', 'graphics-unknown', /cannot be "spice".*vnc or none/],
+    ['vnc,none', 'graphics-unknown', /cannot be "none"/],
+    ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
+    ['vnc,compositor=sway', 'graphics-unknown', /"compositor=sway".*auto\|cage\|xorg\|weston\|none/],
+    ['vnc,size=800x600,size=800x600', 'graphics-repeated', /"size" twice/],
+    ...['800', '800x', '800x600x1', '319x800', '800x319', '4096x800', '1e3x800', '-800x600', '', '8 00x600'].map(
+      (size) => [`vnc,size=${size}`, 'graphics-size-invalid', /from 320 to 4095/] as const,
+    ),
+  ] as const)
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      throwsWith(() => parseGraphics(text, '--graphics'), code, pattern);
+    });
+});
+
+describe('a sandbox with a screen', () => {
+  const options = { command: ['true'], graphics: 'none,size=1024x768,compositor=xorg' };
+
+  it('is the same from a command line and from a file', async () => {
+    const config = await configFromOptions(options);
+    const text = await formatSandboxCfg(config);
+    assert.match(text, /^\[graphics\]\nviewers=none\nsize=1024x768\ncompositor=xorg\n/m);
+    assert.deepEqual((await parseSandboxCfg(text)).graphics, config.graphics);
+    const changed = await configFromOptions({ graphics: true }, undefined, config);
+    assert.deepEqual(changed.graphics, DEFAULT_GRAPHICS);
+    assert.deepEqual((await configFromOptions({}, undefined, config)).graphics, config.graphics);
+  });
+
+  it('has defaults for what the file does not say', async () => {
+    const text = await formatSandboxCfg(await configFromOptions({ command: ['true'] }));
+    assert.doesNotMatch(text, /graphics/);
+    assert.deepEqual((await parseSandboxCfg(`${text}\n[graphics]\n`)).graphics, DEFAULT_GRAPHICS);
+    await rejectsWith(parseSandboxCfg(`${text}\n[graphics]\nviewers=spice\n`), 'graphics-unknown', /\[graphics\] of/);
+  });
+});
