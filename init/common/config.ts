@@ -155,6 +155,8 @@ export interface GuestTrace {
 export interface GuestScreen {
   /** What shows the application: `auto` is the first that the root has, `none` the application itself. */
   readonly compositor: 'auto' | 'cage' | 'xorg' | 'weston' | 'none';
+  /** Of the compositor, when it runs. */
+  readonly pid?: number | undefined;
 }
 
 /** A path that is covered with an empty directory or file. */

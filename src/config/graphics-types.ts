@@ -11,11 +11,14 @@ export const VIEWERS = ['vnc', 'none'] as const;
 
 export type Viewers = (typeof VIEWERS)[number];
 
-/** A screen, with a keyboard and a pointer. */
-export interface Graphics {
-  readonly viewers: Viewers;
-  /** In pixels, as `height`. */
+/** In pixels. */
+export interface ScreenSize {
   readonly width: number;
   readonly height: number;
+}
+
+/** A screen, with a keyboard and a pointer. */
+export interface Graphics extends ScreenSize {
+  readonly viewers: Viewers;
   readonly compositor: Compositor;
 }

@@ -3,6 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { GuestConfig } from '../../init/common/config.js';
+import type { ScreenSize } from '../config/types.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
 import type { RecordedOverlay } from '../sandbox/overlay/recorded.js';
 import { isSystemError } from '../util/errors.js';
@@ -20,10 +21,7 @@ export interface RecordedMount {
   readonly source?: string | undefined;
 }
 
-export interface RecordedScreen {
-  /** In pixels, as `height`. */
-  readonly width: number;
-  readonly height: number;
+export interface RecordedScreen extends ScreenSize {
   /** Where viewers of VNC see it; undefined: it lets in none. */
   readonly vncSocket?: string | undefined;
 }

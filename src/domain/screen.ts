@@ -4,22 +4,14 @@
  *
  * https://libvirt.org/formatdomain.html#video-devices
  */
+import type { Graphics } from '../config/types.js';
 import type { PciAddress } from './pci.js';
 import type { Element } from './xml.js';
 
 /** A card, a keyboard and a tablet: a pointer that is where the viewer's is. */
 export const SCREEN_DEVICES = 3;
 
-export interface ScreenSize {
-  /** In pixels, as `height`. */
-  readonly width: number;
-  readonly height: number;
-}
-
-export interface Screen extends ScreenSize {
-  /** QEMU has a VNC server for them. */
-  readonly viewers: 'vnc' | 'none';
-}
+export type Screen = Omit<Graphics, 'compositor'>;
 
 /** @param addresses of the three devices; undefined: libvirt chooses them */
 export function screenElements(

@@ -125,7 +125,7 @@ export class Attempt {
       warnIfAllIsSeen(this.#config, this.#prepared, this.#options);
       const gaps = this.#qemu?.gaps();
       if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
-      return this.#launched(channel, domain, await this.#openScreen());
+      return this.#launched(channel, domain, await this.#openScreen(channel));
     } catch (error) {
       this.#shares.end();
       const restoring = this.#isLoaded ? undefined : this.#snapshot;
@@ -149,11 +149,14 @@ export class Attempt {
     if (this.#prepared.devices.coversHidden) this.#hiding = hidingOf(this.#config);
   }
 
-  async #openScreen(): Promise<MachineScreen | undefined> {
+  async #openScreen(channel: Channel): Promise<MachineScreen | undefined> {
     const { graphics } = this.#config;
     if (graphics === undefined || this.#monitor === undefined) return undefined;
     const { MachineScreen } = await import('./screen/machine-screen.js');
-    return MachineScreen.open(this.#monitor, graphics, this.#run.state.path);
+    const { CompositorWatch } = await import('./screen/compositor-watch.js');
+    const pid = this.#guest.screen?.pid;
+    const compositor = pid === undefined ? undefined : new CompositorWatch(channel, pid);
+    return MachineScreen.open(this.#monitor, graphics, this.#run.state.path, compositor);
   }
 
   #launched(channel: Channel, domain: Domain, screen: MachineScreen | undefined): Launched {

@@ -24,7 +24,6 @@ const ON_COMMAND_LINE = {
   home: '--home',
   security: '--security',
   graphics: '--graphics',
-  'graphics.compositor': '--graphics=vnc,compositor=',
   mounts: '--mount',
   disks: '--disk',
   networks: '--network',

@@ -17,7 +17,7 @@ import { giveNodes } from './nodes.js';
 /** What the root lacks, and would need. */
 export interface MissingCompositor {
   readonly missing: string;
-  /** Packages of Debian, one of them for each way. */
+  /** Packages of Debian, one entry for each compositor that could serve. */
   readonly packages: readonly string[];
 }
 

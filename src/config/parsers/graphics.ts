@@ -1,7 +1,7 @@
 /** `--graphics[=vnc|none][,size=WIDTHxHEIGHT][,compositor=NAME]` */
 import type { SandboxError } from '../../util/errors.js';
 import { argumentError, quote } from '../errors.js';
-import { COMPOSITORS, type Graphics, VIEWERS } from '../graphics-types.js';
+import { COMPOSITORS, type Graphics, type ScreenSize, VIEWERS } from '../graphics-types.js';
 
 export const DEFAULT_GRAPHICS: Graphics = { viewers: 'vnc', width: 1280, height: 800, compositor: 'auto' };
 
@@ -36,7 +36,7 @@ function read(key: string, value: string, part: string, option: string): Partial
 }
 
 /** @throws {SandboxError} `graphics-size-invalid` */
-export function parseScreenSize(text: string, what: string): Pick<Graphics, 'width' | 'height'> {
+function parseScreenSize(text: string, what: string): ScreenSize {
   const [, width = 0, height = 0] = /^(\d{1,5})x(\d{1,5})$/.exec(text)?.map(Number) ?? [];
   const [least, most] = SIDE_RANGE;
   if ([width, height].every((side) => side >= least && side <= most)) return { width, height };
@@ -45,11 +45,6 @@ export function parseScreenSize(text: string, what: string): Pick<Graphics, 'wid
     `the ${what} cannot be ${quote(text)}`,
     `write WIDTHxHEIGHT in pixels, each from ${least} to ${most}: 1280x800`,
   );
-}
-
-/** The inverse of {@link parseGraphics}. */
-export function graphicsText({ viewers, width, height, compositor }: Graphics): string {
-  return `${viewers},size=${width}x${height},compositor=${compositor}`;
 }
 
 function unknown(part: string, option: string): SandboxError {

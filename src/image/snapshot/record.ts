@@ -13,6 +13,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Slots, slotsText } from '../../config/parsers/slots.js';
+import type { ScreenSize } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { isRecord, parseJson } from '../../util/records.js';
@@ -69,7 +70,7 @@ export interface SnapshotRecord {
   /** The machine has the device of a root over virtiofs, with its driver. Undefined: that of a root over 9p. */
   readonly root?: 'virtiofs' | undefined;
   /** The machine has a screen of this size, with its drivers. Undefined: none. */
-  readonly screen?: { readonly width: number; readonly height: number } | undefined;
+  readonly screen?: ScreenSize | undefined;
   /** Hash of the domain's XML, without the parts that differ between sandboxes. */
   readonly machine: string;
   /** Arguments of its kernel, for people; the hash covers them too. Undefined in a record of an earlier version. */

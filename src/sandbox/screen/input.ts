@@ -1,22 +1,21 @@
 /** Keys and the pointer, by QEMU's monitor. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ScreenSize } from '../../config/types.js';
 import { type Monitor, MonitorError, MonitorRefusal } from '../../libvirt/monitor.js';
 import { messageOf } from '../../util/errors.js';
 import { isRecord } from '../../util/records.js';
+import type { CompositorWatch } from './compositor-watch.js';
 import { screenError } from './errors.js';
 import type { Input } from './types.js';
 
 /** Positions of a tablet go from 0 to this, whatever the screen's size. */
 const FAR = 0x7fff;
 
-/** Programs that are sent keys faster take some for one, or for none. In milliseconds. */
+/** Between two keys, and two places of the pointer: motions that come together count as one. In milliseconds. */
 const PAUSE_MS = 15;
 
-/**
- * Events that a guest has room for when it has taken all before: a queue of virtio-input has 64 places. QEMU drops what
- * finds none.
- */
-const ROOM = 32;
+/** A queue of virtio-input: so many places are free when the guest has taken all. QEMU drops what finds none. */
+const PLACES = 64;
 
 /** How long a guest may take to take an event, in milliseconds. */
 const PATIENCE_MS = 10_000;
@@ -26,34 +25,38 @@ const LOOK_MS = 5;
 const KEYBOARD = 'input0';
 const POINTER = 'input1';
 
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
-
 /** @throws {SandboxError} `input-failed` */
-export async function enterInputs(monitor: Monitor, inputs: readonly Input[], size: Size): Promise<void> {
+export async function enterInputs(
+  monitor: Monitor,
+  inputs: readonly Input[],
+  size: ScreenSize,
+  compositor: CompositorWatch | undefined,
+): Promise<void> {
   try {
+    let waits = compositor !== undefined;
     for (const input of inputs) {
-      await room(monitor, input.type === 'keys' ? KEYBOARD : POINTER);
-      for (const events of eventsOf(input, size)) {
+      for (const [step, events] of eventsOf(input, size).entries()) {
+        // A key goes up at once: one that is down while the guest stands still would be repeated.
+        if (step > 0 && input.type === 'move') await delay(PAUSE_MS);
         await monitor.execute('input-send-event', { events });
-        await delay(PAUSE_MS);
       }
+      await delay(PAUSE_MS);
+      await taken(monitor, input.type === 'keys' ? KEYBOARD : POINTER);
+      if (waits) waits = (await compositor?.settled()) === true;
     }
   } catch (error) {
     if (!(error instanceof MonitorError)) throw error;
     throw screenError(
       'input-failed',
       `the machine takes no input: ${messageOf(error)}`,
-      'see that the sandbox still runs, and that its kernel has not stopped (virt-sandbox -v)',
+      'see that the sandbox still runs',
       error,
     );
   }
 }
 
 /** What QEMU is sent at once, one after the other. */
-function eventsOf(input: Input, size: Size): object[][] {
+function eventsOf(input: Input, size: ScreenSize): object[][] {
   switch (input.type) {
     case 'keys': {
       const key = (code: string, down: boolean) => ({
@@ -79,13 +82,13 @@ function eventsOf(input: Input, size: Size): object[][] {
 }
 
 /**
- * Waits until the guest has taken most of what it was sent.
+ * Waits until the guest's kernel has taken what it was sent.
  * @throws {MonitorError} if it does not
  */
-async function room(monitor: Monitor, device: string): Promise<void> {
+async function taken(monitor: Monitor, device: string): Promise<void> {
   for (const deadline = performance.now() + PATIENCE_MS; ; await delay(LOOK_MS)) {
     const free = await freePlaces(monitor, device);
-    if (free === undefined || free >= ROOM) return;
+    if (free === undefined || free >= PLACES) return;
     if (performance.now() > deadline) throw new MonitorError('its kernel does not take what was sent before');
   }
 }

@@ -10,6 +10,7 @@ import type { Monitor } from '../../libvirt/monitor.js';
 import { descriptorOf } from '../../libvirt/send-descriptor.js';
 import { messageOf } from '../../util/errors.js';
 import { isOfOwner } from '../state/peer.js';
+import type { CompositorWatch } from './compositor-watch.js';
 import { screenError } from './errors.js';
 import { enterInputs } from './input.js';
 import { takePicture } from './picture.js';
@@ -29,13 +30,20 @@ export class MachineScreen implements ScreenPort {
   readonly height: number;
   readonly vncSocket: string | undefined;
   readonly #monitor: Monitor;
+  readonly #compositor: CompositorWatch | undefined;
   readonly #servers: Server[] = [];
   /** Of the state directory, whose path may be another's when the sandbox has ended. */
   readonly #directory: number;
   /** One thing after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(monitor: Monitor, { width, height, viewers }: Graphics, stateDirectory: string) {
+  private constructor(
+    monitor: Monitor,
+    { width, height, viewers }: Graphics,
+    stateDirectory: string,
+    compositor: CompositorWatch | undefined,
+  ) {
+    this.#compositor = compositor;
     this.width = width;
     this.height = height;
     this.vncSocket = viewers === 'vnc' ? join(stateDirectory, VNC_SOCKET) : undefined;
@@ -43,9 +51,17 @@ export class MachineScreen implements ScreenPort {
     this.#directory = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
   }
 
-  /** @throws {SandboxError} `screen-unusable` */
-  static async open(monitor: Monitor, graphics: Graphics, stateDirectory: string): Promise<MachineScreen> {
-    const screen = new MachineScreen(monitor, graphics, stateDirectory);
+  /**
+   * @param compositor undefined: the application draws by itself
+   * @throws {SandboxError} `screen-unusable`
+   */
+  static async open(
+    monitor: Monitor,
+    graphics: Graphics,
+    stateDirectory: string,
+    compositor: CompositorWatch | undefined,
+  ): Promise<MachineScreen> {
+    const screen = new MachineScreen(monitor, graphics, stateDirectory, compositor);
     try {
       if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer));
       await screen.#listen(PICTURE_SOCKET, (asking) => screen.#show(asking));
@@ -66,7 +82,7 @@ export class MachineScreen implements ScreenPort {
   }
 
   enter(inputs: readonly Input[]): Promise<void> {
-    return this.#inTurn(() => enterInputs(this.#monitor, inputs, this));
+    return this.#inTurn(() => enterInputs(this.#monitor, inputs, this, this.#compositor));
   }
 
   /** Viewers that are there stay as long as QEMU. */

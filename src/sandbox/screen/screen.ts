@@ -1,4 +1,5 @@
 /** A screen that a program looks at, with a keyboard and a pointer that it moves. */
+import type { ScreenSize } from '../../config/types.js';
 import { option } from '../../util/option-names.js';
 import { screenError } from './errors.js';
 import type { ClickOptions, Input, ScreenPort } from './types.js';
@@ -29,8 +30,7 @@ export class Screen {
     this.#port = port;
   }
 
-  /** In pixels. */
-  get size(): { readonly width: number; readonly height: number } {
+  get size(): ScreenSize {
     const { width, height } = this.#port;
     return { width, height };
   }

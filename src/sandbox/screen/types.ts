@@ -1,5 +1,7 @@
 /** The screen of a sandbox, for programs. */
 
+import type { ScreenSize } from '../../config/types.js';
+
 export const BUTTONS = ['left', 'middle', 'right'] as const;
 
 export type Button = (typeof BUTTONS)[number];
@@ -20,9 +22,7 @@ export type Input =
   | { readonly type: 'button'; readonly button: Button; readonly down: boolean };
 
 /** Where the screen is: in this process, or held by another one. */
-export interface ScreenPort {
-  readonly width: number;
-  readonly height: number;
+export interface ScreenPort extends ScreenSize {
   /** Undefined: viewers are not let in. */
   readonly vncSocket: string | undefined;
   /** @returns a PNG */

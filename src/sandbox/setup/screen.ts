@@ -5,7 +5,7 @@ import { displayVariables, prepareScreen } from '../../../init/common/screen/pre
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
-import { option } from '../../util/option-names.js';
+import { forCaller } from '../../util/option-names.js';
 import { type SandboxProcess, startProcess } from '../process/process.js';
 import type { ProcessExit } from '../process/types.js';
 import type { Console } from '../start/console.js';
@@ -52,7 +52,8 @@ export async function setUpScreen(
     if (!isOver && end !== undefined)
       onWarning?.(`${name} has ended (${end}), so the screen shows nothing any more${saying(words.text)}`);
   });
-  return withVariables(guest, { ...environment, ...displayVariables(name, line) });
+  const shown = { ...guest, screen: { ...screen, pid: process.pid } };
+  return withVariables(shown, { ...environment, ...displayVariables(name, line) });
 }
 
 /** Those of the config count more. */
@@ -102,13 +103,20 @@ function saying(text: string): string {
   return last === '' ? '' : `; it said last: ${oneLine(last)}`;
 }
 
+function compositorOption(name: string): string {
+  return forCaller({
+    commandLine: `--graphics=vnc,compositor=${name}`,
+    program: `graphics: { compositor: '${name}' }`,
+  });
+}
+
 function missingError(missing: string, packages: readonly string[]): SandboxError {
   const debian = packages.map((names) => `apt-get install ${names}`).join(', or ');
   return new SandboxError({
     stage: 'init',
     code: 'compositor-missing',
     message: `nothing in the root can show a program on the screen: there is no ${missing}`,
-    remedy: `install it in the root (Debian: ${debian}), or give ${option('graphics.compositor', 'none')} to a program that draws by itself`,
+    remedy: `install it in the root (Debian: ${debian}), or write ${compositorOption('none')} for a program that draws by itself`,
   });
 }
 
@@ -117,7 +125,7 @@ function failedError(name: string, end: string | undefined, words: string): Sand
     stage: 'init',
     code: 'compositor-failed',
     message: `${name}, which is to show programs on the screen, ended (${end ?? 'with the sandbox'})${saying(words)}`,
-    remedy: `see all that it says: virt-sandbox -d, or name another with ${option('graphics.compositor', 'xorg')}`,
+    remedy: `see what it said last, below, or name another one: ${compositorOption('xorg')}`,
     consoleTail: words.trimEnd().split('\n').slice(-8).map(oneLine),
   });
 }

@@ -1,10 +1,9 @@
 /** The machine that a snapshot is made of, without what differs from sandbox to sandbox. */
 import type { Slots } from '../../config/parsers/slots.js';
-import type { SandboxConfig } from '../../config/types.js';
+import type { SandboxConfig, ScreenSize } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
-import type { ScreenSize } from '../../domain/screen.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
 import type { Profile } from '../../profile/types.js';

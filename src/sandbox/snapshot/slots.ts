@@ -1,7 +1,8 @@
 /** Compares what a sandbox needs with what a snapshot has: slots and module sets. */
 import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
+import type { ScreenSize } from '../../config/types.js';
 import { SLOTS } from '../../domain/pci.js';
-import { SCREEN_DEVICES, type ScreenSize } from '../../domain/screen.js';
+import { SCREEN_DEVICES } from '../../domain/screen.js';
 import type { SnapshotRecord } from '../../image/snapshot/record.js';
 
 /** What a sandbox needs of a snapshot. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
-import { DEFAULT_GRAPHICS, graphicsText, parseGraphics } from '../../../../src/config/parsers/graphics.js';
+import { DEFAULT_GRAPHICS, parseGraphics } from '../../../../src/config/parsers/graphics.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 
@@ -17,7 +17,6 @@ describe('--graphics', () => {
     it(`takes ${text}`, () => {
       const graphics = { ...DEFAULT_GRAPHICS, ...expected };
       assert.deepEqual(parseGraphics(text, '--graphics'), graphics);
-      assert.deepEqual(parseGraphics(graphicsText(graphics), '--graphics'), graphics);
     });
 
   for (const [text, code, pattern] of [
