@@ -51,13 +51,15 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
   readonly record: SandboxRecord;
   readonly #channel: Channel;
   readonly #socket: Socket;
+  readonly #running: RunningSandbox;
   #screen: Screen | undefined;
 
   /** @internal */
-  constructor(channel: Channel, socket: Socket, record: SandboxRecord) {
+  constructor(channel: Channel, socket: Socket, record: SandboxRecord, running: RunningSandbox) {
     super(channel, record.guest);
     this.#channel = channel;
     this.#socket = socket;
+    this.#running = running;
     this.name = record.name;
     this.record = record;
   }
@@ -67,7 +69,7 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
    * @throws {SandboxError} `screen-missing`
    */
   get screen(): Screen {
-    const port = connectedScreen(this.record, (request) => this.ask(request));
+    const port = connectedScreen(this.record, this.#running, (request) => this.ask(request));
     this.#screen ??= screenOn(port, this.name);
     return this.#screen;
   }
@@ -205,7 +207,7 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
   const timer = setTimeout(giveUp, GREETING_MS);
   try {
     const { channel } = await Channel.open(socket);
-    const connected = new ConnectedSandbox(channel, socket, record);
+    const connected = new ConnectedSandbox(channel, socket, record, running);
     if (options.keep) await connected.ask({ ask: 'keep' });
     return connected;
   } catch (error) {
@@ -234,6 +236,12 @@ async function throwUnlessEnded(name: string, error: unknown): Promise<never> {
   throw error;
 }
 
+/** Where another user says that viewers go, root's own must not: a service may listen there that trusts root. */
+function believed(record: SandboxRecord, isForeign: boolean): SandboxRecord {
+  if (!isForeign || record.screen === undefined) return record;
+  return { ...record, screen: { ...record.screen, vncSocket: undefined } };
+}
+
 /** Everything is reached through the descriptor of its directory, so that its owner cannot put a link in the way. */
 async function open(running: RunningSandbox): Promise<{ socket: Socket; record: SandboxRecord }> {
   const { name, user } = running;
@@ -241,7 +249,7 @@ async function open(running: RunningSandbox): Promise<{ socket: Socket; record: 
   try {
     fd = openState(running);
     const directory = `/proc/self/fd/${fd}`;
-    const record = readRecord(directory, name, user?.uid);
+    const record = believed(readRecord(directory, name, user?.uid), user !== undefined);
     return { record, socket: await connectTo(join(directory, CONTROL_SOCKET), user?.uid) };
   } catch (error) {
     if (isSystemError(error, 'EACCES') || isSystemError(error, 'EPERM')) throw notYoursError(name, error);

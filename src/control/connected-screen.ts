@@ -5,7 +5,7 @@ import { screenError } from '../sandbox/screen/errors.js';
 import { PICTURE_SOCKET } from '../sandbox/screen/machine-screen.js';
 import type { ScreenPort } from '../sandbox/screen/types.js';
 import { connectTo } from '../sandbox/state/connect-to.js';
-import { findRunning } from '../sandbox/state/running.js';
+import type { RunningSandbox } from '../sandbox/state/running.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { openState } from './open-state.js';
 import type { SandboxRecord } from './record.js';
@@ -13,13 +13,14 @@ import type { ControlRequest } from './requests.js';
 
 /** @returns undefined: it has none */
 export function connectedScreen(
-  { name, screen }: SandboxRecord,
+  { screen }: SandboxRecord,
+  running: RunningSandbox,
   ask: (request: ControlRequest) => Promise<string>,
 ): ScreenPort | undefined {
   if (screen === undefined) return undefined;
   return {
     ...{ width: screen.width, height: screen.height, vncSocket: screen.vncSocket },
-    takePicture: () => takePicture(name),
+    takePicture: () => takePicture(running),
     enter: async (inputs) => {
       await ask({ ask: 'input', inputs: inputs.map((input) => ({ ...input })) } as ControlRequest);
     },
@@ -27,9 +28,8 @@ export function connectedScreen(
 }
 
 /** Whoever connects there gets a PNG, and then the end. */
-async function takePicture(name: string): Promise<Buffer> {
+async function takePicture(running: RunningSandbox): Promise<Buffer> {
   try {
-    const running = await findRunning(name);
     const fd = openState(running);
     const { checkedPicture, readAll } = await import('../sandbox/screen/picture.js');
     try {
@@ -42,7 +42,7 @@ async function takePicture(name: string): Promise<Buffer> {
     if (error instanceof SandboxError) throw error;
     throw screenError(
       'screenshot-failed',
-      `there is no picture of the screen of ${name}: ${messageOf(error)}`,
+      `there is no picture of the screen of ${running.name}: ${messageOf(error)}`,
       'see that the sandbox still runs',
       error,
     );

@@ -1,6 +1,7 @@
 /** executing SOCKET OPTIONS: runs a command over the socket of a holder, as virt-sandbox-ctl exec does. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { Execution, type ExecutionOptions } from '../../src/cli/ctl/execution.js';
 import { runProgram } from '../../src/cli/program.js';
 import { ConnectedSandbox } from '../../src/control/connect.js';
@@ -12,7 +13,7 @@ runProgram('executing', async () => {
   const socket = connect(path);
   await once(socket, 'connect');
   const { channel } = await Channel.open(socket);
-  const sandbox = new ConnectedSandbox(channel, socket, record);
+  const sandbox = new ConnectedSandbox(channel, socket, record, { name: record.name, stateDirectory: dirname(path) });
   const execution = new Execution(
     await sandbox.spawn(['sleep', '1000']),
     JSON.parse(options) as ExecutionOptions,
