@@ -1,18 +1,18 @@
 /** Programs with windows: what the screen shows, what keys and the pointer do, over every way to libvirt. */
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { connectSandbox, Sandbox, type SandboxOptions } from '../../src/index.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ctl } from '../helpers/ctl.js';
-import { BLUE, partOf, terminal, unlessDesktop, untilShows } from '../helpers/desktop.js';
+import { BLUE, partOf, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { Viewer } from '../helpers/rfb.js';
-import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { DEBIAN_CLOUD_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore, recordOf } from '../helpers/snapshots.js';
 
@@ -66,18 +66,16 @@ for (const way of ways)
       assert.deepEqual(screen.size, { width: 1280, height: 800 });
       await untilShows(screen, BLUE, 0.9);
       await screen.type(`${TEXT}\n`);
-      const typed = async () => (await sandbox.run('cat /tmp/typed 2>/dev/null; true')).stdout;
-      while ((await typed()) !== TEXT) await new Promise((resolve) => setTimeout(resolve, 100));
+      await untilWritten(sandbox, '/tmp/typed', (typed) => typed === TEXT);
 
       // What follows is done over the socket for others.
       await using other = await connectSandbox(sandbox.name);
       assert.deepEqual(other.screen.size, screen.size);
       assert.ok(partOf(await other.screen.screenshot(), BLUE) > 0.9);
       await other.screen.click(...POINT);
-      const pressed = async () => (await other.run('cat /tmp/pressed 2>/dev/null; true')).stdout;
-      while ((await pressed()).length < 6) await new Promise((resolve) => setTimeout(resolve, 100));
+      const pressed = await untilWritten(other, '/tmp/pressed', ({ length }) => length === 6);
       // ESC [ M, the left button, and characters of 6 by 13 pixels, from 33 on.
-      const [button = 0, column = 0, row = 0] = Buffer.from(await pressed()).subarray(3);
+      const [button = 0, column = 0, row = 0] = Buffer.from(pressed).subarray(3);
       assert.equal(button, 32);
       assert.ok(Math.abs(column - 33 - POINT[0] / 6) < 2 && Math.abs(row - 33 - POINT[1] / 13) < 2, `${column} ${row}`);
       const file = join(mkdtempSync('/var/tmp/virt-sandbox-test-'), 'screen.png');
@@ -115,10 +113,25 @@ describe('the screen of a sandbox', { skip: embedded.skip || unlessDesktop() }, 
       // Without a window manager, keys go to the window that the pointer is over.
       await screen.move(...POINT);
       await screen.type(`${TEXT}\n`);
-      const typed = async () => (await sandbox.run('cat /tmp/typed 2>/dev/null; true')).stdout;
-      while ((await typed()) !== TEXT) await new Promise((resolve) => setTimeout(resolve, 100));
+      await untilWritten(sandbox, '/tmp/typed', (typed) => typed === TEXT);
       assert.deepEqual(warnings, []);
     });
+
+  it('is typed on as a whole, though what shows it stands still for a while', async (t) => {
+    const { sandbox } = await started(t, embedded.uri, {
+      command: terminal('read -r line; printf %s "$line" >/tmp/typed; while :; do sleep 1000; done'),
+      graphics: true,
+    });
+    const { screen } = sandbox;
+    await untilShows(screen, BLUE, 0.9);
+    const pause = 'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" = cage ] && pid=$(basename $p); done; kill -STOP $pid';
+    const paused = sandbox.run(`${pause}; echo; sleep 2; kill -CONT $pid`);
+    // More than the kernel keeps for it.
+    const long = TEXT.repeat(3);
+    await screen.type(`${long}\n`);
+    assert.equal((await paused).exitCode, 0);
+    await untilWritten(sandbox, '/tmp/typed', (typed) => typed === long);
+  });
 
   it('ends with the command, whose streams and exit status are its own', async () => {
     const name = uniqueName();
@@ -178,6 +191,15 @@ describe('the screen of a sandbox', { skip: embedded.skip || unlessDesktop() }, 
     assert.match(stderr, /cage has ended \(SIGKILL\), so the screen shows nothing any more/);
   });
 
+  it('is none where the common init runs in the guest', async (t) => {
+    const output = join(mkdtempSync('/var/tmp/virt-sandbox-test-'), 'image');
+    t.after(() => rmSync(join(output, '..'), { recursive: true }));
+    const bake = ['create', '--common-init', 'guest', '--for', '--graphics', '--output', output];
+    assert.equal((await runSandbox(bake, { env, program: `${PROGRAM}-bake` })).code, 0);
+    const failed = await run('--image', output, '--graphics', '--', 'true');
+    assertFailure(failed, /the common init in the guest cannot start what shows programs on a screen/);
+  });
+
   it('needs a kernel with DRM', { skip: unlessInstalled(DEBIAN_CLOUD_KERNEL) }, async () => {
     const failed = await run('--kernver', DEBIAN_CLOUD_KERNEL, '--graphics', '--', 'true');
     assertFailure(failed, /has no virtio graphics card, neither built in nor as a module/, /use kernel/);
@@ -214,6 +236,25 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessDesktop() }, 
       }
     };
     await untilShows({ screenshot }, BLUE, 0.9);
+
+    // Root sees it, and is led nowhere: what the user has on record may be anything.
+    const passwd = join(user.home, 'passwd');
+    const lines = readFileSync('/etc/passwd', 'utf8').split('\n');
+    const moved = lines.map((line) =>
+      line.startsWith('nobody:') ? line.split(':').with(5, user.home).join(':') : line,
+    );
+    writeFileSync(passwd, moved.join('\n'));
+    const through = ['unshare', '--mount', '--', 'sh', '-ec', 'mount --bind "$0" /etc/passwd; exec "$@"', passwd];
+    const seen = await ctl(['screenshot', `nobody/${name}`, '-'], { through });
+    assert.equal(seen.code, 0, seen.stderr);
+    assert.ok(partOf(seen.stdout, BLUE) > 0.9);
+    const [own = '', others = ''] = [
+      (await ctl(['inspect', name], user.options)).out,
+      (await ctl(['inspect', `nobody/${name}`], { through })).out,
+    ];
+    assert.match(own, /"vncSocket": "/);
+    assert.match(others, /"screen": \{/);
+    assert.doesNotMatch(others, /vncSocket/);
     running.child.kill('SIGTERM');
     await running.result;
     await assertNothingLeft(name, exceptLogs(user.where));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Screen } from '../../src/index.js';
+import type { Session } from '../../src/sandbox/session.js';
 import { coloursOf } from './png.js';
 
 /** A reason to skip, or false if this host has cage, Xorg, weston and xterm. */
@@ -22,6 +23,19 @@ export function terminal(script: string): string[] {
 
 /** Most of a busy host's time to draw a window, in milliseconds. */
 const DRAWN_MS = 90_000;
+
+/** Waits until a file of the sandbox has a content that is right. @returns it */
+export async function untilWritten(
+  sandbox: Pick<Session, 'run'>,
+  path: string,
+  isRight: (content: string) => boolean,
+): Promise<string> {
+  for (const deadline = Date.now() + DRAWN_MS; ; await sleep(100)) {
+    const { stdout } = await sandbox.run(['sh', '-c', 'cat "$1" 2>/dev/null; true', 'sh', path]);
+    if (isRight(stdout)) return stdout;
+    if (Date.now() > deadline) assert.fail(`${path} has ${JSON.stringify(stdout)}`);
+  }
+}
 
 /** Waits until the screen shows a colour on that part of it. @returns the picture */
 export async function untilShows(screen: Pick<Screen, 'screenshot'>, colour: string, part: number): Promise<Buffer> {

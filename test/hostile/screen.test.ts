@@ -87,7 +87,7 @@ describe('a screen', { skip: embedded.skip }, () => {
     assert.ok((await sandbox.screen.screenshot()).length > 1000);
   });
 
-  it('says no more than words of what a program inside has put in the mouth of its compositor', {
+  it('writes no escapes to the terminal that a program inside lets its compositor say', {
     skip: unlessDesktop(),
   }, async (t) => {
     const { sandbox, warnings } = await started(t, embedded, { graphics: true });

@@ -41,12 +41,16 @@ describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
       const options: ConfigOptions = {
         ...{ profile, network: ['dhcp', 'dhcp,source=lab'], disk: ['file:a=/tmp/a'], vcpus: '2' },
         mount: ['host-image:/i=/tmp/a.qcow2', 'host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'],
+        graphics: 'vnc,size=800x600',
       };
       assertDomain(scratchDirectory(t), await machineOf(options), [
         ['count(//interface)', '1'],
         [`count(//*[name()='qemu:arg'][contains(@value, '"type":"stream"')])`, '1'],
         ['count(//disk)', '2'],
         ['count(//filesystem)', '3'],
+        ["string(//graphics[@type='vnc']/listen/@type)", 'none'],
+        ["string(//video/model[@type='virtio']/resolution/@x)", '800'],
+        ["count(//input[@bus='virtio'])", '2'],
         // libvirt's default machine brings its own firmware and buses.
         ['boolean(//loader)', String(profile !== 'compatible')],
       ]);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
+import { DEFAULT_GRAPHICS } from '../../../../src/config/parsers/graphics.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import { refuseUnsupported } from '../../../../src/sandbox/prepare/supported.js';
 import { SandboxError } from '../../../../src/util/errors.js';
@@ -37,6 +38,10 @@ test('units run as root with all capabilities, and are refused otherwise', async
   assert.equal(await refusal({ privileged: undefined }), 'systemd-needs-root');
   const identity = { uid: 1000, gid: 1000, groups: [], username: 'me', home: '/' };
   assert.equal(await refusal({ identity }), 'systemd-needs-root');
+});
+
+test('a systemd has no screen', async () => {
+  assert.equal(await refusal({ graphics: DEFAULT_GRAPHICS }), 'graphics-with-systemd');
 });
 
 test('what is no name of a unit is refused: it is written into a unit', async () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attachSlots, detachSlots } from '../../../../init/common/slots.js';
 import type { Slots } from '../../../../src/config/parsers/slots.js';
+import type { ScreenSize } from '../../../../src/config/types.js';
 import { diskElements } from '../../../../src/domain/disks.js';
 import { machineInterfaces } from '../../../../src/domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../../../../src/domain/machine.js';
@@ -46,6 +47,21 @@ test('missing slots are named in the order of the kinds, then missing modules', 
   assert.equal(late(27, none, true), 'has no room for so many directories');
   assert.equal(late(27, none, true, 'virtiofs'), undefined);
   assert.equal(late(0, none, false, 'virtiofs'), 'has a root over virtiofs');
+  const [small, large] = [
+    { width: 640, height: 480 },
+    { width: 640, height: 481 },
+  ];
+  const onScreen = (there?: ScreenSize, screen?: ScreenSize, count = 0) =>
+    lackOf(
+      { slots: none, sets: USUAL, screen: there },
+      { slots: none, sets: USUAL, virtiofsRoot: false, late: count, screen },
+    );
+  assert.equal(onScreen(small, small), undefined);
+  assert.equal(onScreen(small, undefined), 'has a screen');
+  assert.equal(onScreen(undefined, small), 'has no screen');
+  assert.equal(onScreen(small, large), 'has a screen of 640x480');
+  assert.equal(onScreen(small, small, 24), undefined);
+  assert.equal(onScreen(small, small, 25), 'has no room for so many directories');
 });
 
 test('slots bring their modules', () => {
