@@ -8,10 +8,13 @@ export const DEFAULT_GRAPHICS: Graphics = { viewers: 'vnc', width: 1280, height:
 /** Pixels. Below, no desktop program has room; above, the display's description of itself (EDID) has no number. */
 export const SIDE_RANGE: readonly [number, number] = [320, 4095];
 
+/** How other programs call the number of screens. */
+const SCREEN_COUNTS: ReadonlySet<string> = new Set(['monitors', 'heads', 'screens']);
+
 /**
  * Reads what the screen is like. What is not named has its default.
  * @param option the name of the option, for messages
- * @throws {SandboxError} `graphics-unknown`, `graphics-size-invalid`, `graphics-repeated`
+ * @throws {SandboxError} `graphics-unknown`, `graphics-size-invalid`, `graphics-repeated`, `graphics-one-screen`
  */
 export function parseGraphics(text: string, option: string): Graphics {
   let graphics = DEFAULT_GRAPHICS;
@@ -28,6 +31,7 @@ export function parseGraphics(text: string, option: string): Graphics {
 
 function read(key: string, value: string, part: string, option: string): Partial<Graphics> {
   if (key === 'size') return parseScreenSize(value, `size of ${option}`);
+  if (SCREEN_COUNTS.has(key)) throw oneScreen(part, option);
   const compositor = COMPOSITORS.find((name) => name === value);
   if (key === 'compositor' && compositor !== undefined) return { compositor };
   const viewers = VIEWERS.find((name) => name === value);
@@ -44,6 +48,14 @@ function parseScreenSize(text: string, what: string): ScreenSize {
     'graphics-size-invalid',
     `the ${what} cannot be ${quote(text)}`,
     `write WIDTHxHEIGHT in pixels, each from ${least} to ${most}: 1280x800`,
+  );
+}
+
+function oneScreen(part: string, option: string): SandboxError {
+  return argumentError(
+    'graphics-one-screen',
+    `${option} cannot have ${quote(part)}: a sandbox has one screen`,
+    'leave it out; a larger size=WIDTHxHEIGHT has more room, and two sandboxes have two screens',
   );
 }
 

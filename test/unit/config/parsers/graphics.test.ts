@@ -25,6 +25,8 @@ describe('--graphics', () => {
     ['vnc,none', 'graphics-unknown', /cannot be "none"/],
     ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
     ['vnc,compositor=sway', 'graphics-unknown', /"compositor=sway".*auto\|cage\|xorg\|weston\|none/],
+    ['vnc,monitors=2', 'graphics-one-screen', /"monitors=2": a sandbox has one screen; .*larger size.*two sandboxes/],
+    ['none,size=800x600,heads=2', 'graphics-one-screen', /"heads=2": a sandbox has one screen/],
     ['vnc,size=800x600,size=800x600', 'graphics-repeated', /"size" twice/],
     ...['800', '800x', '800x600x1', '319x800', '800x319', '4096x800', '1e3x800', '-800x600', '', '8 00x600'].map(
       (size) => [`vnc,size=${size}`, 'graphics-size-invalid', /from 320 to 4095/] as const,
