@@ -46,7 +46,7 @@ export type { PublishedPort } from './sandbox/publish/published-port.js';
 export type { PublishOptions } from './sandbox/publish/types.js';
 export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
 export type { Screen } from './sandbox/screen/screen.js';
-export type { Button, ClickOptions } from './sandbox/screen/types.js';
+export type { Button, ClickOptions, Listening } from './sandbox/screen/types.js';
 export type { Observers, StartOptions as LaunchOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';
 export { Sandbox };

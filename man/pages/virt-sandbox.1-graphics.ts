@@ -13,6 +13,10 @@ export const graphics: Detail = {
         ],
         ['`size=`*WIDTH*`x`*HEIGHT*', 'In pixels, each from 320 to 4095. The default is 1280x800.'],
         [
+          '`listen=`*ADDRESS*`:`*PORT*',
+          'With `vnc`: viewers come to this TCP port as well, with a password that is new for each sandbox. It is said on stderr once, and `virt-sandbox-ctl inspect` has it. *ADDRESS* is `127.0.0.1` or `[::1]`, since VNC is not encrypted; from another host, open a tunnel with ssh(1). *PORT* 0 is a free one. The default is no port.',
+        ],
+        [
           '`compositor=`*NAME*',
           'What shows the command: `cage`, `xorg`, `weston`, or `none` for a command that draws on the card by itself. The root must have it. The default, `auto`, is cage, and Xorg where the root has no cage. With cage and weston programs of Wayland and of X11 run, and a window fills the screen. With Xorg those of X11 run, and no window manager does.',
         ],

@@ -11,6 +11,16 @@ export const VIEWERS = ['vnc', 'none'] as const;
 
 export type Viewers = (typeof VIEWERS)[number];
 
+/** Addresses of this host that only its own users reach. */
+export const LISTEN_ADDRESSES = ['127.0.0.1', '::1'] as const;
+
+/** Where viewers of VNC are let in over TCP, with a password. */
+export interface ScreenListen {
+  readonly address: (typeof LISTEN_ADDRESSES)[number];
+  /** 0: a free one. */
+  readonly port: number;
+}
+
 /** In pixels. */
 export interface ScreenSize {
   readonly width: number;
@@ -21,4 +31,6 @@ export interface ScreenSize {
 export interface Graphics extends ScreenSize {
   readonly viewers: Viewers;
   readonly compositor: Compositor;
+  /** Undefined: nothing listens at a port. */
+  readonly listen?: ScreenListen | undefined;
 }

@@ -5,6 +5,7 @@ import { configError, quote } from './errors.js';
 import { checkHome, remedyInHome } from './home.js';
 import { coveringMount } from './include-mount.js';
 import { checkName } from './name.js';
+import { checkGraphics } from './parsers/graphics.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';
 import { normalizePath } from './path.js';
@@ -39,7 +40,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
  *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`,
  *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
- *   `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
+ *   `image-twice`, `graphics-listen-needs-vnc`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
  *   {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
@@ -61,6 +62,7 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
   checkIncludes(config);
   checkDisks(config);
   checkImages(config);
+  if (config.graphics !== undefined) checkGraphics(config.graphics);
   checkEnvironment(config);
   checkWords(config);
   checkTuning(config);

@@ -19,7 +19,7 @@ export function connectedScreen(
 ): ScreenPort | undefined {
   if (screen === undefined) return undefined;
   return {
-    ...{ width: screen.width, height: screen.height, vncSocket: screen.vncSocket },
+    ...{ width: screen.width, height: screen.height, vncSocket: screen.vncSocket, listening: screen.listening },
     takePicture: () => takePicture(running),
     enter: async (inputs) => {
       await ask({ ask: 'input', inputs: inputs.map((input) => ({ ...input })) } as ControlRequest);

@@ -3,9 +3,12 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { GuestConfig } from '../../init/common/config.js';
+import { LISTEN_ADDRESSES } from '../config/graphics-types.js';
+import { MOST_PORT } from '../config/parsers/publish.js';
 import type { ScreenSize } from '../config/types.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
 import type { RecordedOverlay } from '../sandbox/overlay/recorded.js';
+import type { Listening } from '../sandbox/screen/types.js';
 import { isSystemError } from '../util/errors.js';
 import { readPlainFile } from '../util/small-files.js';
 
@@ -24,6 +27,8 @@ export interface RecordedMount {
 export interface RecordedScreen extends ScreenSize {
   /** Where viewers of VNC see it; undefined: it lets in none. */
   readonly vncSocket?: string | undefined;
+  /** Where they come over TCP, and the password; undefined: they do not. */
+  readonly listening?: Listening | undefined;
 }
 
 /**
@@ -105,6 +110,12 @@ const overlaySchema = v.object({
   ids: v.optional(v.object({ uids: ranges, gids: ranges })),
 });
 
+const listening = v.object({
+  address: v.picklist(LISTEN_ADDRESSES),
+  port: v.pipe(whole, v.maxValue(MOST_PORT)),
+  password: text,
+});
+
 const schema = v.object({
   version: v.literal(1),
   name: v.pipe(text, v.minLength(1), v.maxLength(255)),
@@ -124,7 +135,9 @@ const schema = v.object({
   // Another user's may be anything, and it is looked into.
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   rootImage: v.optional(text),
-  screen: v.optional(v.object({ width: whole, height: whole, vncSocket: v.optional(text) })),
+  screen: v.optional(
+    v.object({ width: whole, height: whole, vncSocket: v.optional(text), listening: v.optional(listening) }),
+  ),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
   overlay: v.nullish(overlaySchema),
   guest: guestSchema,

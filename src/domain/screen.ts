@@ -4,6 +4,7 @@
  *
  * https://libvirt.org/formatdomain.html#video-devices
  */
+import { randomBytes } from 'node:crypto';
 import type { Graphics } from '../config/types.js';
 import type { PciAddress } from './pci.js';
 import type { Element } from './xml.js';
@@ -15,13 +16,16 @@ export type Screen = Omit<Graphics, 'compositor'>;
 
 /** @param addresses of the three devices; undefined: libvirt chooses them */
 export function screenElements(
-  { width, height, viewers }: Screen,
+  { width, height, viewers, listen }: Screen,
   addresses: readonly PciAddress[] | undefined,
 ): Readonly<Record<'graphics' | 'video' | 'input', Element[]>> {
   const input = (type: string, at: number) => ({ '@type': type, '@bus': 'virtio', address: addresses?.[at] });
   return {
     // It listens nowhere: the launcher hands it its viewers.
-    graphics: viewers === 'vnc' ? [{ '@type': 'vnc', listen: { '@type': 'none' } }] : [],
+    graphics:
+      viewers === 'vnc'
+        ? [{ '@type': 'vnc', '@passwd': listen && nobodysPassword(), listen: { '@type': 'none' } }]
+        : [],
     video: [
       {
         model: {
@@ -33,4 +37,12 @@ export function screenElements(
     ],
     input: [input('keyboard', 1), input('tablet', 2)],
   };
+}
+
+/**
+ * QEMU can be given a password later only if it starts with one. This one is forgotten: the XML is in files and logs. VNC
+ * takes eight characters.
+ */
+function nobodysPassword(): string {
+  return randomBytes(6).toString('base64url');
 }

@@ -25,6 +25,7 @@ import type { Prepared } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
 import { QemuRights } from './qemu-rights.js';
 import type { MachineScreen } from './screen/machine-screen.js';
+import type { ScreenStart } from './screen/open-screen.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -61,6 +62,8 @@ export class Attempt {
   #qemu: QemuRights | undefined;
   #network: UserNetworkProcesses | undefined;
   #monitor: Monitor | undefined;
+  /** Undefined: it has no screen. */
+  #screen: ScreenStart | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
   #hasBegun = false;
@@ -92,6 +95,7 @@ export class Attempt {
     const { name } = this.#prepared;
     try {
       await this.#copyIncludes();
+      await this.#beginScreen();
       const transports = await this.#claim();
       mark('listening');
       this.#options.onProgress?.(`Starting domain ${name}`);
@@ -128,6 +132,7 @@ export class Attempt {
       return this.#launched(channel, domain, await this.#openScreen(channel));
     } catch (error) {
       this.#shares.end();
+      this.#screen?.giveUp();
       const restoring = this.#isLoaded ? undefined : this.#snapshot;
       const [hasBegun, isRunning] = [this.#hasBegun, this.#isRunning];
       const reached = { run: this.#run, guest: this.#guest, restoring, hasBegun, isRunning };
@@ -149,14 +154,16 @@ export class Attempt {
     if (this.#prepared.devices.coversHidden) this.#hiding = hidingOf(this.#config);
   }
 
-  async #openScreen(channel: Channel): Promise<MachineScreen | undefined> {
+  async #beginScreen(): Promise<void> {
     const { graphics } = this.#config;
-    if (graphics === undefined || this.#monitor === undefined) return undefined;
-    const { MachineScreen } = await import('./screen/machine-screen.js');
-    const { CompositorWatch } = await import('./screen/compositor-watch.js');
-    const pid = this.#guest.screen?.pid;
-    const compositor = pid === undefined ? undefined : new CompositorWatch(channel, pid);
-    return MachineScreen.open(this.#monitor, graphics, this.#run.state.path, compositor);
+    if (graphics === undefined) return;
+    const { ScreenStart } = await import('./screen/open-screen.js');
+    this.#screen = await ScreenStart.begin(graphics);
+  }
+
+  async #openScreen(channel: Channel): Promise<MachineScreen | undefined> {
+    if (this.#screen === undefined || this.#monitor === undefined) return undefined;
+    return this.#screen.open(this.#monitor, this.#run.state.path, channel, this.#guest.screen?.pid);
   }
 
   #launched(channel: Channel, domain: Domain, screen: MachineScreen | undefined): Launched {

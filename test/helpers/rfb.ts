@@ -1,9 +1,14 @@
 /** A viewer of VNC: https://www.rfc-editor.org/rfc/rfc6143 */
 import assert from 'node:assert/strict';
+import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 
 const RAW = 0;
+
+/** Kinds of security. */
+const NONE = 1;
+const VNC = 2;
 
 export class Viewer {
   readonly width: number;
@@ -18,15 +23,30 @@ export class Viewer {
 
   /** @throws a system error if it is not let in */
   static async open(path: string): Promise<Viewer> {
-    const socket = connect(path);
-    await once(socket, 'connect');
-    const input = new Input(socket);
-    assert.equal((await input.read(12)).toString('latin1'), 'RFB 003.008\n');
-    socket.write('RFB 003.008\n');
-    const [count = 0] = await input.read(1);
-    assert.ok([...(await input.read(count))].includes(1), 'it asks for no password');
-    socket.write(Buffer.of(1));
-    assert.equal((await input.read(4)).readUInt32BE(), 0);
+    const { input, kinds } = await greet({ path });
+    assert.ok(kinds.includes(NONE), 'it asks for no password');
+    input.socket.write(Buffer.of(NONE));
+    return Viewer.#begin(input);
+  }
+
+  /** Where a password is asked for, and nothing else will do. */
+  static async openWith(password: string, where: NetConnectOpts): Promise<Viewer> {
+    const { input, kinds } = await greet(where);
+    assert.deepEqual(kinds, [VNC]);
+    input.socket.write(Buffer.of(VNC));
+    input.socket.write(encrypted(await input.read(16), password));
+    return Viewer.#begin(input);
+  }
+
+  /** @throws {Refusal} */
+  static async #begin(input: Input): Promise<Viewer> {
+    const { socket } = input;
+    if ((await input.read(4)).readUInt32BE() !== 0) {
+      const reason = (await input.read((await input.read(4)).readUInt32BE())).toString();
+      // The end is the server's.
+      await assert.rejects(input.read(1));
+      throw new Refusal(reason);
+    }
     // Others stay.
     socket.write(Buffer.of(1));
     const said = await input.read(24);
@@ -79,13 +99,37 @@ export class Viewer {
   }
 }
 
-class Input {
+/** The server's words. */
+export class Refusal extends Error {}
+
+/** @returns which kinds of security the server offers */
+export async function greet(where: NetConnectOpts): Promise<{ input: Input; kinds: number[] }> {
+  const socket = connect(where);
+  await once(socket, 'connect');
+  const input = new Input(socket);
+  assert.equal((await input.read(12)).toString('latin1'), 'RFB 003.008\n');
+  socket.write('RFB 003.008\n');
+  const [count = 0] = await input.read(1);
+  return { input, kinds: [...(await input.read(count))] };
+}
+
+/** By DES, whose key is the password with the bits of each character in the other order. Three times the same is once. */
+function encrypted(challenge: Buffer, password: string): Buffer {
+  const reversed = (byte: number) => Number.parseInt([...byte.toString(2).padStart(8, '0')].reverse().join(''), 2);
+  const key = Buffer.alloc(8);
+  for (const [at, byte] of [...Buffer.from(password).subarray(0, 8)].entries()) key[at] = reversed(byte);
+  const cipher = createCipheriv('des-ede3-ecb', Buffer.concat([key, key, key]), null).setAutoPadding(false);
+  return Buffer.concat([cipher.update(challenge), cipher.final()]);
+}
+
+export class Input {
   readonly socket: Socket;
   #bytes = Buffer.alloc(0);
 
   constructor(socket: Socket) {
     this.socket = socket;
-    socket.pause();
+    // Each read adds some.
+    socket.pause().setMaxListeners(0);
   }
 
   async read(count: number): Promise<Buffer> {

@@ -1,7 +1,8 @@
 /**
  * Promise: nobody but its user, and root, sees the screen of a sandbox or types on it; and what is inside can neither stop
  * who looks at it nor write to a terminal. The attackers are other users of the host, the user of its QEMU, a program
- * inside that takes over what shows it, root inside, and viewers that say nothing.
+ * inside that takes over what shows it, root inside, viewers that say nothing, and whoever reaches its port without the
+ * password.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,14 +11,19 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connectSandbox, Sandbox, type SandboxOptions } from '../../src/index.js';
 import { ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, system, type Way } from '../helpers/connections.js';
 import { unlessDesktop } from '../helpers/desktop.js';
 import { assertNothingLeft, exceptLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
-import { Viewer } from '../helpers/rfb.js';
+import { greet, Input, Viewer } from '../helpers/rfb.js';
 
 const NOBODY = 65_534;
+/** How many QEMU keeps that have not given the password. */
+const MOST_UNKNOWN = 32;
+/** Of a busy host, in milliseconds. */
+const PATIENCE_MS = 90_000;
 const SLEEP = ['sleep', '1000'];
 /** Nothing has to show it. */
 const BARE = 'vnc,compositor=none';
@@ -101,4 +107,59 @@ describe('a screen', { skip: embedded.skip }, () => {
     assert.match(warning, /cage has ended \(SIGKILL\).*pwned/);
     for (const character of warning) assert.ok(character >= ' ' && character !== '\u007f', JSON.stringify(warning));
   });
+
+  it('that listens lets in nobody without its password, and those who have it, whoever else comes', async (t) => {
+    const { sandbox } = await started(t, embedded, { graphics: `${BARE},listen=127.0.0.1:0` });
+    const { listening: { address, port, password } = assert.fail(), vncSocket = assert.fail() } = sandbox.screen;
+    const where = { host: address, port };
+    const inside = await Viewer.openWith(password, where);
+
+    // Kinds of security that were not offered: none, none of all, TLS. And answers to a challenge that was not made.
+    for (const words of ['01', '00', '13', `02${'00'.repeat(16)}`, `01${'00'.repeat(16)}01`]) {
+      const { input, kinds } = await greet(where);
+      assert.deepEqual(kinds, [2]);
+      input.socket.write(Buffer.from(words, 'hex'));
+      await refused(input);
+    }
+    // Older versions of the protocol, in one of which the server chooses.
+    for (const version of ['RFB 003.003\n', 'RFB 003.007\n', 'RFB 000.000\n', 'GET / HTTP/1.1\r\n\r\n']) {
+      const socket = connect(where);
+      const input = new Input(socket);
+      await input.read(12);
+      socket.write(version);
+      socket.write(Buffer.concat([Buffer.of(1), Buffer.alloc(17)]));
+      await refused(input);
+    }
+
+    // More than QEMU keeps, some of which say something now and then, beside more than may wait at once.
+    let open = 0;
+    const many = Array.from({ length: 120 }, () => connect(where).on('error', () => {}));
+    t.after(() => many.forEach((socket) => void socket.destroy()));
+    for (const [number, socket] of many.entries()) {
+      open += 1;
+      socket.resume().once('close', () => {
+        open -= 1;
+      });
+      if (number % 2 === 0) socket.write('RFB');
+    }
+    const deadline = Date.now() + PATIENCE_MS;
+    while (open > MOST_UNKNOWN) {
+      assert.ok(Date.now() < deadline, `${open} are open`);
+      await delay(50);
+    }
+    assert.equal(await inside.colourAt(3, 3), '#000000');
+    for (const viewer of [await Viewer.openWith(password, where), await Viewer.open(vncSocket)]) viewer.close();
+    assert.ok((await sandbox.screen.screenshot()).length > 1000);
+    await sandbox.stop();
+    await assertNothingLeft(sandbox.name, exceptLogs(embedded.where));
+  });
 });
+
+/** What follows has no picture in it, and no more than an error's text. */
+async function refused(input: Input): Promise<void> {
+  let count = 0;
+  await assert.rejects(async () => {
+    for (;;) count += (await input.read(1)).length;
+  });
+  assert.ok(count < 100, `${count} bytes came`);
+}

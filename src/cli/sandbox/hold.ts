@@ -17,6 +17,7 @@ import { failureOf } from '../program.js';
 import { programName } from '../program-name.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { usageError } from '../usage-error.js';
+import { sayListening } from './say-listening.js';
 import { sayPorts } from './say-ports.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
@@ -94,7 +95,9 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
   const sandbox = await Sandbox.startChecked(config, launching, 'optional');
   const isServed = deferred<void>();
   sandbox.endAfter(isServed.promise);
-  sayPorts(sandbox, (note) => caller.tell({ note }), observers.onChoice);
+  const say = (note: string) => caller.tell({ note });
+  sayPorts(sandbox, say, observers.onChoice);
+  sayListening(sandbox, say);
   return { sandbox, warnings, isServed };
 }
 

@@ -11,6 +11,7 @@ import { reporter } from '../hold/report.js';
 import { type Arguments, checkTogether } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
+import { sayListening } from './say-listening.js';
 import { sayPorts } from './say-ports.js';
 import { serveBeside } from './serve.js';
 import { supervise } from './supervise.js';
@@ -62,7 +63,9 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     if (args.saveConfig !== undefined) return 0;
     const sandbox = await Sandbox.startChecked(config, options);
     done();
-    sayPorts(sandbox, (message) => process.stderr.write(message), observers.onChoice);
+    const say = (message: string) => void process.stderr.write(message);
+    sayPorts(sandbox, say, observers.onChoice);
+    sayListening(sandbox, say);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     const traced = options.trace !== undefined;
     return await supervise(sandbox, {

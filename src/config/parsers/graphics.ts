@@ -1,7 +1,16 @@
-/** `--graphics[=vnc|none][,size=WIDTHxHEIGHT][,compositor=NAME]` */
+/** `--graphics[=vnc|none][,size=WIDTHxHEIGHT][,compositor=NAME][,listen=ADDRESS:PORT]` */
 import type { SandboxError } from '../../util/errors.js';
-import { argumentError, quote } from '../errors.js';
-import { COMPOSITORS, type Graphics, type ScreenSize, VIEWERS } from '../graphics-types.js';
+import { option as nameOf } from '../../util/option-names.js';
+import { argumentError, configError, quote } from '../errors.js';
+import {
+  COMPOSITORS,
+  type Graphics,
+  LISTEN_ADDRESSES,
+  type ScreenListen,
+  type ScreenSize,
+  VIEWERS,
+} from '../graphics-types.js';
+import { MOST_PORT } from './publish.js';
 
 export const DEFAULT_GRAPHICS: Graphics = { viewers: 'vnc', width: 1280, height: 800, compositor: 'auto' };
 
@@ -14,7 +23,8 @@ const SCREEN_COUNTS: ReadonlySet<string> = new Set(['monitors', 'heads', 'screen
 /**
  * Reads what the screen is like. What is not named has its default.
  * @param option the name of the option, for messages
- * @throws {SandboxError} `graphics-unknown`, `graphics-size-invalid`, `graphics-repeated`, `graphics-one-screen`
+ * @throws {SandboxError} `graphics-unknown`, `graphics-size-invalid`, `graphics-repeated`, `graphics-one-screen`,
+ *   `graphics-listen-invalid`
  */
 export function parseGraphics(text: string, option: string): Graphics {
   let graphics = DEFAULT_GRAPHICS;
@@ -31,6 +41,7 @@ export function parseGraphics(text: string, option: string): Graphics {
 
 function read(key: string, value: string, part: string, option: string): Partial<Graphics> {
   if (key === 'size') return parseScreenSize(value, `size of ${option}`);
+  if (key === 'listen') return { listen: parseListen(value, `listen of ${option}`) };
   if (SCREEN_COUNTS.has(key)) throw oneScreen(part, option);
   const compositor = COMPOSITORS.find((name) => name === value);
   if (key === 'compositor' && compositor !== undefined) return { compositor };
@@ -51,6 +62,38 @@ function parseScreenSize(text: string, what: string): ScreenSize {
   );
 }
 
+/** The inverse of what `listen=` reads. */
+export function listenText({ address, port }: ScreenListen): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** @throws {SandboxError} `graphics-listen-invalid` */
+function parseListen(text: string, what: string): ScreenListen {
+  const [, bracketed, plain, digits = ''] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const address = LISTEN_ADDRESSES.find((one) => one === (one.includes(':') ? bracketed : plain));
+  const port = Number(digits);
+  if (address !== undefined && port <= MOST_PORT) return { address, port };
+  throw argumentError(
+    'graphics-listen-invalid',
+    `the ${what} cannot be ${quote(text)}: VNC is not encrypted, so that it is for this host alone`,
+    `write 127.0.0.1:PORT or [::1]:PORT, with 0 for a free port; for another host open a tunnel there: ` +
+      'ssh -L PORT:127.0.0.1:PORT THIS-HOST',
+  );
+}
+
+/**
+ * What is wrong with a screen as a whole.
+ * @throws {SandboxError} `graphics-listen-needs-vnc`
+ */
+export function checkGraphics({ viewers, listen }: Graphics): void {
+  if (listen === undefined || viewers === 'vnc') return;
+  throw configError(
+    'graphics-listen-needs-vnc',
+    `${nameOf('graphics')} is to listen at ${listenText(listen)} for viewers of VNC, and is ${quote(viewers)}`,
+    'write vnc, or leave listen= out',
+  );
+}
+
 function oneScreen(part: string, option: string): SandboxError {
   return argumentError(
     'graphics-one-screen',
@@ -63,6 +106,6 @@ function unknown(part: string, option: string): SandboxError {
   return argumentError(
     'graphics-unknown',
     `${option} cannot be ${quote(part)}`,
-    `write ${VIEWERS.join(' or ')} first, and then size=WIDTHxHEIGHT or compositor=${COMPOSITORS.join('|')}, with commas between them`,
+    `write ${VIEWERS.join(' or ')} first, and then size=WIDTHxHEIGHT, compositor=${COMPOSITORS.join('|')} or listen=127.0.0.1:PORT, with commas between them`,
   );
 }

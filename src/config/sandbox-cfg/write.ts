@@ -5,6 +5,7 @@
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
 import { pathBelow } from '../include-mount.js';
+import { listenText } from '../parsers/graphics.js';
 import { publishText } from '../parsers/publish.js';
 import { type ImageRootTexts, imageTexts, rootText } from '../root.js';
 import type { Mount, Network, SandboxConfig } from '../types.js';
@@ -132,8 +133,9 @@ function putMount(writer: Writer, group: string, mount: Mount): void {
 
 function putGraphics(writer: Writer, { graphics }: SandboxConfig): void {
   if (graphics === undefined) return;
-  const { viewers, width, height, compositor } = graphics;
-  writer.putOwn('graphics', { viewers, size: `${width}x${height}`, compositor });
+  const { viewers, width, height, compositor, listen } = graphics;
+  const size = `${width}x${height}`;
+  writer.putOwn('graphics', { viewers, size, compositor, listen: listen && listenText(listen) });
 }
 
 /** libvirt-sandbox writes the addresses and routes before their interface. */

@@ -14,7 +14,8 @@ import type { CompositorWatch } from './compositor-watch.js';
 import { screenError } from './errors.js';
 import { enterInputs } from './input.js';
 import { takePicture } from './picture.js';
-import type { Input, ScreenPort } from './types.js';
+import type { Input, Listening, ScreenPort } from './types.js';
+import type { ViewerPort } from './viewer-port.js';
 
 export const VNC_SOCKET = 'vnc';
 export const PICTURE_SOCKET = 'picture';
@@ -25,12 +26,21 @@ const MOST_WAITING = 16;
 /** How long one may take to read a picture, in milliseconds. */
 const READING_MS = 10_000;
 
+interface Means {
+  /** Undefined: the application draws by itself. */
+  readonly compositor: CompositorWatch | undefined;
+  /** Viewers come there as well; undefined: they do not. */
+  readonly port: ViewerPort | undefined;
+}
+
 export class MachineScreen implements ScreenPort {
   readonly width: number;
   readonly height: number;
   readonly vncSocket: string | undefined;
+  readonly listening: Listening | undefined;
   readonly #monitor: Monitor;
   readonly #compositor: CompositorWatch | undefined;
+  readonly #viewerPort: ViewerPort | undefined;
   readonly #servers: Server[] = [];
   /** Of the state directory, whose path may be another's when the sandbox has ended. */
   readonly #directory: number;
@@ -41,8 +51,10 @@ export class MachineScreen implements ScreenPort {
     monitor: Monitor,
     { width, height, viewers }: Graphics,
     stateDirectory: string,
-    compositor: CompositorWatch | undefined,
+    { compositor, port }: Means,
   ) {
+    this.#viewerPort = port;
+    this.listening = port?.listening;
     this.#compositor = compositor;
     this.width = width;
     this.height = height;
@@ -52,17 +64,18 @@ export class MachineScreen implements ScreenPort {
   }
 
   /**
-   * @param compositor undefined: the application draws by itself
+   * @param means the port is closed if this fails
    * @throws {SandboxError} `screen-unusable`
    */
   static async open(
     monitor: Monitor,
     graphics: Graphics,
     stateDirectory: string,
-    compositor: CompositorWatch | undefined,
+    means: Means,
   ): Promise<MachineScreen> {
-    const screen = new MachineScreen(monitor, graphics, stateDirectory, compositor);
+    const screen = new MachineScreen(monitor, graphics, stateDirectory, means);
     try {
+      await means.port?.serve(monitor, (viewer) => screen.#handOver(viewer, false));
       if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer));
       await screen.#listen(PICTURE_SOCKET, (asking) => screen.#show(asking));
       return screen;
@@ -88,6 +101,7 @@ export class MachineScreen implements ScreenPort {
   /** Viewers that are there stay as long as QEMU. */
   close(): void {
     for (const server of this.#servers) server.close();
+    this.#viewerPort?.close();
     closeSync(this.#directory);
   }
 
@@ -122,12 +136,19 @@ export class MachineScreen implements ScreenPort {
 
   /** Nothing is read from it here: the viewer talks to QEMU alone. */
   async #letIn(viewer: Socket): Promise<void> {
-    const name = 'viewer';
-    await this.#inTurn(async () => {
-      await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
-      await this.#monitor.execute('add_client', { protocol: 'vnc', fdname: name, skipauth: true });
-    });
+    await this.#handOver(viewer, true);
     viewer.destroy();
+  }
+
+  /** @param isKnown no password is asked for */
+  #handOver(viewer: Socket, isKnown: boolean): Promise<void> {
+    const name = 'viewer';
+    return this.#inTurn(async () => {
+      // It may have gone while others had their turn.
+      if (viewer.destroyed) return;
+      await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
+      await this.#monitor.execute('add_client', { protocol: 'vnc', fdname: name, skipauth: isKnown });
+    });
   }
 
   async #show(asking: Socket): Promise<void> {

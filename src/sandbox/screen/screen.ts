@@ -2,7 +2,7 @@
 import type { ScreenSize } from '../../config/types.js';
 import { option } from '../../util/option-names.js';
 import { screenError } from './errors.js';
-import type { ClickOptions, Input, ScreenPort } from './types.js';
+import type { ClickOptions, Input, Listening, ScreenPort } from './types.js';
 
 /** So many at a time are handed on. */
 const MOST_INPUTS = 64;
@@ -38,6 +38,11 @@ export class Screen {
   /** The socket at which viewers of VNC see it; undefined: it lets in none. Only its user, and root, can connect. */
   get vncSocket(): string | undefined {
     return this.#port.vncSocket;
+  }
+
+  /** Where viewers of VNC are let in over TCP, and their password; undefined: they are not, or by another user. */
+  get listening(): Listening | undefined {
+    return this.#port.listening;
   }
 
   /**

@@ -1,6 +1,6 @@
 /** The screen of a sandbox, for programs. */
 
-import type { ScreenSize } from '../../config/types.js';
+import type { ScreenListen, ScreenSize } from '../../config/types.js';
 
 export const BUTTONS = ['left', 'middle', 'right'] as const;
 
@@ -21,10 +21,18 @@ export type Input =
   | { readonly type: 'move'; readonly x: number; readonly y: number }
   | { readonly type: 'button'; readonly button: Button; readonly down: boolean };
 
+/** Where viewers of VNC are let in over TCP. The port is one that was taken. */
+export interface Listening extends ScreenListen {
+  /** Eight characters. */
+  readonly password: string;
+}
+
 /** Where the screen is: in this process, or held by another one. */
 export interface ScreenPort extends ScreenSize {
   /** Undefined: viewers are not let in. */
   readonly vncSocket: string | undefined;
+  /** Undefined: viewers do not come over TCP. */
+  readonly listening: Listening | undefined;
   /** @returns a PNG */
   takePicture(): Promise<Buffer>;
   /** Resolves when the machine has all of it. */

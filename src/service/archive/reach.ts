@@ -3,6 +3,7 @@
  * of a service, is in a table, so a new one is not forgotten.
  */
 import { quote } from '../../config/errors.js';
+import { listenText } from '../../config/parsers/graphics.js';
 import { rootText } from '../../config/root.js';
 import type { Mount, Network, Publish, Root, SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
@@ -45,8 +46,8 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   privileged: ({ privileged, service }) =>
     privileged === true && service?.type !== 'systemd' ? ['its root has every capability'] : [],
   userNamespaces: ({ userNamespaces }) => (userNamespaces ? ['it makes user namespaces'] : []),
-  // It listens nowhere.
-  graphics: OWN,
+  graphics: ({ graphics }) =>
+    graphics?.listen === undefined ? [] : [`its screen is at ${quote(listenText(graphics.listen))}, with a password`],
   hidden: ({ hidden }) => (hidden.secrets ? [] : ['it sees where programs keep keys of users']),
   home: ({ home }) => (home?.type === 'directory' ? [`its home is the directory ${quote(home.path)}`] : []),
   mounts: ({ mounts }) => mounts.flatMap(mounted),

@@ -11,6 +11,8 @@ describe('--graphics', () => {
     ['vnc', {}],
     ['none', { viewers: 'none' }],
     ['size=800x600', { width: 800, height: 600 }],
+    ['vnc,listen=127.0.0.1:5901', { listen: { address: '127.0.0.1', port: 5901 } }],
+    ['vnc,listen=[::1]:0', { listen: { address: '::1', port: 0 } }],
     ['none,size=4095x320,compositor=xorg', { viewers: 'none', width: 4095, height: 320, compositor: 'xorg' }],
     ['compositor=none', { compositor: 'none' }],
   ] as const)
@@ -25,6 +27,10 @@ describe('--graphics', () => {
     ['vnc,none', 'graphics-unknown', /cannot be "none"/],
     ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
     ['vnc,compositor=sway', 'graphics-unknown', /"compositor=sway".*auto\|cage\|xorg\|weston\|none/],
+    ...['0.0.0.0:5900', '[::]:5900', 'localhost:5900', '5900', '::1:5900', '127.0.0.1:', '127.0.0.1:65536', ''].map(
+      (listen) =>
+        [`vnc,listen=${listen}`, 'graphics-listen-invalid', /not encrypted.*127\.0\.0\.1:PORT.*ssh -L PORT/] as const,
+    ),
     ['vnc,monitors=2', 'graphics-one-screen', /"monitors=2": a sandbox has one screen; .*larger size.*two sandboxes/],
     ['none,size=800x600,heads=2', 'graphics-one-screen', /"heads=2": a sandbox has one screen/],
     ['vnc,size=800x600,size=800x600', 'graphics-repeated', /"size" twice/],
@@ -48,6 +54,19 @@ describe('a sandbox with a screen', () => {
     const changed = await configFromOptions({ graphics: true }, undefined, config);
     assert.deepEqual(changed.graphics, DEFAULT_GRAPHICS);
     assert.deepEqual((await configFromOptions({}, undefined, config)).graphics, config.graphics);
+  });
+
+  it('is the same in a file where it listens, and listens only for viewers of VNC', async () => {
+    const wanted = { command: ['true'], graphics: 'vnc,listen=[::1]:5901' };
+    const config = await configFromOptions(wanted);
+    const text = await formatSandboxCfg(config);
+    assert.match(text, /^listen=\[::1\]:5901\n/m);
+    assert.deepEqual((await parseSandboxCfg(text)).graphics, config.graphics);
+    await rejectsWith(
+      configFromOptions({ ...wanted, graphics: 'none,listen=[::1]:5901' }),
+      'graphics-listen-needs-vnc',
+      /listen at \[::1\]:5901 .*"none"/,
+    );
   });
 
   it('has defaults for what the file does not say', async () => {
