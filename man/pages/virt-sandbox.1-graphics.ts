@@ -24,3 +24,10 @@ export const graphics: Detail = {
     },
   ],
 };
+
+export const view: Detail = {
+  value: 'NAME',
+  text: [
+    'Shows the screen of `--graphics` in a viewer of this host: the first of `xtigervncviewer` and `gvncviewer` that works, or *NAME*, which follows a `=`. The viewer ends with the sandbox, and the sandbox does not end with the viewer. Where none is installed, or there is no `DISPLAY` and no `WAYLAND_DISPLAY`, a line on stderr says what to run, and the sandbox goes on. The viewer has the rights of virt-sandbox. Cannot go with `--detach`.',
+  ],
+};

@@ -2,7 +2,7 @@
 import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
 import { bootDetails } from './virt-sandbox.1-boot-options.js';
-import { graphics } from './virt-sandbox.1-graphics.js';
+import { graphics, view } from './virt-sandbox.1-graphics.js';
 import { home } from './virt-sandbox.1-home.js';
 import { rootDetails } from './virt-sandbox.1-root-options.js';
 import { storageDetails } from './virt-sandbox.1-storage-options.js';
@@ -107,6 +107,7 @@ export const details = {
     ],
   },
   graphics,
+  view,
   privileged: {
     text: [
       'Runs the command as root with every capability. The host’s root stays read-only. In a container (`lxc:///`) it is root of the host’s kernel, and no barrier. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',

@@ -57,7 +57,7 @@ const WITH_POOL: readonly (keyof Arguments)[] = [
 /** What a pool cannot be made with: it is about one sandbox, or starts none. */
 const NOT_OF_POOLS: readonly (keyof Arguments)[] = [
   ...(['pool', 'name', 'timeout', 'publish', 'detach', 'attach'] as const),
-  ...(['saveConfig', 'printXml', 'dryRun', 'json'] as const),
+  ...(['saveConfig', 'printXml', 'dryRun', 'json', 'view'] as const),
 ];
 
 /**
@@ -105,6 +105,12 @@ export function checkTogether(args: Arguments): void {
   const unheld = given(args, (key) => UNHELD.includes(key));
   if (args.detach && unheld.length > 0)
     throw usageError(`--detach starts a sandbox and cannot go with ${unheld.join(', ')}`, 'virt-sandbox');
+  if (args.detach && args.view !== undefined)
+    throw usageError(
+      '--view cannot go with --detach, which leaves nobody to look: run virt-sandbox-ctl view NAME, or give a viewer ' +
+        'the vncSocket of virt-sandbox-ctl inspect NAME',
+      'virt-sandbox',
+    );
   if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
 }
 

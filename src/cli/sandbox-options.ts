@@ -101,6 +101,13 @@ export const options = {
     describe:
       '[=vnc|none][,size=WIDTHxHEIGHT][,compositor=cage|xorg|weston|none][,listen=127.0.0.1:PORT]: a screen, a keyboard and a pointer [vnc,size=1280x800]',
   },
+  view: {
+    type: 'string',
+    // As of graphics.
+    requiresArg: false,
+    describe:
+      '[=xtigervncviewer|gvncviewer]: show the screen of --graphics in a viewer of this host [the first there is]',
+  },
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
   userns: {
     type: 'boolean',

@@ -36,6 +36,8 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
   const described = await describeSandbox(args, tty);
   const { config } = described;
   mark('config.done');
+  const viewer = args.view === undefined ? undefined : await import('./viewer.js');
+  if (args.view !== undefined) viewer?.checkView(args.view, config);
   const { initDebug, step } = debugWish();
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   if (described.note !== undefined) observers.onChoice?.(described.note);
@@ -66,6 +68,7 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     const say = (message: string) => void process.stderr.write(message);
     sayPorts(sandbox, say, observers.onChoice);
     sayListening(sandbox, say);
+    if (args.view !== undefined) viewer?.showIn(args.view, sandbox, (sentence) => observers.onWarning?.(sentence));
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     const traced = options.trace !== undefined;
     return await supervise(sandbox, {
