@@ -8,7 +8,7 @@ import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
-import { mark } from '../util/marks.js';
+import { awaitsPicture, mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { type Hiding, hidingOf } from './devices/hidden-paths.js';
 import { domainXml } from './devices/machine-options.js';
@@ -293,6 +293,14 @@ export class Attempt {
       return startInGuest(answering);
     }
     const stop = { name, stateDirectory: state.path, ended: gone };
-    this.#guest = await runPlan({ ...answering, hiding: this.#hiding, stop });
+    this.#guest = await runPlan({ ...answering, hiding: this.#hiding, stop, onScreen: await this.#pictureWatch() });
+  }
+
+  /** Only for starts that are measured. */
+  async #pictureWatch(): Promise<(() => Promise<void>) | undefined> {
+    const monitor = this.#monitor;
+    if (!awaitsPicture() || monitor === undefined) return undefined;
+    const { awaitPicture } = await import('./screen/first-picture.js');
+    return () => awaitPicture(monitor);
   }
 }

@@ -6,11 +6,14 @@
  * - `virt-sandbox:mark`: every {@link Mark}, as it happens.
  * - `virt-sandbox:guest`: while it has a subscriber, the guest is asked for its clock and its kernel's log, which takes
  *   extra time (src/sandbox/setup/inspect-guest.ts).
+ * - `virt-sandbox:picture`: while it has a subscriber, a screen is looked at until a program has drawn on it
+ *   (src/sandbox/screen/first-picture.ts).
  */
 import { channel } from 'node:diagnostics_channel';
 
 export const MARKS = 'virt-sandbox:mark';
 export const GUEST = 'virt-sandbox:guest';
+export const PICTURE = 'virt-sandbox:picture';
 
 export interface Mark {
   readonly name: MarkName;
@@ -45,12 +48,15 @@ export type MarkName =
   | 'plan.sent'
   | 'operation'
   | 'plan.done'
+  | 'screen.start'
   | 'screen.done'
+  | 'screen.seen'
   | 'inspect.clock'
   | 'inspect.log'
   | 'inspect.done'
   | 'spawn.sent'
   | 'spawned'
+  | 'picture.first'
   | 'output.end'
   | 'exit'
   | 'end.start'
@@ -72,6 +78,7 @@ export type MarkName =
 
 const marks = channel(MARKS);
 const guest = channel(GUEST);
+const picture = channel(PICTURE);
 
 /** Publishes a mark with the present time. */
 export function mark(name: MarkName, detail?: Mark['detail']): void {
@@ -82,4 +89,9 @@ export function mark(name: MarkName, detail?: Mark['detail']): void {
 /** True if the guest is to be asked for its clock and log. */
 export function inspectsGuest(): boolean {
   return guest.hasSubscribers;
+}
+
+/** True if the screen is to be looked at until a program has drawn on it. */
+export function awaitsPicture(): boolean {
+  return picture.hasSubscribers;
 }

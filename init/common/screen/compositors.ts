@@ -17,6 +17,8 @@ export interface CompositorStart {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly ScreenFile[];
+  /** What programs that it shows are to have in their environment, beside the displays. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface Compositor {
@@ -48,6 +50,26 @@ const TELL = ['sh', '-c', 'echo "$WAYLAND_DISPLAY $DISPLAY"; while sleep 86400; 
 /** No seat daemon: the devices belong to the user. Drawn by the processor, since the card draws nothing in 3D. */
 const WITHOUT_SEAT = { LIBSEAT_BACKEND: 'noop' };
 
+/**
+ * cage answers no window that asks for another size before it is shown. Programs of the X Toolkit, such as xterm, would
+ * wait five seconds for that. In milliseconds.
+ */
+const XT_RESOURCES: ScreenFile = { path: `${OWN_DIRECTORY}/Xt`, text: '*wmTimeout: 100\n' };
+
+const QUIRKS_DIRECTORY = `${OWN_DIRECTORY}/quirks`;
+const NO_QUIRKS: ScreenFile = { path: `${QUIRKS_DIRECTORY}/none.quirks`, text: '# none\n' };
+
+/** Of the compositor's environment, and so of its Xwayland: what they would read, and have no use for. */
+const LITTLE_TO_READ = {
+  // Ninety files on what real keyboards and mice do wrong. With no file at all libinput would warn.
+  LIBINPUT_QUIRKS_DIR: QUIRKS_DIRECTORY,
+  // All pointers of a theme. wlroots has some of its own.
+  XCURSOR_PATH: OWN_DIRECTORY,
+  // Drivers for cards that draw, with LLVM: half of the time in which Xwayland starts. Neither directory has one.
+  __EGL_VENDOR_LIBRARY_DIRS: OWN_DIRECTORY,
+  GBM_BACKENDS_PATH: OWN_DIRECTORY,
+};
+
 const cage: Compositor = {
   name: 'cage',
   programs: ['/usr/local/bin/cage', '/usr/bin/cage'],
@@ -55,8 +77,9 @@ const cage: Compositor = {
   packages: 'cage xwayland',
   start: (program, nodes) => ({
     argv: [program, '-d', '--', ...TELL],
-    environment: { ...WITHOUT_SEAT, WLR_RENDERER: 'pixman' },
-    files: udevFiles(nodes),
+    environment: { ...WITHOUT_SEAT, ...LITTLE_TO_READ, WLR_RENDERER: 'pixman' },
+    files: [...udevFiles(nodes), XT_RESOURCES, NO_QUIRKS],
+    variables: { XENVIRONMENT: XT_RESOURCES.path },
   }),
 };
 
@@ -70,8 +93,8 @@ const weston: Compositor = {
       ...[program, '--no-config', '--backend=drm', '--renderer=pixman', '--shell=kiosk', '--xwayland', '--idle-time=0'],
       ...['--', ...TELL],
     ],
-    environment: WITHOUT_SEAT,
-    files: udevFiles(nodes),
+    environment: { ...WITHOUT_SEAT, ...LITTLE_TO_READ },
+    files: [...udevFiles(nodes), NO_QUIRKS],
   }),
 };
 

@@ -66,7 +66,7 @@ export async function prepareScreen(
   );
   return {
     compositor: { ...start, name: found.compositor.name, environment: { ...environment, ...start.environment } },
-    environment,
+    environment: { ...environment, ...start.variables },
   };
 }
 

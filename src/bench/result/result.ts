@@ -142,6 +142,7 @@ const spanSchema: v.GenericSchema<Span> = v.object({
 const timelineSchema = v.object({
   start: v.optional(v.picklist(['cold', 'warm', 'container'])),
   wall: v.number(),
+  picture: v.exactOptional(v.number()),
   stages: v.array(spanSchema),
   alignment: v.optional(
     v.object({ offset: v.number(), error: v.number(), method: v.picklist(['round-trip', 'handshake']) }),

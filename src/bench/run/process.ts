@@ -30,6 +30,8 @@ export interface Command {
   readonly argv: readonly [string, ...string[]];
   /** Added to this process's environment. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Whether it did what it was run for, where it ends with another status than 0. */
+  readonly isDone?: () => boolean;
 }
 
 export interface ProcessOptions {
@@ -59,10 +61,10 @@ export async function runSilently(command: Command, signal: AbortSignal): Promis
 /**
  * Runs a command until it is gone.
  * @throws {Interrupted} when it was ended by the signal
- * @throws {Error} with the end of its stderr, unless it ends with status 0
+ * @throws {Error} with the end of its stderr, unless it ends with status 0, or is done
  */
 export async function runProcess(
-  { label, argv, environment }: Command,
+  { label, argv, environment, isDone }: Command,
   { stdout, input = '/dev/null', signal }: ProcessOptions,
 ): Promise<ProcessRun> {
   if (signal?.aborted) throw new Interrupted();
@@ -92,7 +94,7 @@ export async function runProcess(
     const [code, killed] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     const run = { started, ended: Number(process.hrtime.bigint()) };
     if (signal?.aborted) throw new Interrupted();
-    if (code === 0) return run;
+    if (code === 0 || (!late && isDone?.())) return run;
     // A process that it left behind may hold its stderr open.
     await settlesWithin(told, 1000);
     // It says no more than that the machine is emulated.

@@ -1,5 +1,5 @@
 /** One measured run of a variant. */
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ExitReadings, type Exits, withExits } from '../timeline/exits.js';
@@ -95,10 +95,14 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
     '--',
     ...variant.command,
   ]);
-  const environment = { VIRT_SANDBOX_TRACE: boots ? `guest:${traceFile}` : traceFile };
+  const looks = !counts && hasScreen(variant);
+  const traced = `${looks ? 'picture:' : ''}${boots ? 'guest:' : ''}${traceFile}`;
+  // It is ended then, and the status is what the program made of that.
+  const isDone = () => looks && existsSync(traceFile) && Trace.read(traceFile).first('picture.first') !== undefined;
   const reader = underKvm ? new ExitReader({ token: qemuFile, often: inDetail }) : undefined;
   let exits: ExitReadings | undefined;
-  const run = await runSilently({ label: variant.label, argv, environment }, options.signal).finally(() => {
+  const command = { label: variant.label, argv, environment: { VIRT_SANDBOX_TRACE: traced }, isDone };
+  const run = await runSilently(command, options.signal).finally(() => {
     exits = reader?.stop();
   });
   const trace = Trace.read(traceFile);
@@ -111,6 +115,11 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   const text = trace.first('inspect.log')?.detail['text'];
   const log = typeof text === 'string' ? { log: text } : {};
   return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log, ...exitsOf(exits) };
+}
+
+/** What a config file asks for is not looked at. */
+function hasScreen({ options }: SandboxVariant): boolean {
+  return options.some((word) => word === '--graphics' || word.startsWith('--graphics='));
 }
 
 function isUnderKvm({ options }: SandboxVariant, { host }: SampleOptions): boolean {
@@ -138,13 +147,14 @@ function checkModules(trace: Trace): void {
   throw new Error(`modules do not load: ${failed.map(({ name, errno }) => `${name} (errno ${errno})`).join(', ')}`);
 }
 
-/** The value leaves out time that only measuring costs. */
+/** The value ends with the first picture, if there is one, and leaves out time that only measuring costs. */
 function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts' | 'where'> {
-  const stages = timeline.stages.filter(({ where }) => where !== 'measuring');
+  const { picture = timeline.wall } = timeline;
+  const stages = timeline.stages.filter(({ where, start }) => where !== 'measuring' && start < picture);
   const parts: Record<string, number> = {};
   for (const stage of stages) parts[stage.name] = (parts[stage.name] ?? 0) + length(stage) / 1e6;
   const where = Object.fromEntries(stages.map((stage) => [stage.name, stage.where]));
-  return { value: (timeline.wall - timeline.measuring) / 1e6, parts, where };
+  return { value: (picture - timeline.measuring) / 1e6, parts, where };
 }
 
 /**

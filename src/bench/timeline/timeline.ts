@@ -13,6 +13,8 @@ export interface Timeline {
   readonly start?: 'cold' | 'warm' | 'container' | undefined;
   /** From just before the program was executed until it was gone, in microseconds. */
   readonly wall: number;
+  /** When a program had drawn on the screen, in microseconds; absent where none did, and where there is no screen. */
+  readonly picture?: number | undefined;
   readonly stages: readonly Span[];
   /**
    * Where the guest's clock lies on the host's. Undefined if no stage was placed by the guest's clock, or if it is the
@@ -47,6 +49,8 @@ const THRESHOLD = 2000;
 /** Shorter stages are just the way from one mark to the next, in microseconds. */
 const NEGLIGIBLE = 200;
 
+const COMPOSITOR = 'the compositor, until it can show programs';
+
 /** @throws {RangeError} when measured times contradict each other */
 export function timelineOf(inputs: TimelineInputs): Timeline {
   const { trace, started, ended, qemu, threshold = THRESHOLD, countsInstructions = false } = inputs;
@@ -63,9 +67,11 @@ export function timelineOf(inputs: TimelineInputs): Timeline {
   const filled = fillGaps(stages.spans, 0, wall);
   const sum = (where: Span['where']) =>
     filled.filter((one) => one.where === where).reduce((total, one) => total + length(one), 0);
+  const picture = stages.at('picture.first');
   return {
     start,
     wall,
+    ...(picture === undefined ? {} : { picture }),
     stages: filled,
     alignment,
     unexplained: sum('unexplained'),
@@ -124,7 +130,10 @@ function application(stages: Stages): void {
     if (stages.at('inspect.done') === undefined && clock - planned > NEGLIGIBLE)
       stages.add('setting the clock again', 'guest', planned, clock);
     const before = Math.max(stages.end, planned);
-    if (asked - before > NEGLIGIBLE) stages.add('names of the network, includes', 'guest', before, asked);
+    const named = stages.at('screen.start') ?? asked;
+    if (named - before > NEGLIGIBLE) stages.add('names of the network, includes', 'guest', before, named);
+    stages.between(COMPOSITOR, 'guest', 'screen.start', 'screen.done');
+    stages.between('looking at the empty screen', 'measuring', 'screen.done', 'screen.seen');
     stages.add('starting the application', 'guest', Math.max(asked, before), spawned);
   }
   ending(stages);
@@ -139,16 +148,19 @@ function ending(stages: Stages): void {
   const exit = stages.at('exit');
   const { drained, finished } = stages.trace.first('exit')?.detail ?? {};
   if (spawned === undefined || exit === undefined) return;
+  const picture = stages.at('picture.first');
+  if (picture !== undefined) stages.add('application, until its first picture', 'guest', spawned, picture);
+  const begun = picture ?? spawned;
   if (typeof drained !== 'number' || typeof finished !== 'number') {
     const output = stages.at('output.last');
-    if (output !== undefined) stages.add('application, to the end of its output', 'guest', spawned, output);
-    stages.add('ending other processes, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
+    if (output !== undefined) stages.add('application, to the end of its output', 'guest', begun, output);
+    stages.add('ending other processes, sync and unmount', 'guest', Math.max(begun, output ?? 0), exit);
     return;
   }
   // The end of a very short application may be reported together with its start.
-  const synced = Math.max(spawned, exit - finished);
-  const ended = Math.max(spawned, synced - drained);
-  stages.add('application', 'guest', spawned, ended);
+  const synced = Math.max(begun, exit - finished);
+  const ended = Math.max(begun, synced - drained);
+  stages.add(picture === undefined ? 'application' : 'application, until it is ended', 'guest', begun, ended);
   stages.add('draining its output, ending other processes', 'guest', ended, synced);
   stages.add('sync and unmount', 'guest', synced, exit);
 }

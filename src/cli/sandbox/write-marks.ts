@@ -1,31 +1,39 @@
 /**
  * VIRT_SANDBOX_TRACE=FILE: writes the marks of a run as lines of JSON, for virt-sandbox-bench. Marks are kept in memory
  * and written when the process ends. `guest:FILE` also asks the guest for its clock and its kernel's log.
+ * `picture:FILE`, or `picture:guest:FILE`, ends a sandbox when a program has drawn on its screen, as SIGTERM does.
  *
  * The first line, `process`, holds what Node.js knows of its own start. Times are CLOCK_MONOTONIC in nanoseconds.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { GUEST, MARKS, type Mark } from '../../util/marks.js';
+import { GUEST, MARKS, type Mark, PICTURE } from '../../util/marks.js';
 
+const WITH_PICTURE = 'picture:';
 const WITH_GUEST = 'guest:';
 
 /** A run has some hundred; events of QEMU have no end. */
 const MOST_MARKS = 100_000;
 
-/** Keeps all marks from now on, and writes them when this process ends. @param wanted `FILE` or `guest:FILE` */
+/** Keeps all marks from now on, and writes them when this process ends. @param wanted `FILE` with those words before it */
 export function writeMarks(wanted: string): void {
-  const inspects = wanted.startsWith(WITH_GUEST);
-  const file = inspects ? wanted.slice(WITH_GUEST.length) : wanted;
+  const [looks, rest] = without(WITH_PICTURE, wanted);
+  const [inspects, file] = without(WITH_GUEST, rest);
   const lines = [processLine()];
   subscribe(MARKS, (message) => {
     if (lines.length < MOST_MARKS) lines.push(message as Mark);
+    if (looks && (message as Mark).name === 'picture.first') process.kill(process.pid, 'SIGTERM');
   });
+  if (looks) subscribe(PICTURE, () => {});
   if (inspects) subscribe(GUEST, () => {});
   process.once('exit', () => {
     writeFileSync(file, lines.map((line) => `${JSON.stringify(line, plain)}\n`).join(''));
   });
+}
+
+function without(word: string, text: string): [boolean, string] {
+  return text.startsWith(word) ? [true, text.slice(word.length)] : [false, text];
 }
 
 function processLine(): object {

@@ -23,7 +23,7 @@ export async function takePicture(monitor: Monitor): Promise<Buffer> {
   let file: number | undefined;
   try {
     file = await openMemoryFile('virt-sandbox-picture');
-    await drawInto(monitor, file);
+    await drawScreen(monitor, file, 'png');
     return checked(contentOf(file));
   } catch (error) {
     throw pictureError(messageOf(error), error);
@@ -55,8 +55,12 @@ function pictureError(why: string, cause: unknown) {
   );
 }
 
-/** QEMU asks for a descriptor that it can only write by. */
-async function drawInto(monitor: Monitor, file: number): Promise<void> {
+/**
+ * Has QEMU draw into a file in memory.
+ * @throws {MonitorError}
+ */
+export async function drawScreen(monitor: Monitor, file: number, format: 'png' | 'ppm'): Promise<void> {
+  // QEMU asks for a descriptor that it can only write by.
   const write = openSync(`/proc/self/fd/${file}`, constants.O_WRONLY);
   let set: unknown;
   try {
@@ -66,14 +70,14 @@ async function drawInto(monitor: Monitor, file: number): Promise<void> {
     closeSync(write);
   }
   try {
-    await monitor.execute('screendump', { filename: `/dev/fdset/${String(set)}`, format: 'png' });
+    await monitor.execute('screendump', { filename: `/dev/fdset/${String(set)}`, format });
   } finally {
     await monitor.execute('remove-fd', { 'fdset-id': set });
   }
 }
 
 /** QEMU may write more meanwhile: no more is read than was there. */
-function contentOf(file: number): Buffer {
+export function contentOf(file: number): Buffer {
   const { size } = fstatSync(file);
   if (size > MOST_BYTES) throw tooLarge();
   const content = Buffer.alloc(size);

@@ -35,6 +35,8 @@ export interface Answering {
   /** Deadline for the whole start. Paused at a breakpoint. */
   readonly deadline: Deadline;
   readonly stop: Omit<Stop, 'step'>;
+  /** Is called when programs can be shown on the screen, and none is. */
+  readonly onScreen?: (() => Promise<void>) | undefined;
   /** What a container hides, if it does. */
   readonly hiding?: Hiding | undefined;
 }
@@ -157,9 +159,11 @@ async function followPlan(
   if (guest.screen !== undefined) {
     await driving;
     await stopAt(SCREEN_STEP, answering);
+    mark('screen.start');
     const { setUpScreen } = await import('./screen.js');
     guest = await setUpScreen(channel, guest, guest.screen, console, options);
     mark('screen.done');
+    await answering.onScreen?.();
   }
   if (options.breakpoint?.step === SPAWN_STEP) {
     await driving;

@@ -272,6 +272,35 @@ describe('a timeline', () => {
     );
   });
 
+  it('of a screen has the compositor, and the program until it has drawn', () => {
+    const marks = (
+      [
+        ['screen.start', 1602],
+        ['screen.done', 1608],
+        ['screen.seen', 1610],
+        ['spawn.sent', 1611],
+        ['picture.first', 1630],
+      ] as const
+    ).map(([name, at]) => ({ name, time: started + at * 1e6, detail: {} }));
+    const others = run().events.filter(({ name }) => name !== 'spawn.sent' && name !== 'output.end');
+    const exit = others.findIndex(({ name }) => name === 'exit');
+    const trace = new Trace([...others.slice(0, exit), ...marks, ...others.slice(exit)]);
+    const timeline = timelineOf({ trace, started, ended });
+    assert.equal(timeline.picture, 1_630_000);
+    assert.equal(timelineOf({ trace: run(), started, ended }).picture, undefined);
+    const shown = timeline.stages
+      .filter(({ start }) => start >= 1_600_000)
+      .map(({ name, start, end }) => [name, start, end]);
+    assert.deepEqual(shown.slice(0, 5), [
+      ['names of the network, includes', 1_600_000, 1_602_000],
+      ['the compositor, until it can show programs', 1_602_000, 1_608_000],
+      ['looking at the empty screen', 1_608_000, 1_610_000],
+      ['unexplained', 1_610_000, 1_611_000],
+      ['starting the application', 1_611_000, 1_620_000],
+    ]);
+    assert.deepEqual(shown[5], ['application, until its first picture', 1_620_000, 1_630_000]);
+  });
+
   it('refuses a contradiction', () => {
     const wrong = run().events.map((event) =>
       event.name === 'connect.done' ? { ...event, time: started + 200e6 } : event,
