@@ -133,7 +133,9 @@ export class Attempt {
     } catch (error) {
       this.#shares.end();
       this.#screen?.giveUp();
-      const restoring = this.#isLoaded ? undefined : this.#snapshot;
+      // A port that is taken is no fault of the snapshot.
+      const isEarly = this.#config.graphics !== undefined && this.#screen === undefined;
+      const restoring = this.#isLoaded || isEarly ? undefined : this.#snapshot;
       const [hasBegun, isRunning] = [this.#hasBegun, this.#isRunning];
       const reached = { run: this.#run, guest: this.#guest, restoring, hasBegun, isRunning };
       const reason = asUnserved(await failureReason(error, this.#config, this.#prepared, reached), hasBegun);

@@ -175,8 +175,12 @@ describe('a screen', { skip: embedded.skip || unlessDesktop() }, () => {
     await new Promise((resolve) => taken.once('listening', resolve));
     const { port } = taken.address() as { port: number };
     const name = uniqueName();
-    const failed = await run('-n', name, `--graphics=vnc,listen=127.0.0.1:${port}`, '--', 'true');
-    assertFailure(failed, new RegExp(`TCP port ${port} of 127\\.0\\.0\\.1 is taken`), /0 takes a free one/);
+    const failed = await run('--boot', 'warm', '-n', name, `--graphics=vnc,listen=127.0.0.1:${port}`, '--', 'true');
+    assertFailure(
+      failed,
+      new RegExp(`^virt-sandbox: config: TCP port ${port} of 127\\.0\\.0\\.1 is taken`),
+      /0 takes a free one/,
+    );
     await assertNothingLeft(name, embedded.where);
   });
 });
