@@ -8,8 +8,8 @@ export const graphics: Detail = {
     {
       terms: [
         [
-          '`vnc` or `none`',
-          'Comes first. `vnc`, the default: viewers of VNC see the screen, on a socket in the directory of the sandbox, which only its user can reach: `virt-sandbox-ctl inspect` has its path. `none`: no viewer. `virt-sandbox-ctl screenshot` and programs see it with either.',
+          '`vnc`, `spice` or `none`',
+          'Comes first. `vnc`, the default: viewers of VNC see the screen, on a socket in the directory of the sandbox, which only its user can reach: `virt-sandbox-ctl inspect` has its path. `spice`: the same for viewers of SPICE, which needs that module of QEMU. `none`: no viewer. `virt-sandbox-ctl screenshot` and programs see it with either.',
         ],
         ['`size=`*WIDTH*`x`*HEIGHT*', 'In pixels, each from 320 to 4095. The default is 1280x800.'],
         [

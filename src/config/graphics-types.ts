@@ -7,7 +7,7 @@ export const COMPOSITORS = ['auto', 'cage', 'xorg', 'weston', 'none'] as const;
 export type Compositor = (typeof COMPOSITORS)[number];
 
 /** Who can look at the screen besides programs that take pictures of it. */
-export const VIEWERS = ['vnc', 'none'] as const;
+export const VIEWERS = ['vnc', 'spice', 'none'] as const;
 
 export type Viewers = (typeof VIEWERS)[number];
 

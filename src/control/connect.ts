@@ -239,7 +239,10 @@ async function throwUnlessEnded(name: string, error: unknown): Promise<never> {
 /** Where another user says that viewers go, root's own must not: a service may listen there that trusts root. */
 function believed(record: SandboxRecord, isForeign: boolean): SandboxRecord {
   if (!isForeign || record.screen === undefined) return record;
-  return { ...record, screen: { ...record.screen, vncSocket: undefined, listening: undefined } };
+  return {
+    ...record,
+    screen: { ...record.screen, vncSocket: undefined, spiceSocket: undefined, listening: undefined },
+  };
 }
 
 /** Everything is reached through the descriptor of its directory, so that its owner cannot put a link in the way. */

@@ -19,7 +19,13 @@ export function connectedScreen(
 ): ScreenPort | undefined {
   if (screen === undefined) return undefined;
   return {
-    ...{ width: screen.width, height: screen.height, vncSocket: screen.vncSocket, listening: screen.listening },
+    ...{
+      width: screen.width,
+      height: screen.height,
+      vncSocket: screen.vncSocket,
+      spiceSocket: screen.spiceSocket,
+      listening: screen.listening,
+    },
     takePicture: () => takePicture(running),
     enter: async (inputs) => {
       await ask({ ask: 'input', inputs: inputs.map((input) => ({ ...input })) } as ControlRequest);

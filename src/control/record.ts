@@ -27,6 +27,8 @@ export interface RecordedMount {
 export interface RecordedScreen extends ScreenSize {
   /** Where viewers of VNC see it; undefined: it lets in none. */
   readonly vncSocket?: string | undefined;
+  /** The same of SPICE. */
+  readonly spiceSocket?: string | undefined;
   /** Where they come over TCP, and the password; undefined: they do not. */
   readonly listening?: Listening | undefined;
 }
@@ -136,7 +138,13 @@ const schema = v.object({
   root: v.pipe(text, v.startsWith('/'), v.excludes('\0')),
   rootImage: v.optional(text),
   screen: v.optional(
-    v.object({ width: whole, height: whole, vncSocket: v.optional(text), listening: v.optional(listening) }),
+    v.object({
+      width: whole,
+      height: whole,
+      vncSocket: v.optional(text),
+      spiceSocket: v.optional(text),
+      listening: v.optional(listening),
+    }),
   ),
   mounts: list(v.object({ type: text, target: text, source: v.optional(text) })),
   overlay: v.nullish(overlaySchema),

@@ -133,6 +133,7 @@ export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: bool
       width: launched.screen.width,
       height: launched.screen.height,
       vncSocket: launched.screen.vncSocket,
+      spiceSocket: launched.screen.spiceSocket,
       listening: launched.screen.listening,
     },
     mounts: config.mounts.map((mount) => ({

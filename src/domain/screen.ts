@@ -21,11 +21,7 @@ export function screenElements(
 ): Readonly<Record<'graphics' | 'video' | 'input', Element[]>> {
   const input = (type: string, at: number) => ({ '@type': type, '@bus': 'virtio', address: addresses?.[at] });
   return {
-    // It listens nowhere: the launcher hands it its viewers.
-    graphics:
-      viewers === 'vnc'
-        ? [{ '@type': 'vnc', '@passwd': listen && nobodysPassword(), listen: { '@type': 'none' } }]
-        : [],
+    graphics: serversOf(viewers, listen),
     video: [
       {
         model: {
@@ -37,6 +33,24 @@ export function screenElements(
     ],
     input: [input('keyboard', 1), input('tablet', 2)],
   };
+}
+
+/** It listens nowhere: the launcher hands it its viewers. */
+function serversOf(viewers: Screen['viewers'], listen: Screen['listen']): Element[] {
+  switch (viewers) {
+    case 'vnc':
+      return [{ '@type': 'vnc', '@passwd': listen && nobodysPassword(), listen: { '@type': 'none' } }];
+    case 'spice':
+      return [
+        {
+          ...{ '@type': 'spice', listen: { '@type': 'none' } },
+          // Both need an agent inside, which the machine has no channel for.
+          ...{ clipboard: { '@copypaste': 'no' }, filetransfer: { '@enable': 'no' } },
+        },
+      ];
+    case 'none':
+      return [];
+  }
 }
 
 /**

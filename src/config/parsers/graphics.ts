@@ -1,4 +1,4 @@
-/** `--graphics[=vnc|none][,size=WIDTHxHEIGHT][,compositor=NAME][,listen=ADDRESS:PORT]` */
+/** `--graphics[=vnc|spice|none][,size=WIDTHxHEIGHT][,compositor=NAME][,listen=ADDRESS:PORT]` */
 import type { SandboxError } from '../../util/errors.js';
 import { option as nameOf } from '../../util/option-names.js';
 import { argumentError, configError, quote } from '../errors.js';
@@ -106,6 +106,6 @@ function unknown(part: string, option: string): SandboxError {
   return argumentError(
     'graphics-unknown',
     `${option} cannot be ${quote(part)}`,
-    `write ${VIEWERS.join(' or ')} first, and then size=WIDTHxHEIGHT, compositor=${COMPOSITORS.join('|')} or listen=127.0.0.1:PORT, with commas between them`,
+    `write ${VIEWERS.join(', ')} first, and then size=WIDTHxHEIGHT, compositor=${COMPOSITORS.join('|')} or listen=127.0.0.1:PORT, with commas between them`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The screen of a machine that this process holds, and its sockets in the state directory: `vnc` for viewers, which QEMU
- * is handed, and `picture`, where everybody who connects gets a PNG.
+ * The screen of a machine that this process holds, and its sockets in the state directory: `vnc` or `spice` for
+ * viewers, which QEMU is handed, and `picture`, where everybody who connects gets a PNG.
  */
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -18,6 +18,7 @@ import type { Input, Listening, ScreenPort } from './types.js';
 import type { ViewerPort } from './viewer-port.js';
 
 export const VNC_SOCKET = 'vnc';
+export const SPICE_SOCKET = 'spice';
 export const PICTURE_SOCKET = 'picture';
 
 /** Who may wait for a picture at once. */
@@ -25,6 +26,8 @@ const MOST_WAITING = 16;
 
 /** How long one may take to read a picture, in milliseconds. */
 const READING_MS = 10_000;
+
+type ViewerProtocol = 'vnc' | 'spice';
 
 interface Means {
   /** Undefined: the application draws by itself. */
@@ -37,6 +40,7 @@ export class MachineScreen implements ScreenPort {
   readonly width: number;
   readonly height: number;
   readonly vncSocket: string | undefined;
+  readonly spiceSocket: string | undefined;
   readonly listening: Listening | undefined;
   readonly #monitor: Monitor;
   readonly #compositor: CompositorWatch | undefined;
@@ -58,6 +62,7 @@ export class MachineScreen implements ScreenPort {
     this.#compositor = compositor;
     this.width = width;
     this.height = height;
+    this.spiceSocket = viewers === 'spice' ? join(stateDirectory, SPICE_SOCKET) : undefined;
     this.vncSocket = viewers === 'vnc' ? join(stateDirectory, VNC_SOCKET) : undefined;
     this.#monitor = monitor;
     this.#directory = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -75,8 +80,10 @@ export class MachineScreen implements ScreenPort {
   ): Promise<MachineScreen> {
     const screen = new MachineScreen(monitor, graphics, stateDirectory, means);
     try {
-      await means.port?.serve(monitor, (viewer) => screen.#handOver(viewer, false));
-      if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer));
+      await means.port?.serve(monitor, (viewer) => screen.#handOver(viewer, 'vnc', false));
+      if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer, 'vnc'));
+      if (screen.spiceSocket !== undefined)
+        await screen.#listen(SPICE_SOCKET, (viewer) => screen.#letIn(viewer, 'spice'));
       await screen.#listen(PICTURE_SOCKET, (asking) => screen.#show(asking));
       return screen;
     } catch (error) {
@@ -135,19 +142,19 @@ export class MachineScreen implements ScreenPort {
   }
 
   /** Nothing is read from it here: the viewer talks to QEMU alone. */
-  async #letIn(viewer: Socket): Promise<void> {
-    await this.#handOver(viewer, true);
+  async #letIn(viewer: Socket, protocol: ViewerProtocol): Promise<void> {
+    await this.#handOver(viewer, protocol, true);
     viewer.destroy();
   }
 
   /** @param isKnown no password is asked for */
-  #handOver(viewer: Socket, isKnown: boolean): Promise<void> {
+  #handOver(viewer: Socket, protocol: ViewerProtocol, isKnown: boolean): Promise<void> {
     const name = 'viewer';
     return this.#inTurn(async () => {
       // It may have gone while others had their turn.
       if (viewer.destroyed) return;
       await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
-      await this.#monitor.execute('add_client', { protocol: 'vnc', fdname: name, skipauth: isKnown });
+      await this.#monitor.execute('add_client', { protocol, fdname: name, skipauth: isKnown });
     });
   }
 

@@ -4,6 +4,7 @@ import type { Monitor } from '../../libvirt/monitor.js';
 import type { Guest } from '../../protocol/operations.js';
 import { CompositorWatch } from './compositor-watch.js';
 import { MachineScreen } from './machine-screen.js';
+import { checkSpice } from './spice.js';
 import { ViewerPort } from './viewer-port.js';
 
 export class ScreenStart {
@@ -17,9 +18,10 @@ export class ScreenStart {
 
   /**
    * Takes the port for viewers, if there is to be one: that comes before anything is started, since it may be another's.
-   * @throws {SandboxError} as {@link ViewerPort.open}
+   * @throws {SandboxError} as {@link ViewerPort.open}, and `spice-missing`
    */
   static async begin(graphics: Graphics): Promise<ScreenStart> {
+    if (graphics.viewers === 'spice') await checkSpice();
     return new ScreenStart(graphics, graphics.listen && (await ViewerPort.open(graphics.listen)));
   }
 

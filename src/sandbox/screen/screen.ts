@@ -40,6 +40,11 @@ export class Screen {
     return this.#port.vncSocket;
   }
 
+  /** The same for viewers of SPICE. */
+  get spiceSocket(): string | undefined {
+    return this.#port.spiceSocket;
+  }
+
   /** Where viewers of VNC are let in over TCP, and their password; undefined: they are not, or by another user. */
   get listening(): Listening | undefined {
     return this.#port.listening;

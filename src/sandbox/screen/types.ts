@@ -31,6 +31,8 @@ export interface Listening extends ScreenListen {
 export interface ScreenPort extends ScreenSize {
   /** Undefined: viewers are not let in. */
   readonly vncSocket: string | undefined;
+  /** Undefined: viewers of SPICE are not let in. */
+  readonly spiceSocket: string | undefined;
   /** Undefined: viewers do not come over TCP. */
   readonly listening: Listening | undefined;
   /** @returns a PNG */

@@ -9,6 +9,7 @@ import { rejectsWith, throwsWith } from '../../../helpers/errors.js';
 describe('--graphics', () => {
   for (const [text, expected] of [
     ['vnc', {}],
+    ['spice', { viewers: 'spice' }],
     ['none', { viewers: 'none' }],
     ['size=800x600', { width: 800, height: 600 }],
     ['vnc,listen=127.0.0.1:5901', { listen: { address: '127.0.0.1', port: 5901 } }],
@@ -23,7 +24,7 @@ describe('--graphics', () => {
 
   for (const [text, code, pattern] of [
     ['', 'graphics-unknown', /cannot be ""/],
-    ['spice', 'graphics-unknown', /cannot be "spice".*vnc or none/],
+    ['rdp', 'graphics-unknown', /cannot be "rdp".*vnc, spice, none/],
     ['vnc,none', 'graphics-unknown', /cannot be "none"/],
     ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
     ['vnc,compositor=sway', 'graphics-unknown', /"compositor=sway".*auto\|cage\|xorg\|weston\|none/],
@@ -73,6 +74,6 @@ describe('a sandbox with a screen', () => {
     const text = await formatSandboxCfg(await configFromOptions({ command: ['true'] }));
     assert.doesNotMatch(text, /graphics/);
     assert.deepEqual((await parseSandboxCfg(`${text}\n[graphics]\n`)).graphics, DEFAULT_GRAPHICS);
-    await rejectsWith(parseSandboxCfg(`${text}\n[graphics]\nviewers=spice\n`), 'graphics-unknown', /\[graphics\] of/);
+    await rejectsWith(parseSandboxCfg(`${text}\n[graphics]\nviewers=rdp\n`), 'graphics-unknown', /\[graphics\] of/);
   });
 });

@@ -11,6 +11,7 @@ function screenThatKeeps(): { screen: Screen; sent: (readonly Input[])[] } {
     width: 800,
     height: 600,
     vncSocket: undefined,
+    spiceSocket: undefined,
     listening: undefined,
     takePicture: () => Promise.reject(new Error('not here')),
     enter: async (inputs) => void sent.push(inputs),
