@@ -46,7 +46,7 @@ PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench virt-sandbox-ctl v
 # What systemd runs to learn of services, as the host's and as that of a user.
 GENERATOR := virt-sandbox-service-generator
 GENERATORS := $(DESTDIR)$(PREFIX)/lib/systemd
-TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
+TS_SOURCES := $(shell find src init/common man -name '*.ts' -o -path 'src/viewer/page/page.*' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 C_SOURCES := $(shell find init test -name '*.[ch]' 2>/dev/null)
 
@@ -107,6 +107,7 @@ check: build build/.tests
 # The record of the last run is in build/test, so that removing that has everything compiled again.
 build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.json
 	npx tsc -p . --incremental --tsBuildInfoFile build/test/.tsbuildinfo
+	npx tsc -p src/viewer/page
 	@# A test whose source is gone must not run.
 	@find build/test -name '*.test.js' | while read -r file; do \
 	  source=$${file#build/}; [[ -e $${source%.js}.ts ]] || rm "$$file"; \
@@ -161,7 +162,7 @@ install: build
 	rm -rf '$(INSTALLED)'
 	mkdir -p '$(INSTALLED)/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs examples package.json package-lock.json README.md LICENSE CHANGELOG.md '$(INSTALLED)/'
-	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(INSTALLED)/dist/'
+	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types dist/viewer '$(INSTALLED)/dist/'
 	cp $(addprefix dist/native/,$(NATIVE_PROGRAMS)) '$(INSTALLED)/dist/native/'
 	cd '$(INSTALLED)' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'

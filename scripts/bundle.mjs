@@ -1,6 +1,6 @@
 // Bundles the program and the public interface, so that starting one reads one file and not two hundred.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
@@ -21,7 +21,17 @@ const common = {
   platform: 'node',
   target: 'node20',
   // Native addons, and what is loaded on rare occasions only, stay packages.
-  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom', 'undici', 'smol-toml'],
+  external: [
+    'koffi',
+    'lzma-native',
+    'execa',
+    'cpio-stream',
+    '@observablehq/plot',
+    'linkedom',
+    'undici',
+    'smol-toml',
+    'ws',
+  ],
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',
@@ -87,6 +97,21 @@ await build({
   splitting: true,
 });
 
+// The page of virt-sandbox-ctl view, in which noVNC is.
+rmSync('dist/viewer', { recursive: true, force: true });
+mkdirSync('dist/viewer');
+await build({
+  ...common,
+  outdir: 'dist/viewer',
+  entryPoints: { page: 'src/viewer/page/main.ts' },
+  platform: 'browser',
+  target: 'es2022',
+  format: 'esm',
+  banner: { js: '/* Whose code is in here, and where its sources are, is in LICENSES.txt beside it. */' },
+});
+for (const file of ['page.html', 'page.css']) copyFileSync(`src/viewer/page/${file}`, `dist/viewer/${file}`);
+writeFileSync('dist/viewer/LICENSES.txt', novncLicences());
+
 // The help, the manual pages and the completions, from the tables of options that the programs have.
 await build({
   entryPoints: ['man/main.ts'],
@@ -99,3 +124,19 @@ await build({
 });
 for (const made of ['dist/help', 'dist/share']) rmSync(made, { recursive: true, force: true });
 execFileSync(process.execPath, ['build/manual.mjs', version, 'dist']);
+
+/** What the licences in noVNC want to be kept: MPL 2.0 also where the sources are. */
+function novncLicences() {
+  const directory = 'node_modules/@novnc/novnc';
+  const read = (file) => readFileSync(`${directory}/${file}`, 'utf8').trim();
+  const { version, repository } = JSON.parse(read('package.json'));
+  const source = `${repository.url.replace(/^git\+/, '')}, version ${version}, and https://www.npmjs.com/package/@novnc/novnc`;
+  const [desNotice] = read('core/crypto/des.js').split('*/');
+  const texts = [
+    read('LICENSE.txt'),
+    read('AUTHORS'),
+    `vendor/pako\n\n${read('vendor/pako/LICENSE')}`,
+    `${desNotice}*/`,
+  ];
+  return `page.js has noVNC in it. Its sources: ${source}\n\n${texts.join('\n\n')}\n`;
+}

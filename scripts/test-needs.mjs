@@ -67,6 +67,7 @@ const NEEDS = [
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/stale', user: true },
   { path: 'guest/service-user-systemd', user: true },
+  { path: 'guest/view-shared', user: true },
   { path: 'guest/warm.', guestInit: true },
   { path: 'guest/warm-shares', guestInit: true },
   { path: 'guest/warm-slots', guestInit: true, user: true },

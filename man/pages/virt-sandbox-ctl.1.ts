@@ -12,6 +12,7 @@ export const virtSandboxCtl: Program = {
     '`exec` reads options up to *NAME*; what follows is the command with its arguments. A command with a terminal of its own (`-it`) ends with `Ctrl+]` too: the sandbox goes on. `INT`, `TERM`, `HUP` and other signals go to the command.',
     'In `cp`, a path inside is *NAME*`:`*PATH*, and a path of the host that has a colon begins with `./` or `/`. *PATH* counts from `/`. What is copied into a directory keeps its name; *PATH*`/.` stands for what is in a directory. What is copied in belongs to the user inside, and what is copied out to the caller. With `-` in place of the path of the host, a tar of standard input is unpacked in the directory *PATH*, or one of *PATH* is written to standard output: the tar of the sandbox does it.',
     '`diff` says what the sandbox *NAME*, which has `--overlay`, has changed of its root. In place of *NAME* it takes the *DIR* of `--overlay=`*DIR*, which begins with `/` or `./`; that is for root. Each line has `A` (added), `C` (changed) or `D` (deleted) and a path. A file that is as in the root in kind, mode, owner, size and time counts as unchanged, and a directory in which something has changed as changed. `--json` prints the lists `added`, `changed` and `deleted`. A directory that was renamed is deleted and added, with all that is in it. What the sandbox did not see of the root, and directories that the caller may not read, count as empty. If programs change files meanwhile it may fail; ask again. Only the user whose sandbox it is may ask, and not root for *USER*`/`*NAME*. It is no audit: a machine says itself what it has changed.',
+    '`view` prints the address of a page that shows the screen of *NAME*, with its keyboard and pointer, and serves it at `127.0.0.1` until `Ctrl+C` or the end of the sandbox. Who has the address can look and type; other users of the host do not see it. Without `--clipboard` no text of either clipboard goes to the other side. With it, what runs in the sandbox can read what is copied in the browser, and replace it.',
     '`pool create` starts sandboxes that wait, and prints *NAME* when the first one does. `virt-sandbox --pool` *NAME* takes one in the time of a command, and another one is started in its place. The words behind `--` are options of virt-sandbox(1), without a command. `pool rm` refuses while sandboxes run that were taken; with `--force` they are stopped too. A pool is its user’s alone.',
   ],
   options: {},
@@ -30,6 +31,7 @@ export const virtSandboxCtl: Program = {
     signal: { value: 'SIGNAL', complete: { words: ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2'] } },
     interval: { value: 'SECONDS' },
     size: { value: 'NUMBER' },
+    port: { value: 'PORT' },
   },
   runs: 'nothing',
   argumentsOf: {
@@ -38,6 +40,7 @@ export const virtSandboxCtl: Program = {
     logs: 'sandbox',
     diff: 'sandbox',
     screenshot: 'sandbox',
+    view: 'sandbox',
     stop: 'sandbox',
     kill: 'sandbox',
     wait: 'sandbox',
@@ -105,7 +108,7 @@ export const virtSandboxCtl: Program = {
         'What a sandbox has written in the last ten minutes, and what it writes now:',
         { block: 'virt-sandbox-ctl logs -f --since 10m box' },
         'What a sandbox with `--graphics` shows:',
-        { block: 'virt-sandbox-ctl screenshot box screen.png' },
+        { block: 'virt-sandbox-ctl screenshot box screen.png\nvirt-sandbox-ctl view --open box' },
         'A pool of two, and commands that need not wait for a start:',
         {
           block:

@@ -75,6 +75,16 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
   }
 
   /**
+   * Connects to its screen, as a viewer of VNC.
+   * @throws {SandboxError} `screen-missing`, `viewers-not-let-in`, `viewer-failed`
+   * @internal
+   */
+  async openViewer(): Promise<Socket> {
+    const { openViewer } = await import('./open-viewer.js');
+    return openViewer(this.record, this.#running);
+  }
+
+  /**
    * Stops the sandbox. Its application gets SIGTERM, and SIGKILL after `timeout` milliseconds (default: 10 s). Resolves
    * when nothing is left.
    * @throws {SandboxError} `control-failed`, `sandbox-ended`

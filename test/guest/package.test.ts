@@ -90,6 +90,9 @@ describe('the package', () => {
       'dist/guest-init.cjs',
       'dist/help/virt-sandbox.txt',
       'dist/share/man/man1/virt-sandbox.1',
+      'dist/viewer/LICENSES.txt',
+      'dist/viewer/page.html',
+      'dist/viewer/page.js',
       'profiles/fast.json',
       'kmods/root-9p.json',
     ]) {

@@ -21,12 +21,15 @@ export class Viewer {
     this.height = height;
   }
 
-  /** @throws a system error if it is not let in */
-  static async open(path: string): Promise<Viewer> {
+  /**
+   * @param isAlone others are cut off, and are let in again when this one has gone
+   * @throws a system error if it is not let in
+   */
+  static async open(path: string, { isAlone = false } = {}): Promise<Viewer> {
     const { input, kinds } = await greet({ path });
     assert.ok(kinds.includes(NONE), 'it asks for no password');
     input.socket.write(Buffer.of(NONE));
-    return Viewer.#begin(input);
+    return Viewer.#begin(input, isAlone);
   }
 
   /** Where a password is asked for, and nothing else will do. */
@@ -39,7 +42,7 @@ export class Viewer {
   }
 
   /** @throws {Refusal} */
-  static async #begin(input: Input): Promise<Viewer> {
+  static async #begin(input: Input, isAlone = false): Promise<Viewer> {
     const { socket } = input;
     if ((await input.read(4)).readUInt32BE() !== 0) {
       const reason = (await input.read((await input.read(4)).readUInt32BE())).toString();
@@ -47,8 +50,7 @@ export class Viewer {
       await assert.rejects(input.read(1));
       throw new Refusal(reason);
     }
-    // Others stay.
-    socket.write(Buffer.of(1));
+    socket.write(Buffer.of(isAlone ? 0 : 1));
     const said = await input.read(24);
     await input.read(said.readUInt32BE(20));
     // 32 bits, little-endian, blue green red.

@@ -35,6 +35,8 @@ async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<nu
       return (await import('./diff.js')).diff(args);
     case 'screenshot':
       return (await import('./screenshot.js')).screenshot(args);
+    case 'view':
+      return (await import('./view.js')).view(args);
     case 'stop':
     case 'kill':
     case 'wait':

@@ -63,6 +63,15 @@ export const ctlCommands = {
     describe: 'Write a picture of the screen of a sandbox to a file, as PNG; - is standard output',
     options: {},
   },
+  view: {
+    command: 'view <name>',
+    describe: 'Show the screen of a sandbox in a browser: print the address of a page, and serve it until the end',
+    options: {
+      port: text('port of 127.0.0.1 [any that is free]'),
+      open: flag('open the page in a browser, with xdg-open'),
+      clipboard: flag('share the clipboard of the browser with the sandbox, both ways'),
+    },
+  },
   stop: {
     command: 'stop [name..]',
     describe:
