@@ -20,13 +20,21 @@ static const struct builtin {
 	int arguments;
 	void (*run)(char **argv);
 } builtins[] = {
-	{"connect", 1, builtin_connect}, {"connect-udp", 1, builtin_connect_udp},
-	{"list", 1, builtin_list},       {"mkdir", 3, builtin_mkdir},
-	{"read", 1, builtin_read},       {"remove", 3, builtin_remove},
-	{"rename", 2, builtin_rename},   {"stat", 2, builtin_stat},
-	{"watch", 2, builtin_watch},     {"write", 3, builtin_write},
-	{"pack", 1, builtin_pack},       {"unpack", 2, builtin_unpack},
-	{"layer", 1, builtin_layer},     {"freeze", 1, builtin_freeze},
+	{"connect", 1, builtin_connect},
+	{"connect-udp", 1, builtin_connect_udp},
+	{"list", 1, builtin_list},
+	{"mkdir", 3, builtin_mkdir},
+	{"read", 1, builtin_read},
+	{"remove", 3, builtin_remove},
+	{"rename", 2, builtin_rename},
+	{"stat", 2, builtin_stat},
+	{"watch", 2, builtin_watch},
+	{"write", 3, builtin_write},
+	{"pack", 1, builtin_pack},
+	{"unpack", 2, builtin_unpack},
+	{"layer", 1, builtin_layer},
+	{"freeze", 1, builtin_freeze},
+	{"watch-screen", 1, builtin_watch_screen},
 };
 
 static const struct builtin *find(const char *name)

@@ -51,5 +51,6 @@ void builtin_pack(char **argv);
 void builtin_unpack(char **argv);
 void builtin_layer(char **argv);
 void builtin_freeze(char **argv);
+void builtin_watch_screen(char **argv);
 
 #endif

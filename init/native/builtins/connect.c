@@ -1,6 +1,6 @@
 /*
- * connect PORT: connects to a service of the sandbox by TCP, and carries bytes between it and the standard streams. Each
- * direction ends by itself.
+ * connect PORT|PATH: connects to a service of the sandbox by TCP, or at a socket with an absolute path, and carries bytes
+ * between it and the standard streams. Each direction ends by itself.
  *
  * The connection is reset unless both directions have ended as they should, also where this process is killed.
  */
@@ -19,7 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536
@@ -103,6 +105,19 @@ static void connect_inside(uint16_t port)
 	/* Some services listen at ::1 only. If this one does not either, the first error is what people expect. */
 	if (error != 0 && (error != ECONNREFUSED || connect_to(AF_INET6, port) != 0))
 		builtin_fail(error, "connect(127.0.0.1:%u)", port);
+}
+
+static void connect_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		builtin_fail(ENAMETOOLONG, "connect(%s)", path);
+	strcpy(address.sun_path, path);
+	peer = service_socket(AF_UNIX, SOCK_STREAM);
+	/* A service whose queue is full is EAGAIN at once. */
+	if (peer < 0 || connect(peer, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		builtin_fail(errno, "connect(%s)", path);
 }
 
 static bool is_empty(const struct direction *direction)
@@ -190,7 +205,10 @@ static void wait_for_any(void)
 void builtin_connect(char **argv)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	connect_inside(service_port(argv[0]));
+	if (argv[0][0] == '/')
+		connect_at(argv[0]);
+	else
+		connect_inside(service_port(argv[0]));
 	in.from = STDIN_FILENO;
 	in.to = peer;
 	out.from = peer;
