@@ -157,6 +157,17 @@ export interface GuestScreen {
   readonly compositor: 'auto' | 'cage' | 'xorg' | 'weston' | 'none';
   /** Of the compositor, when it runs. */
   readonly pid?: number | undefined;
+  /** By which its size is changed, when a compositor runs. */
+  readonly display?: GuestDisplay | undefined;
+}
+
+/** What shows programs, and how a program talks to it. */
+export interface GuestDisplay {
+  readonly compositor: 'cage' | 'xorg' | 'weston';
+  /** Path of its socket. */
+  readonly socket: string;
+  /** Path of what the card says of its screen: EDID. */
+  readonly edid: string;
 }
 
 /** A path that is covered with an empty directory or file. */

@@ -20,6 +20,10 @@ export const graphics: Detail = {
           '`compositor=`*NAME*',
           'What shows the command: `cage`, `xorg`, `weston`, or `none` for a command that draws on the card by itself. The root must have it. The default, `auto`, is cage, and Xorg where the root has no cage. With cage and weston programs of Wayland and of X11 run, and a window fills the screen. With Xorg those of X11 run, and no window manager does.',
         ],
+        [
+          '`resize=on` or `off`',
+          'Whether a viewer gives the screen the size of its window, and a program of the host any size. The default is `on`. weston, and a command that draws by itself, keep the size.',
+        ],
       ],
     },
   ],

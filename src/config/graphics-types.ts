@@ -27,10 +27,16 @@ export interface ScreenSize {
   readonly height: number;
 }
 
+/** Whether viewers, and programs of the host, change the size of the screen. */
+export const RESIZES = ['on', 'off'] as const;
+
+export type Resize = (typeof RESIZES)[number];
+
 /** A screen, with a keyboard and a pointer. */
 export interface Graphics extends ScreenSize {
   readonly viewers: Viewers;
   readonly compositor: Compositor;
   /** Undefined: nothing listens at a port. */
   readonly listen?: ScreenListen | undefined;
+  readonly resize: Resize;
 }

@@ -59,6 +59,10 @@ export async function answer(sandbox: Served, request: ForHolder, { lease, pause
       if (sandbox.launched.screen === undefined) throw new Refusal(constants.errno.ENODEV, 'it has no screen');
       await sandbox.launched.screen.enter(request.inputs);
       return {};
+    case 'resizeScreen':
+      if (sandbox.launched.screen === undefined) throw new Refusal(constants.errno.ENODEV, 'it has no screen');
+      await sandbox.launched.screen.resize(request);
+      return {};
     case 'pause':
       await pause.begin(lease);
       return {};

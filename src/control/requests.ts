@@ -3,6 +3,7 @@
  * the other one sends.
  */
 import * as v from 'valibot';
+import { SIDE_RANGE } from '../config/parsers/graphics.js';
 import type { ProcessExit } from '../sandbox/process/types.js';
 import { BUTTONS } from '../sandbox/screen/types.js';
 import { SandboxError, type Stage } from '../util/errors.js';
@@ -18,6 +19,7 @@ const text = v.pipe(v.string(), v.maxLength(MOST_TEXT));
 /** More than one method of a screen sends at once. */
 const MOST_INPUTS = 128;
 const pixel = v.pipe(v.number(), v.finite(), v.minValue(0));
+const side = v.pipe(whole, v.minValue(SIDE_RANGE[0]), v.maxValue(SIDE_RANGE[1]));
 const input = v.variant('type', [
   v.strictObject({
     type: v.literal('keys'),
@@ -43,6 +45,8 @@ const request = v.variant('ask', [
   v.strictObject({ ask: v.literal('application') }),
   /** Keys and the pointer of its screen. Answered when the machine has all of it. */
   v.strictObject({ ask: v.literal('input'), inputs: v.pipe(v.array(input), v.maxLength(MOST_INPUTS)) }),
+  /** Answered when its screen has that size, in pixels. */
+  v.strictObject({ ask: v.literal('resizeScreen'), width: side, height: side }),
   ...poolRequests,
 ]);
 

@@ -6,7 +6,9 @@ import { rootText } from '../config/root.js';
 import { unseenPaths } from '../sandbox/devices/root-view.js';
 import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
+import type { MachineScreen } from '../sandbox/screen/machine-screen.js';
 import { isOfOwner } from '../sandbox/state/peer.js';
+import { valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { answer } from './answers.js';
 import { CONTROL_SOCKET } from './connect.js';
@@ -45,52 +47,65 @@ export async function serveControl(
   sandbox: Sandbox,
   { detached, onStop, pause = new Pause(sandbox.launched) }: ServeOptions,
 ): Promise<ControlServer> {
-  const { state, channel, kernelRelease } = sandbox.launched;
-  return serveIn(state.path, recordOf(sandbox, detached), {
+  const { state, channel, kernelRelease, screen } = sandbox.launched;
+  const options: ServedHostOptions = {
     channel,
     kernelRelease: kernelRelease ?? '',
     answer: (request, lease) => {
       if (request.ask === 'stop') onStop?.();
       return answer(sandbox, request, { lease, pause });
     },
-  });
+  };
+  return serveIn(state.path, recordOf(sandbox, detached), options, screen);
 }
 
 /**
  * Serves in a state directory. All is done by its descriptor: when the sandbox has ended, the path may be another's, and
  * Node.js removes the socket when the server closes.
+ * @param screen of the sandbox, whose size is kept on record
  * @throws a system error
  */
 export async function serveIn(
   stateDirectory: string,
   record: SandboxRecord,
   options: ServedHostOptions,
+  screen?: Pick<MachineScreen, 'onSize'> | undefined,
 ): Promise<ControlServer> {
-  // Who finds the record can connect.
-  return listenIn(stateDirectory, options, (directory) => writeRecord(directory, record));
+  return listenIn(stateDirectory, options, (directory) => {
+    // Who finds the record can connect.
+    writeRecord(directory, record);
+    return screen?.onSize((size) => {
+      const resized = { ...record, screen: { ...record.screen, ...size } };
+      // Where there is no room for it, the one before stays.
+      valueOr(() => writeRecord(directory, resized), undefined);
+    });
+  });
 }
 
 /**
  * Listens in a state directory.
- * @param listening called when hosts can connect, with a path of the directory
+ * @param listening called when hosts can connect, with a path of the directory; what it returns is called when that path
+ *   is one no more
  * @throws a system error, and what `listening` throws
  */
 export async function listenIn(
   stateDirectory: string,
   options: ServedHostOptions,
-  listening: (directory: string) => void,
+  listening: (directory: string) => (() => void) | undefined,
   most = MOST_HOSTS,
 ): Promise<ControlServer> {
   const fd = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
   const directory = `/proc/self/fd/${fd}`;
   let server: ControlServer | undefined;
+  let leave: (() => void) | undefined;
   const close = async () => {
     await server?.close();
+    leave?.();
     closeSync(fd);
   };
   try {
     server = await listen(`${directory}/${CONTROL_SOCKET}`, options, most);
-    listening(directory);
+    leave = listening(directory);
   } catch (error) {
     await close();
     throw error;

@@ -12,7 +12,7 @@ import type { Element } from './xml.js';
 /** A card, a keyboard and a tablet: a pointer that is where the viewer's is. */
 export const SCREEN_DEVICES = 3;
 
-export type Screen = Omit<Graphics, 'compositor'>;
+export type Screen = Omit<Graphics, 'compositor' | 'resize'>;
 
 /** @param addresses of the three devices; undefined: libvirt chooses them */
 export function screenElements(

@@ -165,7 +165,7 @@ export class Attempt {
 
   async #openScreen(channel: Channel): Promise<MachineScreen | undefined> {
     if (this.#screen === undefined || this.#monitor === undefined) return undefined;
-    return this.#screen.open(this.#monitor, this.#run.state.path, channel, this.#guest.screen?.pid);
+    return this.#screen.open(this.#monitor, this.#run.state.path, channel, this.#guest, this.#options);
   }
 
   #launched(channel: Channel, domain: Domain, screen: MachineScreen | undefined): Launched {

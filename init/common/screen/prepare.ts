@@ -1,4 +1,5 @@
 /** Makes ready what a compositor needs: its devices, its files, and the directory of the user's sockets. */
+import { basename } from 'node:path';
 import type { Guest } from '../../../src/protocol/operations.js';
 import { WriteFlag } from '../../../src/protocol/wire.js';
 import { succeeds } from '../attempt.js';
@@ -21,12 +22,17 @@ export interface MissingCompositor {
   readonly packages: readonly string[];
 }
 
+/** What QEMU's card calls the screen. */
+const CONNECTOR = 'Virtual-1';
+
 /** A screen to start a compositor on. */
 export interface ReadyScreen {
   /** Undefined: the application draws by itself. */
   readonly compositor: (CompositorStart & Pick<Compositor, 'name'>) | undefined;
   /** Variables of the application. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Path of what the card says of the screen. */
+  readonly edid: string;
 }
 
 /**
@@ -51,7 +57,8 @@ export async function prepareScreen(
   ]);
   if (found !== undefined && 'missing' in found) return found;
   const environment = { XDG_RUNTIME_DIR: runtime };
-  if (found === undefined) return { compositor: undefined, environment };
+  const edid = `/sys/class/drm/${basename(nodes.card.path)}-${CONNECTOR}/edid`;
+  if (found === undefined) return { compositor: undefined, environment, edid };
   const start = found.compositor.start(found.program, nodes, runtime);
   await Promise.all(
     start.files.map(({ path, text }) =>
@@ -67,6 +74,7 @@ export async function prepareScreen(
   return {
     compositor: { ...start, name: found.compositor.name, environment: { ...environment, ...start.environment } },
     environment: { ...environment, ...start.variables },
+    edid,
   };
 }
 
@@ -102,4 +110,10 @@ export function displayVariables(name: Compositor['name'], line: string): Readon
   if (name === 'xorg') return { DISPLAY: `:${line.trim()}`, XDG_SESSION_TYPE: 'x11' };
   const [wayland = '', x11 = ''] = line.trimEnd().split(' ');
   return { WAYLAND_DISPLAY: wayland, ...(x11 === '' ? {} : { DISPLAY: x11 }), XDG_SESSION_TYPE: 'wayland' };
+}
+
+/** Where programs talk to what has told these variables. */
+export function displaySocket(name: Compositor['name'], variables: Readonly<Record<string, string>>): string {
+  if (name === 'xorg') return `/tmp/.X11-unix/X${variables['DISPLAY']?.slice(1)}`;
+  return `${OWN_DIRECTORY}/user/${variables['WAYLAND_DISPLAY']}`;
 }

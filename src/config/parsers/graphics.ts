@@ -1,4 +1,4 @@
-/** `--graphics[=vnc|spice|none][,size=WIDTHxHEIGHT][,compositor=NAME][,listen=ADDRESS:PORT]` */
+/** `--graphics[=vnc|spice|none][,size=WIDTHxHEIGHT][,compositor=NAME][,resize=on|off][,listen=ADDRESS:PORT]` */
 import type { SandboxError } from '../../util/errors.js';
 import { option as nameOf } from '../../util/option-names.js';
 import { argumentError, configError, quote } from '../errors.js';
@@ -6,13 +6,20 @@ import {
   COMPOSITORS,
   type Graphics,
   LISTEN_ADDRESSES,
+  RESIZES,
   type ScreenListen,
   type ScreenSize,
   VIEWERS,
 } from '../graphics-types.js';
 import { MOST_PORT } from './publish.js';
 
-export const DEFAULT_GRAPHICS: Graphics = { viewers: 'vnc', width: 1280, height: 800, compositor: 'auto' };
+export const DEFAULT_GRAPHICS: Graphics = {
+  viewers: 'vnc',
+  width: 1280,
+  height: 800,
+  compositor: 'auto',
+  resize: 'on',
+};
 
 /** Pixels. Below, no desktop program has room; above, the display's description of itself (EDID) has no number. */
 export const SIDE_RANGE: readonly [number, number] = [320, 4095];
@@ -45,6 +52,8 @@ function read(key: string, value: string, part: string, option: string): Partial
   if (SCREEN_COUNTS.has(key)) throw oneScreen(part, option);
   const compositor = COMPOSITORS.find((name) => name === value);
   if (key === 'compositor' && compositor !== undefined) return { compositor };
+  const resize = RESIZES.find((word) => word === value);
+  if (key === 'resize' && resize !== undefined) return { resize };
   const viewers = VIEWERS.find((name) => name === value);
   if (key === 'viewers' && viewers !== undefined && part === value) return { viewers };
   throw unknown(part, option);
@@ -106,6 +115,6 @@ function unknown(part: string, option: string): SandboxError {
   return argumentError(
     'graphics-unknown',
     `${option} cannot be ${quote(part)}`,
-    `write ${VIEWERS.join(', ')} first, and then size=WIDTHxHEIGHT, compositor=${COMPOSITORS.join('|')} or listen=127.0.0.1:PORT, with commas between them`,
+    `write ${VIEWERS.join(', ')} first, and then size=WIDTHxHEIGHT, compositor=${COMPOSITORS.join('|')}, resize=${RESIZES.join('|')} or listen=127.0.0.1:PORT, with commas between them`,
   );
 }

@@ -176,7 +176,9 @@ function readOverlay(section: Section): Overlay | undefined {
 /** By the parser of the option: one for both. */
 function readGraphics(section: Section): Graphics | undefined {
   if (!section.exists) return undefined;
-  const words = ['size', 'compositor', 'listen'].flatMap((key) => section.text(key)?.replace(/^/, `${key}=`) ?? []);
+  const words = ['size', 'compositor', 'resize', 'listen'].flatMap(
+    (key) => section.text(key)?.replace(/^/, `${key}=`) ?? [],
+  );
   return parseGraphics([section.text('viewers') ?? 'vnc', ...words].join(), section.where);
 }
 

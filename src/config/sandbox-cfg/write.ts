@@ -133,9 +133,9 @@ function putMount(writer: Writer, group: string, mount: Mount): void {
 
 function putGraphics(writer: Writer, { graphics }: SandboxConfig): void {
   if (graphics === undefined) return;
-  const { viewers, width, height, compositor, listen } = graphics;
+  const { viewers, width, height, compositor, resize, listen } = graphics;
   const size = `${width}x${height}`;
-  writer.putOwn('graphics', { viewers, size, compositor, listen: listen && listenText(listen) });
+  writer.putOwn('graphics', { viewers, size, compositor, resize, listen: listen && listenText(listen) });
 }
 
 /** libvirt-sandbox writes the addresses and routes before their interface. */

@@ -10,6 +10,7 @@ import { answer } from '../answers.js';
 import { LogWriter } from '../log-writer.js';
 import { Pause } from '../pause.js';
 import { type ControlServer, listenIn, recordOf, serveIn } from '../server.js';
+import type { ServedHostOptions } from '../serving.js';
 import { type ForHolder, Refusal } from '../serving.js';
 import { poolEndedError, poolFullError } from './errors.js';
 import { type PoolRecord, writePoolRecord } from './record.js';
@@ -60,7 +61,9 @@ export class PoolServer {
     served.#server = await listenIn(
       directory,
       { channel: undefined, kernelRelease: '', answer: (request, lease) => served.#answer(request, lease) },
-      (path) => writePoolRecord(path, record),
+      (path) => {
+        writePoolRecord(path, record);
+      },
       MOST_HOSTS,
     );
     return served;
@@ -190,14 +193,15 @@ export class PoolServer {
     };
     try {
       const record = { ...recordOf(sandbox, detached), name, command: request.command };
-      const { channel, kernelRelease = '' } = sandbox.launched;
+      const { channel, kernelRelease = '', screen } = sandbox.launched;
       const pause = new Pause(sandbox.launched);
-      server = await serveIn(directory, record, {
+      const options: ServedHostOptions = {
         channel,
         kernelRelease,
         answer: (asked, lease) => answer(taken, asked, { lease, pause }),
         application: () => taken.application(),
-      });
+      };
+      server = await serveIn(directory, record, options, screen);
       this.#taken.set(name, taken);
       return { name, published, uuid: record.uuid };
     } finally {

@@ -5,15 +5,17 @@
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Graphics } from '../../config/types.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Graphics, ScreenSize } from '../../config/types.js';
 import type { Monitor } from '../../libvirt/monitor.js';
 import { descriptorOf } from '../../libvirt/send-descriptor.js';
-import { messageOf } from '../../util/errors.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import { isOfOwner } from '../state/peer.js';
 import type { CompositorWatch } from './compositor-watch.js';
 import { screenError } from './errors.js';
 import { enterInputs } from './input.js';
-import { takePicture } from './picture.js';
+import { measureScreen, sizeOfPicture, takePicture } from './picture.js';
+import { resizeError, type ScreenResizer } from './resizer.js';
 import type { Input, Listening, ScreenPort } from './types.js';
 import type { ViewerPort } from './viewer-port.js';
 
@@ -29,16 +31,26 @@ const READING_MS = 10_000;
 
 type ViewerProtocol = 'vnc' | 'spice';
 
-interface Means {
-  /** Undefined: the application draws by itself. */
-  readonly compositor: CompositorWatch | undefined;
+/** Until a new size is seen, in milliseconds. */
+const SHOWN_MS = 10_000;
+const LOOK_MS = 20;
+
+export interface Means extends ShownBy {
   /** Viewers come there as well; undefined: they do not. */
   readonly port: ViewerPort | undefined;
 }
 
+/** What shows programs on it. */
+export interface ShownBy {
+  /** Undefined: the application draws by itself. */
+  readonly compositor?: CompositorWatch | undefined;
+  /** Undefined: it keeps its size. */
+  readonly resizer?: ScreenResizer | undefined;
+  /** Why it does. */
+  readonly whyFixed?: string | undefined;
+}
+
 export class MachineScreen implements ScreenPort {
-  readonly width: number;
-  readonly height: number;
   readonly vncSocket: string | undefined;
   readonly spiceSocket: string | undefined;
   readonly listening: Listening | undefined;
@@ -48,21 +60,29 @@ export class MachineScreen implements ScreenPort {
   readonly #servers: Server[] = [];
   /** Of the state directory, whose path may be another's when the sandbox has ended. */
   readonly #directory: number;
-  /** One thing after the other. */
+  readonly #resizer: ScreenResizer | undefined;
+  readonly #told = new Set<(size: ScreenSize) => void>();
+  readonly #whyFixed: string;
+  #size: ScreenSize;
+  #isClosed = false;
+  /** One size after the other. */
+  #resizing: Promise<unknown> = Promise.resolve();
+  /** One thing of the monitor after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
     monitor: Monitor,
     { width, height, viewers }: Graphics,
     stateDirectory: string,
-    { compositor, port }: Means,
+    { compositor, resizer, whyFixed = 'nothing inside changes it', port }: Means,
   ) {
     this.#viewerPort = port;
     this.listening = port?.listening;
+    this.#whyFixed = whyFixed;
     this.#compositor = compositor;
-    this.width = width;
-    this.height = height;
     this.spiceSocket = viewers === 'spice' ? join(stateDirectory, SPICE_SOCKET) : undefined;
+    this.#resizer = resizer;
+    this.#size = { width, height };
     this.vncSocket = viewers === 'vnc' ? join(stateDirectory, VNC_SOCKET) : undefined;
     this.#monitor = monitor;
     this.#directory = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -97,16 +117,87 @@ export class MachineScreen implements ScreenPort {
     }
   }
 
-  takePicture(): Promise<Buffer> {
-    return this.#inTurn(() => takePicture(this.#monitor));
+  get width(): number {
+    return this.#size.width;
   }
 
-  enter(inputs: readonly Input[]): Promise<void> {
-    return this.#inTurn(() => enterInputs(this.#monitor, inputs, this, this.#compositor));
+  get height(): number {
+    return this.#size.height;
+  }
+
+  /**
+   * Calls `told` with each new size.
+   * @returns ends that
+   */
+  onSize(told: (size: ScreenSize) => void): () => void {
+    this.#told.add(told);
+    return () => void this.#told.delete(told);
+  }
+
+  async takePicture(): Promise<Buffer> {
+    const picture = await this.#inTurn(() => takePicture(this.#monitor));
+    this.#see(sizeOfPicture(picture));
+    return picture;
+  }
+
+  /** A pointer moves over what is shown now, whoever has given it its size. */
+  async enter(inputs: readonly Input[]): Promise<void> {
+    if (inputs.some(({ type }) => type === 'move')) await this.#measure();
+    await this.#inTurn(() => enterInputs(this.#monitor, inputs, this, this.#compositor));
+  }
+
+  /** @throws {SandboxError} `resize-failed` */
+  resize(size: ScreenSize): Promise<void> {
+    const result = this.#resizing.then(() => this.#resize(size));
+    this.#resizing = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Gives it the sizes that viewers ask for, until it is closed.
+   * @param onWarning called when it does so no more, and for the first size that it does not get
+   */
+  async follow(onWarning: ((warning: string) => void) | undefined): Promise<void> {
+    let hasWarned = false;
+    const why = await this.#resizer?.follow(this.#size, (size) =>
+      this.resize(size).catch((error: unknown) => {
+        if (!(error instanceof SandboxError)) throw error;
+        if (!hasWarned && !this.#isClosed) onWarning?.(`${error.message}; ${error.remedy}`);
+        hasWarned = true;
+      }),
+    );
+    if (why !== undefined && !this.#isClosed)
+      onWarning?.(`viewers do not change the size of the screen any more: ${why}`);
+  }
+
+  async #resize(size: ScreenSize): Promise<void> {
+    if (this.#resizer === undefined) throw resizeError(size, this.#whyFixed);
+    const { width, height } = await this.#measure();
+    if (width === size.width && height === size.height) return;
+    await this.#resizer.set(size);
+    for (const deadline = performance.now() + SHOWN_MS; ; await delay(LOOK_MS)) {
+      const shown = await this.#measure();
+      if (shown.width === size.width && shown.height === size.height) return;
+      if (performance.now() > deadline) throw resizeError(size, `it shows ${shown.width}x${shown.height}`);
+    }
+  }
+
+  async #measure(): Promise<ScreenSize> {
+    const size = await this.#inTurn(() => measureScreen(this.#monitor));
+    this.#see(size);
+    return size;
+  }
+
+  #see(size: ScreenSize): void {
+    if (size.width === this.width && size.height === this.height) return;
+    this.#size = size;
+    for (const told of this.#told) told(size);
   }
 
   /** Viewers that are there stay as long as QEMU. */
   close(): void {
+    this.#isClosed = true;
+    this.#resizer?.close();
     for (const server of this.#servers) server.close();
     this.#viewerPort?.close();
     closeSync(this.#directory);

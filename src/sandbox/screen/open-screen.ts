@@ -1,9 +1,11 @@
 /** Opens the screen of a machine, for a start. */
+import type { GuestConfig } from '../../../init/common/config.js';
 import type { Graphics } from '../../config/types.js';
 import type { Monitor } from '../../libvirt/monitor.js';
-import type { Guest } from '../../protocol/operations.js';
-import { CompositorWatch } from './compositor-watch.js';
+import type { Channel } from '../../protocol/channel.js';
+import type { LaunchOptions } from '../types.js';
 import { MachineScreen } from './machine-screen.js';
+import { shownBy } from './shown-by.js';
 import { checkSpice } from './spice.js';
 import { ViewerPort } from './viewer-port.js';
 
@@ -26,17 +28,21 @@ export class ScreenStart {
   }
 
   /**
-   * @param compositorPid inside; undefined: the application draws by itself
+   * @param guest with what was found of its screen
    * @throws {SandboxError} `screen-unusable`
    */
-  open(
+  async open(
     monitor: Monitor,
     stateDirectory: string,
-    guest: Guest,
-    compositorPid: number | undefined,
+    channel: Channel,
+    guest: GuestConfig,
+    { onWarning, onChoice }: LaunchOptions,
   ): Promise<MachineScreen> {
-    const compositor = compositorPid === undefined ? undefined : new CompositorWatch(guest, compositorPid);
-    return MachineScreen.open(monitor, this.#graphics, stateDirectory, { compositor, port: this.#port });
+    const shown = shownBy(channel, guest, this.#graphics);
+    const screen = await MachineScreen.open(monitor, this.#graphics, stateDirectory, { ...shown, port: this.#port });
+    if (shown.whyFixed !== undefined) onChoice?.(`screen: it keeps its size: ${shown.whyFixed}`);
+    void screen.follow(onWarning);
+    return screen;
   }
 
   /** Where the start fails. */

@@ -1,4 +1,5 @@
 /** A screen that a program looks at, with a keyboard and a pointer that it moves. */
+import { SIDE_RANGE } from '../../config/parsers/graphics.js';
 import type { ScreenSize } from '../../config/types.js';
 import { option } from '../../util/option-names.js';
 import { screenError } from './errors.js';
@@ -30,6 +31,7 @@ export class Screen {
     this.#port = port;
   }
 
+  /** Now: viewers may change it. */
   get size(): ScreenSize {
     const { width, height } = this.#port;
     return { width, height };
@@ -99,6 +101,22 @@ export class Screen {
       { type: 'button', button, down: false },
     ];
     await this.#port.enter([this.#moveTo(x, y), ...Array.from({ length: count }, () => once).flat()]);
+  }
+
+  /**
+   * Gives the screen another size, as a viewer does.
+   * @param size in pixels, each side from 320 to 4095
+   * @throws {SandboxError} `screen-size-invalid`, `resize-failed`
+   */
+  async resize({ width, height }: ScreenSize): Promise<void> {
+    const [least, most] = SIDE_RANGE;
+    if ([width, height].some((side) => !Number.isInteger(side) || side < least || side > most))
+      throw screenError(
+        'screen-size-invalid',
+        `the screen cannot get the size ${width}x${height}`,
+        `give whole numbers of pixels, each from ${least} to ${most}`,
+      );
+    await this.#port.resize({ width, height });
   }
 
   #moveTo(x: number, y: number): Input {

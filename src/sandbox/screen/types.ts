@@ -27,7 +27,7 @@ export interface Listening extends ScreenListen {
   readonly password: string;
 }
 
-/** Where the screen is: in this process, or held by another one. */
+/** Where the screen is: in this process, or held by another one. Its size is what was seen of it last. */
 export interface ScreenPort extends ScreenSize {
   /** Undefined: viewers are not let in. */
   readonly vncSocket: string | undefined;
@@ -39,4 +39,6 @@ export interface ScreenPort extends ScreenSize {
   takePicture(): Promise<Buffer>;
   /** Resolves when the machine has all of it. */
   enter(inputs: readonly Input[]): Promise<void>;
+  /** Resolves when the screen has that size, which is one that a screen may have. */
+  resize(size: ScreenSize): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** Starts what shows programs on the screen. It runs beside the application, as its user. */
 import type { GuestConfig, GuestScreen } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
-import { displayVariables, prepareScreen } from '../../../init/common/screen/prepare.js';
+import { displaySocket, displayVariables, prepareScreen } from '../../../init/common/screen/prepare.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
@@ -31,7 +31,7 @@ export async function setUpScreen(
     throw error instanceof OperationError ? stepError(new StepError(SCREEN_STEP, error), console, guest) : error;
   });
   if ('missing' in ready) throw missingError(ready.missing, ready.packages);
-  const { compositor, environment } = ready;
+  const { compositor, environment, edid } = ready;
   if (compositor === undefined) return withVariables(guest, environment);
   const { name, argv } = compositor;
   const process = await startProcess(channel, { ...guest, trace: undefined }, argv, {
@@ -52,8 +52,10 @@ export async function setUpScreen(
     if (!isOver && end !== undefined)
       onWarning?.(`${name} has ended (${end}), so the screen shows nothing any more${saying(words.text)}`);
   });
-  const shown = { ...guest, screen: { ...screen, pid: process.pid } };
-  return withVariables(shown, { ...environment, ...displayVariables(name, line) });
+  const variables = displayVariables(name, line);
+  const display = { compositor: name, socket: displaySocket(name, variables), edid };
+  const shown = { ...guest, screen: { ...screen, pid: process.pid, display } };
+  return withVariables(shown, { ...environment, ...variables });
 }
 
 /** Those of the config count more. */

@@ -16,6 +16,8 @@ describe('--graphics', () => {
     ['vnc,listen=[::1]:0', { listen: { address: '::1', port: 0 } }],
     ['none,size=4095x320,compositor=xorg', { viewers: 'none', width: 4095, height: 320, compositor: 'xorg' }],
     ['compositor=none', { compositor: 'none' }],
+    ['none,resize=off', { viewers: 'none', resize: 'off' }],
+    ['resize=on', {}],
   ] as const)
     it(`takes ${text}`, () => {
       const graphics = { ...DEFAULT_GRAPHICS, ...expected };
@@ -27,6 +29,8 @@ describe('--graphics', () => {
     ['rdp', 'graphics-unknown', /cannot be "rdp".*vnc, spice, none/],
     ['vnc,none', 'graphics-unknown', /cannot be "none"/],
     ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
+    ['vnc,resize=yes', 'graphics-unknown', /"resize=yes".*resize=on\|off/],
+    ['vnc,resize=on,resize=off', 'graphics-repeated', /"resize" twice/],
     ['vnc,compositor=sway', 'graphics-unknown', /"compositor=sway".*auto\|cage\|xorg\|weston\|none/],
     ...['0.0.0.0:5900', '[::]:5900', 'localhost:5900', '5900', '::1:5900', '127.0.0.1:', '127.0.0.1:65536', ''].map(
       (listen) =>
@@ -45,12 +49,12 @@ describe('--graphics', () => {
 });
 
 describe('a sandbox with a screen', () => {
-  const options = { command: ['true'], graphics: 'none,size=1024x768,compositor=xorg' };
+  const options = { command: ['true'], graphics: 'none,size=1024x768,compositor=xorg,resize=off' };
 
   it('is the same from a command line and from a file', async () => {
     const config = await configFromOptions(options);
     const text = await formatSandboxCfg(config);
-    assert.match(text, /^\[graphics\]\nviewers=none\nsize=1024x768\ncompositor=xorg\n/m);
+    assert.match(text, /^\[graphics\]\nviewers=none\nsize=1024x768\ncompositor=xorg\nresize=off\n/m);
     assert.deepEqual((await parseSandboxCfg(text)).graphics, config.graphics);
     const changed = await configFromOptions({ graphics: true }, undefined, config);
     assert.deepEqual(changed.graphics, DEFAULT_GRAPHICS);

@@ -14,6 +14,7 @@ function screenThatKeeps(): { screen: Screen; sent: (readonly Input[])[] } {
     spiceSocket: undefined,
     listening: undefined,
     takePicture: () => Promise.reject(new Error('not here')),
+    resize: async () => assert.fail('not asked for'),
     enter: async (inputs) => void sent.push(inputs),
   });
   return { screen, sent };
