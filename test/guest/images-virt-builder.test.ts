@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
+import { FullDisk } from '../helpers/full-disk.js';
 import { hidden, programPaths } from '../helpers/hide.js';
 import { processesWith } from '../helpers/leftovers.js';
 import { unlessImages } from '../helpers/oci/busybox.js';
@@ -195,14 +196,9 @@ describe('virt-builder', {
     size: string,
     use: (own: readonly [ImageProgram, RunOptions]) => Promise<void>,
   ): Promise<void> {
-    const [before, cache] = [sockets(), mkdtempSync(join(ground, 'small-'))];
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=755`, 'tmpfs', cache]);
-    try {
-      await use(own(context, cache));
-      await assertNothing(join(cache, 'virt-sandbox/oci'));
-      assert.deepEqual(await socketsLeft(before), []);
-    } finally {
-      execFileSync('umount', [cache]);
-    }
+    const [before, { path: cache }] = [sockets(), new FullDisk(context, `size=${size}`)];
+    await use(own(context, cache));
+    await assertNothing(join(cache, 'virt-sandbox/oci'));
+    assert.deepEqual(await socketsLeft(before), []);
   }
 });

@@ -1,6 +1,6 @@
 /** The directory that keeps an overlay: what it is made of, and which are refused. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -8,7 +8,6 @@ import {
   lchownSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -17,7 +16,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Root } from '../../../../src/config/types.js';
@@ -28,6 +26,7 @@ import {
   makeOverlayDirectory,
 } from '../../../../src/sandbox/devices/overlay-directory.js';
 import { OVERLAY_KINDS, type OverlayKind } from '../../../../src/sandbox/devices/overlay-record.js';
+import { mountGround } from '../../../helpers/mount-point.js';
 import { scratchDirectory, unlessRoot, WITH_ATTRIBUTES } from '../../../helpers/scratch.js';
 
 const NOBODY = 65_534;
@@ -201,11 +200,7 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
   });
 
   it('is not on a file system without extended attributes, and leaves nothing there', (t) => {
-    const ground = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
-    t.after(() => {
-      spawnSync('umount', [ground]);
-      rmdirSync(ground);
-    });
+    const ground = mountGround(t);
     execFileSync('mount', ['-t', 'ramfs', 'ramfs', ground]);
     mkdirSync(join(ground, 'empty'), { mode: 0o700 });
     for (const name of ['new', 'empty'])

@@ -17,6 +17,7 @@ import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js'
 import { encodeDirectory } from '../../../../../src/sandbox/files/tree/encode.js';
 import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
 import { rejectsWith } from '../../../../helpers/errors.js';
+import { FullDisk } from '../../../../helpers/full-disk.js';
 import { unlessRoot } from '../../../../helpers/scratch.js';
 import { CONFIG } from './guests.js';
 import { setUp } from './setup.js';
@@ -50,26 +51,20 @@ describe('what cannot be copied', () => {
   });
 
   test('no space: the file is gone', { skip: unlessRoot('it mounts a file system') }, async (t) => {
-    const { top, source, channel } = await setUp(t);
+    const { source, channel } = await setUp(t);
     writeFileSync(source, Buffer.alloc(3 << 20, 'x'));
-    const small = join(top, 'small');
-    mkdirSync(small);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'small', small]);
-    try {
-      await rejectsWith(
-        uploadTree(channel, CONFIG, source, small),
-        'no-space',
-        /small\/source in the sandbox: no space is left/,
-      );
-      await rejectsWith(
-        downloadTree(channel, CONFIG, source, small),
-        'no-space',
-        /small\/source on the host: no space is left/,
-      );
-      assert.deepEqual(readdirSync(small), []);
-    } finally {
-      execFileSync('umount', [small]);
-    }
+    const { path } = new FullDisk(t, 'size=1m');
+    await rejectsWith(
+      uploadTree(channel, CONFIG, source, path),
+      'no-space',
+      new RegExp(`${path}/source in the sandbox: no space is left`),
+    );
+    await rejectsWith(
+      downloadTree(channel, CONFIG, source, path),
+      'no-space',
+      new RegExp(`${path}/source on the host: no space is left`),
+    );
+    assert.deepEqual(readdirSync(path), []);
   });
 
   test('less than a size says, a directory that was removed, and a name that is too long', async (t) => {
