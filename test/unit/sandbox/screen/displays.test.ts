@@ -43,8 +43,10 @@ describe('a Wayland compositor', () => {
       ...{ PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: runtime },
       ...{ WLR_BACKENDS: 'headless', WLR_RENDERER: 'pixman', WLR_LIBINPUT_NO_DEVICES: '1' },
     };
-    const cage = spawn('/usr/bin/cage', ['--', 'sh', '-c', 'echo "$WAYLAND_DISPLAY"; sleep 1000'], { env });
-    t.after(() => cage.kill('SIGKILL'));
+    // With its program, which would keep its output open.
+    const script = 'echo "$WAYLAND_DISPLAY"; exec sleep 1000';
+    const cage = spawn('/usr/bin/cage', ['--', 'sh', '-c', script], { env, detached: true });
+    t.after(() => process.kill(-(cage.pid ?? assert.fail()), 'SIGKILL'));
     cage.stderr.resume();
     const [said] = (await once(cage.stdout, 'data')) as [Buffer];
     const display = said.toString().trim();
