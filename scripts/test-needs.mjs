@@ -30,6 +30,7 @@ const NEEDS = [
   { path: 'guest/killed-daemon', user: true },
   { path: 'guest/graphics', user: true, order: 3 },
   { path: 'guest/resize', order: 3 },
+  { path: 'guest/xvnc', user: true, order: 3 },
   { path: 'guest/home', user: true },
   { path: 'guest/images.', user: true },
   { path: 'guest/images-kept', user: true },

@@ -153,8 +153,14 @@ export interface GuestTrace {
 
 /** A screen, with a keyboard and a pointer. */
 export interface GuestScreen {
-  /** What shows the application: `auto` is the first that the root has, `none` the application itself. */
-  readonly compositor: 'auto' | 'cage' | 'xorg' | 'weston' | 'none';
+  /**
+   * What shows the application: `auto` is the first that the root has, `none` the application itself. `xvnc`: there is no
+   * card, and the application is shown by a VNC server.
+   */
+  readonly compositor: 'auto' | 'cage' | 'xorg' | 'weston' | 'none' | 'xvnc';
+  /** In pixels. */
+  readonly width: number;
+  readonly height: number;
   /** Of the compositor, when it runs. */
   readonly pid?: number | undefined;
   /** By which its size is changed, when a compositor runs. */

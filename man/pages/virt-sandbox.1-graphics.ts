@@ -4,12 +4,12 @@ import type { Detail } from '../program-description.js';
 export const graphics: Detail = {
   value: 'SCREEN',
   text: [
-    'Gives the machine a screen, a keyboard and a pointer, and runs *COMMAND* on it. The sandbox ends with the command. Containers have no screen. *SCREEN* follows a `=`, since the next word begins the command; it is a list of words with commas between them:',
+    'Gives the machine a screen, a keyboard and a pointer, and runs *COMMAND* on it. The sandbox ends with the command. A container has a screen with `xvnc` only. *SCREEN* follows a `=`, since the next word begins the command; it is a list of words with commas between them:',
     {
       terms: [
         [
-          '`vnc`, `spice` or `none`',
-          'Comes first. `vnc`, the default: viewers of VNC see the screen, on a socket in the directory of the sandbox, which only its user can reach: `virt-sandbox-ctl inspect` has its path. `spice`: the same for viewers of SPICE, which needs that module of QEMU. `none`: no viewer. `virt-sandbox-ctl screenshot` and programs see it with either.',
+          '`vnc`, `spice`, `none` or `xvnc`',
+          'Comes first. `vnc`, the default: viewers of VNC see the screen, on a socket in the directory of the sandbox, which only its user can reach: `virt-sandbox-ctl inspect` has its path. `spice`: the same for viewers of SPICE, which needs that module of QEMU. `none`: no viewer. `xvnc`: there is no card, and Xtigervnc of the root shows X11 programs, also in a container or where the kernel has no DRM; viewers, at the same socket, then talk to a program of the guest, which can send them anything. It has no `compositor=` and no `listen=`, and keeps its size. `virt-sandbox-ctl screenshot` and programs see it with each.',
         ],
         ['`size=`*WIDTH*`x`*HEIGHT*', 'In pixels, each from 320 to 4095. The default is 1280x800.'],
         [

@@ -99,7 +99,7 @@ export const options = {
     // The value follows a `=` only: the next word begins the command.
     requiresArg: false,
     describe:
-      '[=vnc|spice|none][,size=WIDTHxHEIGHT][,compositor=cage|xorg|weston|none][,resize=on|off][,listen=127.0.0.1:PORT]: a screen, a keyboard and a pointer [vnc,size=1280x800]',
+      '[=vnc|spice|xvnc|none][,size=WIDTHxHEIGHT][,compositor=cage|xorg|weston|none][,resize=on|off][,listen=127.0.0.1:PORT]: a screen, a keyboard and a pointer [vnc,size=1280x800]',
   },
   view: {
     type: 'string',

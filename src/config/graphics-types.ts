@@ -6,8 +6,11 @@ export const COMPOSITORS = ['auto', 'cage', 'xorg', 'weston', 'none'] as const;
 /** `auto`: cage, else Xorg. `none`: the application draws by itself. */
 export type Compositor = (typeof COMPOSITORS)[number];
 
-/** Who can look at the screen besides programs that take pictures of it. */
-export const VIEWERS = ['vnc', 'spice', 'none'] as const;
+/**
+ * Who can look at the screen besides programs that take pictures of it. `xvnc`: no card, but a VNC server of the root, which
+ * runs inside; viewers talk to it, and so to a program of the guest.
+ */
+export const VIEWERS = ['vnc', 'spice', 'xvnc', 'none'] as const;
 
 export type Viewers = (typeof VIEWERS)[number];
 

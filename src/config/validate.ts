@@ -40,7 +40,8 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
  *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`,
  *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
- *   `image-twice`, `graphics-listen-needs-vnc`, `env-key-invalid`, `nul-character`, `argument-too-long`, `arguments-too-long`, and what
+ *   `image-twice`, `graphics-listen-needs-vnc`, `graphics-xvnc-compositor`, `env-key-invalid`, `nul-character`,
+ *   `argument-too-long`, `arguments-too-long`, and what
  *   {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ScreenSize } from '../config/types.js';
 import { screenError } from '../sandbox/screen/errors.js';
-import { PICTURE_SOCKET } from '../sandbox/screen/machine-screen.js';
+import { PICTURE_SOCKET } from '../sandbox/screen/screen-sockets.js';
 import type { ScreenPort } from '../sandbox/screen/types.js';
 import { connectTo } from '../sandbox/state/connect-to.js';
 import type { RunningSandbox } from '../sandbox/state/running.js';

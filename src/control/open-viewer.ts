@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { quote } from '../config/errors.js';
 import { screenError } from '../sandbox/screen/errors.js';
-import { VNC_SOCKET } from '../sandbox/screen/machine-screen.js';
+import { VNC_SOCKET } from '../sandbox/screen/screen-sockets.js';
 import { connectTo } from '../sandbox/state/connect-to.js';
 import type { RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, messageOf } from '../util/errors.js';

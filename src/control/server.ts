@@ -6,7 +6,7 @@ import { rootText } from '../config/root.js';
 import { unseenPaths } from '../sandbox/devices/root-view.js';
 import { recordedOverlay } from '../sandbox/overlay/recorded.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import type { MachineScreen } from '../sandbox/screen/machine-screen.js';
+import type { HeldScreen } from '../sandbox/screen/types.js';
 import { isOfOwner } from '../sandbox/state/peer.js';
 import { valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
@@ -69,7 +69,7 @@ export async function serveIn(
   stateDirectory: string,
   record: SandboxRecord,
   options: ServedHostOptions,
-  screen?: Pick<MachineScreen, 'onSize'> | undefined,
+  screen?: Pick<HeldScreen, 'onSize'> | undefined,
 ): Promise<ControlServer> {
   return listenIn(stateDirectory, options, (directory) => {
     // Who finds the record can connect.

@@ -5,14 +5,24 @@
  * https://libvirt.org/formatdomain.html#video-devices
  */
 import { randomBytes } from 'node:crypto';
-import type { Graphics } from '../config/types.js';
+import type { Graphics, Viewers } from '../config/types.js';
 import type { PciAddress } from './pci.js';
 import type { Element } from './xml.js';
 
 /** A card, a keyboard and a tablet: a pointer that is where the viewer's is. */
 export const SCREEN_DEVICES = 3;
 
-export type Screen = Omit<Graphics, 'compositor' | 'resize'>;
+export interface Screen extends Pick<Graphics, 'width' | 'height' | 'listen'> {
+  /** Who can look at it besides the launcher. */
+  readonly viewers: Exclude<Viewers, 'xvnc'>;
+}
+
+/** Undefined: a sandbox with `xvnc` needs no card either. */
+export function screenOf(graphics: Graphics | undefined): Screen | undefined {
+  if (graphics === undefined || graphics.viewers === 'xvnc') return undefined;
+  const { viewers, width, height, listen } = graphics;
+  return { viewers, width, height, listen };
+}
 
 /** @param addresses of the three devices; undefined: libvirt chooses them */
 export function screenElements(

@@ -24,8 +24,8 @@ import { factsOf, type Launched } from './launched.js';
 import type { Prepared } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
 import { QemuRights } from './qemu-rights.js';
-import type { MachineScreen } from './screen/machine-screen.js';
 import type { ScreenStart } from './screen/open-screen.js';
+import type { HeldScreen } from './screen/types.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -163,12 +163,11 @@ export class Attempt {
     this.#screen = await ScreenStart.begin(graphics);
   }
 
-  async #openScreen(channel: Channel): Promise<MachineScreen | undefined> {
-    if (this.#screen === undefined || this.#monitor === undefined) return undefined;
-    return this.#screen.open(this.#monitor, this.#run.state.path, channel, this.#guest, this.#options);
+  async #openScreen(channel: Channel): Promise<HeldScreen | undefined> {
+    return this.#screen?.open(this.#monitor, this.#run.state.path, channel, this.#guest, this.#options);
   }
 
-  #launched(channel: Channel, domain: Domain, screen: MachineScreen | undefined): Launched {
+  #launched(channel: Channel, domain: Domain, screen: HeldScreen | undefined): Launched {
     const { connection } = this.#prepared;
     const { console, state } = this.#run;
     const facts = factsOf(this.#config, this.#prepared);

@@ -76,8 +76,9 @@ async function bakePrepared(
 ): Promise<Snapshot> {
   const { acceleration, profile } = prepared;
   const { sets } = prepared.image.manifest;
-  const { memory, vcpus, graphics } = machine;
-  const screen = graphics && { width: graphics.width, height: graphics.height };
+  const { memory, vcpus } = machine;
+  const card = prepared.devices.screen;
+  const screen = card && { width: card.width, height: card.height };
   const root = rootShareOf(prepared)?.transport === 'virtiofs' ? 'virtiofs' : undefined;
   const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, root, screen, sets };
   const called = profileCalled(options.profile ?? machine.profile);

@@ -6,7 +6,7 @@ import type { Monitor } from '../libvirt/monitor.js';
 import type { Channel } from '../protocol/channel.js';
 import type { GivenDisks } from './devices/given-disks.js';
 import type { Prepared } from './prepare/prepared.js';
-import type { MachineScreen } from './screen/machine-screen.js';
+import type { HeldScreen } from './screen/types.js';
 import type { Console } from './start/console.js';
 import type { ShareWatch } from './start/share-watch.js';
 import type { UserNetworkProcesses } from './start/user-network.js';
@@ -39,7 +39,7 @@ export interface Launched {
   /** QEMU's monitor; undefined: a container has none. */
   readonly monitor: Monitor | undefined;
   /** Undefined: it has none. */
-  readonly screen: MachineScreen | undefined;
+  readonly screen: HeldScreen | undefined;
   /** Process ID of its QEMU; undefined: a container has none, or libvirt's file of it cannot be read. */
   qemuPid(): Promise<number | undefined>;
 }

@@ -1,8 +1,8 @@
 /** Carries the bytes of one page: between its WebSocket and the screen's socket for VNC. */
 import type { Socket } from 'node:net';
 import { createWebSocketStream, type WebSocket } from 'ws';
+import { ClientMessages } from '../rfb/client-messages.js';
 import { settlesWithin } from '../util/promises.js';
-import { ClientMessages } from './client-messages.js';
 import { ENDED, LOST, REFUSED } from './closings.js';
 
 /** A page that answers no ping for so long is closed, in milliseconds. One that reads nothing answers none. */

@@ -46,20 +46,29 @@ describe('--view', { skip: embedded.skip || unlessDesktop() || unlessViewers() }
     await display.close();
     remove();
   });
-  const words = (name: string, view: string) => {
-    return ['-c', embedded.uri, ...ACCEL, '-n', name, '-S', 'nobody', '--graphics', view, '--', ...terminal(SCRIPT)];
-  };
-  const start = (t: TestContext, view: string, variables: Readonly<Record<string, string>>) => {
+  const start = (
+    t: TestContext,
+    view: string,
+    variables: Readonly<Record<string, string>>,
+    graphics = '--graphics',
+  ) => {
     const name = uniqueName();
-    const running = startSandbox(words(name, view), { env: { ...env, ...variables } });
+    const words = ['-c', embedded.uri, ...ACCEL, '-n', name, '-S', 'nobody', graphics, view, '--', ...terminal(SCRIPT)];
+    const running = startSandbox(words, { env: { ...env, ...variables } });
     t.after(() => running.child.kill('SIGTERM'));
     return { name, running };
   };
 
-  for (const viewer of ['xtigervncviewer', 'gvncviewer'])
-    it(`shows the screen in ${viewer}, which types into it and ends with the sandbox`, async (t) => {
-      const { name, running } = start(t, `--view=${viewer}`, { DISPLAY: display.name });
-      await display.untilShows(BLUE, 0.5, () => assert.equal(running.child.exitCode, null, running.stderr()));
+  for (const [graphics, viewer, part] of [
+    ['--graphics', 'xtigervncviewer', 0.5],
+    ['--graphics', 'gvncviewer', 0.5],
+    // As large as the terminal, since keys go to the window under the pointer.
+    ['--graphics=xvnc,size=480x320', 'xtigervncviewer', 0.08],
+    ['--graphics=xvnc,size=480x320', 'gvncviewer', 0.08],
+  ] as const)
+    it(`shows the screen of ${graphics} in ${viewer}, which types into it and ends with the sandbox`, async (t) => {
+      const { name, running } = start(t, `--view=${viewer}`, { DISPLAY: display.name }, graphics);
+      await display.untilShows(BLUE, part, () => assert.equal(running.child.exitCode, null, running.stderr()));
       const [pid = assert.fail(), ...more] = viewersOf(name);
       assert.deepEqual(more, []);
       assert.match(readFileSync(`/proc/${pid}/comm`, 'utf8'), new RegExp(`^${viewer.slice(0, 15)}`));

@@ -6,9 +6,17 @@ import type { Screen } from '../../src/index.js';
 import type { Session } from '../../src/sandbox/session.js';
 import { coloursOf } from './png.js';
 
-/** A reason to skip, or false if this host has cage, Xorg, weston and xterm. */
+/** A reason to skip, or false if this host has what shows programs, and programs. */
 export function unlessDesktop(): string | false {
-  const programs = ['/usr/bin/cage', '/usr/lib/xorg/Xorg', '/usr/bin/weston', '/usr/bin/xterm', '/usr/bin/Xwayland'];
+  const programs = [
+    '/usr/bin/cage',
+    '/usr/lib/xorg/Xorg',
+    '/usr/bin/weston',
+    '/usr/bin/xterm',
+    '/usr/bin/Xwayland',
+    '/usr/bin/Xtigervnc',
+    '/usr/bin/xrandr',
+  ];
   const missing = programs.filter((path) => !existsSync(path));
   return missing.length === 0 ? false : `${missing.join(' and ')} is missing (scripts/setup test)`;
 }

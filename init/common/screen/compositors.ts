@@ -6,6 +6,17 @@ import type { ScreenNodes } from './nodes.js';
 
 export type CompositorName = 'cage' | 'xorg' | 'weston';
 
+/** A program of the root that shows applications. */
+export interface ScreenProgram {
+  readonly name: CompositorName | 'xvnc';
+  /** Paths of the program; the first that exists is started. */
+  readonly programs: readonly string[];
+  /** Files that it needs beside its program: one of each list. */
+  readonly needs: readonly (readonly string[])[];
+  /** Packages of Debian, for a remedy. */
+  readonly packages: string;
+}
+
 /** Of a file that the init writes, for everybody to read. */
 export interface ScreenFile {
   readonly path: string;
@@ -21,14 +32,9 @@ export interface CompositorStart {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
-export interface Compositor {
+/** One that draws on a card. */
+export interface Compositor extends ScreenProgram {
   readonly name: CompositorName;
-  /** Paths of the program; the first that exists is started. */
-  readonly programs: readonly string[];
-  /** Files that it needs beside its program: one of each list. */
-  readonly needs: readonly (readonly string[])[];
-  /** Packages of Debian, for a remedy. */
-  readonly packages: string;
   start(program: string, nodes: ScreenNodes, runtimeDirectory: string): CompositorStart;
 }
 
@@ -37,6 +43,9 @@ export interface Compositor {
  * in /run of an overlay that is kept: the init makes files and changes owners with rights that nobody inside has.
  */
 export const OWN_DIRECTORY = '/dev/.virt-sandbox/screen';
+
+/** The directory of the user's sockets. */
+export const USER_DIRECTORY = `${OWN_DIRECTORY}/user`;
 
 /** Where libinput looks for what udev knows. A file system in memory is mounted there, for the same reason. */
 export const UDEV_DIRECTORY = '/run/udev';

@@ -8,12 +8,15 @@ import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf } from '../step.js';
 import {
   COMPOSITORS,
   type Compositor,
+  type CompositorName,
   type CompositorStart,
-  OWN_DIRECTORY,
+  type ScreenProgram,
   UDEV_DIRECTORY,
+  USER_DIRECTORY,
   USUAL,
 } from './compositors.js';
 import { giveNodes } from './nodes.js';
+import { XVNC, xvncWords } from './xvnc.js';
 
 /** What the root lacks, and would need. */
 export interface MissingCompositor {
@@ -28,11 +31,11 @@ const CONNECTOR = 'Virtual-1';
 /** A screen to start a compositor on. */
 export interface ReadyScreen {
   /** Undefined: the application draws by itself. */
-  readonly compositor: (CompositorStart & Pick<Compositor, 'name'>) | undefined;
+  readonly compositor: (Omit<CompositorStart, 'files'> & Pick<ScreenProgram, 'name'>) | undefined;
   /** Variables of the application. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Path of what the card says of the screen. */
-  readonly edid: string;
+  /** Path of what the card says of the screen; undefined: there is no card. */
+  readonly edid: string | undefined;
 }
 
 /**
@@ -42,24 +45,22 @@ export interface ReadyScreen {
 export async function prepareScreen(
   guest: Guest,
   config: GuestConfig,
-  { compositor: wanted }: GuestScreen,
+  screen: GuestScreen,
 ): Promise<ReadyScreen | MissingCompositor> {
-  const { uid, gid } = config.identity;
-  const runtime = `${OWN_DIRECTORY}/user`;
+  const { compositor: wanted } = screen;
+  if (wanted === 'xvnc') return prepareXvnc(guest, config, screen);
   const [nodes, found] = await Promise.all([
     giveNodes(guest, config),
-    wanted === 'none' ? undefined : findCompositor(guest, wanted === 'auto' ? USUAL : [wanted]),
-    guest.call({ op: 'mkdir', path: runtime, mode: 0o700 }),
-    guest.call({ op: 'chown', path: runtime, uid, gid }),
+    wanted === 'none' ? undefined : findProgram(guest, compositorsOf(wanted)),
+    makeDirectories(guest, config),
     guest.call({ op: 'mkdir', path: UDEV_DIRECTORY, mode: 0o755 }),
     guest.call(mountOf('tmpfs', UDEV_DIRECTORY, 'tmpfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, 'mode=755,size=64k')),
-    guest.call({ op: 'mkdir', path: '/tmp/.X11-unix', mode: 0o1777 }),
   ]);
   if (found !== undefined && 'missing' in found) return found;
-  const environment = { XDG_RUNTIME_DIR: runtime };
+  const environment = { XDG_RUNTIME_DIR: USER_DIRECTORY };
   const edid = `/sys/class/drm/${basename(nodes.card.path)}-${CONNECTOR}/edid`;
   if (found === undefined) return { compositor: undefined, environment, edid };
-  const start = found.compositor.start(found.program, nodes, runtime);
+  const start = found.program.start(found.path, nodes, USER_DIRECTORY);
   await Promise.all(
     start.files.map(({ path, text }) =>
       guest.call({
@@ -72,48 +73,73 @@ export async function prepareScreen(
     ),
   );
   return {
-    compositor: { ...start, name: found.compositor.name, environment: { ...environment, ...start.environment } },
+    compositor: { ...start, name: found.program.name, environment: { ...environment, ...start.environment } },
     environment: { ...environment, ...start.variables },
     edid,
   };
 }
 
-/** The first that the root has, whole. */
-async function findCompositor(
+/** It draws into memory, and so needs no device. */
+async function prepareXvnc(
   guest: Guest,
-  names: readonly Compositor['name'][],
-): Promise<{ readonly compositor: Compositor; readonly program: string } | MissingCompositor> {
+  config: GuestConfig,
+  size: Pick<GuestScreen, 'width' | 'height'>,
+): Promise<ReadyScreen | MissingCompositor> {
+  const [found] = await Promise.all([findProgram(guest, [XVNC]), makeDirectories(guest, config)]);
+  if ('missing' in found) return found;
+  const environment = { XDG_RUNTIME_DIR: USER_DIRECTORY };
+  const argv = xvncWords(found.path, size, config.hostname);
+  return { compositor: { name: 'xvnc', argv, environment }, environment, edid: undefined };
+}
+
+/** Of the user's sockets, and of those of X11. */
+function makeDirectories(guest: Guest, { identity: { uid, gid } }: Pick<GuestConfig, 'identity'>): Promise<unknown> {
+  return Promise.all([
+    guest.call({ op: 'mkdir', path: USER_DIRECTORY, mode: 0o700 }),
+    guest.call({ op: 'chown', path: USER_DIRECTORY, uid, gid }),
+    guest.call({ op: 'mkdir', path: '/tmp/.X11-unix', mode: 0o1777 }),
+  ]);
+}
+
+function compositorsOf(wanted: 'auto' | CompositorName): readonly Compositor[] {
+  return (wanted === 'auto' ? USUAL : [wanted]).map((name) => COMPOSITORS[name]);
+}
+
+/** The first that the root has, whole. */
+async function findProgram<T extends ScreenProgram>(
+  guest: Guest,
+  candidates: readonly T[],
+): Promise<{ readonly program: T; readonly path: string } | MissingCompositor> {
   const exists = (path: string) => succeeds(guest, { op: 'stat', path, follow: true });
   const oneOf = async (paths: readonly string[]) => {
     const there = await Promise.all(paths.map(exists));
     return paths.find((_, index) => there[index]);
   };
   const looked = await Promise.all(
-    names.map(async (name) => {
-      const compositor = COMPOSITORS[name];
-      const [program, ...needs] = await Promise.all([compositor.programs, ...compositor.needs].map(oneOf));
-      const lacks = compositor.needs.find((_, index) => needs[index] === undefined)?.[0];
-      return { compositor, program, lacks };
+    candidates.map(async (program) => {
+      const [path, ...needs] = await Promise.all([program.programs, ...program.needs].map(oneOf));
+      const lacks = program.needs.find((_, index) => needs[index] === undefined)?.[0];
+      return { program, path, lacks };
     }),
   );
-  for (const { compositor, program, lacks } of looked)
-    if (program !== undefined && lacks === undefined) return { compositor, program };
-  const partly = looked.find(({ program }) => program !== undefined);
+  for (const { program, path, lacks } of looked)
+    if (path !== undefined && lacks === undefined) return { program, path };
+  const partly = looked.find(({ path }) => path !== undefined);
   return {
-    missing: partly?.lacks ?? looked.map(({ compositor: { name } }) => name).join(' and '),
-    packages: (partly === undefined ? looked : [partly]).map(({ compositor: { packages } }) => packages),
+    missing: partly?.lacks ?? looked.map(({ program: { name } }) => name).join(' and '),
+    packages: (partly === undefined ? looked : [partly]).map(({ program: { packages } }) => packages),
   };
 }
 
-/** What the application gets of the displays that a compositor has told: `wayland-0 :0`, or `0` of Xorg. */
-export function displayVariables(name: Compositor['name'], line: string): Readonly<Record<string, string>> {
-  if (name === 'xorg') return { DISPLAY: `:${line.trim()}`, XDG_SESSION_TYPE: 'x11' };
+/** What the application gets of the displays that a compositor has told: `wayland-0 :0`, or `0` of an X server. */
+export function displayVariables(name: ScreenProgram['name'], line: string): Readonly<Record<string, string>> {
+  if (name === 'xorg' || name === 'xvnc') return { DISPLAY: `:${line.trim()}`, XDG_SESSION_TYPE: 'x11' };
   const [wayland = '', x11 = ''] = line.trimEnd().split(' ');
   return { WAYLAND_DISPLAY: wayland, ...(x11 === '' ? {} : { DISPLAY: x11 }), XDG_SESSION_TYPE: 'wayland' };
 }
 
 /** Where programs talk to what has told these variables. */
-export function displaySocket(name: Compositor['name'], variables: Readonly<Record<string, string>>): string {
+export function displaySocket(name: CompositorName, variables: Readonly<Record<string, string>>): string {
   if (name === 'xorg') return `/tmp/.X11-unix/X${variables['DISPLAY']?.slice(1)}`;
-  return `${OWN_DIRECTORY}/user/${variables['WAYLAND_DISPLAY']}`;
+  return `${USER_DIRECTORY}/${variables['WAYLAND_DISPLAY']}`;
 }

@@ -42,7 +42,8 @@ export function checkView(wanted: string | true, { graphics }: SandboxConfig): v
   const names = PROGRAMS.map(({ name }) => name);
   if (wanted !== true && !names.includes(wanted))
     throw usageError(`--view cannot be ${JSON.stringify(wanted)}: write ${names.join(' or ')}, or nothing`, PROGRAM);
-  if (graphics?.viewers !== 'vnc') throw usageError('--view goes with --graphics or --graphics=vnc', PROGRAM);
+  if (graphics?.viewers !== 'vnc' && graphics?.viewers !== 'xvnc')
+    throw usageError('--view goes with --graphics, --graphics=vnc or --graphics=xvnc', PROGRAM);
 }
 
 const PROGRAM = 'virt-sandbox';

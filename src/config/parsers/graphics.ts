@@ -1,4 +1,4 @@
-/** `--graphics[=vnc|spice|none][,size=WIDTHxHEIGHT][,compositor=NAME][,resize=on|off][,listen=ADDRESS:PORT]` */
+/** `--graphics[=vnc|spice|xvnc|none][,size=WIDTHxHEIGHT][,compositor=NAME][,resize=on|off][,listen=ADDRESS:PORT]` */
 import type { SandboxError } from '../../util/errors.js';
 import { option as nameOf } from '../../util/option-names.js';
 import { argumentError, configError, quote } from '../errors.js';
@@ -92,9 +92,15 @@ function parseListen(text: string, what: string): ScreenListen {
 
 /**
  * What is wrong with a screen as a whole.
- * @throws {SandboxError} `graphics-listen-needs-vnc`
+ * @throws {SandboxError} `graphics-listen-needs-vnc`, `graphics-xvnc-compositor`
  */
-export function checkGraphics({ viewers, listen }: Graphics): void {
+export function checkGraphics({ viewers, compositor, listen }: Graphics): void {
+  if (viewers === 'xvnc' && compositor !== 'auto')
+    throw configError(
+      'graphics-xvnc-compositor',
+      `${nameOf('graphics')} has both xvnc, an X server without a card, and the compositor ${compositor}, for a card`,
+      'leave out the compositor, or write vnc',
+    );
   if (listen === undefined || viewers === 'vnc') return;
   throw configError(
     'graphics-listen-needs-vnc',

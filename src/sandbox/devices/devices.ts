@@ -8,7 +8,7 @@ import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { containerDevices, type DiskDevice } from '../../domain/disks.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
-import type { Screen } from '../../domain/screen.js';
+import { type Screen, screenOf } from '../../domain/screen.js';
 import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import { stateBase } from '../state/state-directory.js';
@@ -106,7 +106,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? []), ...overlayShare(config, name, platform)],
     disks,
     interfaces,
-    screen: config.graphics,
+    screen: screenOf(config.graphics),
     shell,
     mounts,
     coversHidden: platform === 'container' && atRoot === undefined,

@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
+import { screenOf } from '../../domain/screen.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
-import { option, shortOption } from '../../util/option-names.js';
+import { forCaller, option, shortOption } from '../../util/option-names.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
 import { findInPath } from '../../util/programs.js';
 import { mountsFile } from '../devices/erofs-file.js';
@@ -24,11 +25,11 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
-  if (config.graphics !== undefined && kind === 'lxc')
+  if (screenOf(config.graphics) !== undefined && kind === 'lxc')
     throw refusal(
       'graphics-needs-machine',
-      `${option('graphics')} gives a machine a card, and ${URI.lxc} starts a container, which has no screen`,
-      `use a qemu:/// connection, or leave out ${option('graphics')}`,
+      `${option('graphics')} gives a machine a card, and ${URI.lxc} starts a container, which has none`,
+      `use ${forCaller({ commandLine: '--graphics=xvnc', program: "graphics: 'xvnc'" })}, which needs no card, or a qemu:/// connection`,
     );
   if (kind === 'lxc') checkImage(config);
   checkOverlay(config, kind);

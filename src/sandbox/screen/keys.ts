@@ -82,6 +82,11 @@ const OF_CHARACTERS: ReadonlyMap<string, Chord> = new Map<string, Chord>([
   ['\t', ['tab']],
 ]);
 
+/** The two characters of a key, without Shift and with it; undefined: it has none. */
+export function charactersOf(code: KeyCode): string | undefined {
+  return TWO.find(([key]) => key === code)?.[1];
+}
+
 /**
  * The keys that write a text.
  * @throws {SandboxError} `text-not-typable`

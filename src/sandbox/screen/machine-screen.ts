@@ -1,33 +1,22 @@
 /**
- * The screen of a machine that this process holds, and its sockets in the state directory: `vnc` or `spice` for
- * viewers, which QEMU is handed, and `picture`, where everybody who connects gets a PNG.
+ * The screen of a machine that this process holds. QEMU is handed its viewers, draws its pictures and takes its input.
  */
-import { chmodSync, closeSync, constants, openSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Graphics, ScreenSize } from '../../config/types.js';
 import type { Monitor } from '../../libvirt/monitor.js';
 import { descriptorOf } from '../../libvirt/send-descriptor.js';
-import { messageOf, SandboxError } from '../../util/errors.js';
-import { isOfOwner } from '../state/peer.js';
+import { SandboxError } from '../../util/errors.js';
 import type { CompositorWatch } from './compositor-watch.js';
-import { screenError } from './errors.js';
 import { enterInputs } from './input.js';
 import { measureScreen, sizeOfPicture, takePicture } from './picture.js';
 import { resizeError, type ScreenResizer } from './resizer.js';
-import type { Input, Listening, ScreenPort } from './types.js';
+import { ScreenSockets, SPICE_SOCKET, screenUnusable, VNC_SOCKET } from './screen-sockets.js';
+import { SeenSize } from './seen-size.js';
+import { Turns } from './turns.js';
+import type { HeldScreen, Input, Listening } from './types.js';
 import type { ViewerPort } from './viewer-port.js';
-
-export const VNC_SOCKET = 'vnc';
-export const SPICE_SOCKET = 'spice';
-export const PICTURE_SOCKET = 'picture';
-
-/** Who may wait for a picture at once. */
-const MOST_WAITING = 16;
-
-/** How long one may take to read a picture, in milliseconds. */
-const READING_MS = 10_000;
 
 type ViewerProtocol = 'vnc' | 'spice';
 
@@ -50,25 +39,22 @@ export interface ShownBy {
   readonly whyFixed?: string | undefined;
 }
 
-export class MachineScreen implements ScreenPort {
+export class MachineScreen implements HeldScreen {
   readonly vncSocket: string | undefined;
   readonly spiceSocket: string | undefined;
   readonly listening: Listening | undefined;
   readonly #monitor: Monitor;
   readonly #compositor: CompositorWatch | undefined;
   readonly #viewerPort: ViewerPort | undefined;
-  readonly #servers: Server[] = [];
-  /** Of the state directory, whose path may be another's when the sandbox has ended. */
-  readonly #directory: number;
   readonly #resizer: ScreenResizer | undefined;
-  readonly #told = new Set<(size: ScreenSize) => void>();
   readonly #whyFixed: string;
-  #size: ScreenSize;
+  readonly #size: SeenSize;
   #isClosed = false;
-  /** One size after the other. */
-  #resizing: Promise<unknown> = Promise.resolve();
-  /** One thing of the monitor after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Of sizes. */
+  readonly #resizing = new Turns();
+  /** Of what the monitor is asked. */
+  readonly #turns = new Turns();
+  #sockets: ScreenSockets | undefined;
 
   private constructor(
     monitor: Monitor,
@@ -82,10 +68,9 @@ export class MachineScreen implements ScreenPort {
     this.#compositor = compositor;
     this.spiceSocket = viewers === 'spice' ? join(stateDirectory, SPICE_SOCKET) : undefined;
     this.#resizer = resizer;
-    this.#size = { width, height };
+    this.#size = new SeenSize({ width, height });
     this.vncSocket = viewers === 'vnc' ? join(stateDirectory, VNC_SOCKET) : undefined;
     this.#monitor = monitor;
-    this.#directory = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
   }
 
   /**
@@ -101,19 +86,17 @@ export class MachineScreen implements ScreenPort {
     const screen = new MachineScreen(monitor, graphics, stateDirectory, means);
     try {
       await means.port?.serve(monitor, (viewer) => screen.#handOver(viewer, 'vnc', false));
-      if (screen.vncSocket !== undefined) await screen.#listen(VNC_SOCKET, (viewer) => screen.#letIn(viewer, 'vnc'));
-      if (screen.spiceSocket !== undefined)
-        await screen.#listen(SPICE_SOCKET, (viewer) => screen.#letIn(viewer, 'spice'));
-      await screen.#listen(PICTURE_SOCKET, (asking) => screen.#show(asking));
+      screen.#sockets = await ScreenSockets.open(stateDirectory, {
+        takePicture: () => screen.takePicture(),
+        viewers: {
+          [VNC_SOCKET]: graphics.viewers === 'vnc' ? (viewer) => screen.#letIn(viewer, 'vnc') : undefined,
+          [SPICE_SOCKET]: graphics.viewers === 'spice' ? (viewer) => screen.#letIn(viewer, 'spice') : undefined,
+        },
+      });
       return screen;
     } catch (error) {
       screen.close();
-      throw screenError(
-        'screen-unusable',
-        `the sockets of the screen cannot be made in ${stateDirectory}: ${messageOf(error)}`,
-        'make room there',
-        error,
-      );
+      throw screenUnusable(stateDirectory, error);
     }
   }
 
@@ -125,32 +108,25 @@ export class MachineScreen implements ScreenPort {
     return this.#size.height;
   }
 
-  /**
-   * Calls `told` with each new size.
-   * @returns ends that
-   */
   onSize(told: (size: ScreenSize) => void): () => void {
-    this.#told.add(told);
-    return () => void this.#told.delete(told);
+    return this.#size.onChange(told);
   }
 
   async takePicture(): Promise<Buffer> {
-    const picture = await this.#inTurn(() => takePicture(this.#monitor));
-    this.#see(sizeOfPicture(picture));
+    const picture = await this.#turns.take(() => takePicture(this.#monitor));
+    this.#size.see(sizeOfPicture(picture));
     return picture;
   }
 
   /** A pointer moves over what is shown now, whoever has given it its size. */
   async enter(inputs: readonly Input[]): Promise<void> {
     if (inputs.some(({ type }) => type === 'move')) await this.#measure();
-    await this.#inTurn(() => enterInputs(this.#monitor, inputs, this, this.#compositor));
+    await this.#turns.take(() => enterInputs(this.#monitor, inputs, this, this.#compositor));
   }
 
   /** @throws {SandboxError} `resize-failed` */
   resize(size: ScreenSize): Promise<void> {
-    const result = this.#resizing.then(() => this.#resize(size));
-    this.#resizing = result.catch(() => {});
-    return result;
+    return this.#resizing.take(() => this.#resize(size));
   }
 
   /**
@@ -183,53 +159,17 @@ export class MachineScreen implements ScreenPort {
   }
 
   async #measure(): Promise<ScreenSize> {
-    const size = await this.#inTurn(() => measureScreen(this.#monitor));
-    this.#see(size);
+    const size = await this.#turns.take(() => measureScreen(this.#monitor));
+    this.#size.see(size);
     return size;
-  }
-
-  #see(size: ScreenSize): void {
-    if (size.width === this.width && size.height === this.height) return;
-    this.#size = size;
-    for (const told of this.#told) told(size);
   }
 
   /** Viewers that are there stay as long as QEMU. */
   close(): void {
     this.#isClosed = true;
     this.#resizer?.close();
-    for (const server of this.#servers) server.close();
+    this.#sockets?.close();
     this.#viewerPort?.close();
-    closeSync(this.#directory);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
-  }
-
-  async #listen(name: string, take: (socket: Socket) => Promise<void>): Promise<void> {
-    const server = createServer({ pauseOnConnect: true }, (socket) => {
-      socket.on('error', () => {});
-      // Whoever asks a machine that ends gets nothing.
-      void this.#admit(socket, take).catch(() => socket.destroy());
-    });
-    server.maxConnections = MOST_WAITING;
-    const path = `/proc/self/fd/${this.#directory}/${name}`;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    // A later failure, as to accept, is no reason to end; and nor is it to keep this process.
-    server.on('error', () => {}).unref();
-    this.#servers.push(server);
-    chmodSync(path, 0o600);
-  }
-
-  async #admit(socket: Socket, take: (socket: Socket) => Promise<void>): Promise<void> {
-    if (await isOfOwner(socket)) await take(socket);
-    else socket.destroy();
   }
 
   /** Nothing is read from it here: the viewer talks to QEMU alone. */
@@ -241,18 +181,11 @@ export class MachineScreen implements ScreenPort {
   /** @param isKnown no password is asked for */
   #handOver(viewer: Socket, protocol: ViewerProtocol, isKnown: boolean): Promise<void> {
     const name = 'viewer';
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       // It may have gone while others had their turn.
       if (viewer.destroyed) return;
       await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
       await this.#monitor.execute('add_client', { protocol, fdname: name, skipauth: isKnown });
     });
-  }
-
-  async #show(asking: Socket): Promise<void> {
-    const picture = await this.takePicture();
-    asking.setTimeout(READING_MS, () => asking.destroy());
-    // Nothing is read from it, so it does not close by itself.
-    asking.end(picture, () => asking.destroy());
   }
 }

@@ -1,4 +1,4 @@
-/** Opens the screen of a machine, for a start. */
+/** Opens the screen of a sandbox, for a start. */
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { Graphics } from '../../config/types.js';
 import type { Monitor } from '../../libvirt/monitor.js';
@@ -7,6 +7,7 @@ import type { LaunchOptions } from '../types.js';
 import { MachineScreen } from './machine-screen.js';
 import { shownBy } from './shown-by.js';
 import { checkSpice } from './spice.js';
+import type { HeldScreen } from './types.js';
 import { ViewerPort } from './viewer-port.js';
 
 export class ScreenStart {
@@ -28,10 +29,26 @@ export class ScreenStart {
   }
 
   /**
+   * @param monitor undefined: a container, whose screen needs none
    * @param guest with what was found of its screen
    * @throws {SandboxError} `screen-unusable`
    */
   async open(
+    monitor: Monitor | undefined,
+    stateDirectory: string,
+    channel: Channel,
+    guest: GuestConfig,
+    options: LaunchOptions,
+  ): Promise<HeldScreen | undefined> {
+    if (this.#graphics.viewers === 'xvnc') {
+      const { XvncScreen, WHY_FIXED } = await import('./xvnc-screen.js');
+      options.onChoice?.(`screen: it keeps its size: ${WHY_FIXED}`);
+      return XvncScreen.open(channel, guest, this.#graphics, stateDirectory);
+    }
+    return monitor && this.#openOfMachine(monitor, stateDirectory, channel, guest, options);
+  }
+
+  async #openOfMachine(
     monitor: Monitor,
     stateDirectory: string,
     channel: Channel,

@@ -42,3 +42,14 @@ export interface ScreenPort extends ScreenSize {
   /** Resolves when the screen has that size, which is one that a screen may have. */
   resize(size: ScreenSize): Promise<void>;
 }
+
+/** One that this process holds. */
+export interface HeldScreen extends ScreenPort {
+  /**
+   * Calls `told` with each new size.
+   * @returns ends that
+   */
+  onSize(told: (size: ScreenSize) => void): () => void;
+  /** Its sockets are no more. */
+  close(): void;
+}

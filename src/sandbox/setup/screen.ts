@@ -1,7 +1,12 @@
 /** Starts what shows programs on the screen. It runs beside the application, as its user. */
 import type { GuestConfig, GuestScreen } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
-import { displaySocket, displayVariables, prepareScreen } from '../../../init/common/screen/prepare.js';
+import {
+  displaySocket,
+  displayVariables,
+  type MissingCompositor,
+  prepareScreen,
+} from '../../../init/common/screen/prepare.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
@@ -30,7 +35,7 @@ export async function setUpScreen(
   const ready = await prepareScreen(channel, guest, screen).catch((error: unknown) => {
     throw error instanceof OperationError ? stepError(new StepError(SCREEN_STEP, error), console, guest) : error;
   });
-  if ('missing' in ready) throw missingError(ready.missing, ready.packages);
+  if ('missing' in ready) throw missingError(ready, screen);
   const { compositor, environment, edid } = ready;
   if (compositor === undefined) return withVariables(guest, environment);
   const { name, argv } = compositor;
@@ -41,7 +46,8 @@ export async function setUpScreen(
   const words = new LastWords(process);
   const line = await firstLine(process);
   if (line === undefined) throw failedError(name, await endOf(process), words.text);
-  onChoice?.(`screen: shown by ${name}`);
+  const told = name === 'xvnc' ? 'xvnc, a program of the sandbox, to which its viewers talk' : name;
+  onChoice?.(`screen: shown by ${told}`);
   let isOver = false;
   const over = () => {
     isOver = true;
@@ -53,7 +59,10 @@ export async function setUpScreen(
       onWarning?.(`${name} has ended (${end}), so the screen shows nothing any more${saying(words.text)}`);
   });
   const variables = displayVariables(name, line);
-  const display = { compositor: name, socket: displaySocket(name, variables), edid };
+  const display =
+    name === 'xvnc' || edid === undefined
+      ? undefined
+      : { compositor: name, socket: displaySocket(name, variables), edid };
   const shown = { ...guest, screen: { ...screen, pid: process.pid, display } };
   return withVariables(shown, { ...environment, ...variables });
 }
@@ -112,13 +121,17 @@ function compositorOption(name: string): string {
   });
 }
 
-function missingError(missing: string, packages: readonly string[]): SandboxError {
+function missingError({ missing, packages }: MissingCompositor, { compositor }: GuestScreen): SandboxError {
   const debian = packages.map((names) => `apt-get install ${names}`).join(', or ');
+  const install = `install it in the root (Debian: ${debian})`;
   return new SandboxError({
     stage: 'init',
     code: 'compositor-missing',
     message: `nothing in the root can show a program on the screen: there is no ${missing}`,
-    remedy: `install it in the root (Debian: ${debian}), or write ${compositorOption('none')} for a program that draws by itself`,
+    remedy:
+      compositor === 'xvnc'
+        ? install
+        : `${install}, or write ${compositorOption('none')} for a program that draws by itself`,
   });
 }
 
@@ -127,7 +140,7 @@ function failedError(name: string, end: string | undefined, words: string): Sand
     stage: 'init',
     code: 'compositor-failed',
     message: `${name}, which is to show programs on the screen, ended (${end ?? 'with the sandbox'})${saying(words)}`,
-    remedy: `see what it said last, below, or name another one: ${compositorOption('xorg')}`,
+    remedy: `see what it said last, below${name === 'xvnc' ? '' : `, or name another one: ${compositorOption('xorg')}`}`,
     consoleTail: words.trimEnd().split('\n').slice(-8).map(oneLine),
   });
 }

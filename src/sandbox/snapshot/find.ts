@@ -4,6 +4,7 @@ import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
+import { screenOf } from '../../domain/screen.js';
 import type { BootImage } from '../../image/resolve.js';
 import type { ImportedSnapshots, SnapshotWish } from '../../image/snapshot/import.js';
 import { isOwnSnapshot, type Snapshot, type SnapshotRecord } from '../../image/snapshot/record.js';
@@ -217,7 +218,8 @@ function missingError(reason: string, request: SnapshotRequest): SandboxError {
 }
 
 function bakeCommand({ config, needs, profile, options }: SnapshotRequest): string {
-  const { memory, vcpus, acceleration, graphics, kernel, root } = config;
+  const { memory, vcpus, acceleration, kernel, root } = config;
+  const screen = screenOf(config.graphics);
   const ofImage = root.type === 'image';
   // --for brings what every image needs.
   const given: Slots = { ...DEFAULT_SLOTS, disks: ofImage ? 1 : DEFAULT_SLOTS.disks };
@@ -231,7 +233,7 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     ...(needs.virtiofsRoot ? [VIRTIOFS_SET] : []),
     ...ofSlots,
     ...(ofImage ? ['filesystem-erofs', 'overlay'] : []),
-    ...(graphics === undefined ? [] : ['graphics']),
+    ...(screen === undefined ? [] : ['graphics']),
     ...(profile.moduleSets ?? []),
   ];
   const sets = needs.sets.filter((set) => !usual.includes(set));
@@ -240,7 +242,7 @@ function bakeCommand({ config, needs, profile, options }: SnapshotRequest): stri
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
     ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
-    ...(graphics === undefined ? [] : [`--graphics=vnc,size=${graphics.width}x${graphics.height}`]),
+    ...(screen === undefined ? [] : [`--graphics=vnc,size=${screen.width}x${screen.height}`]),
     ...(needs.virtiofsRoot || ofImage ? [] : ['--root-fs 9p']),
     ...(ofImage ? ['--root docker://any'] : []),
     ...(named === undefined ? [] : [`--profile ${named}`]),

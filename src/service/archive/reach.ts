@@ -46,8 +46,12 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
   privileged: ({ privileged, service }) =>
     privileged === true && service?.type !== 'systemd' ? ['its root has every capability'] : [],
   userNamespaces: ({ userNamespaces }) => (userNamespaces ? ['it makes user namespaces'] : []),
-  graphics: ({ graphics }) =>
-    graphics?.listen === undefined ? [] : [`its screen is at ${quote(listenText(graphics.listen))}, with a password`],
+  graphics: ({ graphics }) => [
+    ...(graphics?.viewers === 'xvnc' ? ['viewers of its screen talk to a program inside'] : []),
+    ...(graphics?.listen === undefined
+      ? []
+      : [`its screen is at ${quote(listenText(graphics.listen))}, with a password`]),
+  ],
   hidden: ({ hidden }) => (hidden.secrets ? [] : ['it sees where programs keep keys of users']),
   home: ({ home }) => (home?.type === 'directory' ? [`its home is the directory ${quote(home.path)}`] : []),
   mounts: ({ mounts }) => mounts.flatMap(mounted),

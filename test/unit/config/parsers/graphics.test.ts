@@ -11,6 +11,7 @@ describe('--graphics', () => {
     ['vnc', {}],
     ['spice', { viewers: 'spice' }],
     ['none', { viewers: 'none' }],
+    ['xvnc,size=640x480', { viewers: 'xvnc', width: 640, height: 480 }],
     ['size=800x600', { width: 800, height: 600 }],
     ['vnc,listen=127.0.0.1:5901', { listen: { address: '127.0.0.1', port: 5901 } }],
     ['vnc,listen=[::1]:0', { listen: { address: '::1', port: 0 } }],
@@ -26,7 +27,7 @@ describe('--graphics', () => {
 
   for (const [text, code, pattern] of [
     ['', 'graphics-unknown', /cannot be ""/],
-    ['rdp', 'graphics-unknown', /cannot be "rdp".*vnc, spice, none/],
+    ['rdp', 'graphics-unknown', /cannot be "rdp".*vnc, spice, xvnc, none/],
     ['vnc,none', 'graphics-unknown', /cannot be "none"/],
     ['viewers=vnc', 'graphics-unknown', /"viewers=vnc"/],
     ['vnc,resize=yes', 'graphics-unknown', /"resize=yes".*resize=on\|off/],
@@ -72,6 +73,19 @@ describe('a sandbox with a screen', () => {
       'graphics-listen-needs-vnc',
       /listen at \[::1\]:5901 .*"none"/,
     );
+  });
+
+  it('is drawn by a server inside, which has no compositor and no port', async () => {
+    const config = await configFromOptions({ command: ['true'], graphics: 'xvnc' });
+    const text = await formatSandboxCfg(config);
+    assert.match(text, /^viewers=xvnc\n/m);
+    assert.deepEqual((await parseSandboxCfg(text)).graphics, config.graphics);
+    for (const [more, code, pattern] of [
+      ['compositor=xorg', 'graphics-xvnc-compositor', /both xvnc, .* and the compositor xorg/],
+      ['listen=127.0.0.1:0', 'graphics-listen-needs-vnc', /"xvnc"/],
+    ] as const)
+      await rejectsWith(configFromOptions({ command: ['true'], graphics: `xvnc,${more}` }), code, pattern);
+    await rejectsWith(parseSandboxCfg(`${text}\n[graphics]\ncompositor=cage\n`), 'graphics-xvnc-compositor');
   });
 
   it('has defaults for what the file does not say', async () => {

@@ -1,7 +1,7 @@
 /** What of a viewer's messages comes through. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ClientMessages, MOST_BYTES } from '../../../src/viewer/client-messages.js';
+import { ClientMessages, MOST_BYTES } from '../../../src/rfb/client-messages.js';
 
 const GREETING = Buffer.from('RFB 003.008\n\u0001\u0001', 'latin1');
 const KEY = Buffer.from('0401000000000061', 'hex');

@@ -1,6 +1,6 @@
 /**
  * What a viewer says to a server of VNC (https://www.rfc-editor.org/rfc/rfc6143), in whole messages. Only those come
- * through that noVNC needs for pictures, keys and the pointer; those about the clipboard only where it is wanted.
+ * through that viewers need for pictures, keys and the pointer; those about the clipboard only where it is wanted.
  */
 import { Transform, type TransformCallback } from 'node:stream';
 
@@ -59,6 +59,7 @@ function bounded(number: number, most: number): number {
 /** Fails at the first message that is none of these. */
 export class ClientMessages extends Transform {
   readonly #clipboard: boolean;
+  readonly #mayExclude: boolean;
   /** How many parts of the greeting have come. */
   #greeted = 0;
   #chunks: Buffer[] = [];
@@ -66,9 +67,11 @@ export class ClientMessages extends Transform {
   /** Less is no whole message. */
   #wanted = 1;
 
-  constructor({ clipboard }: { readonly clipboard: boolean }) {
+  /** @param mayExclude it may ask that other viewers go; that they may stay is what the server hears */
+  constructor({ clipboard, mayExclude = false }: { readonly clipboard: boolean; readonly mayExclude?: boolean }) {
     super();
     this.#clipboard = clipboard;
+    this.#mayExclude = mayExclude;
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -112,9 +115,11 @@ export class ClientMessages extends Transform {
   #checked(message: Buffer): Buffer | undefined {
     const greeting = GREETING[this.#greeted];
     if (greeting !== undefined) {
-      if (!message.equals(greeting)) throw new Error('the viewer does not greet as noVNC does');
+      const isLast = this.#greeted === GREETING.length - 1;
+      if (!message.equals(greeting) && !(isLast && this.#mayExclude))
+        throw new Error('the viewer does not greet as it should');
       this.#greeted += 1;
-      return message;
+      return greeting;
     }
     if (message[0] === SET_ENCODINGS) return this.#encodings(message);
     return message[0] === CUT_TEXT && !this.#clipboard ? undefined : message;
