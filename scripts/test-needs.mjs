@@ -28,6 +28,7 @@ const NEEDS = [
   { path: 'guest/files', user: true },
   { path: 'guest/full-share', user: true },
   { path: 'guest/killed-daemon', user: true },
+  { path: 'guest/clipboard', order: 3 },
   { path: 'guest/graphics', user: true, order: 3 },
   { path: 'guest/resize', order: 3 },
   { path: 'guest/xvnc', user: true, order: 3 },

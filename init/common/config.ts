@@ -161,6 +161,8 @@ export interface GuestScreen {
   /** In pixels. */
   readonly width: number;
   readonly height: number;
+  /** The path inside of what reads and writes the clipboard. Before it is found, true: it is wanted. */
+  readonly clipboard?: string | true | undefined;
   /** Of the compositor, when it runs. */
   readonly pid?: number | undefined;
   /** By which its size is changed, when a compositor runs. */

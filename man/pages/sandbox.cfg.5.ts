@@ -101,7 +101,7 @@ const BODY: readonly Section[] = [
           ],
           [
             '`[graphics]`',
-            'A screen, as `--graphics` of virt-sandbox(1): `viewers`: `vnc`, `spice`, `none` or `xvnc`, default `vnc`. `size`: default `1280x800`. `compositor`: `auto`, `cage`, `xorg`, `weston` or `none`, default `auto`. `resize`: `on` or `off`, default `on`. `listen`: `127.0.0.1:`*PORT* or `[::1]:`*PORT*, default none. Without the group there is no screen.',
+            'A screen, as `--graphics` of virt-sandbox(1): `viewers`: `vnc`, `spice`, `none` or `xvnc`, default `vnc`. `size`: default `1280x800`. `compositor`: `auto`, `cage`, `xorg`, `weston` or `none`, default `auto`. `resize`: `on` or `off`, default `on`. `listen`: `127.0.0.1:`*PORT* or `[::1]:`*PORT*, default none. `clipboard`: `none`, `host-to-guest` or `both`, as `--clipboard`, default `none`. Without the group there is no screen.',
           ],
           [
             '`[security]`',

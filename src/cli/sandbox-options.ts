@@ -108,6 +108,11 @@ export const options = {
     describe:
       '[=xtigervncviewer|gvncviewer]: show the screen of --graphics in a viewer of this host [the first there is]',
   },
+  clipboard: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'none, host-to-guest or both: texts that pass between viewers of the screen and COMMAND [none]',
+  },
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
   userns: {
     type: 'boolean',

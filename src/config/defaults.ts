@@ -62,6 +62,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     publish: [],
     security: DEFAULT_SECURITY,
     graphics: undefined,
+    clipboard: 'none',
     environment: [],
     cwd: undefined,
     shell: false,

@@ -24,6 +24,11 @@ export interface ScreenListen {
   readonly port: number;
 }
 
+/** What of the clipboard passes between viewers of VNC and the programs on the screen: texts, that way or both ways. */
+export const CLIPBOARDS = ['none', 'host-to-guest', 'both'] as const;
+
+export type Clipboard = (typeof CLIPBOARDS)[number];
+
 /** In pixels. */
 export interface ScreenSize {
   readonly width: number;

@@ -7,6 +7,7 @@ import { remedyInHome } from './home.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
 import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
+import { parseClipboard } from './parsers/clipboard.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
 import { DEFAULT_GRAPHICS, parseGraphics } from './parsers/graphics.js';
@@ -48,6 +49,7 @@ export interface ConfigOptions extends TuningOptions, ImageRootTexts {
   readonly security?: string | undefined;
   /** True is `vnc`. */
   readonly graphics?: string | true | undefined;
+  readonly clipboard?: string | undefined;
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
   readonly hide?: readonly string[] | undefined;
@@ -122,6 +124,7 @@ export async function configFromOptions(
     publish: [...from.publish, ...(options.publish ?? []).map(parsePublish)],
     security: optional(options.security, parseSecurity) ?? from.security,
     graphics: graphicsFrom(options, from),
+    clipboard: optional(options.clipboard, (text) => parseClipboard(text, '--clipboard')) ?? from.clipboard,
     environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,
     shell: options.shell ?? from.shell,

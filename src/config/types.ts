@@ -2,7 +2,7 @@
  * What a sandbox is: the same whether it came from a command line, a sandbox.cfg or a program.
  * Sizes are bytes, unless a name says otherwise.
  */
-import type { Graphics } from './graphics-types.js';
+import type { Clipboard, Graphics } from './graphics-types.js';
 import type { Root, RootCache, RootFs } from './root-types.js';
 import type { Tuning } from './tuning-types.js';
 
@@ -234,6 +234,8 @@ export interface SandboxConfig {
   readonly security: Security;
   /** undefined: no screen. */
   readonly graphics: Graphics | undefined;
+  /** Other than `none`, it needs a screen with viewers. */
+  readonly clipboard: Clipboard;
   readonly environment: readonly EnvironmentVariable[];
   /** Working directory inside; undefined: home, else /. */
   readonly cwd: string | undefined;

@@ -41,7 +41,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `hide-with-image`, `root-fs-with-image`, `root-cache-with-image`, `privileged-with-user`, `root-image-mounted`,
  *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`,
  *   `image-twice`, `graphics-listen-needs-vnc`, `graphics-xvnc-compositor`, `env-key-invalid`, `nul-character`,
- *   `argument-too-long`, `arguments-too-long`, and what
+ *   `argument-too-long`, `arguments-too-long`, `clipboard-without-viewers`, `clipboard-without-compositor`, and what
  *   {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
@@ -66,8 +66,27 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
   if (config.graphics !== undefined) checkGraphics(config.graphics);
   checkEnvironment(config);
   checkWords(config);
+  checkClipboard(config);
   checkTuning(config);
   return config;
+}
+
+/** Who copies and pastes are viewers of VNC, and programs that something shows. */
+function checkClipboard({ clipboard, graphics }: SandboxConfig): void {
+  if (clipboard === 'none') return;
+  const wanted = option('clipboard', clipboard);
+  if (graphics?.viewers !== 'vnc')
+    throw configError(
+      'clipboard-without-viewers',
+      `${wanted} is for viewers of VNC that talk to QEMU, and this sandbox has none`,
+      `give it ${forCaller({ commandLine: '--graphics=vnc', program: "graphics: 'vnc'" })}, or leave out ${option('clipboard')}`,
+    );
+  if (graphics.compositor === 'none')
+    throw configError(
+      'clipboard-without-compositor',
+      `${wanted} needs a compositor or an X server, which has the clipboard of the programs that it shows`,
+      `name one in ${option('graphics')}, or leave out ${option('clipboard')}`,
+    );
 }
 
 function checkCommand(command: readonly string[]): void {

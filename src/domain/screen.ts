@@ -49,7 +49,13 @@ export function screenElements(
 function serversOf(viewers: Screen['viewers'], listen: Screen['listen']): Element[] {
   switch (viewers) {
     case 'vnc':
-      return [{ '@type': 'vnc', '@passwd': listen && nobodysPassword(), listen: { '@type': 'none' } }];
+      return [
+        {
+          // A viewer that asks to be the only one would end the others, and the launcher, which carries the clipboard.
+          ...{ '@type': 'vnc', '@sharePolicy': 'ignore' },
+          ...{ '@passwd': listen && nobodysPassword(), listen: { '@type': 'none' } },
+        },
+      ];
     case 'spice':
       return [
         {

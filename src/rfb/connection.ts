@@ -40,7 +40,7 @@ export class RfbError extends Error {
 }
 
 export interface RfbOptions {
-  /** For each read and each write, as a whole. Default: 10 seconds. In milliseconds. */
+  /** For each read and each write, as a whole. Default: 10 seconds. In milliseconds; Infinity: as long as it takes. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -152,10 +152,8 @@ export class RfbConnection {
 
   /** @throws {RfbError} */
   async #until(isDone: () => boolean): Promise<void> {
-    const timer = setTimeout(
-      () => this.#fail(new RfbError('timeout', `the VNC server stands still for ${this.#timeoutMs} ms`)),
-      this.#timeoutMs,
-    );
+    const giveUp = () => this.#fail(new RfbError('timeout', `the VNC server stands still for ${this.#timeoutMs} ms`));
+    const timer = this.#timeoutMs === Infinity ? undefined : setTimeout(giveUp, this.#timeoutMs);
     try {
       for (;;) {
         // What was sent before the end is read to its end.

@@ -160,7 +160,7 @@ export class Attempt {
     const { graphics } = this.#config;
     if (graphics === undefined) return;
     const { ScreenStart } = await import('./screen/open-screen.js');
-    this.#screen = await ScreenStart.begin(graphics);
+    this.#screen = await ScreenStart.begin(graphics, this.#config.clipboard);
   }
 
   async #openScreen(channel: Channel): Promise<HeldScreen | undefined> {

@@ -24,6 +24,7 @@ const ON_COMMAND_LINE = {
   home: '--home',
   security: '--security',
   graphics: '--graphics',
+  clipboard: '--clipboard',
   mounts: '--mount',
   disks: '--disk',
   networks: '--network',

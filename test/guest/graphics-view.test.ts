@@ -7,10 +7,12 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectSandbox } from '../../src/index.js';
 import { ACCEL } from '../helpers/acceleration.js';
+import { copyInside, pasteInside, unlessClipboard, untilPasted } from '../helpers/clipboard.js';
 import { embedded } from '../helpers/connections.js';
 import { BLUE, terminal, unlessDesktop, untilWritten } from '../helpers/desktop.js';
 import { Display, unlessViewers } from '../helpers/display.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { ClipboardViewer } from '../helpers/rfb-clipboard.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
@@ -46,15 +48,18 @@ describe('--view', { skip: embedded.skip || unlessDesktop() || unlessViewers() }
     await display.close();
     remove();
   });
+  const words = (name: string, view: string, graphics: string) => {
+    return ['-c', embedded.uri, ...ACCEL, '-n', name, '-S', 'nobody', graphics, view, '--', ...terminal(SCRIPT)];
+  };
   const start = (
     t: TestContext,
     view: string,
     variables: Readonly<Record<string, string>>,
     graphics = '--graphics',
+    ...more: string[]
   ) => {
     const name = uniqueName();
-    const words = ['-c', embedded.uri, ...ACCEL, '-n', name, '-S', 'nobody', graphics, view, '--', ...terminal(SCRIPT)];
-    const running = startSandbox(words, { env: { ...env, ...variables } });
+    const running = startSandbox([...more, ...words(name, view, graphics)], { env: { ...env, ...variables } });
     t.after(() => running.child.kill('SIGTERM'));
     return { name, running };
   };
@@ -83,6 +88,40 @@ describe('--view', { skip: embedded.skip || unlessDesktop() || unlessViewers() }
       assert.equal(running.stderr(), '');
       await until(() => viewersOf(name).length === 0, 'the viewer is left');
       await assertNothingLeft(name, embedded.where);
+    });
+
+  for (const way of ['none', 'host-to-guest', 'both'])
+    it(`takes part in the clipboard as far as --clipboard ${way} says`, { skip: unlessClipboard() }, async (t) => {
+      const variables = { DISPLAY: display.name };
+      const { name, running } = start(t, '--view=xtigervncviewer', variables, '--graphics', '--clipboard', way);
+      await display.untilShows(BLUE, 0.5, () => assert.equal(running.child.exitCode, null, running.stderr()));
+      await using sandbox = await connectSandbox(name);
+      const { vncSocket = assert.fail() } = sandbox.screen;
+      const other = await ClipboardViewer.open(vncSocket);
+      t.after(() => other.close());
+      display.copy(`of the display, ${way}`);
+      display.focus(name);
+      if (way === 'none') {
+        // What it sends comes in order: the text would have, before the key.
+        display.type(name, 'hello');
+        await untilWritten(sandbox, '/tmp/typed', (typed) => typed === 'hello');
+      } else await untilPasted(sandbox, `of the display, ${way}`);
+      assert.equal(other.notified > 0, way !== 'none');
+
+      await copyInside(sandbox, 'of the guest');
+      if (way === 'both') await until(() => display.paste() === 'of the guest', 'it is not pasted');
+      other.copy('of another viewer');
+      if (way === 'none') assert.equal(await pasteInside(sandbox), 'of the guest');
+      else await untilPasted(sandbox, 'of another viewer');
+      if (way === 'both') await until(() => display.paste() === 'of another viewer', 'it is not pasted');
+      else {
+        // In the time in which it would have been there by far.
+        await delay(2000);
+        assert.equal(display.paste(), `of the display, ${way}`);
+      }
+      await sandbox.stop();
+      await running.result;
+      assert.equal(running.stderr(), '');
     });
 
   it('leaves the sandbox running when its viewer is closed, and no viewer when the launcher is killed', async (t) => {

@@ -9,6 +9,7 @@ import type { Browser } from 'playwright-core';
 import { Sandbox, type SandboxOptions } from '../../src/index.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { newPage, startBrowser, unlessBrowser, untilState } from '../helpers/browser.js';
+import { copyInside, startedWithViewer, unlessClipboard, untilPasted } from '../helpers/clipboard.js';
 import { embedded } from '../helpers/connections.js';
 import { fails } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
@@ -64,7 +65,7 @@ class OtherViewer {
   }
 }
 
-describe('the viewer of a sandbox', { skip: embedded.skip || unlessBrowser() }, () => {
+describe('the viewer of a sandbox', { skip: embedded.skip || unlessBrowser() || unlessClipboard() }, () => {
   let browser: Browser;
   before(async () => {
     browser = await startBrowser();
@@ -103,6 +104,21 @@ describe('the viewer of a sandbox', { skip: embedded.skip || unlessBrowser() }, 
       assert.equal(other.wasTold, false);
       assert.equal(await readText(), 'of the host');
     });
+
+  it('carries texts between the browser and programs inside, with --clipboard of both', async (t) => {
+    const { sandbox } = await startedWithViewer(t, embedded.uri, { clipboard: 'both' }, { control: true });
+    const { url } = await startView(t, ['--clipboard', sandbox.name]);
+    const { page, context } = await newPage(t, browser);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.goto(url);
+    await untilState(page, 'connected');
+    await page.evaluate("navigator.clipboard.writeText('of the browser: grüße\\nzwei')");
+    await page.mouse.click(300, 300);
+    await untilPasted(sandbox, 'of the browser: grüße\nzwei');
+    await copyInside(sandbox, 'of the guest: 😀\nzwei');
+    const readText = () => page.evaluate<string>('navigator.clipboard.readText()');
+    while ((await readText()) !== 'of the guest: 😀\nzwei') await page.waitForTimeout(20);
+  });
 
   it('shows root the screen of a user', { skip: unlessOrdinaryUser() }, async (t) => {
     const user = await OrdinaryUser.create();

@@ -9,9 +9,8 @@ import { embedded } from '../helpers/connections.js';
 import { fails } from '../helpers/ctl.js';
 import { BLUE, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
-import { Viewer } from '../helpers/rfb.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
-import { startView } from '../helpers/viewer.js';
+import { startView, wayTo } from '../helpers/viewer.js';
 
 /** Says what was typed, and where the mouse was pressed: in characters, counted from 33. */
 const SCRIPT = `read -r line; printf %s "$line" >/tmp/typed; stty raw -echo; printf '\\033[?1000h'
@@ -107,14 +106,15 @@ describe('virt-sandbox-ctl view', { skip: embedded.skip || unlessDesktop() || un
 
   it('connects again when its connection to the screen is cut, and ends with Ctrl+C', async (t) => {
     const sandbox = await started(t, { command: terminal(SCRIPT), graphics: true, boot: 'warm' });
+    const way = await wayTo(t, sandbox.screen.vncSocket ?? assert.fail());
     const { url, running } = await startView(t, [sandbox.name]);
     const { page } = await newPage(t, browser);
     await page.goto(url);
     await untilPageShows(page, BLUE, 0.85);
-    const alone = await Viewer.open(sandbox.screen.vncSocket ?? '', { isAlone: true });
+    way.cut();
     await untilState(page, 'connecting');
     assert.match((await page.textContent('#message')) ?? '', /Reconnecting/);
-    alone.close();
+    way.open();
     await untilState(page, 'connected');
     await untilPageShows(page, BLUE, 0.85);
     await typeOn(page, 'again\n');

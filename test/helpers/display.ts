@@ -1,6 +1,6 @@
 /** A display without a monitor, on which programs of this host show windows: Xvfb, whose picture is a file. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,10 +64,29 @@ export class Display {
 
   /** Presses keys in the window whose title matches, and Enter. */
   type(title: string, text: string): void {
-    const [window = assert.fail('there is no window')] = this.windows(title);
-    this.#do('windowfocus', '--sync', window);
+    this.focus(title);
     this.#do('type', '--delay', '60', text);
     this.#do('key', 'Return');
+  }
+
+  focus(title: string): void {
+    const [window = assert.fail('there is no window')] = this.windows(title);
+    this.#do('windowfocus', '--sync', window);
+  }
+
+  /** Copies a text, as a program of this display. */
+  copy(text: string): void {
+    // What it leaves behind ends with the display.
+    execFileSync('xclip', ['-selection', 'clipboard'], {
+      ...{ input: text, stdio: ['pipe', 'ignore', 'ignore'], env: { ...process.env, DISPLAY: this.name } },
+    });
+  }
+
+  /** What a program of this display pastes; '': there is nothing. */
+  paste(): string {
+    const words = ['-o', '-selection', 'clipboard', '-t', 'UTF8_STRING'];
+    const env = { ...process.env, DISPLAY: this.name };
+    return spawnSync('xclip', words, { encoding: 'utf8', timeout: 10_000, env }).stdout;
   }
 
   windows(title: string): string[] {

@@ -21,15 +21,9 @@ export class Viewer {
     this.height = height;
   }
 
-  /**
-   * @param isAlone others are cut off, and are let in again when this one has gone
-   * @throws a system error if it is not let in
-   */
-  static async open(path: string, { isAlone = false } = {}): Promise<Viewer> {
-    const { input, kinds } = await greet({ path });
-    assert.ok(kinds.includes(NONE), 'it asks for no password');
-    input.socket.write(Buffer.of(NONE));
-    return Viewer.#begin(input, isAlone);
+  /** @throws a system error if it is not let in */
+  static async open(path: string, { isShared = true } = {}): Promise<Viewer> {
+    return Viewer.#begin(await unasked(path), isShared);
   }
 
   /** Where a password is asked for, and nothing else will do. */
@@ -42,21 +36,13 @@ export class Viewer {
   }
 
   /** @throws {Refusal} */
-  static async #begin(input: Input, isAlone = false): Promise<Viewer> {
+  static async #begin(input: Input, isShared = true): Promise<Viewer> {
+    const { width, height } = await begin(input, isShared);
     const { socket } = input;
-    if ((await input.read(4)).readUInt32BE() !== 0) {
-      const reason = (await input.read((await input.read(4)).readUInt32BE())).toString();
-      // The end is the server's.
-      await assert.rejects(input.read(1));
-      throw new Refusal(reason);
-    }
-    socket.write(Buffer.of(isAlone ? 0 : 1));
-    const said = await input.read(24);
-    await input.read(said.readUInt32BE(20));
     // 32 bits, little-endian, blue green red.
     socket.write(Buffer.from('0000000020180001' + '00ff00ff00ff100800000000', 'hex'));
     socket.write(Buffer.of(2, 0, 0, 1, 0, 0, 0, RAW));
-    return new Viewer(input, said.readUInt16BE(0), said.readUInt16BE(2));
+    return new Viewer(input, width, height);
   }
 
   /** The colour at a point of the whole picture, as `#rrggbb`. */
@@ -113,6 +99,32 @@ export async function greet(where: NetConnectOpts): Promise<{ input: Input; kind
   socket.write('RFB 003.008\n');
   const [count = 0] = await input.read(1);
   return { input, kinds: [...(await input.read(count))] };
+}
+
+/** A connection at which no password is asked for. */
+export async function unasked(path: string): Promise<Input> {
+  const { input, kinds } = await greet({ path });
+  assert.ok(kinds.includes(NONE), 'it asks for no password');
+  input.socket.write(Buffer.of(NONE));
+  return input;
+}
+
+/**
+ * Reads what the server says of its screen.
+ * @param isShared other viewers stay
+ * @throws {Refusal}
+ */
+export async function begin(input: Input, isShared = true): Promise<{ width: number; height: number }> {
+  if ((await input.read(4)).readUInt32BE() !== 0) {
+    const reason = (await input.read((await input.read(4)).readUInt32BE())).toString();
+    // The end is the server's.
+    await assert.rejects(input.read(1));
+    throw new Refusal(reason);
+  }
+  input.socket.write(Buffer.of(isShared ? 1 : 0));
+  const said = await input.read(24);
+  await input.read(said.readUInt32BE(20));
+  return { width: said.readUInt16BE(0), height: said.readUInt16BE(2) };
 }
 
 /** By DES, whose key is the password with the bits of each character in the other order. Three times the same is once. */

@@ -1,5 +1,8 @@
 /** virt-sandbox-ctl view, as it runs. */
+import { once } from 'node:events';
+import { renameSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type How, startCtl } from './ctl.js';
 import type { Running } from './run.js';
@@ -19,6 +22,39 @@ export async function startView(
   });
   const [, url = '', token = ''] = await running.until(URL_LINE);
   return { url, token, port: Number(new URL(url).port), running };
+}
+
+/** Stands between viewers and the socket of a screen, where their connections can be cut, until they are let in again. */
+export async function wayTo(t: TestContext, path: string): Promise<{ cut(): void; open(): void }> {
+  const behind = `${path}-behind`;
+  renameSync(path, behind);
+  const ends = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((viewer) => {
+    if (!isOpen) {
+      viewer.destroy();
+      return;
+    }
+    const screen = connect(behind);
+    for (const [end, other] of [
+      [viewer, screen],
+      [screen, viewer],
+    ] as const) {
+      ends.add(end.on('error', () => {}).on('close', () => other.destroy()));
+      end.pipe(other);
+    }
+  });
+  await once(server.listen(path), 'listening');
+  t.after(() => server.close());
+  return {
+    cut: () => {
+      isOpen = false;
+      for (const end of ends) end.destroy();
+    },
+    open: () => {
+      isOpen = true;
+    },
+  };
 }
 
 export interface Answer {

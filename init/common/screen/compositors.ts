@@ -130,6 +130,12 @@ const xorg: Compositor = {
 
 export const COMPOSITORS: Readonly<Record<CompositorName, Compositor>> = { cage, xorg, weston };
 
+/**
+ * Reads and writes the clipboard, of an X server or of Xwayland. A Wayland program could do so only with a window of its own
+ * that has the focus: cage and weston do not have the protocol by which clipboard managers do without.
+ */
+export const CLIPBOARD_TOOL = { name: 'xclip', paths: ['/usr/local/bin/xclip', '/usr/bin/xclip'] } as const;
+
 /** In the order in which they are looked for. A desktop is not what a sandbox of one program wants. */
 export const USUAL: readonly CompositorName[] = ['cage', 'xorg'];
 

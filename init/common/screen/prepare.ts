@@ -6,6 +6,7 @@ import { succeeds } from '../attempt.js';
 import type { GuestConfig, GuestScreen } from '../config.js';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf } from '../step.js';
 import {
+  CLIPBOARD_TOOL,
   COMPOSITORS,
   type Compositor,
   type CompositorName,
@@ -30,6 +31,8 @@ const CONNECTOR = 'Virtual-1';
 
 /** A screen to start a compositor on. */
 export interface ReadyScreen {
+  /** Path of the program that reads and writes the clipboard; undefined: there is none, or none is wanted. */
+  readonly clipboardTool: string | undefined;
   /** Undefined: the application draws by itself. */
   readonly compositor: (Omit<CompositorStart, 'files'> & Pick<ScreenProgram, 'name'>) | undefined;
   /** Variables of the application. */
@@ -47,11 +50,12 @@ export async function prepareScreen(
   config: GuestConfig,
   screen: GuestScreen,
 ): Promise<ReadyScreen | MissingCompositor> {
-  const { compositor: wanted } = screen;
+  const { compositor: wanted, clipboard } = screen;
   if (wanted === 'xvnc') return prepareXvnc(guest, config, screen);
-  const [nodes, found] = await Promise.all([
+  const [nodes, found, clipboardTool] = await Promise.all([
     giveNodes(guest, config),
     wanted === 'none' ? undefined : findProgram(guest, compositorsOf(wanted)),
+    clipboard === undefined ? undefined : firstOf(guest, CLIPBOARD_TOOL.paths),
     makeDirectories(guest, config),
     guest.call({ op: 'mkdir', path: UDEV_DIRECTORY, mode: 0o755 }),
     guest.call(mountOf('tmpfs', UDEV_DIRECTORY, 'tmpfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, 'mode=755,size=64k')),
@@ -59,7 +63,7 @@ export async function prepareScreen(
   if (found !== undefined && 'missing' in found) return found;
   const environment = { XDG_RUNTIME_DIR: USER_DIRECTORY };
   const edid = `/sys/class/drm/${basename(nodes.card.path)}-${CONNECTOR}/edid`;
-  if (found === undefined) return { compositor: undefined, environment, edid };
+  if (found === undefined) return { compositor: undefined, environment, edid, clipboardTool };
   const start = found.program.start(found.path, nodes, USER_DIRECTORY);
   await Promise.all(
     start.files.map(({ path, text }) =>
@@ -76,6 +80,7 @@ export async function prepareScreen(
     compositor: { ...start, name: found.program.name, environment: { ...environment, ...start.environment } },
     environment: { ...environment, ...start.variables },
     edid,
+    clipboardTool,
   };
 }
 
@@ -89,7 +94,7 @@ async function prepareXvnc(
   if ('missing' in found) return found;
   const environment = { XDG_RUNTIME_DIR: USER_DIRECTORY };
   const argv = xvncWords(found.path, size, config.hostname);
-  return { compositor: { name: 'xvnc', argv, environment }, environment, edid: undefined };
+  return { compositor: { name: 'xvnc', argv, environment }, environment, edid: undefined, clipboardTool: undefined };
 }
 
 /** Of the user's sockets, and of those of X11. */
@@ -110,11 +115,7 @@ async function findProgram<T extends ScreenProgram>(
   guest: Guest,
   candidates: readonly T[],
 ): Promise<{ readonly program: T; readonly path: string } | MissingCompositor> {
-  const exists = (path: string) => succeeds(guest, { op: 'stat', path, follow: true });
-  const oneOf = async (paths: readonly string[]) => {
-    const there = await Promise.all(paths.map(exists));
-    return paths.find((_, index) => there[index]);
-  };
+  const oneOf = (paths: readonly string[]) => firstOf(guest, paths);
   const looked = await Promise.all(
     candidates.map(async (program) => {
       const [path, ...needs] = await Promise.all([program.programs, ...program.needs].map(oneOf));
@@ -129,6 +130,12 @@ async function findProgram<T extends ScreenProgram>(
     missing: partly?.lacks ?? looked.map(({ program: { name } }) => name).join(' and '),
     packages: (partly === undefined ? looked : [partly]).map(({ program: { packages } }) => packages),
   };
+}
+
+/** The first path at which there is something. */
+async function firstOf(guest: Guest, paths: readonly string[]): Promise<string | undefined> {
+  const there = await Promise.all(paths.map((path) => succeeds(guest, { op: 'stat', path, follow: true })));
+  return paths.find((_, index) => there[index]);
 }
 
 /** What the application gets of the displays that a compositor has told: `wayland-0 :0`, or `0` of an X server. */

@@ -69,7 +69,7 @@ export const ctlCommands = {
     options: {
       port: text('port of 127.0.0.1 [any that is free]'),
       open: flag('open the page in a browser, with xdg-open'),
-      clipboard: flag('share the clipboard of the browser with the sandbox, both ways'),
+      clipboard: flag('share the clipboard of the browser with other viewers, and with a sandbox that has --clipboard'),
     },
   },
   stop: {

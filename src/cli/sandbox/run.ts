@@ -68,7 +68,8 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     const say = (message: string) => void process.stderr.write(message);
     sayPorts(sandbox, say, observers.onChoice);
     sayListening(sandbox, say);
-    if (args.view !== undefined) viewer?.showIn(args.view, sandbox, (sentence) => observers.onWarning?.(sentence));
+    const warn = (sentence: string) => observers.onWarning?.(sentence);
+    if (args.view !== undefined) viewer?.showIn(args.view, sandbox, config.clipboard, warn);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     const traced = options.trace !== undefined;
     return await supervise(sandbox, {

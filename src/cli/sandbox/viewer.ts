@@ -1,6 +1,7 @@
 /** `--view`: a viewer of this host shows the screen of a sandbox. It ends with the sandbox, and not the other way round. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import type { Clipboard } from '../../config/graphics-types.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { messageOf, oneLine } from '../../util/errors.js';
@@ -15,7 +16,7 @@ interface ViewerProgram {
   readonly name: string;
   /** Variables of which it needs one. */
   readonly displays: readonly string[];
-  readonly argv: (socket: string) => readonly string[];
+  readonly argv: (socket: string, clipboard: Clipboard) => readonly string[];
 }
 
 /** The first one that works is taken. Each takes the path of a socket; virt-viewer does not, for VNC. */
@@ -23,11 +24,14 @@ const PROGRAMS: readonly ViewerProgram[] = [
   {
     name: 'xtigervncviewer',
     displays: ['DISPLAY'],
-    argv: (socket) => [
+    argv: (socket, clipboard) => [
       // It ends when its sandbox does, and asks nobody.
       ...['-AlertOnFatalError=0', '-ReconnectOnError=0'],
-      // The screen has one size, and what is copied on this host stays there.
-      ...['-RemoteResize=0', '-AcceptClipboard=0', '-SendClipboard=0', socket],
+      // It leaves the size of the screen alone.
+      '-RemoteResize=0',
+      // What is copied on this host stays there, unless the sandbox is to have it; what is only selected does always.
+      ...['-SendPrimary=0', `-SendClipboard=${clipboard === 'none' ? 0 : 1}`],
+      ...['-SetPrimary=0', `-AcceptClipboard=${clipboard === 'both' ? 1 : 0}`, socket],
     ],
   },
   { name: 'gvncviewer', displays: ['DISPLAY', 'WAYLAND_DISPLAY'], argv: (socket) => [socket] },
@@ -50,9 +54,15 @@ const PROGRAM = 'virt-sandbox';
 
 /**
  * Starts a viewer. Whatever becomes of it, the sandbox goes on.
+ * @param clipboard of the sandbox: the viewer takes part in as much
  * @param warn says a sentence on stderr
  */
-export function showIn(wanted: string | true, sandbox: Sandbox, warn: (sentence: string) => void): void {
+export function showIn(
+  wanted: string | true,
+  sandbox: Sandbox,
+  clipboard: Clipboard,
+  warn: (sentence: string) => void,
+): void {
   const { vncSocket } = sandbox.launched.screen ?? {};
   if (vncSocket === undefined) return;
   const named = PROGRAMS.filter(({ name }) => wanted === true || name === wanted);
@@ -60,7 +70,7 @@ export function showIn(wanted: string | true, sandbox: Sandbox, warn: (sentence:
   const lack = named.some(({ name }) => findInPath(name) !== undefined)
     ? `no ${named[0]?.displays.join(' and no ')} is set, so no viewer can show the screen`
     : `there is no ${named.map(({ name }) => name).join(' and no ')} to show the screen`;
-  new Viewing(sandbox, vncSocket, warn).show(usable, lack);
+  new Viewing(sandbox, vncSocket, clipboard, warn).show(usable, lack);
 }
 
 class Viewing {
@@ -68,11 +78,13 @@ class Viewing {
   #isOver = false;
   readonly #socket: string;
   readonly #name: string;
+  readonly #clipboard: Clipboard;
   readonly #warn: (sentence: string) => void;
 
-  constructor({ name, ending }: Sandbox, socket: string, warn: (sentence: string) => void) {
+  constructor({ name, ending }: Sandbox, socket: string, clipboard: Clipboard, warn: (sentence: string) => void) {
     this.#name = name;
     this.#socket = socket;
+    this.#clipboard = clipboard;
     this.#warn = warn;
     void ending.then(() => {
       this.#isOver = true;
@@ -88,7 +100,7 @@ class Viewing {
       return;
     }
     const { name } = program;
-    this.#viewer = start(program, this.#socket, (end, words) => {
+    this.#viewer = start(program, program.argv(this.#socket, this.#clipboard), (end, words) => {
       if (this.#isOver) return;
       this.#warn(`${name} has ended (${end})${words === '' ? '' : `; it said last: ${words}`}`);
       this.show(others, 'nothing shows the screen');
@@ -96,9 +108,9 @@ class Viewing {
   }
 
   #remedy(): string {
-    const { name, argv } = PROGRAMS[0] ?? { name: '', argv: () => [] };
+    const name = PROGRAMS[0]?.name ?? '';
     const browser = `virt-sandbox-ctl view ${shellWord(this.#name)}`;
-    return `see it in a browser (${browser}), or run ${[name, ...argv(this.#socket).slice(-1)].map(shellWord).join(' ')}`;
+    return `see it in a browser (${browser}), or run ${[name, this.#socket].map(shellWord).join(' ')}`;
   }
 }
 
@@ -108,11 +120,11 @@ class Viewing {
  * @param failed called once, with its end and what it said last, if it ends otherwise than by its user's wish
  */
 function start(
-  { name, argv }: ViewerProgram,
-  socket: string,
+  { name }: ViewerProgram,
+  argv: readonly string[],
   failed: (end: string, words: string) => void,
 ): ChildProcess {
-  const words = [name, ...argv(socket)];
+  const words = [name, ...argv];
   // Where this process is killed, its viewer is, too.
   const all = findInPath('setpriv') === undefined ? words : ['setpriv', '--pdeathsig', 'KILL', '--', ...words];
   const [program = '', ...rest] = all;

@@ -2,9 +2,10 @@
 import { isRootImage } from '../../oci-names/root-image.js';
 import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../errors.js';
-import type { Graphics } from '../graphics-types.js';
+import type { Clipboard, Graphics } from '../graphics-types.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
+import { parseClipboard } from '../parsers/clipboard.js';
 import { parseGraphics } from '../parsers/graphics.js';
 import { parsePublish } from '../parsers/publish.js';
 import { parseRootCache } from '../parsers/root-cache.js';
@@ -71,6 +72,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
       rootCache === undefined ? defaults.rootCache : parseRootCache(rootCache, `rootcache in ${machine.where}`),
     overlay: readOverlay(new Section(file, 'overlay')),
     graphics: readGraphics(new Section(file, 'graphics')),
+    clipboard: readClipboard(new Section(file, 'graphics')) ?? defaults.clipboard,
     arch: core.text('arch') ?? defaults.arch,
     kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },
     shell: core.flag('shell', false),
@@ -180,6 +182,11 @@ function readGraphics(section: Section): Graphics | undefined {
     (key) => section.text(key)?.replace(/^/, `${key}=`) ?? [],
   );
   return parseGraphics([section.text('viewers') ?? 'vnc', ...words].join(), section.where);
+}
+
+function readClipboard(section: Section): Clipboard | undefined {
+  const clipboard = section.text('clipboard');
+  return clipboard === undefined ? undefined : parseClipboard(clipboard, `clipboard in ${section.where}`);
 }
 
 /** A path stays as it is: one that is not absolute is refused with the sandbox as a whole. */

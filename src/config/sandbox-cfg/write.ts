@@ -131,11 +131,12 @@ function putMount(writer: Writer, group: string, mount: Mount): void {
   }
 }
 
-function putGraphics(writer: Writer, { graphics }: SandboxConfig): void {
+function putGraphics(writer: Writer, { graphics, clipboard }: SandboxConfig): void {
   if (graphics === undefined) return;
   const { viewers, width, height, compositor, resize, listen } = graphics;
   const size = `${width}x${height}`;
-  writer.putOwn('graphics', { viewers, size, compositor, resize, listen: listen && listenText(listen) });
+  const more = { listen: listen && listenText(listen), clipboard: unless('none', clipboard) };
+  writer.putOwn('graphics', { viewers, size, compositor, resize, ...more });
 }
 
 /** libvirt-sandbox writes the addresses and routes before their interface. */

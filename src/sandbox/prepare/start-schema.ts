@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { quote } from '../../config/errors.js';
-import { COMPOSITORS, LISTEN_ADDRESSES, RESIZES, VIEWERS } from '../../config/graphics-types.js';
+import { CLIPBOARDS, COMPOSITORS, LISTEN_ADDRESSES, RESIZES, VIEWERS } from '../../config/graphics-types.js';
 import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
 import { MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
 import { SIDE_RANGE } from '../../config/parsers/graphics.js';
@@ -134,6 +134,12 @@ const tuning = v.partial(
   ),
 );
 
+const graphics = record({
+  ...{ viewers: oneOf(VIEWERS), width: side, height: side },
+  ...{ compositor: oneOf(COMPOSITORS), resize: oneOf(RESIZES) },
+  listen: v.optional(record({ address: oneOf(LISTEN_ADDRESSES), port: portNumber(0) })),
+});
+
 const entries = {
   name: text,
   uuid: text,
@@ -204,11 +210,8 @@ const entries = {
   networks: list(network, 'networks'),
   publish: list(record({ protocol, address: ipAddress, hostPort: portNumber(0), guestPort: portNumber(1) }), 'ports'),
   security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
-  graphics: record({
-    ...{ viewers: oneOf(VIEWERS), width: side, height: side },
-    ...{ compositor: oneOf(COMPOSITORS), resize: oneOf(RESIZES) },
-    listen: v.optional(record({ address: oneOf(LISTEN_ADDRESSES), port: portNumber(0) })),
-  }),
+  graphics,
+  clipboard: oneOf(CLIPBOARDS),
   environment: list(record({ key: text, value: text }), 'variables: { key, value }'),
   cwd: text,
   shell: flag,

@@ -4,10 +4,13 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { GuestConfig } from '../../../init/common/config.js';
 import type { Graphics, ScreenSize } from '../../config/types.js';
 import type { Monitor } from '../../libvirt/monitor.js';
 import { descriptorOf } from '../../libvirt/send-descriptor.js';
-import { SandboxError } from '../../util/errors.js';
+import type { Channel } from '../../protocol/channel.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
+import type { ClipboardOptions, ScreenClipboard } from './clipboard.js';
 import type { CompositorWatch } from './compositor-watch.js';
 import { enterInputs } from './input.js';
 import { measureScreen, sizeOfPicture, takePicture } from './picture.js';
@@ -46,6 +49,7 @@ export class MachineScreen implements HeldScreen {
   readonly #monitor: Monitor;
   readonly #compositor: CompositorWatch | undefined;
   readonly #viewerPort: ViewerPort | undefined;
+  #clipboard: ScreenClipboard | undefined;
   readonly #resizer: ScreenResizer | undefined;
   readonly #whyFixed: string;
   readonly #size: SeenSize;
@@ -98,6 +102,31 @@ export class MachineScreen implements HeldScreen {
       screen.close();
       throw screenUnusable(stateDirectory, error);
     }
+  }
+
+  /**
+   * From now on texts pass between viewers and the guest.
+   * @param tool path inside of what reads and writes the clipboard
+   * @throws {SandboxError} `clipboard-unusable`
+   */
+  async carryClipboard(
+    channel: Channel,
+    guest: GuestConfig,
+    tool: string,
+    { ways, onWarning }: Pick<ClipboardOptions, 'ways' | 'onWarning'>,
+  ): Promise<void> {
+    const { GuestClipboard } = await import('./guest-clipboard.js');
+    const { ScreenClipboard } = await import('./clipboard.js');
+    let isTold = false;
+    const onTrouble = (why: string) => {
+      if (!isTold) onWarning?.(`what viewers copy does not get into the guest: ${oneLine(why)}`);
+      isTold = true;
+    };
+    const inside = new GuestClipboard(channel, guest, tool, onTrouble);
+    // As a viewer does.
+    const socket = this.#sockets?.connect(VNC_SOCKET);
+    if (socket === undefined) return;
+    this.#clipboard = await ScreenClipboard.open(socket, { ways, guest: inside, monitor: this.#monitor, onWarning });
   }
 
   get width(): number {
@@ -167,6 +196,7 @@ export class MachineScreen implements HeldScreen {
   /** Viewers that are there stay as long as QEMU. */
   close(): void {
     this.#isClosed = true;
+    this.#clipboard?.close();
     this.#resizer?.close();
     this.#sockets?.close();
     this.#viewerPort?.close();
@@ -179,13 +209,14 @@ export class MachineScreen implements HeldScreen {
   }
 
   /** @param isKnown no password is asked for */
-  #handOver(viewer: Socket, protocol: ViewerProtocol, isKnown: boolean): Promise<void> {
+  async #handOver(viewer: Socket, protocol: ViewerProtocol, isKnown: boolean): Promise<void> {
     const name = 'viewer';
-    return this.#turns.take(async () => {
+    await this.#turns.take(async () => {
       // It may have gone while others had their turn.
       if (viewer.destroyed) return;
       await this.#monitor.executeWith(descriptorOf(viewer), 'getfd', { fdname: name });
       await this.#monitor.execute('add_client', { protocol, fdname: name, skipauth: isKnown });
     });
+    this.#clipboard?.viewerCame();
   }
 }

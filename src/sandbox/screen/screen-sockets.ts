@@ -3,7 +3,7 @@
  * gets a PNG.
  */
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../util/errors.js';
 import { isOfOwner } from '../state/peer.js';
 import { screenError } from './errors.js';
@@ -47,6 +47,11 @@ export class ScreenSockets {
     }
   }
 
+  /** Comes to one of them as others do, and does not keep this process. */
+  connect(name: string): Socket {
+    return connect(this.#pathOf(name)).unref();
+  }
+
   /** Who is connected stays. */
   close(): void {
     for (const server of this.#servers) server.close();
@@ -60,7 +65,7 @@ export class ScreenSockets {
       void admit(socket, take).catch(() => socket.destroy());
     });
     server.maxConnections = MOST_CONNECTED;
-    const path = `/proc/self/fd/${this.#directory}/${name}`;
+    const path = this.#pathOf(name);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(path, resolve);
@@ -69,6 +74,10 @@ export class ScreenSockets {
     server.on('error', () => {}).unref();
     this.#servers.push(server);
     chmodSync(path, 0o600);
+  }
+
+  #pathOf(name: string): string {
+    return `/proc/self/fd/${this.#directory}/${name}`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Turns a sandbox into the config of the common init. */
 import { randomUUID } from 'node:crypto';
 import type { GuestConfig, GuestScreen, GuestSystemd } from '../../../init/common/config.js';
-import type { Graphics, SandboxConfig } from '../../config/types.js';
+import type { Clipboard, Graphics, SandboxConfig } from '../../config/types.js';
 import { lateProcessors } from '../../domain/processors.js';
 import type { Profile } from '../../profile/types.js';
 import type { Devices } from '../devices/devices.js';
@@ -40,15 +40,20 @@ export function guestConfig(
     environment: config.environment,
     cwd: config.cwd,
     command: config.command,
-    screen: config.graphics && guestScreen(config.graphics),
+    screen: config.graphics && guestScreen(config.graphics, config.clipboard),
     systemd: systemdOf(config),
     timeLimit,
     terminal: config.tty ? (terminal ?? { rows: 24, columns: 80, type: 'linux' }) : undefined,
   };
 }
 
-function guestScreen({ viewers, compositor, width, height }: Graphics): GuestScreen {
-  return { compositor: viewers === 'xvnc' ? viewers : compositor, width, height };
+function guestScreen({ viewers, compositor, width, height }: Graphics, clipboard: Clipboard): GuestScreen {
+  return {
+    compositor: viewers === 'xvnc' ? viewers : compositor,
+    width,
+    height,
+    clipboard: clipboard === 'none' ? undefined : true,
+  };
 }
 
 function systemdOf({ service, uuid = randomUUID(), overlay }: SandboxConfig): GuestSystemd | undefined {

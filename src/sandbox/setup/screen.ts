@@ -1,6 +1,7 @@
 /** Starts what shows programs on the screen. It runs beside the application, as its user. */
 import type { GuestConfig, GuestScreen } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
+import { CLIPBOARD_TOOL } from '../../../init/common/screen/compositors.js';
 import {
   displaySocket,
   displayVariables,
@@ -10,7 +11,7 @@ import {
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
-import { forCaller } from '../../util/option-names.js';
+import { forCaller, option } from '../../util/option-names.js';
 import { type SandboxProcess, startProcess } from '../process/process.js';
 import type { ProcessExit } from '../process/types.js';
 import type { Console } from '../start/console.js';
@@ -23,7 +24,7 @@ const KEPT = 4096;
 
 /**
  * @returns the config with the variables by which programs find the screen
- * @throws {SandboxError} `compositor-missing`, `compositor-failed`, `init-step-failed`, `process-lost`
+ * @throws {SandboxError} `compositor-missing`, `clipboard-tool-missing`, `compositor-failed`, `init-step-failed`, `process-lost`
  */
 export async function setUpScreen(
   channel: Channel,
@@ -36,7 +37,9 @@ export async function setUpScreen(
     throw error instanceof OperationError ? stepError(new StepError(SCREEN_STEP, error), console, guest) : error;
   });
   if ('missing' in ready) throw missingError(ready, screen);
-  const { compositor, environment, edid } = ready;
+  const { compositor, environment, edid, clipboardTool } = ready;
+  const wantsClipboard = screen.clipboard !== undefined;
+  if (wantsClipboard && clipboardTool === undefined) throw clipboardError(CLIPBOARD_TOOL.name, CLIPBOARD_TOOL.name);
   if (compositor === undefined) return withVariables(guest, environment);
   const { name, argv } = compositor;
   const process = await startProcess(channel, { ...guest, trace: undefined }, argv, {
@@ -46,6 +49,8 @@ export async function setUpScreen(
   const words = new LastWords(process);
   const line = await firstLine(process);
   if (line === undefined) throw failedError(name, await endOf(process), words.text);
+  const variables = displayVariables(name, line);
+  if (wantsClipboard && variables['DISPLAY'] === undefined) throw clipboardError('Xwayland', 'xwayland');
   const told = name === 'xvnc' ? 'xvnc, a program of the sandbox, to which its viewers talk' : name;
   onChoice?.(`screen: shown by ${told}`);
   let isOver = false;
@@ -58,12 +63,11 @@ export async function setUpScreen(
     if (!isOver && end !== undefined)
       onWarning?.(`${name} has ended (${end}), so the screen shows nothing any more${saying(words.text)}`);
   });
-  const variables = displayVariables(name, line);
   const display =
     name === 'xvnc' || edid === undefined
       ? undefined
       : { compositor: name, socket: displaySocket(name, variables), edid };
-  const shown = { ...guest, screen: { ...screen, pid: process.pid, display } };
+  const shown = { ...guest, screen: { ...screen, pid: process.pid, display, clipboard: clipboardTool } };
   return withVariables(shown, { ...environment, ...variables });
 }
 
@@ -132,6 +136,15 @@ function missingError({ missing, packages }: MissingCompositor, { compositor }: 
       compositor === 'xvnc'
         ? install
         : `${install}, or write ${compositorOption('none')} for a program that draws by itself`,
+  });
+}
+
+function clipboardError(missing: string, packages: string): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'clipboard-tool-missing',
+    message: `nothing in the root can read and write the clipboard: there is no ${missing}`,
+    remedy: `install it in the root (Debian: apt-get install ${packages}), or leave out ${option('clipboard')}`,
   });
 }
 

@@ -52,6 +52,7 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
       ? []
       : [`its screen is at ${quote(listenText(graphics.listen))}, with a password`]),
   ],
+  clipboard: ({ clipboard }) => (clipboard === 'none' ? [] : ['it gets what is copied where its screen is viewed']),
   hidden: ({ hidden }) => (hidden.secrets ? [] : ['it sees where programs keep keys of users']),
   home: ({ home }) => (home?.type === 'directory' ? [`its home is the directory ${quote(home.path)}`] : []),
   mounts: ({ mounts }) => mounts.flatMap(mounted),
