@@ -46,6 +46,7 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   'cancel.ts': /^not needed any more\nSIGTERM\n$/,
   'detached.ts': /^detached: true\nstate: ready\nexit status: 143\n$/,
   'options.ts': /^hi from nobody\n$/,
+  'desktop.ts': /^Hello from the host\nPNG\n$/,
   'images.ts': /^\d\S+ is whole\n$/,
 };
 

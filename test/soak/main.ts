@@ -20,6 +20,7 @@ import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
 import { pools } from './pools.js';
 import type { Finding, Scenario } from './scenario.js';
+import { screens } from './screens.js';
 import { services } from './services.js';
 import { shares } from './shares.js';
 import { shortage } from './shortage.js';
@@ -51,6 +52,7 @@ const SCENARIOS: readonly Scenario[] = [
   pools,
   poolShell,
   detached,
+  screens,
   overlay,
   imageRoots,
   hostile,
