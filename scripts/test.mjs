@@ -6,7 +6,7 @@
 // what tests share: libvirtd for qemu:///system if none answers, another one for lxc:///, and a store of boot images.
 import { execFile, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
@@ -67,6 +67,7 @@ const cleanUp = async () => {
   const [starts] = await Promise.all([starting, baking.catch(() => {})]);
   const daemons = starts.flatMap((start) => start.value ?? []);
   await Promise.all([...daemons.map((daemon) => daemon.stop()), ...endings.map((end) => end())]);
+  unmountBelow(mounts);
   for (const made of [store, folders, mounts]) rmSync(made, { recursive: true, force: true });
 };
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -112,6 +113,15 @@ await cleanUp();
 record(times);
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
+
+/** A test file that was killed has unmounted nothing. */
+function unmountBelow(directory) {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  const left = points.filter((point) => point.startsWith(`${directory}/`)).reverse();
+  if (left.length > 0) spawnSync('umount', ['--lazy', ...left], { stdio: 'inherit' });
+}
 
 /** Waits for the end of this process if a signal has told it to. */
 function unlessEnding() {
