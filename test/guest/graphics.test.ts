@@ -7,7 +7,7 @@ import { connectSandbox, Sandbox, type SandboxOptions } from '../../src/index.js
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ctl } from '../helpers/ctl.js';
-import { BLUE, partOf, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
+import { BLUE, partOf, screenOf, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -228,14 +228,7 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessDesktop() }, 
     const words = ['-c', 'qemu:///session', ...ACCEL, '-n', name, '--graphics', '--', ...terminal('read -r line')];
     const running = startSandbox(words, user.options);
     t.after(() => running.child.kill('SIGTERM'));
-    const screenshot = async () => {
-      for (;;) {
-        const { code, stdout, stderr } = await ctl(['screenshot', name, '-'], user.options);
-        if (code === 0) return stdout;
-        assert.equal(running.child.exitCode, null, `${stderr}${running.stderr()}`);
-      }
-    };
-    await untilShows({ screenshot }, BLUE, 0.9);
+    await untilShows(screenOf(name, running, user.options), BLUE, 0.9);
 
     // Root sees it, and is led nowhere: what the user has on record may be anything.
     const passwd = join(user.home, 'passwd');

@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Screen } from '../../src/index.js';
 import type { Session } from '../../src/sandbox/session.js';
+import { ctl } from './ctl.js';
 import { coloursOf } from './png.js';
+import type { Running, RunOptions } from './run.js';
 
 /** A reason to skip, or false if this host has what shows programs, and programs. */
 export function unlessDesktop(): string | false {
@@ -52,6 +54,18 @@ export async function untilShows(screen: Pick<Screen, 'screenshot'>, colour: str
     if (partOf(picture, colour) >= part) return picture;
     if (Date.now() > deadline) assert.fail(`it shows ${JSON.stringify([...coloursOf(picture)].slice(0, 20))}`);
   }
+}
+
+/** Pictures of a sandbox that a program of another user runs, as that user gets them when it has a screen. */
+export function screenOf(name: string, running: Running, options: RunOptions): Pick<Screen, 'screenshot'> {
+  const screenshot = async () => {
+    for (;;) {
+      const { code, stdout, stderr } = await ctl(['screenshot', name, '-'], options);
+      if (code === 0) return stdout;
+      assert.equal(running.child.exitCode, null, `${stderr}${running.stderr()}`);
+    }
+  };
+  return { screenshot };
 }
 
 /** Which part of a picture has that colour, from 0 to 1. */
