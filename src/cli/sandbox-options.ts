@@ -1,6 +1,7 @@
 /** The options of virt-sandbox: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
 import { imageRootOptions } from './image-root-options.js';
+import { screenOptions } from './screen-options.js';
 
 export const options = {
   connect: {
@@ -94,25 +95,7 @@ export const options = {
     requiresArg: true,
     describe: 'label for SELinux or AppArmor on the host: dynamic, static or inherit[,label=LABEL] [dynamic]',
   },
-  graphics: {
-    type: 'string',
-    // The value follows a `=` only: the next word begins the command.
-    requiresArg: false,
-    describe:
-      '[=vnc|spice|xvnc|none][,size=WIDTHxHEIGHT][,compositor=cage|xorg|weston|none][,resize=on|off][,listen=127.0.0.1:PORT]: a screen, a keyboard and a pointer [vnc,size=1280x800]',
-  },
-  view: {
-    type: 'string',
-    // As of graphics.
-    requiresArg: false,
-    describe:
-      '[=xtigervncviewer|gvncviewer]: show the screen of --graphics in a viewer of this host [the first there is]',
-  },
-  clipboard: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'none, host-to-guest or both: texts that pass between viewers of the screen and COMMAND [none]',
-  },
+  ...screenOptions,
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
   userns: {
     type: 'boolean',

@@ -29,7 +29,7 @@ const PROGRAMS: readonly ViewerProgram[] = [
       ...['-AlertOnFatalError=0', '-ReconnectOnError=0'],
       // It leaves the size of the screen alone.
       '-RemoteResize=0',
-      // What is copied on this host stays there, unless the sandbox is to have it; what is only selected does always.
+      // What is copied on this host stays there, unless the sandbox is to have it. What is only selected always stays.
       ...['-SendPrimary=0', `-SendClipboard=${clipboard === 'none' ? 0 : 1}`],
       ...['-SetPrimary=0', `-AcceptClipboard=${clipboard === 'both' ? 1 : 0}`, socket],
     ],

@@ -3,7 +3,6 @@
  * the validator takes a while to load.
  */
 import * as v from 'valibot';
-import { quote } from '../../config/errors.js';
 import { CLIPBOARDS, COMPOSITORS, LISTEN_ADDRESSES, RESIZES, VIEWERS } from '../../config/graphics-types.js';
 import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
 import { MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
@@ -12,7 +11,6 @@ import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
-import { type Digest, isDigest } from '../../oci-names/digest.js';
 import { PULL_POLICIES } from '../../oci-names/pull-policy.js';
 import { LOCAL_TRANSPORTS } from '../../oci-names/root-image.js';
 import { isTemplateName } from '../../oci-names/template.js';
@@ -20,17 +18,7 @@ import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { ipAddress, portNumber, protocol } from '../publish/publish-schema.js';
 import type { LaunchOptions, PartialConfig } from '../types.js';
 import { check } from './check-values.js';
-
-const text = v.string('a string');
-const flag = v.boolean('true or false');
-const number = v.number('a number');
-const whole = v.pipe(number, v.safeInteger('a whole number'), v.minValue(0, 'a whole number, and not below 0'));
-const digest = v.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a digest');
-const id = v.pipe(whole, v.maxValue(0xfffffffe, 'a number of a user or group'));
-
-const list = <S extends v.GenericSchema>(item: S, items: string) => v.array(item, `an array of ${items}`);
-const record = <E extends v.ObjectEntries>(entries: E) => v.strictObject(entries, 'an object');
-const oneOf = <const T extends readonly string[]>(words: T) => v.picklist(words, words.map(quote).join(' or '));
+import { digest, flag, id, list, number, oneOf, record, text, whole } from './schema-words.js';
 
 const includes = list(record({ target: text, source: text }), 'includes: { target, source }');
 const target = { target: text, includes };
