@@ -34,6 +34,16 @@ export async function settlesWithin(promise: Promise<unknown>, milliseconds: num
 }
 
 /**
+ * A signal that aborts when `milliseconds` are over, or when another one does. The timer keeps it: Node.js 20 loses an
+ * AbortSignal.timeout() that nothing but AbortSignal.any() knows, and it never aborts then.
+ */
+export function abortedWithin(milliseconds: number, other: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  setTimeout(() => late.abort(), milliseconds).unref();
+  return AbortSignal.any([other, late.signal]);
+}
+
+/**
  * Waits for a promise until the signal aborts. Then the promise is ignored.
  *
  * @param called Makes the error to throw from the signal's reason.

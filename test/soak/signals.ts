@@ -1,5 +1,6 @@
 /** Scenario `signals`: a random signal to a random process of a random sandbox, at a random moment. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { abortedWithin } from '../../src/util/promises.js';
 import { DRIVERS, type Driver, type Ground, URIS } from './ground.js';
 import type { Snapshot } from './leftovers.js';
 import { type Hit, judge } from './outcome.js';
@@ -157,7 +158,7 @@ async function deliver(running: Running): Promise<void> {
   if (plan.phase === 'end') started.sayEnd();
   await sleep(plan.delay);
   // All that there will be is there already, so the wait is a short one.
-  await send(running, AbortSignal.any([over.signal, AbortSignal.timeout(AFTER_MS)]));
+  await send(running, abortedWithin(AFTER_MS, over.signal));
   if (plan.phase === 'running') {
     await sleep(AFTER_MS);
     started.sayEnd();

@@ -4,6 +4,7 @@ import type { GuestConfig, GuestDisplay } from '../../../init/common/config.js';
 import type { ScreenSize } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { messageOf, oneLine, SandboxError } from '../../util/errors.js';
+import { abortedWithin } from '../../util/promises.js';
 import { RecordParser } from '../files/record-parser.js';
 import { type BuiltinOptions, startBuiltin } from '../process/builtin.js';
 import { DisplayError, DisplayPeer } from './display-peer.js';
@@ -79,7 +80,7 @@ export class ScreenResizer {
   /** @throws {SandboxError} `resize-failed` */
   async set(size: ScreenSize): Promise<void> {
     const { compositor, socket } = this.#display;
-    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const signal = abortedWithin(PATIENCE_MS, this.#end.signal);
     try {
       const builtin = await this.#start(['connect', socket], { signal });
       try {
