@@ -7,7 +7,7 @@
  * - nothing that is installed is started: there is no systemd.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { sha256 } from '../../src/image/manifest.js';
@@ -57,9 +57,11 @@ export class NginxHost {
     for (const path of NEW) mkdirSync(join(ground, path), { recursive: true });
     for (const path of COPIED) {
       mkdirSync(join(ground, path), { recursive: true });
-      execFileSync('cp', ['-a', `${path}/.`, join(ground, path)]);
+      // Other tests make and remove services there meanwhile.
+      const names = readdirSync(path).filter((name) => name !== 'libvirt-sandbox');
+      execFileSync('cp', ['-a', '-t', join(ground, path), ...names.map((name) => join(path, name))]);
     }
-    for (const path of ['libvirt-sandbox', 'apt/sources.list', 'apt/sources.list.d', 'apt/preferences.d'])
+    for (const path of ['apt/sources.list', 'apt/sources.list.d', 'apt/preferences.d'])
       rmSync(join(ground, 'etc', path), { recursive: true, force: true });
     writeFileSync(join(ground, 'etc/apt/sources.list'), `deb [trusted=yes] file:${ARCHIVE} ./\n`);
     writeFileSync(join(ground, 'etc/apt/apt.conf.d/zz-test'), APT);
