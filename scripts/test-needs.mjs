@@ -68,6 +68,7 @@ const NEEDS = [
   { path: 'guest/service-of-user', user: true },
   { path: 'guest/service-export', user: true },
   { path: 'guest/session-daemon', user: true },
+  { path: 'guest/sound', user: true, guestInit: true },
   { path: 'guest/stale', user: true },
   { path: 'guest/service-user-systemd', user: true },
   { path: 'guest/view-shared', user: true },
@@ -82,6 +83,7 @@ const NEEDS = [
   { path: 'hostile/no-capability', user: true },
   { path: 'hostile/overlay', user: true },
   { path: 'hostile/root-share', user: true },
+  { path: 'hostile/sound', user: true },
   { path: 'hostile/user-qemu', user: true },
   // More than a minute each: services are made, cloned and imported, again and again.
   { path: 'host/service-clone-killed', order: 3 },

@@ -261,6 +261,8 @@ export interface GuestConfig {
   readonly cwd: string | undefined;
   /** Undefined: none. */
   readonly screen?: GuestScreen | undefined;
+  /** A sound card, which is the application's. Undefined: none. */
+  readonly hasSound?: true | undefined;
   /** Undefined: the application is any other program. */
   readonly systemd?: GuestSystemd | undefined;
   /** Program and arguments; empty: no application. */

@@ -7,6 +7,7 @@ import { hideStep, mountSteps, rootStep } from './mounts.js';
 import { ociRootStep } from './oci-root.js';
 import { coverOverlayDisk } from './overlay.js';
 import { consoleStep, sessionsStep } from './shell.js';
+import { soundStep } from './sound.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 import { systemdStep } from './systemd.js';
 
@@ -38,6 +39,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
+    ...soundStep(config),
     ...confineStep(config),
     ...systemdStep(config),
     ...(shell ? consoleStep(config.hostname, shell) : []),

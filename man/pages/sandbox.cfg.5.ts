@@ -121,7 +121,7 @@ const BODY: readonly Section[] = [
           ],
           [
             '`[machine]`',
-            '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `requirekvm`: whether to start nothing but a machine under KVM, default `false`. `nestedkvm`: whether the machine may run machines under KVM itself, default `false`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `rootfs`: `auto`, `9p` or `virtiofs`, default `auto`. `rootcache`: `auto`, `never` or `always`, default `auto`. `boottimeout`: milliseconds, default 60000.',
+            '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `requirekvm`: whether to start nothing but a machine under KVM, default `false`. `nestedkvm`: whether the machine may run machines under KVM itself, default `false`. `sound`: whether it has a sound card, default `false`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `rootfs`: `auto`, `9p` or `virtiofs`, default `auto`. `rootcache`: `auto`, `never` or `always`, default `auto`. `boottimeout`: milliseconds, default 60000.',
           ],
           [
             '`[tuning]`',

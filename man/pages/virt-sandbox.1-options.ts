@@ -114,6 +114,11 @@ export const details = {
       'Lets texts of the clipboard pass between viewers of VNC and the programs on the screen. It needs `--graphics=vnc`. *WAY* is `none`, the default, `host-to-guest`, or `both`. With `host-to-guest` the programs get what viewers copy, and viewers get nothing; with `both` they get what the programs copy, too. Viewers share their clipboard among themselves in any case. Texts have at most 1,000,000 bytes. The root must have xclip, and with cage or weston Xwayland.',
     ],
   },
+  sound: {
+    text: [
+      'Gives the machine a sound card. What the command plays there is played by the sound server of the user who starts the sandbox: PulseAudio, or PipeWire with pipewire-pulse, at *pulse/native* in `XDG_RUNTIME_DIR`. Where none answers the sandbox is silent, and `-v` says why. The card has no microphone. Containers have no sound card.',
+    ],
+  },
   privileged: {
     text: [
       'Runs the command as root with every capability. The host’s root stays read-only. In a container (`lxc:///`) it is root of the host’s kernel, and no barrier. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',

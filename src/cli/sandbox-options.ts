@@ -96,6 +96,7 @@ export const options = {
     describe: 'label for SELinux or AppArmor on the host: dynamic, static or inherit[,label=LABEL] [dynamic]',
   },
   ...screenOptions,
+  sound: { type: 'boolean', describe: 'a sound card: your sound server plays what is played inside' },
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
   userns: {
     type: 'boolean',

@@ -63,6 +63,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     security: DEFAULT_SECURITY,
     graphics: undefined,
     clipboard: 'none',
+    sound: false,
     environment: [],
     cwd: undefined,
     shell: false,

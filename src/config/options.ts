@@ -50,6 +50,7 @@ export interface ConfigOptions extends TuningOptions, ImageRootTexts {
   /** True is `vnc`. */
   readonly graphics?: string | true | undefined;
   readonly clipboard?: string | undefined;
+  readonly sound?: boolean | undefined;
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
   readonly hide?: readonly string[] | undefined;
@@ -125,6 +126,7 @@ export async function configFromOptions(
     security: optional(options.security, parseSecurity) ?? from.security,
     graphics: graphicsFrom(options, from),
     clipboard: optional(options.clipboard, (text) => parseClipboard(text, '--clipboard')) ?? from.clipboard,
+    sound: options.sound ?? from.sound,
     environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,
     shell: options.shell ?? from.shell,

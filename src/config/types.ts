@@ -236,6 +236,8 @@ export interface SandboxConfig {
   readonly graphics: Graphics | undefined;
   /** Other than `none`, it needs a screen with viewers. */
   readonly clipboard: Clipboard;
+  /** A sound card, in a machine: what is played inside, the sound server of the caller plays, if there is one. */
+  readonly sound: boolean;
   readonly environment: readonly EnvironmentVariable[];
   /** Working directory inside; undefined: home, else /. */
   readonly cwd: string | undefined;

@@ -10,6 +10,7 @@ import { type MachineInterface, streamArguments } from './interfaces.js';
 import { type Screen, screenElements } from './screen.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
+import { soundElements } from './sound.js';
 import type { TuningElements } from './tuning.js';
 import { MODERN } from './virtio.js';
 import { type Element, EMPTY, toXml } from './xml.js';
@@ -49,6 +50,8 @@ export interface MachineOptions {
   readonly slots?: Slots | undefined;
   /** Undefined: none. */
   readonly screen?: Screen | undefined;
+  /** A sound card. Undefined: none. */
+  readonly hasSound?: boolean | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
   readonly tuned?: TuningElements | undefined;
@@ -148,8 +151,8 @@ const SLOW_WHEN_EMULATED = [
 ];
 
 function addressesOf(options: MachineOptions): DeviceAddresses {
-  const { shares, lateShares = [], disks = [], interfaces = [], slots, screen } = options;
-  const others = { lateShares: lateShares.length, hasScreen: screen !== undefined };
+  const { shares, lateShares = [], disks = [], interfaces = [], slots, screen, hasSound } = options;
+  const others = { lateShares: lateShares.length, hasScreen: screen !== undefined, hasSound };
   return deviceAddresses(shares.length, slots ?? { disks: disks.length, networks: interfaces.length }, others);
 }
 
@@ -182,6 +185,7 @@ function devices(options: MachineOptions): Element {
   const isFlat = options.tuning.bus === 'root';
   /** libvirt does not know of empty slots and of what passt serves, so the devices beside them need addresses. */
   const isPlaced = isFlat || options.slots !== undefined || interfaces.some((entry) => !('element' in entry));
+  const screen = options.screen && screenElements(options.screen, isPlaced ? addresses.screen : undefined);
   return {
     emulator: options.emulator?.path,
     controller: [
@@ -199,7 +203,8 @@ function devices(options: MachineOptions): Element {
     interface: interfaces.flatMap((entry, at) =>
       'element' in entry ? [{ ...entry.element, address: isPlaced ? addresses.networks[at] : undefined }] : [],
     ),
-    ...(options.screen ? screenElements(options.screen, isPlaced ? addresses.screen : undefined) : {}),
+    ...screen,
+    ...(options.hasSound ? soundElements(screen, isPlaced ? addresses.sound[0] : undefined) : {}),
     memballoon: { '@model': 'none' },
     serial: [
       ...serials,

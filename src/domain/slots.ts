@@ -5,6 +5,7 @@
  */
 import { type PciAddress, pciAddresses, pciName } from './pci.js';
 import { SCREEN_DEVICES } from './screen.js';
+import { SOUND_DEVICES } from './sound.js';
 import { modernDriver } from './virtio.js';
 
 /** How many slots there are of each kind. */
@@ -21,6 +22,8 @@ export interface DeviceAddresses {
   readonly networks: readonly PciAddress[];
   /** Of card, keyboard and pointer; empty: there is no screen. */
   readonly screen: readonly PciAddress[];
+  /** Of the sound card; empty: there is none. */
+  readonly sound: readonly PciAddress[];
   /** Behind all others, so that they change no other address. */
   readonly lateShares: readonly PciAddress[];
 }
@@ -29,16 +32,18 @@ export interface DeviceAddresses {
 interface OtherDevices {
   readonly lateShares?: number;
   readonly hasScreen?: boolean;
+  readonly hasSound?: boolean | undefined;
 }
 
 /** @throws {SandboxError} `too-many-devices` */
 export function deviceAddresses(
   shares: number,
   { disks, networks }: Slots,
-  { lateShares = 0, hasScreen = false }: OtherDevices = {},
+  { lateShares = 0, hasScreen = false, hasSound = false }: OtherDevices = {},
 ): DeviceAddresses {
   const ofScreen = hasScreen ? SCREEN_DEVICES : 0;
-  const next = pciAddresses(1 + shares + disks + networks + ofScreen + lateShares);
+  const ofSound = hasSound ? SOUND_DEVICES : 0;
+  const next = pciAddresses(1 + shares + disks + networks + ofScreen + ofSound + lateShares);
   const several = (count: number) => Array.from({ length: count }, next);
   return {
     serial: next(),
@@ -46,6 +51,7 @@ export function deviceAddresses(
     disks: several(disks),
     networks: several(networks),
     screen: several(ofScreen),
+    sound: several(ofSound),
     lateShares: several(lateShares),
   };
 }

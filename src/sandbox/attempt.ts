@@ -32,6 +32,7 @@ import { runPlan } from './setup/run-plan.js';
 import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { loadMachine } from './snapshot/restore.js';
+import { type MachineSound, openSound } from './sound/open-sound.js';
 import { copyTimeoutError } from './start/boot-errors.js';
 import { watchDisks } from './start/disk-watch.js';
 import { DomainRun } from './start/domain-run.js';
@@ -64,6 +65,7 @@ export class Attempt {
   #monitor: Monitor | undefined;
   /** Undefined: it has no screen. */
   #screen: ScreenStart | undefined;
+  #sound: MachineSound | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
   #hasBegun = false;
@@ -143,7 +145,7 @@ export class Attempt {
       const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       await ending.finally(async () => {
         this.#qemu?.givenDisks?.giveBack();
-        await this.#network?.end();
+        await Promise.all([this.#sound?.close(), this.#network?.end()]);
       });
       throw reason;
     } finally {
@@ -170,11 +172,10 @@ export class Attempt {
   #launched(channel: Channel, domain: Domain, screen: HeldScreen | undefined): Launched {
     const { connection } = this.#prepared;
     const { console, state } = this.#run;
-    const facts = factsOf(this.#config, this.#prepared);
     const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#qemu?.givenDisks, this.#shares];
     const [monitor, qemuPid] = [this.#monitor, () => this.#run.qemuPid()];
-    const served = { network, givenDisks, shares, monitor, screen, qemuPid };
-    return { ...facts, channel, state, guest, domain, connection, console, ...served };
+    const served = { network, givenDisks, shares, monitor, screen, sound: this.#sound, qemuPid };
+    return { ...factsOf(this.#config, this.#prepared), channel, state, guest, domain, connection, console, ...served };
   }
 
   #tellFailure(error: unknown): void {
@@ -276,6 +277,7 @@ export class Attempt {
   async #setUp(channel: Channel): Promise<void> {
     // Nothing has run yet that could take QEMU over: throws where it is not confined.
     this.#qemu?.gaps();
+    this.#sound = await openSound(this.#config, this.#monitor, this.#run.name, this.#options);
     this.#hasBegun = true;
     const running = Promise.race([this.#setUpGuest(channel), this.#shares.failed]);
     if (this.#network === undefined) return running;

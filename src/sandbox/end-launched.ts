@@ -13,7 +13,7 @@ type Step = () => void | Promise<void> | undefined;
  * @throws what is no error of a sandbox or of the system
  */
 export async function endLaunched(
-  { channel, domain, connection, network, givenDisks, screen }: Launched,
+  { channel, domain, connection, network, givenDisks, screen, sound }: Launched,
   options: DestroyOptions,
   onWarning: LaunchOptions['onWarning'],
 ): Promise<void> {
@@ -23,6 +23,7 @@ export async function endLaunched(
   mark('end.start');
   await step(() => domain.destroy(options));
   await step(() => screen?.close());
+  await step(() => sound?.close());
   await step(() => givenDisks?.giveBack());
   await step(() => network?.end());
   mark('end.done');

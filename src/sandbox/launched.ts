@@ -7,6 +7,7 @@ import type { Channel } from '../protocol/channel.js';
 import type { GivenDisks } from './devices/given-disks.js';
 import type { Prepared } from './prepare/prepared.js';
 import type { HeldScreen } from './screen/types.js';
+import type { MachineSound } from './sound/machine-sound.js';
 import type { Console } from './start/console.js';
 import type { ShareWatch } from './start/share-watch.js';
 import type { UserNetworkProcesses } from './start/user-network.js';
@@ -40,6 +41,8 @@ export interface Launched {
   readonly monitor: Monitor | undefined;
   /** Undefined: it has none. */
   readonly screen: HeldScreen | undefined;
+  /** Undefined: it has none, or is silent. */
+  readonly sound: MachineSound | undefined;
   /** Process ID of its QEMU; undefined: a container has none, or libvirt's file of it cannot be read. */
   qemuPid(): Promise<number | undefined>;
 }

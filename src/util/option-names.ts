@@ -25,6 +25,7 @@ const ON_COMMAND_LINE = {
   security: '--security',
   graphics: '--graphics',
   clipboard: '--clipboard',
+  sound: '--sound',
   mounts: '--mount',
   disks: '--disk',
   networks: '--network',

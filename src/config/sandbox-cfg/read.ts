@@ -100,6 +100,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
         : parseAcceleration(acceleration, `acceleration in ${machine.where}`),
     requireKvm: machine.flag('requirekvm', false),
     nestedKvm: machine.flag('nestedkvm', false),
+    sound: machine.flag('sound', false),
     boot: boot === undefined ? defaults.boot : parseBootMode(boot, `boot in ${machine.where}`),
     image: machine.text('image'),
     profile: machine.text('profile'),

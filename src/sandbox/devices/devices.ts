@@ -33,6 +33,7 @@ export interface Devices {
   readonly interfaces: readonly InterfaceOptions[];
   /** Undefined: none. */
   readonly screen: Screen | undefined;
+  readonly hasSound: boolean;
   /** Shells beside the application; undefined: none. */
   readonly shell: Shell | undefined;
   /** One for each mount of the config, in the same order. */
@@ -107,6 +108,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     disks,
     interfaces,
     screen: screenOf(config.graphics),
+    hasSound: config.sound,
     shell,
     mounts,
     coversHidden: platform === 'container' && atRoot === undefined,

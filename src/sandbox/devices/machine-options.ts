@@ -92,6 +92,7 @@ export function domainXml(
     }),
     interfaces: machineInterfaces(devices.interfaces),
     screen: devices.screen,
+    hasSound: devices.hasSound,
     securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, user.isShared)] : [])],
     tuned: machineTuning(config.tuning, config.vcpus),
     numaCells: numaCells(config.tuning, config.memory),

@@ -13,7 +13,7 @@ import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `graphics-needs-machine`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
+ * @throws {SandboxError} `kvm-required`, `graphics-needs-machine`, `sound-needs-machine`, `loop-missing`, `store-not-safe`, `mac-duplicate`,
  *   `host-loopback-needs-user-network`, `passt-missing`, `network-needs-system`, `filter-needs-network`,
  *   `net-limit-needs-network`, and what {@link checkTuningHere} throws
  */
@@ -30,6 +30,12 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       'graphics-needs-machine',
       `${option('graphics')} gives a machine a card, and ${URI.lxc} starts a container, which has none`,
       `use ${forCaller({ commandLine: '--graphics=xvnc', program: "graphics: 'xvnc'" })}, which needs no card, or a qemu:/// connection`,
+    );
+  if (config.sound && kind === 'lxc')
+    throw refusal(
+      'sound-needs-machine',
+      `${option('sound')} gives a machine a sound card, and ${URI.lxc} starts a container, which has none`,
+      `use a qemu:/// connection, or leave out ${option('sound')}`,
     );
   if (kind === 'lxc') checkImage(config);
   checkOverlay(config, kind);

@@ -1,7 +1,15 @@
 /** Module sets (kmods/) that a sandbox needs. Every module costs time at boot, so no other is loaded. */
 import type { Devices } from '../devices/devices.js';
 
-export function moduleSets({ shares, disks, interfaces, screen, mounts, guest: { overlay } }: Devices): string[] {
+export function moduleSets({
+  shares,
+  disks,
+  interfaces,
+  screen,
+  hasSound,
+  mounts,
+  guest: { overlay },
+}: Devices): string[] {
   const sets = ['console'];
   if (shares.some(({ transport }) => transport === '9p')) sets.push('root-9p');
   if (shares.some(({ transport }) => transport === 'virtiofs')) sets.push('root-virtiofs');
@@ -13,6 +21,7 @@ export function moduleSets({ shares, disks, interfaces, screen, mounts, guest: {
   sets.push(...[...filesystems].sort().map((name) => `filesystem-${name}`));
   if (interfaces.length > 0) sets.push('network');
   if (screen !== undefined) sets.push('graphics');
+  if (hasSound) sets.push('sound');
   if (overlay !== undefined) sets.push('overlay');
   return sets;
 }

@@ -200,6 +200,7 @@ const entries = {
   security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
   graphics,
   clipboard: oneOf(CLIPBOARDS),
+  sound: flag,
   environment: list(record({ key: text, value: text }), 'variables: { key, value }'),
   cwd: text,
   shell: flag,

@@ -6,16 +6,22 @@ import { SandboxError } from '../../util/errors.js';
 import { option } from '../../util/option-names.js';
 
 /**
- * @throws {SandboxError} `unit-name-invalid`, `systemd-needs-root`, `graphics-with-systemd`
+ * @throws {SandboxError} `unit-name-invalid`, `systemd-needs-root`, `graphics-with-systemd`, `sound-with-systemd`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  const { service, root, identity, privileged, userNamespaces, graphics } = config;
+  const { service, root, identity, privileged, userNamespaces, graphics, sound } = config;
   if (service?.type !== 'systemd') return;
   if (graphics !== undefined)
     throw configError(
       'graphics-with-systemd',
       'the screen belongs to one application, and this sandbox runs systemd',
       `leave out ${option('graphics')}`,
+    );
+  if (sound)
+    throw configError(
+      'sound-with-systemd',
+      'the sound card belongs to one application, and this sandbox runs systemd',
+      `leave out ${option('sound')}`,
     );
   for (const unit of [service.bootTarget, ...service.units]) checkUnit(unit);
   // The user of an image is known later, and privileged it is root.

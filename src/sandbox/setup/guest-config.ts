@@ -41,6 +41,7 @@ export function guestConfig(
     cwd: config.cwd,
     command: config.command,
     screen: config.graphics && guestScreen(config.graphics, config.clipboard),
+    hasSound: config.sound || undefined,
     systemd: systemdOf(config),
     timeLimit,
     terminal: config.tty ? (terminal ?? { rows: 24, columns: 80, type: 'linux' }) : undefined,

@@ -119,6 +119,7 @@ export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices
   if (numa.length > 0) return 'it has --numa, and the machine of a snapshot has no nodes';
   if (numaNodes) return 'it has --numa-nodes, and the memory of a snapshot is where the host has read it';
   if (hugePages !== undefined) return 'it has --huge-pages, and the memory of a snapshot is a file';
+  if (config.sound) return 'it has a sound card, which QEMU cannot save';
   if (config.shell) return 'it has a debug shell';
   return undefined;
 }

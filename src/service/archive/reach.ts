@@ -53,6 +53,7 @@ const LOOKS: Readonly<Record<keyof SandboxConfig, Look>> = {
       : [`its screen is at ${quote(listenText(graphics.listen))}, with a password`]),
   ],
   clipboard: ({ clipboard }) => (clipboard === 'none' ? [] : ['it gets what is copied where its screen is viewed']),
+  sound: ({ sound }) => (sound ? ['it plays on the sound server of whoever starts it'] : []),
   hidden: ({ hidden }) => (hidden.secrets ? [] : ['it sees where programs keep keys of users']),
   home: ({ home }) => (home?.type === 'directory' ? [`its home is the directory ${quote(home.path)}`] : []),
   mounts: ({ mounts }) => mounts.flatMap(mounted),

@@ -42,6 +42,7 @@ describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
         ...{ profile, network: ['dhcp', 'dhcp,source=lab'], disk: ['file:a=/tmp/a'], vcpus: '2' },
         mount: ['host-image:/i=/tmp/a.qcow2', 'host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'],
         graphics: 'vnc,size=800x600',
+        sound: true,
       };
       assertDomain(scratchDirectory(t), await machineOf(options), [
         ['count(//interface)', '1'],
@@ -51,11 +52,24 @@ describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
         ["string(//graphics[@type='vnc']/listen/@type)", 'none'],
         ["string(//video/model[@type='virtio']/resolution/@x)", '800'],
         ["count(//input[@bus='virtio'])", '2'],
+        ["string(//sound[@model='virtio']/@streams)", '1'],
+        ['string(//audio/@type)', 'none'],
+        ['count(//graphics)', '1'],
+        ['string(//graphics/audio/@id)', '1'],
         // libvirt's default machine brings its own firmware and buses.
         ['boolean(//loader)', String(profile !== 'compatible')],
       ]);
     });
   }
+
+  it('with a sound card and no screen', async (t) => {
+    assertDomain(scratchDirectory(t), await machineOf({ sound: true }), [
+      ["string(//graphics[@type='vnc']/listen/@type)", 'none'],
+      ['string(//graphics/audio/@id)', '1'],
+      ['string(//video/model/@type)', 'none'],
+      ['count(//input)', '0'],
+    ]);
+  });
 
   it('restored from a snapshot, with used and unused slots', async (t) => {
     const record = { slots: { mounts: 2, disks: 2, networks: 2 } };

@@ -16,7 +16,17 @@ import { DEBIAN_CLOUD_KERNEL, DEBIAN_KERNEL, scratchDirectory, unlessInstalled }
 const FILESYSTEMS = ['btrfs', 'erofs', 'ext4', 'iso9660', 'squashfs', 'vfat', 'xfs'].map(
   (name) => `filesystem-${name}`,
 );
-const NAMES = ['block', 'console', ...FILESYSTEMS, 'graphics', 'network', 'overlay', 'root-9p', 'root-virtiofs'];
+const NAMES = [
+  'block',
+  'console',
+  ...FILESYSTEMS,
+  'graphics',
+  'network',
+  'overlay',
+  'root-9p',
+  'root-virtiofs',
+  'sound',
+];
 
 const treePath = (version: string): string => `/lib/modules/${version}`;
 
@@ -147,10 +157,12 @@ test('the real kernels', { skip: unlessInstalled(DEBIAN_KERNEL, DEBIAN_CLOUD_KER
     '9p file system': 'module',
     '9p transport over virtio': 'module',
     'virtiofs file system': 'built-in',
+    'virtio sound card': 'module',
   });
   const cloud = await statesIn(DEBIAN_CLOUD_KERNEL);
   assert.equal(cloud['9p file system'], 'absent');
   assert.equal(cloud['virtio graphics card'], 'absent');
+  assert.equal(cloud['virtio sound card'], 'absent');
   assert.equal(cloud['9p transport over virtio'], 'absent');
   assert.equal(cloud['ext4 file system'], 'built-in');
   assert.equal(cloud['virtiofs file system'], 'built-in');

@@ -248,6 +248,7 @@ export function randomSandbox(random: Random, bare: boolean): SandboxConfig {
     acceleration,
     requireKvm: acceleration !== 'tcg' && random.chance(),
     nestedKvm: random.chance(),
+    sound: random.chance(),
     publish: random.list(2, () => ({
       protocol: random.pick(['tcp', 'udp'] as const),
       address: random.pick(['127.0.0.1', '::1', '0.0.0.0']),

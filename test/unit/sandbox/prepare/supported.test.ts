@@ -42,6 +42,7 @@ test('units run as root with all capabilities, and are refused otherwise', async
 
 test('a systemd has no screen', async () => {
   assert.equal(await refusal({ graphics: DEFAULT_GRAPHICS }), 'graphics-with-systemd');
+  assert.equal(await refusal({ sound: true }), 'sound-with-systemd');
 });
 
 test('what is no name of a unit is refused: it is written into a unit', async () => {

@@ -12,6 +12,7 @@ const DISK = { disk: ['file:a=/x.img'] };
 const TABLE: readonly (readonly [ConfigOptions, boolean, RegExp | undefined])[] = [
   [{}, true, undefined],
   [{ ...DISK, ioThreads: '1' }, true, undefined],
+  [{ sound: true }, true, /it has a sound card, which QEMU cannot save/],
   [{ numa: ['0:cpus=0'] }, true, /--numa, and the machine of a snapshot has no nodes/],
   [{ hugePages: '2M' }, true, /--huge-pages, and the memory of a snapshot is a file/],
   [{ numaNodes: '0' }, false, /--numa-nodes, and the memory of a snapshot is where the host has read it/],
