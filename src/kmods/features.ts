@@ -59,6 +59,11 @@ export function featureAbsentError(version: string, feature: FeatureState, servi
   });
 }
 
+/** Parameters of modules, by name, in all of `sets`. */
+export function parametersOf(sets: readonly ModuleSet[]): ReadonlyMap<string, string> {
+  return new Map(sets.flatMap(({ features }) => features.flatMap(({ parameters = {} }) => Object.entries(parameters))));
+}
+
 /** Modules of all present features, in order. */
 export function modulesOf(states: readonly FeatureState[]): string[] {
   return states

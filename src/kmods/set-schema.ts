@@ -2,9 +2,12 @@
 
 import * as v from 'valibot';
 
+const ModuleName = v.pipe(v.string(), v.regex(/^[\w-]+$/));
+
 const FeatureSchema = v.strictObject({
   title: v.pipe(v.string(), v.nonEmpty()),
-  modules: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\w-]+$/))), v.nonEmpty()),
+  modules: v.pipe(v.array(ModuleName), v.nonEmpty()),
+  parameters: v.optional(v.record(ModuleName, v.pipe(v.string(), v.regex(/^\w+=\w+(?: \w+=\w+)*$/)))),
   required: v.boolean(),
   option: v.pipe(v.string(), v.regex(/^CONFIG_\w+$/)),
 });

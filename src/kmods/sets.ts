@@ -13,6 +13,8 @@ export interface Feature {
   readonly title: string;
   /** All modules that it needs. */
   readonly modules: readonly string[];
+  /** Parameters of modules, by name: `first=1 second=2`. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** False: the set is still of use without it. */
   readonly required: boolean;
   /** Build option of the kernel (CONFIG_…), for the remedy. */

@@ -10,10 +10,10 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { DEBIAN_CLOUD_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 import { copySnapshot, privateStore } from '../helpers/snapshots.js';
-import { PLAY_INPUT, playUntilHeard, SoundServer, toneFile, unlessSound } from '../helpers/sound-server.js';
+import { PATIENTLY, PLAY_INPUT, playUntilHeard, SoundServer, toneFile, unlessSound } from '../helpers/sound-server.js';
 
-const PLAY = ['aplay', '-q', '-'];
-const SILENT = ['sh', '-c', 'aplay -q -D plughw:0 - && arecord -l'];
+const PLAY = ['aplay', '-q', PATIENTLY, '-'];
+const SILENT = ['sh', '-c', `aplay -q ${PATIENTLY} -D plughw:0 - && arecord -l`];
 
 describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessSound() }, () => {
   let user: OrdinaryUser;
@@ -164,7 +164,8 @@ describe('a sandbox with a sound card', { skip: embedded.skip || unlessSound() }
 
   it('loads its modules, and no other sandbox does', async () => {
     const loaded = 'grep -c snd /proc/modules; true';
-    assertRun(await run(['--boot', 'cold', '--sound', '--', 'sh', '-c', loaded]), 0, '5\n');
+    const buffer = 'cat /sys/module/virtio_snd/parameters/pcm_buffer_ms';
+    assertRun(await run(['--boot', 'cold', '--sound', '--', 'sh', '-c', `${loaded}; ${buffer}`]), 0, '5\n1000\n');
     assertRun(await run(['--boot', 'cold', '--', 'sh', '-c', loaded]), 0, '0\n');
   });
 });

@@ -29,9 +29,13 @@ export function unlessSound(): string | false {
   return missing.length === 0 ? false : `${missing.join(' and ')} is missing (scripts/setup test)`;
 }
 
+/** A card that rests longer than this, in microseconds, is an error of ALSA. A busy host lets a machine rest. */
+export const PATIENTLY = '--buffer-time=1000000';
+
 /** What plays the tone of {@link playUntilHeard} inside. */
 export const PLAY_INPUT = [
   'aplay',
+  PATIENTLY,
   '-q',
   '-D',
   'plughw:0',

@@ -13,7 +13,7 @@ import { embedded } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs, leftAtLast, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { environment, runSandbox, startSandbox } from '../helpers/run.js';
-import { SoundServer, toneFile, unlessSound } from '../helpers/sound-server.js';
+import { PATIENTLY, SoundServer, toneFile, unlessSound } from '../helpers/sound-server.js';
 
 /** A stream for as long as the sandbox runs. */
 const PLAY = ['aplay', '-q', '-D', 'plughw:0', '-t', 'raw', '-r', '48000', '-c', '2', '-f', 'S16_LE', '/dev/zero'];
@@ -106,7 +106,20 @@ describe("an ordinary user's sound server", { skip: unlessOrdinaryUser() || unle
     // Everything of this user is open to root, who may have XDG_RUNTIME_DIR of whoever ran sudo.
     assert.ok(existsSync(path));
     const recording = await server.record();
-    const asRoot = ['-c', 'qemu:///embed', ...ACCEL, '-v', '--sound', '--', 'aplay', '-q', '-D', 'plughw:0', '-'];
+    const asRoot = [
+      '-c',
+      'qemu:///embed',
+      ...ACCEL,
+      '-v',
+      '--sound',
+      '--',
+      'aplay',
+      '-q',
+      PATIENTLY,
+      '-D',
+      'plughw:0',
+      '-',
+    ];
     const options = { env: { XDG_RUNTIME_DIR: server.directory }, input: toneFile(1000, 1) };
     const { code, stderr } = await runSandbox(asRoot, options);
     assert.equal(code, 0, stderr);

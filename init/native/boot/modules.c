@@ -85,17 +85,21 @@ static void copy_name(char name[NAME_BYTES], const char *path)
 	name[size] = '\0';
 }
 
-static void load_listed(const char *line)
+/* A line is a path, and parameters after a space. */
+static void load_listed(char *line)
 {
+	char *parameters = strchr(line, ' ');
 	struct loaded *module = &loaded[loaded_count++];
 	char path[VS_MAX_PATH_BYTES + 1];
 	uint64_t start = clock_now();
 
+	if (parameters != NULL)
+		*parameters++ = '\0';
 	copy_name(module->name, line);
 	if ((size_t)snprintf(path, sizeof(path), "%s%s", line[0] == '/' ? "" : DIRECTORY, line) >= sizeof(path))
 		module->error = ENAMETOOLONG;
 	else
-		module->error = module_load(path, "");
+		module->error = module_load(path, parameters == NULL ? "" : parameters);
 	module->took = (uint32_t)(clock_now() - start);
 	if (module->error != 0 && module->error != EEXIST)
 		log_line("finit_module(%s): %s; going on without", path, strerror(module->error));

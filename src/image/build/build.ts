@@ -10,7 +10,7 @@ import type { SparseFile } from '../../kernel/slim.js';
 import { hashSparse, readKernel } from '../../kernel/copy.js';
 import { type BootFile, unpackKernel } from '../../kernel/unpack.js';
 import { closureOf } from '../../kmods/load-order.js';
-import { type FeatureState, featureAbsentError, featureStates, missingFeature, modulesOf } from '../../kmods/features.js';
+import { type FeatureState, featureAbsentError, featureStates, missingFeature, modulesOf, parametersOf } from '../../kmods/features.js';
 import { type LoadedModule, readModules } from '../../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../../kmods/report.js';
 import { type ModuleSet, readSets } from '../../kmods/sets.js';
@@ -59,6 +59,7 @@ class Build {
   readonly #trees = new ModuleTrees(this.#inputs);
   readonly #startedAt = Date.now();
   readonly #compression: InitrdCompression;
+  #parameters: ReadonlyMap<string, string> = new Map();
 
   constructor(
     private readonly options: ImageOptions,
@@ -76,6 +77,7 @@ class Build {
     const features = featureStates(tree, sets);
     // Before the kernel is decoded: whoever can do with other sets asks for these next.
     await this.#refuseLacks(choice, sets, features);
+    this.#parameters = parametersOf(sets);
     this.#say(`using ${choice.reason}`);
     const parts = await this.#make(choice, tree, features);
     const inputs = this.#inputs.isSettled(this.#startedAt) ? this.#inputs.entries() : undefined;
@@ -171,7 +173,7 @@ class Build {
       programs.push(...(await readRuntime(guestNode, this.#inputs)));
     }
     const shell = this.options.debugShell === true ? await debugShellEntries(this.#inputs) : [];
-    const entries = [...initrdEntries(init, modules, programs), ...shell];
+    const entries = [...initrdEntries(init, modules, programs, this.#parameters), ...shell];
     const archive = await this.#timed('initrd', this.#pack(entries));
     return { init: digestOf(init), modules, archive };
   }

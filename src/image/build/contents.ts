@@ -22,20 +22,24 @@ export interface ReadProgram {
   readonly content: Buffer;
 }
 
-/** All entries of an initrd. `modules` are in load order. */
+/** All entries of an initrd. `modules` are in load order; `parameters` are those of modules, by name. */
 export function initrdEntries(
   init: Buffer,
   modules: readonly LoadedModule[],
   programs: readonly ReadProgram[],
+  parameters: ReadonlyMap<string, string>,
 ): CpioEntry[] {
-  const order = modules.map((module) => `/${moduleEntryName(module)}\n`).join('');
+  const order = modules.map((module) => {
+    const given = parameters.get(module.name);
+    return `/${moduleEntryName(module)}${given === undefined ? '' : ` ${given}`}\n`;
+  });
   return [
     ...DIRECTORIES.map((name): CpioEntry => ({ type: 'directory', name, mode: 0o755 })),
     // Without /dev/console the kernel starts /init without standard streams, and the init's first message would be
     // lost.
     { type: 'character-device', name: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     { type: 'file', name: 'init', mode: 0o755, content: init },
-    { type: 'file', name: 'modules/order', mode: 0o644, content: Buffer.from(order, 'latin1') },
+    { type: 'file', name: 'modules/order', mode: 0o644, content: Buffer.from(order.join(''), 'latin1') },
     ...parentsOf(programs).map((name): CpioEntry => ({ type: 'directory', name, mode: 0o755 })),
     ...programs.map(({ name, content }): CpioEntry => ({ type: 'file', name, mode: 0o755, content })),
     ...modules.map(

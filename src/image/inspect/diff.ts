@@ -90,6 +90,8 @@ function shapeOf({ memory, vcpus, acceleration, slots, root, screen }: SnapshotR
 const INIT = 'init';
 const ORDER = 'modules/order';
 const MODULE = /(?:^|\/)([^/]+)\.ko$/;
+/** With parameters, or without. */
+const LISTED_MODULE = /\/([^/]+)\.ko(?: |$)/;
 
 function entryDifferences(a: Initrd, b: Initrd): Difference[] {
   const [left, right] = [finalEntries(a.archives), finalEntries(b.archives)];
@@ -123,7 +125,7 @@ function moduleText(entry: FinalEntry | undefined, other: FinalEntry | undefined
 /** The load order of the modules that both have. Other modules are listed as differences of their own. */
 function orderDifferences(a: FinalEntry | undefined, b: FinalEntry | undefined): Difference[] {
   const names = (entry: FinalEntry | undefined) =>
-    (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => MODULE.exec(line)?.[1] ?? []);
+    (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => LISTED_MODULE.exec(line)?.[1] ?? []);
   const [left, right] = [names(a), names(b)];
   const common = (list: readonly string[], other: readonly string[]) => {
     const names = new Set(other);

@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { featureAbsentError, featureStates, missingFeature, modulesOf } from '../../../src/kmods/features.js';
+import { initrdEntries } from '../../../src/image/build/contents.js';
+import {
+  featureAbsentError,
+  featureStates,
+  missingFeature,
+  modulesOf,
+  parametersOf,
+} from '../../../src/kmods/features.js';
+import type { LoadedModule } from '../../../src/kmods/read.js';
 import { reportFeatures } from '../../../src/kmods/report.js';
 import { defaultSetsDirectory, readSets } from '../../../src/kmods/sets.js';
 import { readModuleTree } from '../../../src/kmods/tree.js';
@@ -65,6 +73,7 @@ test('invalid sets say where', async (context) => {
     [{ title: 't', features: [{ ...feature, required: 'yes' }] }, /features\.0\.required/],
     [{ title: 't', features: [{ ...feature, extra: 1 }] }, /features\.0\.extra/],
     [{ title: 't', features: [{ ...feature, option: 'A' }] }, /features\.0\.option/],
+    [{ title: 't', features: [{ ...feature, parameters: { a: 'b=1\n/modules/c.ko' } }] }, /features\.0\.parameters\.a/],
     [null, /the file/],
   ];
   for (const [value, pattern] of cases) {
@@ -73,6 +82,21 @@ test('invalid sets say where', async (context) => {
   }
   writeFileSync(join(directory, 'mine.json'), '{');
   await rejectsWith(readSets(directory, ['mine'], forgetInputs), 'set-invalid');
+});
+
+test('a module has the parameters of its set', async () => {
+  const sets = await readSets(defaultSetsDirectory(), ['console', 'sound'], forgetInputs);
+  const parameters = parametersOf(sets);
+  assert.deepEqual([...parameters.keys()], ['virtio_snd']);
+  const [sound, other] = ['virtio_snd', 'other'].map((name) => ({
+    name,
+    fileName: `${name}.ko`,
+    data: Buffer.alloc(1),
+  }));
+  const entries = initrdEntries(Buffer.alloc(1), [other, sound] as LoadedModule[], [], parameters);
+  const order = entries.find(({ name }) => name === 'modules/order');
+  assert.ok(order?.type === 'file');
+  assert.match(order.content.toString(), /^\/modules\/other\.ko\n\/modules\/virtio_snd\.ko pcm_buffer_ms=\d+ \S+\n$/);
 });
 
 test('a feature is built in, a module, or absent', async (context) => {
