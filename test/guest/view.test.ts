@@ -104,6 +104,30 @@ describe('virt-sandbox-ctl view', { skip: embedded.skip || unlessDesktop() || un
     await assertNothingLeft(sandbox.name, exceptLogs(embedded.where));
   });
 
+  it('shows a screen without a card, takes keys and clicks, and says when it has ended', async (t) => {
+    const sandbox = await started(t, { command: terminal(SCRIPT), graphics: 'xvnc,size=640x480' });
+    const { url, running } = await startView(t, [sandbox.name]);
+    const { page, errors } = await newPage(t, browser);
+    await page.goto(url);
+    await untilState(page, 'connected');
+    await untilPageShows(page, BLUE, 0.2);
+    // Without a window manager, keys go to the window that the pointer is over.
+    const canvas = await canvasOf(page);
+    const scale = canvas.width / 640;
+    await page.mouse.move(canvas.x + POINT[0] * scale, canvas.y + POINT[1] * scale);
+    await typeOn(page, `${TEXT}\n`);
+    await untilWritten(sandbox, '/tmp/typed', (typed) => typed === TEXT);
+    await page.mouse.down();
+    await page.mouse.up();
+    const pressed = await untilWritten(sandbox, '/tmp/pressed', ({ length }) => length === 6);
+    assert.equal(Buffer.from(pressed)[3], 32);
+    await sandbox.stop();
+    await untilState(page, 'over');
+    assert.equal((await running.result).code, 0);
+    assert.deepEqual(errors, []);
+    await assertNothingLeft(sandbox.name, exceptLogs(embedded.where));
+  });
+
   it('connects again when its connection to the screen is cut, and ends with Ctrl+C', async (t) => {
     const sandbox = await started(t, { command: terminal(SCRIPT), graphics: true, boot: 'warm' });
     const way = await wayTo(t, sandbox.screen.vncSocket ?? assert.fail());

@@ -57,7 +57,7 @@ export class NginxHost {
     for (const path of NEW) mkdirSync(join(ground, path), { recursive: true });
     for (const path of COPIED) {
       mkdirSync(join(ground, path), { recursive: true });
-      // Other tests make and remove services there meanwhile.
+      // Other tests make and remove services in /etc/libvirt-sandbox meanwhile.
       const names = readdirSync(path).filter((name) => name !== 'libvirt-sandbox');
       execFileSync('cp', ['-a', '-t', join(ground, path), ...names.map((name) => join(path, name))]);
     }
