@@ -10,7 +10,14 @@ import type { SparseFile } from '../../kernel/slim.js';
 import { hashSparse, readKernel } from '../../kernel/copy.js';
 import { type BootFile, unpackKernel } from '../../kernel/unpack.js';
 import { closureOf } from '../../kmods/load-order.js';
-import { type FeatureState, featureAbsentError, featureStates, missingFeature, modulesOf, parametersOf } from '../../kmods/features.js';
+import {
+  type FeatureState,
+  featureAbsentError,
+  featureStates,
+  missingFeature,
+  modulesOf,
+  parametersOf,
+} from '../../kmods/features.js';
 import { type LoadedModule, readModules } from '../../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../../kmods/report.js';
 import { type ModuleSet, readSets } from '../../kmods/sets.js';
