@@ -84,7 +84,10 @@ export class ResizingViewer {
   async until(isRight: () => boolean, what: string): Promise<void> {
     for (const deadline = Date.now() + PATIENCE_MS; !isRight(); await sleep(20)) {
       if (this.#error !== undefined) throw this.#error;
-      if (Date.now() > deadline) assert.fail(`not ${what}: ${this.width}x${this.height}, ${this.pixels} pixels`);
+      if (Date.now() > deadline)
+        assert.fail(
+          `not ${what}: ${this.width}x${this.height}, ${this.pixels} pixels, pointers ${this.cursors.join()}`,
+        );
     }
   }
 

@@ -107,6 +107,12 @@ const weston: Compositor = {
   }),
 };
 
+/**
+ * Clients take turns by the clock all the same. A signal of the timer could end the kernel's wait for a pointer's shape,
+ * and QEMU would show the shape of before, or none: docs/decisions/0078-xorg-timer.md.
+ */
+const NO_TIMER = '-dumbSched';
+
 const XORG_CONFIG = `${OWN_DIRECTORY}/xorg.conf`;
 
 /** Where distributions keep Xorg's drivers. */
@@ -121,7 +127,7 @@ const xorg: Compositor = {
   start: (program, nodes, runtimeDirectory) => ({
     argv: [
       ...[program, '-displayfd', '1', 'vt1', '-keeptty', '-novtswitch', '-sharevts', '-nolisten', 'tcp'],
-      ...['-noreset', '-s', '0', '-dpms', '-config', XORG_CONFIG, '-logfile', `${runtimeDirectory}/Xorg.log`],
+      ...['-noreset', NO_TIMER, '-s', '0', '-dpms', '-config', XORG_CONFIG, '-logfile', `${runtimeDirectory}/Xorg.log`],
     ],
     environment: {},
     files: [{ path: XORG_CONFIG, text: xorgConfig(nodes) }],
