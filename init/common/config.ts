@@ -174,6 +174,8 @@ export interface GuestDisplay {
   readonly compositor: 'cage' | 'xorg' | 'weston';
   /** Path of its socket. */
   readonly socket: string;
+  /** Path of the socket of X11 at which it starts Xwayland, as soon as somebody connects. */
+  readonly xwayland?: string | undefined;
   /** Path of what the card says of its screen: EDID. */
   readonly edid: string;
 }

@@ -21,7 +21,9 @@ const LATE_MS = 60_000;
 
 const KINDS = ['use', 'use', 'use', 'kill', 'abort', 'stop'] as const;
 
-const pool = await SandboxPool.create({ size: choices.between(1, 4), connect });
+const size = choices.between(1, 4);
+// With a screen each starts a compositor, and Xwayland, before it waits.
+const pool = await SandboxPool.create({ size, connect, graphics: choices.below(4) === 0 });
 const uuids = new Set<string>();
 const wrong: string[] = [];
 let isEnding = false;

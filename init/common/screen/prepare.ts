@@ -147,6 +147,14 @@ export function displayVariables(name: ScreenProgram['name'], line: string): Rea
 
 /** Where programs talk to what has told these variables. */
 export function displaySocket(name: CompositorName, variables: Readonly<Record<string, string>>): string {
-  if (name === 'xorg') return `/tmp/.X11-unix/X${variables['DISPLAY']?.slice(1)}`;
-  return `${USER_DIRECTORY}/${variables['WAYLAND_DISPLAY']}`;
+  return name === 'xorg' ? x11Socket(variables) : `${USER_DIRECTORY}/${variables['WAYLAND_DISPLAY']}`;
+}
+
+/** Where it starts Xwayland for who connects; undefined: its X server runs, or it has none. */
+export function xwaylandSocket(name: CompositorName, variables: Readonly<Record<string, string>>): string | undefined {
+  return name === 'xorg' || variables['DISPLAY'] === undefined ? undefined : x11Socket(variables);
+}
+
+function x11Socket(variables: Readonly<Record<string, string>>): string {
+  return `/tmp/.X11-unix/X${variables['DISPLAY']?.slice(1)}`;
 }

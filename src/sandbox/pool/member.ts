@@ -1,7 +1,6 @@
 /** A sandbox of a pool: set up to its end, and its processors stopped until somebody takes it. */
 import type { SandboxConfig } from '../../config/types.js';
 import { type Monitor, MonitorError } from '../../libvirt/monitor.js';
-import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
 import { makeHomeDirectory } from '../devices/home-directory.js';
 import { leaseRoot } from '../image-root/with-image-root.js';
@@ -12,6 +11,7 @@ import { ofContainers, silentError, unpausedError } from './errors.js';
 import { Origin } from './origin.js';
 import { PausedMachine } from './paused.js';
 import { privateBytes } from './private-memory.js';
+import { rehearse } from './rehearse.js';
 import { wakeGuest } from './wake.js';
 
 /** How long a member may take to answer that somebody takes, in milliseconds. It takes some 10 on a host with time. */
@@ -147,23 +147,3 @@ async function reasonOf(error: MonitorError, { exited }: Sandbox): Promise<unkno
     (ended: unknown) => ended,
   );
 }
-
-/**
- * Runs a command that does nothing, so that the next one is quick: what the kernel and the loader need for it is in the
- * guest's memory then, and translated where the machine is emulated. A root need not have it.
- * @throws {SandboxError} `process-lost`, `guest-silent`
- */
-async function rehearse(sandbox: Sandbox, milliseconds: number): Promise<void> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(silentError(milliseconds)), milliseconds);
-  try {
-    await sandbox.run(['true'], { signal: late.signal });
-  } catch (error) {
-    if (!(error instanceof SandboxError) || ESSENTIAL.includes(error.code)) throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The others say that this command cannot be run there. */
-const ESSENTIAL: readonly string[] = ['process-lost', 'guest-silent'];

@@ -76,7 +76,8 @@ class Client {
 }
 
 /** @returns the root window, and the size of the screen */
-async function greet(peer: DisplayPeer): Promise<{ window: number; now: ScreenSize }> {
+/** @throws {DisplayError} if it is no X server, or lets nobody in */
+export async function greet(peer: DisplayPeer): Promise<{ window: number; now: ScreenSize }> {
   // Little-endian, version 11.0, without a cookie.
   peer.write(Buffer.from([0x6c, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
   const head = await peer.read(8);

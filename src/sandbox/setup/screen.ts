@@ -7,6 +7,7 @@ import {
   displayVariables,
   type MissingCompositor,
   prepareScreen,
+  xwaylandSocket,
 } from '../../../init/common/screen/prepare.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
@@ -66,7 +67,7 @@ export async function setUpScreen(
   const display =
     name === 'xvnc' || edid === undefined
       ? undefined
-      : { compositor: name, socket: displaySocket(name, variables), edid };
+      : { compositor: name, socket: displaySocket(name, variables), xwayland: xwaylandSocket(name, variables), edid };
   const shown = { ...guest, screen: { ...screen, pid: process.pid, display, clipboard: clipboardTool } };
   return withVariables(shown, { ...environment, ...variables });
 }
