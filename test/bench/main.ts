@@ -17,6 +17,7 @@ import { poolKvmRows } from './pool-kvm.js';
 import { portRows } from './ports.js';
 import { rootRows } from './roots.js';
 import type { Row } from './row.js';
+import { screenRows } from './screens.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
 import { virtmeRows } from './virtme.js';
@@ -40,10 +41,11 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   takes: takesRows,
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
+  screens: screenRows,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['disks', 'data', 'images', 'roots', 'takes', 'pool-kvm', 'pool-shell'];
+const SEPARATE = ['disks', 'data', 'images', 'roots', 'takes', 'pool-kvm', 'pool-shell', 'screens'];
 
 const DEFAULTS = { runs: '7', scale: '1', minutes: 'Infinity' };
 /** In an emulated machine everything takes many times as long. */

@@ -6,6 +6,7 @@ import { connectPool } from '../../src/control/pool/connect.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, within } from './row.js';
 import { timed } from './run.js';
+import type { Environment } from './store.js';
 
 /** These runs are short and easily disturbed, so there are more of them. */
 const TIMES_THE_RUNS = 3;
@@ -13,8 +14,6 @@ const SIZE = 2;
 /** The first takes of a pool translate code that later ones find translated. */
 const WARM_UP = 2;
 const TARGET_MS = 150;
-
-type Environment = Readonly<Record<string, string>>;
 
 export async function poolShellRows(context: Context, uri: string, environment: Environment): Promise<Row[]> {
   const { program } = context;

@@ -1,7 +1,6 @@
 /** Benchmark `pool`: what a take costs beside a start, and a command of a running sandbox. `takes`: a thousand in a row. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import { summarize } from '../../src/bench/result/statistics.js';
 import { COLD } from '../../src/bench/run/baseline.js';
 import { Sandbox, SandboxPool } from '../../src/index.js';
@@ -9,6 +8,7 @@ import type { Context } from './context.js';
 import { poolShellRows } from './pool-shell.js';
 import { forInformation, type Quantity, quantity, type Row, timesAsLong, timesTheRate, within } from './row.js';
 import { timed } from './run.js';
+import { type Environment, inStoreWithSnapshot } from './store.js';
 
 const WARM = ['--boot', 'warm'];
 const TRUE = ['/bin/true'];
@@ -28,7 +28,7 @@ const PATIENCE_MS = 300_000;
 const connect = 'qemu:///embed';
 
 export async function poolRows(context: Context): Promise<Row[]> {
-  return inStoreWithSnapshot(context, async (environment) => [
+  return inStore(context, async (environment) => [
     ...(await takeRows(context, environment)),
     ...(await poolShellRows(context, connect, environment)),
     ...(await commandRows(context)),
@@ -38,12 +38,12 @@ export async function poolRows(context: Context): Promise<Row[]> {
 
 /** What of {@link poolRows} is of the shell. */
 export async function poolShellAlone(context: Context): Promise<Row[]> {
-  return inStoreWithSnapshot(context, (environment) => poolShellRows(context, connect, environment));
+  return inStore(context, (environment) => poolShellRows(context, connect, environment));
 }
 
 /** @returns how many a second, and whether memory and descriptors stay */
 export async function takesRows(context: Context): Promise<Row[]> {
-  return inStoreWithSnapshot(context, async () => {
+  return inStore(context, async () => {
     const rate = await restoreRate(context);
     await using pool = await SandboxPool.create({ size: SIZE, connect });
     for (let warmUp = 0; warmUp < WARM_UP; warmUp += 1) await takeOne(pool);
@@ -188,24 +188,7 @@ async function restoreRate({ runs, progress }: Context): Promise<number> {
   return rate;
 }
 
-type Environment = Readonly<Record<string, string>>;
-
-/** This process and the programs have a store of their own, so that no other sandbox becomes warm. */
-async function inStoreWithSnapshot(
-  { program, scratch }: Context,
-  measure: (environment: Environment) => Promise<Row[]>,
-): Promise<Row[]> {
-  const environment = { XDG_CACHE_HOME: join(scratch, 'pool') };
-  mkdirSync(environment.XDG_CACHE_HOME, { recursive: true });
+function inStore(context: Context, measure: (environment: Environment) => Promise<Row[]>): Promise<Row[]> {
   // Each slot that no sandbox of the pool uses would take memory of each that waits.
-  const bake = ['create', '--warm', '--slots', 'mounts=0', '-c', connect];
-  await timed({ label: 'bake', argv: [`${program}-bake`, ...bake], environment });
-  const { XDG_CACHE_HOME: usual } = process.env;
-  process.env['XDG_CACHE_HOME'] = environment.XDG_CACHE_HOME;
-  try {
-    return await measure(environment);
-  } finally {
-    if (usual === undefined) delete process.env['XDG_CACHE_HOME'];
-    else process.env['XDG_CACHE_HOME'] = usual;
-  }
+  return inStoreWithSnapshot(context, 'pool', ['--slots', 'mounts=0', '-c', connect], measure);
 }
