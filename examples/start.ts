@@ -6,7 +6,7 @@ const options: SandboxOptions = {
   cwd: '/',
   mounts: [{ type: 'ram', target: '/srv', usage: '1M' }],
 };
-const sandbox = await Sandbox.start(options, { timeLimit: '2s', onWarning: (sentence) => console.error(sentence) });
+const sandbox = await Sandbox.start(options, { timeLimit: '5s', onWarning: (sentence) => console.error(sentence) });
 sandbox.stdin.end('from the host\n');
 sandbox.stdout.pipe(process.stdout);
 const { signal, timedOut } = await sandbox.exited;

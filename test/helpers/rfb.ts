@@ -136,25 +136,42 @@ function encrypted(challenge: Buffer, password: string): Buffer {
   return Buffer.concat([cipher.update(challenge), cipher.final()]);
 }
 
+/** After each of them there is something to read, or nothing will be. */
+const EVENTS = ['readable', 'end', 'close'] as const;
+
 export class Input {
   readonly socket: Socket;
   #bytes = Buffer.alloc(0);
 
   constructor(socket: Socket) {
     this.socket = socket;
-    // Each read adds some.
-    socket.pause().setMaxListeners(0);
+    // A read says it.
+    socket.on('error', () => {});
+    socket.pause();
   }
 
   async read(count: number): Promise<Buffer> {
     while (this.#bytes.length < count) {
-      const more = this.socket.read() as Buffer | null;
+      const { socket } = this;
+      const more = socket.read() as Buffer | null;
       if (more !== null) this.#bytes = Buffer.concat([this.#bytes, more]);
-      else if (this.socket.readableEnded || this.socket.destroyed) throw new Error('the viewer was not let in');
-      else await Promise.race([once(this.socket, 'readable'), once(this.socket, 'end'), once(this.socket, 'close')]);
+      else if (socket.readableEnded || socket.destroyed) throw socket.errored ?? new Error('the viewer was not let in');
+      else await this.#nextEvent();
     }
     const taken = this.#bytes.subarray(0, count);
     this.#bytes = this.#bytes.subarray(count);
     return taken;
+  }
+
+  /** Leaves no listener: a viewer waits so often that they would take minutes to be told of a connection that breaks. */
+  #nextEvent(): Promise<void> {
+    const { socket } = this;
+    return new Promise((resolve) => {
+      const wake = () => {
+        for (const event of EVENTS) socket.off(event, wake);
+        resolve();
+      };
+      for (const event of EVENTS) socket.on(event, wake);
+    });
   }
 }
