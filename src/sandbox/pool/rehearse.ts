@@ -3,7 +3,7 @@ import { SandboxError } from '../../util/errors.js';
 import { abortedWithin } from '../../util/promises.js';
 import { BuiltinError, startBuiltin } from '../process/builtin.js';
 import type { Sandbox } from '../sandbox.js';
-import { DisplayError, DisplayPeer } from '../screen/display-peer.js';
+import { DisplayError, talkTo } from '../screen/display-peer.js';
 import { greet } from '../screen/resize-x11.js';
 import { silentError } from './errors.js';
 
@@ -48,19 +48,9 @@ async function startXwayland({ launched: { channel, guest } }: Sandbox, late: Ab
   if (socket === undefined) return;
   const signal = abortedWithin(XWAYLAND_MS, late);
   try {
-    const builtin = await startBuiltin(channel, guest, ['connect', socket], 'the start of Xwayland', { signal });
-    try {
-      const ended = builtin.ended.then(() => Promise.reject(new DisplayError('it ended the connection')));
-      const greeting = greet(new DisplayPeer(builtin));
-      // Where both fail, the connection says why.
-      greeting.catch(() => {});
-      await Promise.race([greeting, ended]);
-    } finally {
-      void builtin.kill();
-      builtin.stdout.destroy();
-    }
+    const words = ['connect', socket];
+    await talkTo(await startBuiltin(channel, guest, words, 'the start of Xwayland', { signal }), greet);
   } catch (error) {
-    late.throwIfAborted();
     if (!signal.aborted) throw error;
   }
 }

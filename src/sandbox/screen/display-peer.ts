@@ -1,5 +1,6 @@
 /** A display server inside, which a program of the sandbox may be: it may say anything, and as much as it wants. */
 import type { Readable, Writable } from 'node:stream';
+import type { Builtin } from '../process/builtin.js';
 
 /** More than a server says until a size is set. */
 const MOST_BYTES = 1 << 20;
@@ -38,6 +39,24 @@ export class DisplayPeer {
     const taken = this.#bytes.subarray(0, count);
     this.#bytes = this.#bytes.subarray(count);
     return taken;
+  }
+}
+
+/**
+ * Runs `use` with a connection to a display server, and ends that.
+ * @param connection a `connect` of the init to the server's socket
+ * @throws {DisplayError} if it ends before `use` does; what `use` throws
+ */
+export async function talkTo<T>(connection: Builtin, use: (peer: DisplayPeer) => Promise<T>): Promise<T> {
+  try {
+    const ended = connection.ended.then(() => Promise.reject(new DisplayError('it ended the connection')));
+    const using = use(new DisplayPeer(connection));
+    // Where both fail, the connection says why.
+    using.catch(() => {});
+    return await Promise.race([using, ended]);
+  } finally {
+    void connection.kill();
+    connection.stdout.destroy();
   }
 }
 

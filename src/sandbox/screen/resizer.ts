@@ -7,7 +7,7 @@ import { messageOf, oneLine, SandboxError } from '../../util/errors.js';
 import { abortedWithin } from '../../util/promises.js';
 import { RecordParser } from '../files/record-parser.js';
 import { type BuiltinOptions, startBuiltin } from '../process/builtin.js';
-import { DisplayError, DisplayPeer } from './display-peer.js';
+import { talkTo } from './display-peer.js';
 import { wantedSize } from './edid.js';
 import { screenError } from './errors.js';
 import { resizeWayland } from './resize-wayland.js';
@@ -82,18 +82,8 @@ export class ScreenResizer {
     const { compositor, socket } = this.#display;
     const signal = abortedWithin(PATIENCE_MS, this.#end.signal);
     try {
-      const builtin = await this.#start(['connect', socket], { signal });
-      try {
-        const peer = new DisplayPeer(builtin);
-        const ended = builtin.ended.then(() => Promise.reject(new DisplayError('it ended the connection')));
-        const setting = compositor === 'xorg' ? resizeX11(peer, size) : resizeWayland(peer, size);
-        // Where both fail, the connection says why.
-        setting.catch(() => {});
-        await Promise.race([setting, ended]);
-      } finally {
-        void builtin.kill();
-        builtin.stdout.destroy();
-      }
+      const connection = await this.#start(['connect', socket], { signal });
+      await talkTo(connection, (peer) => (compositor === 'xorg' ? resizeX11(peer, size) : resizeWayland(peer, size)));
     } catch (error) {
       const why = signal.aborted ? 'it does not answer' : oneLine(messageOf(error));
       throw resizeError(size, `${compositor} does not give it that size: ${why}`, error);
