@@ -36,7 +36,7 @@ describe('a pool with screens', { skip: embedded.skip || unlessDesktop() }, () =
     const { take } = await poolOf(t, { size: 2, acceleration: ACCELERATION, identity: NOBODY, graphics: true });
     const [one, other] = await Promise.all([take(), take()]);
     assert.deepEqual(one.screen.size, { width: 1280, height: 800 });
-    // It has started without a program that needs it, and so waits no longer than the others.
+    // No program has asked for it.
     assert.match((await one.run('cat /proc/[0-9]*/comm')).stdout, /^Xwayland$/m);
     await Promise.all([open(one, BLUE), open(other, RED)]);
     const pictures = await Promise.all([untilShows(one.screen, BLUE, 0.9), untilShows(other.screen, RED, 0.9)]);
