@@ -9,6 +9,7 @@ import { forInformation, quantity, type Row, timesAsLong } from './row.js';
 import { inStoreWithSnapshot } from './store.js';
 
 const connect = 'qemu:///embed';
+const MIB = 2 ** 20;
 
 /** xterm ends at once as a root without capabilities. */
 const identity = { uid: 65_534, gid: 65_534, username: 'nobody', home: '/nonexistent', groups: [] };
@@ -24,7 +25,10 @@ export async function screenRows(context: Context): Promise<Row[]> {
     await using pool = await SandboxPool.create({ size: 1, identity, graphics: true, connect });
     const rows: Row[] = [];
     for (const program of PROGRAMS) rows.push(...(await rowsOf(program, pool, context)));
-    return rows;
+    await pool.filled();
+    const { privateBytesPerMember = 0 } = await pool.stats();
+    const memory = { amount: privateBytesPerMember / MIB, unit: 'MiB' } as const;
+    return [...rows, forInformation('memory of one that waits with a screen, private to it', memory)];
   });
 }
 
@@ -62,7 +66,8 @@ async function firstPicture(kind: Kind, program: string, pool: SandboxPool): Pro
   assert.ok(vncSocket !== undefined);
   const seen = untilColoured(vncSocket).then(() => (performance.now() - begun) / 1000);
   if (kind !== 'pool') return await seen;
-  // It is ended with the sandbox.
-  void sandbox.run(program).catch(() => undefined);
-  return await seen;
+  const ended = sandbox.run(program).then(({ exitCode }) => assert.fail(`${program} ended with ${exitCode}, unseen`));
+  // The one that is not waited for ends with the sandbox.
+  for (const one of [seen, ended]) one.catch(() => {});
+  return await Promise.race([seen, ended]);
 }
