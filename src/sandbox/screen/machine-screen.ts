@@ -23,6 +23,8 @@ import type { ViewerPort } from './viewer-port.js';
 
 type ViewerProtocol = 'vnc' | 'spice';
 
+/** Who may wait at a socket to be handed to QEMU, which takes each some milliseconds: a crowd must not shut others out. */
+const MOST_WAITING = 256;
 /** Until a new size is seen, in milliseconds. */
 const SHOWN_MS = 10_000;
 const LOOK_MS = 20;
@@ -96,6 +98,7 @@ export class MachineScreen implements HeldScreen {
           [VNC_SOCKET]: graphics.viewers === 'vnc' ? (viewer) => screen.#letIn(viewer, 'vnc') : undefined,
           [SPICE_SOCKET]: graphics.viewers === 'spice' ? (viewer) => screen.#letIn(viewer, 'spice') : undefined,
         },
+        mostViewers: MOST_WAITING,
       });
       return screen;
     } catch (error) {

@@ -12,8 +12,8 @@ export const VNC_SOCKET = 'vnc';
 export const SPICE_SOCKET = 'spice';
 export const PICTURE_SOCKET = 'picture';
 
-/** Who may be connected to one of them at once. */
-const MOST_CONNECTED = 16;
+/** Who may be connected for a picture at once: each that does not read has one in this process. */
+const MOST_LOOKING = 16;
 
 /** How long one may take to read a picture, in milliseconds. */
 const READING_MS = 10_000;
@@ -23,6 +23,8 @@ export interface Served {
   takePicture(): Promise<Buffer>;
   /** By the name of the socket, what takes over a viewer, from whom nothing has been read. Undefined: there is none. */
   readonly viewers: Readonly<Record<string, ((viewer: Socket) => Promise<void>) | undefined>>;
+  /** How many viewers may be connected here at once, with those that wait to be handed to another process. */
+  readonly mostViewers: number;
 }
 
 export class ScreenSockets {
@@ -35,11 +37,11 @@ export class ScreenSockets {
   }
 
   /** @throws a system error, see {@link screenUnusable} */
-  static async open(stateDirectory: string, { takePicture, viewers }: Served): Promise<ScreenSockets> {
+  static async open(stateDirectory: string, { takePicture, viewers, mostViewers }: Served): Promise<ScreenSockets> {
     const sockets = new ScreenSockets(stateDirectory);
     try {
-      for (const [name, letIn] of Object.entries(viewers)) if (letIn) await sockets.#listen(name, letIn);
-      await sockets.#listen(PICTURE_SOCKET, async (asking) => show(asking, await takePicture()));
+      for (const [name, letIn] of Object.entries(viewers)) if (letIn) await sockets.#listen(name, mostViewers, letIn);
+      await sockets.#listen(PICTURE_SOCKET, MOST_LOOKING, async (asking) => show(asking, await takePicture()));
       return sockets;
     } catch (error) {
       sockets.close();
@@ -58,13 +60,13 @@ export class ScreenSockets {
     closeSync(this.#directory);
   }
 
-  async #listen(name: string, take: (socket: Socket) => Promise<void>): Promise<void> {
+  async #listen(name: string, most: number, take: (socket: Socket) => Promise<void>): Promise<void> {
     const server = createServer({ pauseOnConnect: true }, (socket) => {
       socket.on('error', () => {});
       // Whoever asks a sandbox that ends gets nothing.
       void admit(socket, take).catch(() => socket.destroy());
     });
-    server.maxConnections = MOST_CONNECTED;
+    server.maxConnections = most;
     const path = this.#pathOf(name);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

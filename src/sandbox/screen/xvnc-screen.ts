@@ -27,6 +27,7 @@ import { BUTTONS, type HeldScreen, type Input } from './types.js';
 
 /** For each thing that the server is asked for, however it dawdles. In milliseconds. */
 const PATIENCE_MS = 30_000;
+const MOST_VIEWERS = 16;
 
 export const WHY_FIXED = 'Xtigervnc takes another one only of a program inside';
 
@@ -62,6 +63,7 @@ export class XvncScreen implements HeldScreen {
       screen.#sockets = await ScreenSockets.open(stateDirectory, {
         takePicture: () => screen.takePicture(),
         viewers: { [VNC_SOCKET]: (viewer) => screen.#carry(viewer) },
+        mostViewers: MOST_VIEWERS,
       });
       return screen;
     } catch (error) {
