@@ -11,6 +11,8 @@ const CURSOR = -239;
 
 /** Most of a busy machine's time, in milliseconds. */
 const PATIENCE_MS = 90_000;
+/** After a new size, until it asks for the whole picture: QEMU sends one that is all black only then. In milliseconds. */
+const UNTIL_WHOLE_MS = 500;
 
 export class ResizingViewer {
   width: number;
@@ -25,6 +27,7 @@ export class ResizingViewer {
   readonly #input: Input;
   #error: unknown;
   #isClosed = false;
+  #untilWhole: NodeJS.Timeout | undefined;
 
   private constructor(input: Input, width: number, height: number) {
     this.#input = input;
@@ -104,6 +107,7 @@ export class ResizingViewer {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#untilWhole);
     this.#input.socket.destroy();
   }
 
@@ -123,14 +127,17 @@ export class ResizingViewer {
       else {
         assert.equal(type, 0, 'what is no text for the clipboard is an update');
         const rectangles = (await this.#input.read(3)).readUInt16BE(1);
-        for (let number = 0; number < rectangles; number += 1) await this.#rectangle();
-        // What was there before it asked anew may have come in the old size.
-        this.#ask(this.pixels > 0);
+        let hasPixels = false;
+        for (let number = 0; number < rectangles; number += 1) hasPixels = (await this.#rectangle()) || hasPixels;
+        // One request at a time: QEMU sends no picture any more to who asks twice when the size changes
+        // (docs/decisions/0075-resize.md).
+        if (hasPixels) this.#ask(true);
       }
     }
   }
 
-  async #rectangle(): Promise<void> {
+  /** @returns whether it has pixels of the picture */
+  async #rectangle(): Promise<boolean> {
     const head = await this.#input.read(12);
     const [left = 0, top = 0, width = 0, height = 0] = [0, 2, 4, 6].map((at) => head.readUInt16BE(at));
     switch (head.readInt32BE(8)) {
@@ -139,17 +146,19 @@ export class ResizingViewer {
           (await this.#input.read(width * 4)).copy(this.picture, ((top + row) * this.width + left) * 4);
         this.pixels += width * height;
         if (this.pixels >= this.width * this.height) this.shown = performance.now();
-        break;
+        return true;
       case EXTENDED_DESKTOP_SIZE: {
         const [screens = 0] = await this.#input.read(4);
         await this.#input.read(16 * screens);
         // With a status, it is the answer to what this viewer has asked for: here that it was handed on.
-        if (top !== 0 || (width === this.width && height === this.height)) break;
+        if (top !== 0 || (width === this.width && height === this.height)) return false;
         this.width = width;
         this.height = height;
         this.picture = Buffer.alloc(width * height * 4);
         this.pixels = 0;
-        break;
+        clearTimeout(this.#untilWhole);
+        this.#untilWhole = setTimeout(() => this.pixels > 0 || this.#ask(false), UNTIL_WHOLE_MS).unref();
+        return false;
       }
       case CURSOR: {
         const [shape, mask] = [
@@ -158,7 +167,7 @@ export class ResizingViewer {
         ];
         assert.ok(shape.length > 0);
         this.cursors.push([...mask].reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0));
-        break;
+        return false;
       }
       default:
         assert.fail(`it has not said that it knows ${head.readInt32BE(8)}`);
