@@ -7,7 +7,16 @@ import { connectSandbox, Sandbox, type SandboxOptions } from '../../src/index.js
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ctl } from '../helpers/ctl.js';
-import { BLUE, partOf, screenOf, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
+import {
+  BLUE,
+  partOf,
+  screenOf,
+  terminal,
+  typedAndPressed,
+  unlessDesktop,
+  untilShows,
+  untilWritten,
+} from '../helpers/desktop.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -16,9 +25,7 @@ import { assertFailure, assertRun, PROGRAM, runSandbox, startSandbox } from '../
 import { DEBIAN_CLOUD_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore, recordOf } from '../helpers/snapshots.js';
 
-/** Says what was typed, and where the mouse was pressed: in characters, counted from 33. */
-const SCRIPT = `read -r line; printf %s "$line" >/tmp/typed; stty raw -echo; printf '\\033[?1000h'
-  dd bs=6 count=1 of=/tmp/pressed 2>/dev/null; while :; do sleep 1000; done`;
+const SCRIPT = typedAndPressed();
 const TEXT = 'Hello, World! 1+1=2 {"x": [~]} |\\<>?';
 const POINT = [66, 60] as const;
 

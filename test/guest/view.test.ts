@@ -7,14 +7,12 @@ import { ACCELERATION } from '../helpers/acceleration.js';
 import { newPage, startBrowser, typeOn, unlessBrowser, untilPageShows, untilState } from '../helpers/browser.js';
 import { embedded } from '../helpers/connections.js';
 import { fails } from '../helpers/ctl.js';
-import { BLUE, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
+import { BLUE, terminal, typedAndPressed, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 import { startView, wayTo } from '../helpers/viewer.js';
 
-/** Says what was typed, and where the mouse was pressed: in characters, counted from 33. */
-const SCRIPT = `read -r line; printf %s "$line" >/tmp/typed; stty raw -echo; printf '\\033[?1000h'
-  dd bs=6 count=1 of=/tmp/pressed 2>/dev/null; while :; do sleep 1000; done`;
+const SCRIPT = typedAndPressed();
 const TEXT = 'Hello, World! 1+1=2 {"x": [~]} |\\<>?';
 const POINT = [66, 60] as const;
 const NOBODY = { uid: 65_534, gid: 65_534, username: 'nobody', home: '/nonexistent', groups: [] };

@@ -7,7 +7,16 @@ import { connectSandbox, Sandbox } from '../../src/index.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { ctl } from '../helpers/ctl.js';
-import { BLUE, partOf, screenOf, terminal, unlessDesktop, untilShows, untilWritten } from '../helpers/desktop.js';
+import {
+  BLUE,
+  partOf,
+  screenOf,
+  terminal,
+  typedAndPressed,
+  unlessDesktop,
+  untilShows,
+  untilWritten,
+} from '../helpers/desktop.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -16,12 +25,7 @@ import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/r
 import { DEBIAN_CLOUD_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
-/**
- * Says what was typed, and where the mouse was pressed: in characters, counted from 33. Before that the terminal has
- * answered (ESC [ 0 n), so that it reports the mouse. Ends when told to.
- */
-const SCRIPT = `read -r line; stty raw -echo; printf '\\033[?1000h\\033[5n'; head -c 4 >/dev/null
-  printf %s "$line" >/tmp/typed; dd bs=6 count=1 of=/tmp/pressed 2>/dev/null; until [ -e /tmp/end ]; do sleep 0.2; done`;
+const SCRIPT = typedAndPressed('until [ -e /tmp/end ]; do sleep 0.2; done');
 const TEXT = 'Hello, World! 1+1=2 {"x": [~]} |\\<>?';
 const POINT = [66, 60] as const;
 

@@ -31,6 +31,17 @@ export function terminal(script: string): string[] {
   return ['xterm', '-bg', BLUE, '-fg', 'white', '-e', 'sh', '-c', script];
 }
 
+/**
+ * A script of a {@link terminal}. /tmp/typed gets the line that was typed, and /tmp/pressed where the mouse was pressed
+ * after that: ESC [ M, a button, and column and row in characters, counted from 33. The terminal reports the mouse when
+ * /tmp/typed is there: it has answered by then (ESC [ 0 n).
+ * @param then what it does at last
+ */
+export function typedAndPressed(then = 'while :; do sleep 1000; done'): string {
+  return `read -r line; stty raw -echo; printf '\\033[?1000h\\033[5n'; head -c 4 >/dev/null
+    printf %s "$line" >/tmp/typed; dd bs=6 count=1 of=/tmp/pressed 2>/dev/null; ${then}`;
+}
+
 /** Most of a busy host's time to draw a window, in milliseconds. */
 const DRAWN_MS = 90_000;
 
