@@ -27,6 +27,7 @@ import { BUTTONS, type HeldScreen, type Input } from './types.js';
 
 /** For each thing that the server is asked for, however it dawdles. In milliseconds. */
 const PATIENCE_MS = 30_000;
+/** Each has a stream of the channel as long as it stays. */
 const MOST_VIEWERS = 16;
 
 export const WHY_FIXED = 'Xtigervnc takes another one only of a program inside';
