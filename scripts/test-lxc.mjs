@@ -8,8 +8,13 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { daemon, end, reaped, until } from './test-daemons.mjs';
 
-/** What libvirtd needs for containers. It runs in namespaces, so the machine does not see these mounts. */
+/**
+ * What libvirtd needs for containers. It runs in namespaces, so the machine does not see these mounts. Within them they
+ * are shared, as a host's are under systemd: libvirt_lxc copies each mount that there is, and a copy that does not see
+ * what is unmounted later keeps the loop device of another container's state.
+ */
 export const LXC_MOUNTS = `
+mount --make-rshared /
 for directory in /run/libvirt /etc/libvirt /var/lib/libvirt; do
   mkdir -p $directory
   mount -t tmpfs -o mode=755 tmpfs $directory

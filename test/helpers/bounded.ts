@@ -1,8 +1,9 @@
 /** Services in containers whose state has a bound. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { valueOr } from '../../src/util/errors.js';
 import { besideLxc, lxc } from './connections.js';
 import { leftAtLast } from './leftovers.js';
 import { scratchDirectory, WITH_ATTRIBUTES } from './scratch.js';
@@ -47,12 +48,23 @@ export class BoundedState {
 
   /** A device is gone when the last process of the container is. */
   async assertUnused(): Promise<void> {
-    assert.deepEqual(await leftAtLast(() => [...this.loops(), ...(this.isMounted() ? [this.layers] : [])]), []);
+    const left = await leftAtLast(() => [...this.loops(), ...(this.isMounted() ? [this.layers] : [])]);
+    assert.deepEqual(left, [], `who has it mounted: ${havingMounted(this.layers).join(', ')}`);
   }
 
   remount(...words: readonly string[]): void {
     besideLxc(...words, this.layers);
   }
+}
+
+/** Processes in whose mount namespace something is mounted at a path. */
+function havingMounted(path: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    const mounts = valueOr(() => readFileSync(`/proc/${pid}/mounts`, 'utf8'), '');
+    if (!mounts.includes(` ${path} `)) return [];
+    return [`${pid} ${valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').replaceAll('\0', ' ')}`];
+  });
 }
 
 function lines(text: string): string[] {
