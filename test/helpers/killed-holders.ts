@@ -12,8 +12,8 @@ export const DEAF = 'trap "" TERM';
 /** What it stays with. */
 export const STAYS = 'while :; do sleep 0.2; done';
 
-/** That time, in seconds. */
-export const STUBBORN_KEYS = { stoptimeout: 2 };
+/** That time, in milliseconds: what is to be killed meanwhile is there until then, however busy the machine is. */
+export const STUBBORN_KEYS = { stoptimeout: 5000 };
 
 const HOLDERS = {
   machine: ['holder', 'supervisor', 'virt-qemu-run', 'qemu-system'],
