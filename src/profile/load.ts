@@ -1,14 +1,18 @@
 /** Finds and reads profiles: those of this package, and the user's own, which `virt-sandbox-bench tune` also writes. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
 import { packageDirectory } from '../util/programs.js';
+import { fileProblem, readRegular } from '../util/regular-files.js';
 import { shellWord } from '../util/shell-word.js';
 import { absolutePath } from '../util/working-directory.js';
 import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
+
+/** The largest profile that is read, in bytes. */
+const MOST_PROFILE = 1 << 20;
 
 /** Directory of this package's profiles. */
 export function shippedProfiles(): string {
@@ -104,16 +108,19 @@ function unknown(name: string): never {
   });
 }
 
+/** The record of somebody else's snapshot may name the path of anything, such as a FIFO or a device. */
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegular(realpathSync(path), MOST_PROFILE);
   } catch (error) {
+    const problem = fileProblem(error);
+    if (problem === undefined) throw error;
     if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return undefined;
     throw new SandboxError({
       stage: 'config',
       code: 'profile-unknown',
-      message: `the profile ${path} cannot be read: ${messageOf(error)}`,
-      remedy: 'make it readable for your user',
+      message: `the profile ${path} ${problem}`,
+      remedy: 'name a file with a profile, which your user may read',
       cause: error,
     });
   }

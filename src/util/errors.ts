@@ -86,6 +86,11 @@ export function oneLine(text: string): string {
   );
 }
 
+/** Whether {@link oneLine} has nothing to escape. */
+export function isOneLine(text: string): boolean {
+  return oneLine(text) === text;
+}
+
 /** Escapes as {@link oneLine} does, but keeps tabs and the ends of lines: LF, CR LF. */
 export function escapeLines(text: string): string {
   return text.replace(/[^\n\t\r]+|\r(?!\n)/g, oneLine);

@@ -23,6 +23,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { type Manifest, manifestText, sealManifest } from '../../src/image/manifest.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
@@ -239,6 +240,32 @@ describe('--image DIR, of another user', { skip: embedded.skip || unlessServingK
     rmSync(join(dir, warm, 'warm.json'));
     execFileSync('mkfifo', [join(dir, warm, 'warm.json')]);
     assert.equal((await runBake(cache, ['show', dir])).code, 0);
+  });
+
+  it('has virt-sandbox-bake read no other file by its record', async () => {
+    const fifo = join(ground, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const profile of ['/dev/zero', fifo]) {
+      const dir = directory('warm');
+      await resealSnapshot(join(dir, warm), { profile });
+      const { code, signal, stderr } = await runBake(cache, ['show', dir]);
+      assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+    }
+  });
+
+  it('tells the terminal nothing', async () => {
+    const ESCAPE = '\u001b]0;owned\u0007';
+    const dir = directory('warm');
+    await resealSnapshot(join(dir, warm), { kernelArguments: ESCAPE });
+    assert.match((await runBake(cache, ['show', dir])).out, /\\u\{1b\}\]0;owned\\u\{7\}$/m);
+    const path = join(dir, 'manifest.json');
+    const { id: _id, ...content } = JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+    execFileSync('chmod', ['u+w', path]);
+    writeFileSync(path, manifestText(sealManifest({ ...content, kernel: { ...content.kernel, version: ESCAPE } })));
+    const { code, stderr } = await runBake(cache, ['show', dir]);
+    assert.equal(code, 125);
+    assert.match(stderr, /manifest\.json is damaged, or of another version of this program/);
+    assertFailure(await start(dir), /manifest\.json is damaged, or of another version/);
   });
 });
 

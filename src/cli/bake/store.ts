@@ -150,7 +150,7 @@ function snapshotRow({
 }
 
 function argumentsRow({ directory, kernelArguments = 'not known' }: StoredSnapshot): string[] {
-  return [basename(directory), kernelArguments];
+  return [basename(directory), oneLine(kernelArguments)];
 }
 
 /** `QEMU 10.0.2; libvirt 11.3.0; a processor …`, and KVM if the machine was under it. */

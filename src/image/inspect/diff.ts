@@ -71,8 +71,8 @@ function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotR
     const text = (records: readonly SnapshotRecord[], tell: (record: SnapshotRecord) => string) =>
       records.length === 0 ? undefined : [...new Set(records.map(tell))].sort().join('; ');
     const [left, right] = [of(a), of(b)];
-    const argumentsOf = ({ kernelArguments = 'not known' }: SnapshotRecord) => kernelArguments;
-    const machineOf = ({ machine }: SnapshotRecord) => `a machine of sha256 ${machine.slice(0, 16)}`;
+    const argumentsOf = ({ kernelArguments = 'not known' }: SnapshotRecord) => printable(kernelArguments);
+    const machineOf = ({ machine }: SnapshotRecord) => `a machine of sha256 ${printable(machine.slice(0, 16))}`;
     return [
       ...(left.length > 0 && right.length > 0
         ? fields('arguments', [[`kernel arguments of ${shape}`, text(left, argumentsOf), text(right, argumentsOf)]])

@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot';
+import { isOneLine } from '../../util/errors.js';
 import { parseJson } from '../../util/records.js';
 import { COMMON_INITS, IMAGE_FORMAT, INITRD_COMPRESSIONS, isImageId, isSealed, type Manifest } from '../manifest.js';
 
@@ -11,33 +12,35 @@ const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 /** A file name that cannot lead out of the image's directory. */
 const fileName = v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/));
+/** It is shown to people: nothing that a terminal acts on. */
+const text = v.pipe(v.string(), v.check(isOneLine));
 const moduleState = v.picklist(['built-in', 'module', 'absent']);
 
 const ManifestSchema = v.strictObject({
   id: v.pipe(v.string(), v.check(isImageId)),
   format: v.literal(IMAGE_FORMAT),
   kernel: v.strictObject({
-    version: v.string(),
+    version: text,
     file: v.picklist(['vmlinux', 'kernel']),
-    reason: v.string(),
+    reason: text,
     source: v.strictObject({ size, sha256, format: v.picklist(['bzimage', 'elf']) }),
   }),
   init: v.strictObject({ size, sha256 }),
-  sets: v.array(v.string()),
+  sets: v.array(text),
   features: v.array(
     v.strictObject({
-      set: v.string(),
-      title: v.string(),
+      set: text,
+      title: text,
       required: v.boolean(),
-      option: v.string(),
+      option: text,
       state: moduleState,
-      modules: v.record(v.string(), moduleState),
+      modules: v.record(text, moduleState),
     }),
   ),
-  modules: v.array(v.strictObject({ name: v.string(), file: v.string(), size, sha256 })),
+  modules: v.array(v.strictObject({ name: text, file: text, size, sha256 })),
   compression: v.picklist(INITRD_COMPRESSIONS),
   commonInit: v.picklist(COMMON_INITS),
-  kernelArguments: v.array(v.string()),
+  kernelArguments: v.array(text),
   files: v.array(v.strictObject({ name: fileName, size, sha256 })),
 });
 

@@ -1,6 +1,7 @@
 /** Profiles: the shipped ones, a user's own, and the kernel command lines that they give. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { kernelCommandLine } from '../../../src/domain/cmdline.js';
@@ -156,6 +157,21 @@ describe('finding a profile', () => {
     assert.equal(profileCalled('fast'), 'fast');
   });
 
+  it('may be a link to a file, and is nothing that is waited for or has no end', async (t) => {
+    const path = join(scratchDirectory(t), 'p.json');
+    symlinkSync(join(shippedProfiles(), 'fast.json'), path);
+    assert.equal((await loadProfile(path)).name, 'fast');
+    const fifo = `${path}.fifo`;
+    execFileSync('mkfifo', [fifo]);
+    writeFileSync(`${path}.large`, '');
+    truncateSync(`${path}.large`, (1 << 20) + 1);
+    for (const other of [fifo, '/dev/zero', `${path}.large`])
+      await assert.rejects(
+        loadProfile(other),
+        fails('profile-unknown', /the profile \S+ is (?:not a regular file|larger than 1048576 bytes); /),
+      );
+  });
+
   it('lists the profiles, and reports an invalid one', async (t) => {
     const directory = scratchDirectory(t);
     process.env['XDG_CONFIG_HOME'] = directory;
@@ -164,7 +180,7 @@ describe('finding a profile', () => {
       fails('profile-unknown', /no profile none; use one of compatible, default, fast/),
     );
     await assert.rejects(loadProfile('./none'), fails('profile-unknown', /no profile \.\/none/));
-    await assert.rejects(loadProfile(directory), fails('profile-unknown', /cannot be read/));
+    await assert.rejects(loadProfile(directory), fails('profile-unknown', /is not a regular file; name a file/));
     const path = join(directory, 'p.json');
     const write = (text: string) => writeFileSync(path, text);
     write('{');
