@@ -1,9 +1,10 @@
 /** A real terminal: the program runs at one end, as a shell would start it; the test types and reads at the other. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { closeSync, write } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ReadStream } from 'node:tty';
 import koffi from 'koffi';
+import { deferred } from '../../src/util/promises.js';
 import { withoutFallback } from './fallback.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
@@ -15,6 +16,9 @@ const fcntl = libc.func('int fcntl(int, int, int)');
 const TIOCSWINSZ = 0x5414;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+
+/** Written at the program's end when it has ended: whatever it has written is before it. */
+const LAST = '\u0001<the program has ended>\u0001';
 
 /** In milliseconds. A guest that boots beside another on a loaded machine takes ten seconds. */
 const TIMEOUT = 40_000;
@@ -68,9 +72,13 @@ export class AtTerminal {
     this.#screen = new ReadStream(this.#master);
     // Reading fails once the other end is closed; that is expected.
     this.#screen.on('error', () => {});
+    const shown = deferred<void>();
+    this.#screen.once('close', shown.resolve);
     this.#screen.setEncoding('utf8').on('data', (text: string) => {
-      this.#text += text;
+      const parts = `${this.#text}${text}`.split(LAST);
+      this.#text = parts.join('');
       this.#onOutput();
+      if (parts.length > 1) shown.resolve();
     });
     const command = [...(options.through ?? []), options.program ?? PROGRAM, ...args];
     this.child = spawn('setsid', ['--ctty', ...command], {
@@ -79,11 +87,16 @@ export class AtTerminal {
     });
     this.#exited = new Promise((resolve, reject) => {
       this.child.once('error', reject);
-      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+      this.child.once('exit', (code, signal) => {
+        // The kernel hands over what is written at one end some time later, and it is read later still.
+        if (this.#slave === undefined) shown.resolve();
+        else write(this.#slave, LAST, () => {});
+        void shown.promise.then(() => resolve({ code, signal }));
+      });
     });
   }
 
-  /** Waits until the program has ended. */
+  /** Waits until the program has ended, and all that it has written is in {@link text}. */
   async exited(): Promise<Exit> {
     const late = sleep(TIMEOUT, undefined, { ref: false }).then((): never => {
       throw new Error(`it did not end; the terminal shows:\n${this.#text}`);
