@@ -68,21 +68,23 @@ export function answerError(host: string, what: string): SandboxError {
 /** Most characters of an answer that are read for an error. */
 const MOST_REASON_BYTES = 64 << 10;
 
+/** What a request was for; `login`: nothing but user and password was tried. */
+export type Attempted = 'read' | 'write' | 'login';
+
 /**
- * The error of an answer with a status other than 200. Reads the body.
+ * The error of an answer that refuses. Reads the body.
  * @param what was asked for: `docker.io/library/debian:13`
- * @param isLogin nothing but user and password was tried
  */
 export async function refusal(
   answer: HttpAnswer,
   what: string,
   signal: AbortSignal | undefined,
-  isLogin = false,
+  attempted: Attempted = 'read',
 ): Promise<Error> {
   const { status, url } = answer;
   const reason = await readReason(answer, signal);
   const said = `${url.host} answers ${status}${reason === undefined ? '' : ` (${reason})`}`;
-  if (isLogin && (status === 401 || status === 403))
+  if (attempted === 'login' && (status === 401 || status === 403))
     return imageError(
       'registry-denied',
       `user and password are refused: ${said}`,
@@ -91,14 +93,14 @@ export async function refusal(
   if (status === 401 || status === 403)
     return imageError(
       'registry-denied',
-      `${what} may not be read: ${said}`,
-      'see that the name is right, and log in with a user who may read it',
+      `${what} may not be ${attempted === 'write' ? 'written' : 'read'}: ${said}`,
+      `see that the name is right, and log in with a user who may ${attempted === 'write' ? 'write' : 'read'} it`,
     );
-  if (status === 404)
+  if (status === 404 && attempted !== 'write')
     return imageError('image-not-found', `${what} is not there: ${said}`, 'see that name and tag are right');
   const error = imageError(
     status === 429 ? 'registry-busy' : 'registry-error',
-    `${what} cannot be had: ${said}`,
+    `${what} cannot be ${attempted === 'write' ? 'written' : 'had'}: ${said}`,
     status === 429 ? 'wait, or log in: registries let known users ask more often' : 'try again later',
   );
   const mayPass = status === 429 || status === 408 || status >= 500;

@@ -3,9 +3,9 @@
 import { imageError } from '../../oci-names/errors.js';
 import { SandboxError } from '../../util/errors.js';
 import { throwIfAborted } from '../cancel.js';
-import { refusal } from './answers.js';
+import { answerError, refusal } from './answers.js';
 import { schemesFor } from './hosts.js';
-import type { HttpAnswer, HttpClient } from './http.js';
+import type { HttpAnswer, HttpClient, HttpContent, HttpRequest } from './http.js';
 import type { Patience } from './options.js';
 import { Retryable, withRetries } from './retries.js';
 import type { Authorizer } from './tokens.js';
@@ -47,10 +47,66 @@ export class Endpoint {
     return withRetries(this.options.patience, signal, async () => {
       const base = await this.#reach(signal);
       const url = new URL(`/v2/${this.options.repository}/${path}`, base);
-      const answer = await this.#authorized(url, headers, signal);
+      const answer = await this.#authorized({ url, headers, signal });
       if (answer.status !== 200 && answer.status !== 206) throw await refusal(answer, what, signal);
       return take(answer);
     });
+  }
+
+  /** Whether the repository has something. Parameters and errors: those of {@link get}. */
+  async has(path: string, what: string, signal: AbortSignal | undefined): Promise<boolean> {
+    return withRetries(this.options.patience, signal, async () => {
+      const base = await this.#reach(signal);
+      const url = new URL(`/v2/${this.options.repository}/${path}`, base);
+      const answer = await this.#authorized({ url, method: 'HEAD', signal });
+      answer.body.destroy();
+      if (answer.status === 200) return true;
+      if (answer.status === 404) return false;
+      throw await refusal(answer, what, signal, 'write');
+    });
+  }
+
+  /**
+   * Puts something into the repository, as a whole: each attempt sends all of it.
+   * @param path below the repository: `manifests/latest`
+   * @param what it is, for errors
+   * @throws what `content.open` throws
+   * @throws {SandboxError} those of {@link get}
+   */
+  async put(path: string, what: string, content: HttpContent, signal: AbortSignal | undefined): Promise<void> {
+    await withRetries(this.options.patience, signal, async () => {
+      const base = await this.#reach(signal);
+      const url = new URL(`/v2/${this.options.repository}/${path}`, base);
+      await this.#putTo(url, what, content, signal);
+    });
+  }
+
+  /**
+   * Uploads a blob in one piece: OCI distribution specification 1.1, "Pushing a blob monolithically".
+   * Parameters and errors: those of {@link put}.
+   */
+  async upload(digest: string, what: string, content: HttpContent, signal: AbortSignal | undefined): Promise<void> {
+    await withRetries(this.options.patience, signal, async () => {
+      const base = await this.#reach(signal);
+      const url = new URL(`/v2/${this.options.repository}/blobs/uploads/`, base);
+      const answer = await this.#authorized({ url, method: 'POST', headers: { 'content-length': '0' }, signal });
+      if (answer.status !== 202) throw await refusal(answer, what, signal, 'write');
+      answer.body.destroy();
+      const location = answer.header('location') ?? '';
+      const place = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+      if (location === '' || place === undefined || place.protocol !== base.protocol)
+        throw answerError(this.host, 'no address for an upload');
+      place.username = '';
+      place.password = '';
+      place.searchParams.append('digest', digest);
+      await this.#putTo(place, what, content, signal);
+    });
+  }
+
+  async #putTo(url: URL, what: string, content: HttpContent, signal: AbortSignal | undefined): Promise<void> {
+    const answer = await this.#authorized({ url, method: 'PUT', content, signal });
+    if (answer.status !== 201) throw await refusal(answer, what, signal, 'write');
+    answer.body.destroy();
   }
 
   /**
@@ -59,26 +115,25 @@ export class Endpoint {
   async ping(signal: AbortSignal | undefined): Promise<void> {
     await withRetries(this.options.patience, signal, async () => {
       const base = await this.#reach(signal);
-      const answer = await this.#authorized(new URL('/v2/', base), {}, signal);
-      if (answer.status !== 200) throw await refusal(answer, this.options.host, signal, true);
+      const answer = await this.#authorized({ url: new URL('/v2/', base), signal });
+      if (answer.status !== 200) throw await refusal(answer, this.options.host, signal, 'login');
       answer.body.destroy();
     });
   }
 
   /** A 401 is answered once. One that comes again is the answer. */
-  async #authorized(
-    url: URL,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal | undefined,
-  ): Promise<HttpAnswer> {
+  async #authorized(request: Omit<HttpRequest, 'authorization'>): Promise<HttpAnswer> {
     const { http, authorizer } = this.options;
+    const { url, signal } = request;
+    const base = await this.#reach(signal);
+    // Nobody but the registry learns who the user is, wherever it wants an upload to be sent.
+    if (url.origin !== base.origin) return http.send(request);
     const authorization = authorizer.header;
-    const answer = await http.send({ url, headers, authorization, signal });
-    // Nobody but the registry learns who the user is.
+    const answer = await http.send({ ...request, authorization });
     if (answer.status !== 401 || answer.url.origin !== url.origin) return answer;
     answer.body.destroy();
     const proof = await authorizer.answer(answer.header('www-authenticate'), url, authorization, signal);
-    return http.send({ url, headers, authorization: proof, signal });
+    return http.send({ ...request, authorization: proof });
   }
 
   /** The URL of the registry, by the first scheme that it answers to. */

@@ -2,7 +2,7 @@
  * One request and its answer: redirects, certificates, proxies, and the words of failures. undici is what Node's own
  * fetch is made of; by itself it can also be told which certificates to trust, and it knows proxies.
  */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { imageError, quoted } from '../../oci-names/errors.js';
 import type { SandboxError } from '../../util/errors.js';
@@ -19,12 +19,24 @@ const USER_AGENT = 'virt-sandbox';
 
 export interface HttpRequest {
   readonly url: URL;
+  /** `GET` if there is neither a form nor this. Redirects of what writes are not followed. */
+  readonly method?: 'HEAD' | 'POST' | 'PUT' | undefined;
   /** Only the host of `url` sees it. */
   readonly authorization?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** With it the request is a POST, and redirects are not followed. */
   readonly form?: URLSearchParams;
+  readonly content?: HttpContent | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a request sends. */
+export interface HttpContent {
+  /** Bytes that `open` gives. */
+  readonly size: number;
+  readonly mediaType: string;
+  /** Called for each attempt. What it throws is the error of the request. */
+  open(): AsyncIterable<Uint8Array>;
 }
 
 export interface HttpAnswer {
@@ -58,7 +70,8 @@ export class HttpClient {
     for (let redirects = 0; ; redirects += 1) {
       const answer = await this.#sendOnce({ ...request, url }, url.origin === request.url.origin);
       // A form has a secret in it, which is for no other host.
-      if (!REDIRECTS.has(answer.status) || request.form !== undefined) return answer;
+      const isReading = request.form === undefined && (request.method ?? 'HEAD') === 'HEAD';
+      if (!REDIRECTS.has(answer.status) || !isReading) return answer;
       const location = answer.header('location');
       answer.body.destroy();
       if (location === undefined || redirects >= MOST_REDIRECTS)
@@ -76,16 +89,25 @@ export class HttpClient {
   }
 
   async #sendOnce(request: HttpRequest, isSameOrigin: boolean): Promise<HttpAnswer> {
-    const { url, authorization, headers, form, signal } = request;
+    const { url, authorization, headers, form, content, signal } = request;
     throwIfAborted(signal);
     const undici = await import('undici');
+    let failure: unknown;
+    const watched = async function* ({ open }: HttpContent): AsyncGenerator<Uint8Array> {
+      try {
+        yield* open();
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    };
     try {
       const {
         statusCode,
         headers: had,
         body,
       } = await undici.request(url, {
-        method: form === undefined ? 'GET' : 'POST',
+        method: request.method ?? (form === undefined ? 'GET' : 'POST'),
         dispatcher: await this.#dispatcher(url, undici),
         headers: {
           'user-agent': USER_AGENT,
@@ -93,9 +115,11 @@ export class HttpClient {
           'accept-encoding': 'identity',
           ...headers,
           ...(form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(content === undefined ? {} : { 'content-type': content.mediaType, 'content-length': `${content.size}` }),
           ...(authorization === undefined || !isSameOrigin ? {} : { authorization }),
         },
         ...(form === undefined ? {} : { body: form.toString() }),
+        ...(content === undefined ? {} : { body: Readable.from(watched(content), { objectMode: false }) }),
         ...(signal === undefined ? {} : { signal }),
       });
       // A body that nobody reads any more may still fail.
@@ -107,6 +131,7 @@ export class HttpClient {
       return { status: statusCode, header, body, url };
     } catch (error) {
       throwIfAborted(signal);
+      if (failure !== undefined) throw failure;
       throw connectionError(error, url.host);
     }
   }

@@ -10,15 +10,12 @@ import type { Descriptor } from '../manifest.js';
 import { ACCEPTED, bareMediaType } from '../media-types.js';
 import type { DocumentBytes, ImageSource } from '../source.js';
 import { answerError, readBody } from './answers.js';
-import { findCredentials } from './auth-files.js';
 import { blobBytes } from './blob-stream.js';
-import { Endpoint } from './endpoint.js';
-import { apiHost } from './hosts.js';
-import { type HttpAnswer, HttpClient } from './http.js';
-import { locationsOf, parseLocation } from './location.js';
-import { PATIENCE, type Patience, type RegistryOptions } from './options.js';
-import type { Location } from './registries-conf.js';
-import { Authorizer } from './tokens.js';
+import type { Endpoint } from './endpoint.js';
+import { Endpoints } from './endpoints.js';
+import type { HttpAnswer } from './http.js';
+import { locationsOf } from './location.js';
+import type { RegistryOptions } from './options.js';
 
 /**
  * Opens an image of a registry. Nothing is sent yet.
@@ -30,9 +27,7 @@ export function openRegistry(reference: Reference, options: RegistryOptions = {}
 
 class RegistryImage implements ImageSource {
   readonly name: string;
-  readonly #patience: Patience;
-  /** By whether they check certificates. */
-  readonly #clients = new Map<boolean, HttpClient>();
+  readonly #endpoints: Endpoints;
   readonly #registry: Endpoint;
   readonly #mirrors: readonly Endpoint[];
   /** Mirrors that have failed: each blob would wait for them anew. */
@@ -43,31 +38,10 @@ class RegistryImage implements ImageSource {
     options: RegistryOptions,
   ) {
     this.name = referenceText(reference);
-    this.#patience = { ...PATIENCE, ...options.patience };
-    const { tlsVerify = true, environment = process.env, authFile } = options;
-    const endpointOf = ({ location, isInsecure }: Location, rest: string, patience: Patience) => {
-      const { registry, repository } = parseLocation(location, rest);
-      const isVerified = tlsVerify && !isInsecure;
-      const http = this.#clientFor(isVerified, environment);
-      const common = { http, host: apiHost(registry), repository, tlsVerify: isVerified };
-      const authorizer = new Authorizer({
-        ...common,
-        credentials: (signal) => findCredentials(registry, repository, { authFile, environment, signal }),
-      });
-      return new Endpoint({ ...common, authorizer, patience });
-    };
-    const { registry, mirrors, rest } = locationsOf(reference, environment);
-    this.#registry = endpointOf(registry, rest, this.#patience);
-    this.#mirrors = mirrors.map((mirror) => endpointOf(mirror, rest, { ...this.#patience, attempts: 1 }));
-  }
-
-  /** One that believes every certificate is for those registries that the user has named so, and whom they name. */
-  #clientFor(tlsVerify: boolean, environment: NodeJS.ProcessEnv): HttpClient {
-    const there = this.#clients.get(tlsVerify);
-    if (there !== undefined) return there;
-    const client = new HttpClient({ tlsVerify, patience: this.#patience, environment });
-    this.#clients.set(tlsVerify, client);
-    return client;
+    this.#endpoints = new Endpoints(options);
+    const { registry, mirrors, rest } = locationsOf(reference, options.environment ?? process.env);
+    this.#registry = this.#endpoints.at(registry, rest);
+    this.#mirrors = mirrors.map((mirror) => this.#endpoints.at(mirror, rest, { attempts: 1 }));
   }
 
   async document(listed: Descriptor | undefined, signal?: AbortSignal): Promise<DocumentBytes> {
@@ -94,7 +68,7 @@ class RegistryImage implements ImageSource {
       this.#fromFirst(signal, (endpoint) =>
         endpoint.get(`blobs/${digest}`, what, at === 0 ? {} : { range: `bytes=${at}-` }, signal, (answer) => answer),
       );
-    yield* blobBytes({ what, size, from, patience: this.#patience, signal, open });
+    yield* blobBytes({ what, size, from, patience: this.#endpoints.patience, signal, open });
   }
 
   /** The answer of the first mirror that has one, or else that of the registry itself, whose error is the one. */
@@ -114,7 +88,7 @@ class RegistryImage implements ImageSource {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+    await this.#endpoints.close();
   }
 }
 

@@ -23,6 +23,8 @@ export interface AuthorizerOptions {
   readonly host: string;
   /** Undefined: none, only the registry itself. */
   readonly repository: string | undefined;
+  /** What tokens are asked for; else what the registry says is needed. */
+  readonly access?: 'pull,push';
   readonly tlsVerify: boolean;
   /** Looks for the credentials; called when the registry asks for some. */
   readonly credentials: (signal: AbortSignal | undefined) => Promise<Credentials | undefined>;
@@ -88,8 +90,10 @@ export class Authorizer {
     if (credentials !== undefined) this.#refuseInsecure(realm);
     const query: [string, string][] = [];
     if (parameters['service'] !== undefined) query.push(['service', parameters['service']]);
-    const { repository } = this.options;
-    const scope = parameters['scope'] ?? (repository === undefined ? undefined : `repository:${repository}:pull`);
+    const { repository, access } = this.options;
+    const own = repository === undefined ? undefined : `repository:${repository}:${access ?? 'pull'}`;
+    // What the first challenge names is for reading, and what is read first is about to be written.
+    const scope = access === undefined ? (parameters['scope'] ?? own) : own;
     if (scope !== undefined) query.push(['scope', scope]);
     const request =
       credentials?.kind === 'identity'
@@ -108,7 +112,7 @@ export class Authorizer {
           };
     const answer = await this.options.http.send({ ...request, signal });
     if (answer.status !== 200)
-      throw await refusal(answer, `a token for ${this.#what}`, signal, repository === undefined);
+      throw await refusal(answer, `a token for ${this.#what}`, signal, repository === undefined ? 'login' : 'read');
     const { token, life } = parseToken(await readBody(answer, signal), realm.host);
     this.#header = `Bearer ${token}`;
     this.#end = Date.now() + Math.max(0, life - SLACK) * 1000;
@@ -133,7 +137,7 @@ export class Authorizer {
   #denied(why: string) {
     return imageError(
       'registry-denied',
-      `${this.#what} may not be read: ${why}`,
+      `${this.#what} may not be ${this.options.access === undefined ? 'read' : 'written'}: ${why}`,
       'log in, or name a file that has them with --authfile',
     );
   }
