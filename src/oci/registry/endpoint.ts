@@ -59,10 +59,9 @@ export class Endpoint {
       const base = await this.#reach(signal);
       const url = new URL(`/v2/${this.options.repository}/${path}`, base);
       const answer = await this.#authorized({ url, method: 'HEAD', signal });
+      if (answer.status !== 200 && answer.status !== 404) throw await refusal(answer, what, signal, 'write');
       answer.body.destroy();
-      if (answer.status === 200) return true;
-      if (answer.status === 404) return false;
-      throw await refusal(answer, what, signal, 'write');
+      return answer.status === 200;
     });
   }
 
@@ -71,7 +70,7 @@ export class Endpoint {
    * @param path below the repository: `manifests/latest`
    * @param what it is, for errors
    * @throws what `content.open` throws
-   * @throws {SandboxError} those of {@link get}
+   * @throws {SandboxError} `content-changed`, and those of {@link get}
    */
   async put(path: string, what: string, content: HttpContent, signal: AbortSignal | undefined): Promise<void> {
     await withRetries(this.options.patience, signal, async () => {

@@ -35,8 +35,8 @@ export interface HttpContent {
   /** Bytes that `open` gives. */
   readonly size: number;
   readonly mediaType: string;
-  /** Called for each attempt. What it throws is the error of the request. */
-  open(): AsyncIterable<Uint8Array>;
+  /** Called for each attempt. What it throws is the error of the request. Another size is `content-changed`. */
+  readonly open: () => AsyncIterable<Uint8Array>;
 }
 
 export interface HttpAnswer {
@@ -93,9 +93,14 @@ export class HttpClient {
     throwIfAborted(signal);
     const undici = await import('undici');
     let failure: unknown;
-    const watched = async function* ({ open }: HttpContent): AsyncGenerator<Uint8Array> {
+    const watched = async function* ({ size, open }: HttpContent): AsyncGenerator<Uint8Array> {
+      let length = 0;
       try {
-        yield* open();
+        for await (const piece of open()) {
+          length += piece.length;
+          if (length <= size) yield piece;
+        }
+        if (length !== size) throw contentChanged(url.host, size, length);
       } catch (error) {
         failure = error;
         throw error;
@@ -172,6 +177,14 @@ export class HttpClient {
     for (const made of this.#dispatchers.values()) await (await made).destroy();
     this.#dispatchers.clear();
   }
+}
+
+function contentChanged(host: string, size: number, length: number): SandboxError {
+  return imageError(
+    'content-changed',
+    `what is sent to ${host} should have ${size} bytes, and ${length} were read`,
+    'see that nothing writes to it, and try again',
+  );
 }
 
 function redirectError(url: URL, where: string): SandboxError {

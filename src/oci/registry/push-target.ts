@@ -12,7 +12,7 @@ export interface StoredContent {
   readonly digest: string;
   /** Bytes. */
   readonly size: number;
-  open(): AsyncIterable<Uint8Array>;
+  readonly open: () => AsyncIterable<Uint8Array>;
 }
 
 export class PushTarget {
@@ -41,7 +41,7 @@ export class PushTarget {
    * Puts a blob, unless it is there.
    * @returns bytes that were sent: 0 or its size
    * @throws what `open` throws
-   * @throws {SandboxError} those of `Endpoint.get`
+   * @throws {SandboxError} `content-changed`: it has another size; and those of `Endpoint.get`
    */
   async storeBlob({ digest, size, open }: StoredContent, signal?: AbortSignal): Promise<number> {
     const what = `blob ${digest} of ${this.name}`;

@@ -57,6 +57,24 @@ describe('a push to a hostile registry', () => {
     assert.equal(upload.headers.authorization, undefined);
   });
 
+  it('asks for one token that reads and writes, whatever is asked of it first', async (context) => {
+    const registry = await startRegistry(context);
+    const tokens: string[] = [];
+    registry.hook(({ path, method, headers }, response) => {
+      const realm = `http://${registry.host}/token`;
+      const challenge = `Bearer realm="${realm}",service="a",scope="repository:test/image:pull"`;
+      if (path === '/v2/') return false;
+      if (path.startsWith('/token')) response.end(JSON.stringify({ token: `good${tokens.push(path)}` }));
+      else if (headers.authorization !== 'Bearer good1')
+        response.writeHead(401, { 'www-authenticate': challenge }).end();
+      else if (method === 'POST') response.writeHead(202, { location: '/upload' }).end();
+      else response.writeHead(method === 'PUT' ? 201 : 404).end();
+      return true;
+    });
+    assert.equal(await targetIn(context, registry).storeBlob(CONTENT), BYTES.length);
+    assert.deepEqual(tokens, ['/token?service=a&scope=repository%3Atest%2Fimage%3Apull%2Cpush']);
+  });
+
   it('uploads to no other scheme, and not without an address', async (context) => {
     for (const location of ['https://127.0.0.1:1/', 'file:///etc/passwd', 'http://[', '']) {
       const registry = await startRegistry(context);
