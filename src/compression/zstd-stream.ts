@@ -4,6 +4,7 @@
  * layers have a frame for each file.
  */
 import { loadLibrary } from './library.js';
+import { type ZstdBuffer, zstdCalls } from './zstd-buffers.js';
 
 /** Bytes of output at a time. */
 const CHUNK = 1 << 20;
@@ -23,26 +24,10 @@ export async function* unpackZstdStream(source: AsyncIterable<Uint8Array>): Asyn
     purpose: 'unpack zstd',
     remedy: 'install libzstd (Debian: libzstd1, Fedora: libzstd)',
   });
-  const { default: koffi } = await import('koffi');
-  const buffer = koffi.struct({ data: 'void *', size: 'size_t', position: 'size_t' });
-  const inOut = koffi.inout(koffi.pointer(buffer));
+  const { streaming } = await zstdCalls(library);
   const create = library.func('void *ZSTD_createDStream()');
   const free = library.func('size_t ZSTD_freeDStream(void *stream)');
-  const decompress = library.func('ZSTD_decompressStream', 'size_t', ['void *', inOut, inOut]);
-  const isError = library.func('unsigned int ZSTD_isError(size_t code)');
-  const errorName = library.func('const char *ZSTD_getErrorName(size_t code)');
-  interface Part {
-    data: Buffer;
-    size: number;
-    position: number;
-  }
-  // An error is a size close to the largest, which only a bigint holds.
-  const call = (stream: unknown, output: Part, input: Part): Promise<number | bigint> =>
-    new Promise((resolve, reject) => {
-      decompress.async(stream, output, input, (error: Error | null, result: number | bigint) =>
-        error ? reject(error) : resolve(result),
-      );
-    });
+  const decompress = streaming('ZSTD_decompressStream');
 
   const stream: unknown = create();
   // Bytes that the frame still wants; 0 between two frames.
@@ -51,17 +36,16 @@ export async function* unpackZstdStream(source: AsyncIterable<Uint8Array>): Asyn
     for await (const whole of source) {
       for (let at = 0; at < whole.length; at += PIECE) {
         const data = Buffer.from(whole.buffer, whole.byteOffset + at, Math.min(PIECE, whole.length - at));
-        const input: Part = { data, size: data.length, position: 0 };
+        const input: ZstdBuffer = { data, size: data.length, position: 0 };
         for (let isFull = false; input.position < input.size || isFull; ) {
           const target = Buffer.allocUnsafeSlow(CHUNK);
-          const output: Part = { data: target, size: CHUNK, position: 0 };
+          const output: ZstdBuffer = { data: target, size: CHUNK, position: 0 };
           // A call ends with a frame, which may be a small one.
           do {
             // The call before has put addresses in their place.
             input.data = data;
             output.data = target;
-            wanted = await call(stream, output, input);
-            if (isError(wanted) !== 0) throw new Error(String(errorName(wanted)));
+            wanted = await decompress(stream, output, input);
             // At the end of a frame nothing is held back, and one more call would begin the next.
             isFull = output.position === CHUNK && Number(wanted) !== 0;
           } while (input.position < input.size && output.position < CHUNK);
