@@ -1,5 +1,5 @@
 /** Packs Zstandard (RFC 8878) as a stream, by the system's libzstd: Node has its own from 22.15 on only. */
-import { compressorMissing, loadLibrary } from './library.js';
+import { loadLibrary } from './library.js';
 import { type ZstdBuffer, zstdCalls } from './zstd-buffers.js';
 
 /** Most bytes of input, and of output, of one call. */
@@ -15,14 +15,18 @@ const END = 2;
 
 /**
  * Packs a source into one frame with a checksum; an empty source is a frame too. Calls libzstd on worker threads.
- * Memory: a piece of input and of output, and what the level takes, some 10 MiB for level 3.
- * @param level 1 to 19: 3 packs some 200 MB/s, 19 some 2 MB/s
- * @throws {SandboxError} `compressor-missing`
+ * Memory: a piece of input and of output, and what the level takes.
+ * @param level 1 to 19: a higher one packs tighter, and takes longer
+ * @throws {SandboxError} `zstd-missing`
  * @throws {Error} libzstd refuses the level, or has no memory
  * @throws what the source throws
  */
 export async function* packZstdStream(source: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Buffer> {
-  const library = await loadLibrary('libzstd.so.1', compressorMissing('zstd', 'Debian: libzstd1, Fedora: libzstd'));
+  const library = await loadLibrary('libzstd.so.1', {
+    code: 'zstd-missing',
+    purpose: 'pack zstd',
+    remedy: 'install libzstd (Debian: libzstd1, Fedora: libzstd)',
+  });
   const { streaming, check } = await zstdCalls(library);
   const create = library.func('void *ZSTD_createCCtx()');
   const free = library.func('size_t ZSTD_freeCCtx(void *context)');
