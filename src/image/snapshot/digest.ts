@@ -8,16 +8,43 @@ import { openRegular, UnreadableFile } from '../../util/regular-files.js';
 import { nextData } from './extents.js';
 import type { SnapshotFile } from './record.js';
 
-const CHUNK_BYTES = 1 << 20;
+/** Bytes of the pieces that a file is taken apart into. The last one may have fewer. */
+export const CHUNK_BYTES = 1 << 20;
+
+const ZEROS = Buffer.alloc(CHUNK_BYTES);
+
+/** @param bytes at most {@link CHUNK_BYTES} */
+export function isZero(bytes: Uint8Array): boolean {
+  return ZEROS.subarray(0, bytes.length).equals(bytes);
+}
 
 /**
- * SHA-256 over the non-zero chunks of a file, each with its position, and over its size; in hexadecimal digits. It
- * distinguishes contents as well as a hash of all bytes would, but takes time only for the data.
+ * SHA-256 over the non-zero chunks of a file, each with its position, and over its size. It distinguishes contents as
+ * well as a hash of all bytes would, but takes time only for the data.
+ */
+export class SparseDigest {
+  readonly #hash = createHash('sha256');
+
+  /**
+   * Adds the next chunk; one of zeros counts for nothing.
+   * @param position a multiple of {@link CHUNK_BYTES}
+   */
+  update(bytes: Buffer, position: number): void {
+    if (!isZero(bytes)) this.#hash.update(`${position}:${bytes.length}:`).update(bytes);
+  }
+
+  /** In hexadecimal digits. @param size of the file, in bytes */
+  finish(size: number): string {
+    return this.#hash.update(`end:${size}`).digest('hex');
+  }
+}
+
+/**
+ * The {@link SparseDigest} of a file.
  * @throws {UnreadableFile} it is no regular file
  */
 export async function digestSparse(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  const zeros = Buffer.alloc(CHUNK_BYTES);
+  const digest = new SparseDigest();
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await openRegular(path);
   try {
@@ -26,17 +53,16 @@ export async function digestSparse(path: string): Promise<string> {
       const data = nextData(file.fd, position);
       if (data === undefined) break;
       position = data - (data % CHUNK_BYTES);
-      const bytes = chunk.subarray(0, await readFully(file, chunk, position));
-      if (!bytes.equals(zeros.subarray(0, bytes.length))) hash.update(`${position}:${bytes.length}:`).update(bytes);
+      digest.update(chunk.subarray(0, await readFully(file, chunk, position)), position);
     }
-    return hash.update(`end:${size}`).digest('hex');
+    return digest.finish(size);
   } finally {
     await file.close();
   }
 }
 
 /** Reads until the buffer is full or the file ends: some file systems return less than asked for. */
-async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
+export async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
   for (let length = 0; ; ) {
     const { bytesRead } = await file.read(into, length, into.length - length, position + length);
     length += bytesRead;

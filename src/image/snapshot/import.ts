@@ -22,6 +22,7 @@ import { nextData } from './extents.js';
 import {
   changedFiles,
   isOwnSnapshot,
+  MOST_STATE,
   parseRecord,
   readSnapshot,
   recordText,
@@ -38,8 +39,6 @@ import {
 } from './record.js';
 import { isReadyRecord } from './record-check.js';
 
-/** The largest state that is copied, in bytes. A machine has some 0.4 MB of it. */
-const MOST_STATE = 64 << 20;
 /** How many snapshots of a directory are looked at. */
 const MOST_SNAPSHOTS = 100;
 

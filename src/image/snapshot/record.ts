@@ -34,7 +34,9 @@ export const SNAPSHOT_STATE = 'state';
 /** The files of a record, in its order. */
 const SNAPSHOT_FILES = [SNAPSHOT_MEMORY, SNAPSHOT_STATE];
 /** The largest record that is read, in bytes. */
-const MOST_RECORD = 1 << 20;
+export const MOST_RECORD = 1 << 20;
+/** The largest state that is taken from elsewhere, in bytes. A machine has some 0.4 MB of it. */
+export const MOST_STATE = 64 << 20;
 /** An empty directory, to serve in slots for mounts that a sandbox does not use. */
 export const SNAPSHOT_EMPTY = 'empty';
 
