@@ -75,7 +75,7 @@ export function expectedAcceleration({
 }: Pick<ProbeOptions, 'wanted' | 'cacheDirectory' | 'device'>): 'kvm' | 'tcg' {
   if (wanted !== 'auto') return wanted;
   const emulator = findQemu();
-  if (emulator === undefined || obstacleOf(device) !== undefined) return 'tcg';
+  if (emulator === undefined || kvmObstacle(device) !== undefined) return 'tcg';
   const verdicts = new Verdicts(cacheDirectory).findAll(subjectOf(emulator));
   return verdicts.length > 0 && verdicts.every(({ usable }) => usable) ? 'kvm' : 'tcg';
 }
@@ -98,7 +98,7 @@ export function isFallbackLine(line: string): boolean {
 const DEVICE = '/dev/kvm';
 
 /** Why KVM cannot be tried; undefined: it can. */
-function obstacleOf(device: string): string | undefined {
+export function kvmObstacle(device = DEVICE): string | undefined {
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
     return undefined;
@@ -113,7 +113,7 @@ function subjectOf(emulator: string): string {
 }
 
 async function kvmVerdict({ device = DEVICE, wanted, signal, ...options }: ProbeOptions): Promise<Verdict> {
-  const obstacle = obstacleOf(device);
+  const obstacle = kvmObstacle(device);
   if (obstacle !== undefined) return { usable: false, reason: obstacle };
   const emulator = findQemu();
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };

@@ -48,7 +48,7 @@ const PlatformSchema = v.pipe(
   v.object({ os: platformPart, architecture: platformPart, variant: v.nullish(platformPart) }),
   v.transform(({ os, architecture, variant }): Platform => ({ os, architecture, variant: variant || undefined })),
 );
-const DescriptorSchema = v.pipe(
+export const DescriptorSchema = v.pipe(
   v.object({
     mediaType: text,
     digest: v.pipe(v.string(), v.check(isDigest, 'it is no sha256 or sha512 digest')),

@@ -1,5 +1,5 @@
 /** A repository of a registry that something is put into: never a mirror. */
-import { digestOf } from '../../oci-names/digest.js';
+import { type Digest, digestOf } from '../../oci-names/digest.js';
 import { imageError } from '../../oci-names/errors.js';
 import { type Reference, referenceText } from '../../oci-names/reference.js';
 import type { Endpoint } from './endpoint.js';
@@ -55,10 +55,21 @@ export class PushTarget {
    * @returns its digest
    * @throws {SandboxError} those of `Endpoint.get`
    */
-  async storeManifest(bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<string> {
-    const content = { size: bytes.length, mediaType, open: () => once(bytes) };
-    await this.#registry.put(`manifests/${this.reference.tag}`, this.name, content, signal);
+  async storeManifest(bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<Digest> {
+    await this.#putManifest(this.reference.tag ?? '', bytes, mediaType, signal);
     return digestOf(bytes, 'sha256');
+  }
+
+  /** The same under its digest alone: no tag moves. Parameters, result and errors: those of {@link storeManifest}. */
+  async storeUntagged(bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<Digest> {
+    const digest = digestOf(bytes, 'sha256');
+    await this.#putManifest(digest, bytes, mediaType, signal);
+    return digest;
+  }
+
+  async #putManifest(under: string, bytes: Buffer, mediaType: string, signal?: AbortSignal): Promise<void> {
+    const content = { size: bytes.length, mediaType, open: () => once(bytes) };
+    await this.#registry.put(`manifests/${under}`, this.name, content, signal);
   }
 
   /** Ends all connections. */

@@ -144,7 +144,9 @@ function rankSnapshots(
   if (most === undefined) return none('no snapshot has just this memory and these processors');
   const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);
   if (candidates.length === 1) return { candidates, reason: '' };
-  const [fitting, others] = [true, false].map((fits) => candidates.filter((one) => isOfMachine(one, profile) === fits));
+  const [fitting, others] = [true, false].map((fits) =>
+    candidates.filter(({ record }) => isOfMachine(record, profile) === fits),
+  );
   if (candidates.length > 0) return { candidates: [...(fitting ?? []), ...(others ?? [])], reason: '' };
   return none(`the snapshot ${most.directory} ${lackOf(most.record, needs)}`);
 }

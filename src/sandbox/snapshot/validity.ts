@@ -1,7 +1,7 @@
 /** Checks whether a snapshot is valid: whether the machine saved now would be the same, and its files are whole. */
 import { dirname } from 'node:path';
 import type { Manifest } from '../../image/manifest.js';
-import { changedFiles, type Snapshot } from '../../image/snapshot/record.js';
+import { changedFiles, type Snapshot, type SnapshotRecord } from '../../image/snapshot/record.js';
 import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
@@ -30,11 +30,21 @@ export async function problemOf(
   profile: Profile | undefined,
   host: Readonly<Record<string, string>>,
 ): Promise<SnapshotProblem | undefined> {
-  const machine = profile === undefined ? [] : changedMachine(snapshot, profile);
-  const changed = [...machine, ...(await changedHost(snapshot.record, host))];
-  if (changed.length > 0) return stale(changed);
+  const changed = await staleness(snapshot.record, profile, host);
+  if (changed !== undefined) return changed;
   const damaged = await damagedFile(snapshot);
   return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };
+}
+
+/** The same by the record alone: whether the machine saved now would be another one. */
+export async function staleness(
+  record: SnapshotRecord,
+  profile: Profile | undefined,
+  host: Readonly<Record<string, string>>,
+): Promise<SnapshotProblem | undefined> {
+  const machine = profile === undefined ? [] : changedMachine(record, profile);
+  const changed = [...machine, ...(await changedHost(record, host))];
+  return changed.length > 0 ? stale(changed) : undefined;
 }
 
 /** What is wrong with a snapshot whose boot image is not the one used now. */
@@ -46,8 +56,8 @@ export async function imageProblem({ directory }: Snapshot, now: Manifest): Prom
 }
 
 /** Whether it was baked with the machine and kernel arguments of `profile`. */
-export function isOfMachine(snapshot: Snapshot, profile: Profile): boolean {
-  return snapshot.record.machine === machineSignature(shapeOf(snapshot, profile));
+export function isOfMachine(record: SnapshotRecord, profile: Profile): boolean {
+  return record.machine === machineSignature(shapeOf(record, profile));
 }
 
 function stale(changed: readonly string[]): SnapshotProblem {
@@ -55,16 +65,16 @@ function stale(changed: readonly string[]): SnapshotProblem {
 }
 
 function shapeOf(
-  { record: { memory, vcpus, acceleration, slots, root, screen, sets } }: Snapshot,
+  { memory, vcpus, acceleration, slots, root, screen, sets }: SnapshotRecord,
   profile: Profile,
 ): SnapshotShape {
   return { memory, vcpus, acceleration, profile, slots, root, screen, sets };
 }
 
-function changedMachine(snapshot: Snapshot, profile: Profile): string[] {
-  if (isOfMachine(snapshot, profile)) return [];
-  const { kernelArguments, machine } = snapshot.record;
-  const shape = shapeOf(snapshot, profile);
+function changedMachine(record: SnapshotRecord, profile: Profile): string[] {
+  if (isOfMachine(record, profile)) return [];
+  const { kernelArguments, machine } = record;
+  const shape = shapeOf(record, profile);
   if (kernelArguments === undefined) return ['the kernel arguments or the machine'];
   return [
     ...(kernelArguments === savedCommandLine(shape) ? [] : ['the kernel arguments']),
