@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { mostRealTimePriority } from '../../src/sandbox/devices/capabilities.js';
 import { ACCEL } from '../helpers/acceleration.js';
-import { embedded } from '../helpers/connections.js';
+import { embedded, knowsBlockWeights } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
@@ -197,31 +197,53 @@ function growth(one: Times, other: Times): [number, number] {
 }
 
 describe('with control groups', { skip: unlessPrivateLibvirt() }, () => {
+  const weights = knowsBlockWeights();
   let libvirt: PrivateLibvirt;
   before(async () => {
     libvirt = await PrivateLibvirt.start();
   });
   after(() => libvirt?.end());
 
-  it('shares, quotas, weights and limits are set in those of the machine', async () => {
+  it('shares, quotas and limits are set in those of the machine', async () => {
     const name = uniqueName();
     const args = ['-c', libvirt.uri, '-n', name, '--cpu-shares', '300', '--cpu-pin', '0', '--cpu-quota', '10000'];
-    args.push('--cpu-period', '90000', '--block-weight', '300', '--memory-soft-limit', '700M');
+    args.push('--cpu-period', '90000', '--memory-soft-limit', '700M');
     const running = startSandbox([...args, ...WAIT], { through: libvirt.through, input: 'open' });
     await running.until(/ready/);
     assert.match(await libvirt.virsh('dumpxml', name), /<vcpupin vcpu='0' cpuset='0'\/>/);
-    const files = ['cpu.shares', 'vcpu0/cpu.cfs_quota_us', 'vcpu0/cpu.cfs_period_us', 'blkio.bfq.weight'].concat([
-      'memory.soft_limit_in_bytes',
-      'vcpu0/cpu.stat',
-    ]);
-    const find = files.map((file) => `cat /sys/fs/cgroup/*/machine/qemu-*${name}*/${file} | tr '\\n' ' '; echo`);
-    const found = (await libvirt.run('sh', '-c', find.join('; '))).split('\n').map((line) => line.trim());
-    assert.deepEqual(found.slice(0, 5), ['300', '10000', '90000', '300', `${700 * MIB}`]);
+    const files = ['cpu.shares', 'vcpu0/cpu.cfs_quota_us', 'vcpu0/cpu.cfs_period_us', 'memory.soft_limit_in_bytes'];
+    const [found, stat] = [await groupFiles(name, files), await groupFiles(name, ['vcpu0/cpu.stat'])];
+    assert.deepEqual(found, ['300', '10000', '90000', `${700 * MIB}`]);
     // To be ready takes more than a ninth of a processor does in one period.
-    assert.match(found[5] ?? '', /\bnr_throttled [1-9]/);
+    assert.match(stat[0] ?? '', /\bnr_throttled [1-9]/);
     running.child.stdin?.end('\n');
     assert.equal((await running.result).code, 0);
   });
+
+  it('a weight is set in those of the machine', { skip: weights ? false : 'this kernel has no bfq' }, async () => {
+    const name = uniqueName();
+    const args = ['-c', libvirt.uri, '-n', name, '--block-weight', '300', ...WAIT];
+    const running = startSandbox(args, { through: libvirt.through, input: 'open' });
+    await running.until(/ready/);
+    assert.deepEqual(await groupFiles(name, ['blkio.bfq.weight']), ['300']);
+    running.child.stdin?.end('\n');
+    assert.equal((await running.result).code, 0);
+  });
+
+  it('a weight is refused where no scheduler knows it', { skip: weights && 'this kernel has bfq' }, async () => {
+    const args = ['-c', libvirt.uri, '--block-weight', '300', '--', 'true'];
+    assertFailure(await runSandbox(args, { through: libvirt.through }), /weight is valid only for/, /modprobe bfq/);
+  });
+
+  /** What is in files of the machine's control groups. */
+  async function groupFiles(name: string, files: readonly string[]): Promise<readonly string[]> {
+    const find = files.map((file) => `cat /sys/fs/cgroup/*/machine/qemu-*${name}*/${file} | tr '\\n' ' '; echo`);
+    const found = await libvirt.run('sh', '-c', find.join('; '));
+    return found
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trim());
+  }
 
   it('a machine that reaches its limit of memory is killed, and the error says where to look', async () => {
     const name = uniqueName();

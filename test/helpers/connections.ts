@@ -1,5 +1,6 @@
 /** The connections to libvirt that tests use. */
 import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { domainsOf, type WhereLeft } from './leftovers.js';
 import type { RunOptions } from './run.js';
 
@@ -60,4 +61,10 @@ function unlessSystem(): string | false {
 function unlessLxc(): string | false {
   const state = process.env['VIRT_SANDBOX_TEST_LXC'] ?? 'scripts/test.mjs starts the libvirtd for it';
   return /^\d+$/.test(state) ? false : state;
+}
+
+/** Whether the host's kernel has bfq, the disk scheduler that knows the weights of control groups. */
+export function knowsBlockWeights(): boolean {
+  const group = '/sys/fs/cgroup/blkio';
+  return existsSync(group) && readdirSync(group).some((file) => file.startsWith('blkio.bfq.'));
 }

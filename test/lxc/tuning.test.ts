@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { besideLxc, lxc } from '../helpers/connections.js';
+import { besideLxc, knowsBlockWeights, lxc } from '../helpers/connections.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
 
@@ -13,10 +13,11 @@ const GIB = 1 << 30;
 const FILES = ['cpu.shares', 'cpu.cfs_quota_us', 'cpu.cfs_period_us', 'memory.limit_in_bytes'].concat([
   'memory.soft_limit_in_bytes',
   'memory.memsw.limit_in_bytes',
-  'blkio.bfq.weight',
 ]);
 
 describe('tuning of a container', { skip: lxc.skip }, () => {
+  const weights = knowsBlockWeights();
+
   it('is in its control groups, and in the policy of its memory', async () => {
     const name = uniqueName();
     const args = ['-c', lxc.uri, '-n', name, '--memory', '1500', '--cpu-shares', '300', '--cpu-quota', '10000'];
@@ -30,13 +31,12 @@ describe('tuning of a container', { skip: lxc.skip }, () => {
       '--memory-swap-limit',
       '2G',
     );
-    args.push('--block-weight', '200', '--numa-nodes', '0,mode=interleave');
+    args.push('--numa-nodes', '0,mode=interleave');
     const busy = 'while :; do :; done & echo ready; read line; kill $!';
     const script = `head -n 1 /proc/self/numa_maps; ${busy}`;
     const running = startSandbox([...args, '--', 'sh', '-c', script], { ...lxc.options, input: 'open' });
     await running.until(/ready/);
-    const find = (file: string) =>
-      besideLxc('sh', '-c', `cat $(find /sys/fs/cgroup -path '*lxc*${name}.libvirt-lxc/${file}' | head -n 1)`).trim();
+    const find = (file: string) => groupFile(name, file);
     assert.deepEqual(Object.fromEntries(FILES.map((file) => [file, find(file)])), {
       'cpu.shares': '300',
       'cpu.cfs_quota_us': '10000',
@@ -44,7 +44,6 @@ describe('tuning of a container', { skip: lxc.skip }, () => {
       'memory.limit_in_bytes': `${GIB}`,
       'memory.soft_limit_in_bytes': `${700 << 20}`,
       'memory.memsw.limit_in_bytes': `${2 * GIB}`,
-      'blkio.bfq.weight': '200',
     });
     // It is busy until it has had a ninth of a processor in one period, which a busy host may not give it at once.
     while (Number(/^nr_throttled (\d+)$/m.exec(find('cpu.stat'))?.[1]) === 0) await sleep(50);
@@ -52,6 +51,21 @@ describe('tuning of a container', { skip: lxc.skip }, () => {
     const { code, out } = await running.result;
     assert.equal(code, 0);
     assert.match(out, /^[0-9a-f]+ interleave:0 /);
+  });
+
+  it('has a weight in its control groups', { skip: weights ? false : 'this kernel has no bfq' }, async () => {
+    const name = uniqueName();
+    const args = ['-c', lxc.uri, '-n', name, '--block-weight', '200', '--', 'sh', '-c', 'echo ready; read line'];
+    const running = startSandbox(args, { ...lxc.options, input: 'open' });
+    await running.until(/ready/);
+    assert.equal(groupFile(name, 'blkio.bfq.weight'), '200');
+    running.child.stdin?.end('\n');
+    assert.equal((await running.result).code, 0);
+  });
+
+  it('is refused a weight where no scheduler knows it', { skip: weights && 'this kernel has bfq' }, async () => {
+    const result = await runSandbox(['-c', lxc.uri, '--block-weight', '200', '--', 'true'], lxc.options);
+    assertFailure(result, /weight is valid only for/, /modprobe bfq/);
   });
 
   it('ends what takes more memory than the limit, which is below --memory', async () => {
@@ -68,3 +82,9 @@ describe('tuning of a container', { skip: lxc.skip }, () => {
     assertFailure(result, /--cpu-scheduler is for the processors of a machine, and lxc:\/\/\/ starts a container/);
   });
 });
+
+/** What is in a file of a container's control groups. */
+function groupFile(name: string, file: string): string {
+  const find = `find /sys/fs/cgroup -path '*lxc*${name}.libvirt-lxc/${file}' | head -n 1`;
+  return besideLxc('sh', '-c', `cat $(${find})`).trim();
+}
