@@ -1,9 +1,15 @@
 /** The command line of virt-sandbox-bake, parsed. */
 import { hostPath } from '../../config/path.js';
+import type { RegistryOptions } from '../../oci/registry/options.js';
+import { parseReference, type Reference } from '../../oci-names/reference.js';
 import type { SandboxError } from '../../util/errors.js';
+import { parseRegistryOptions } from '../registry-options.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
 import { loadYargs } from '../yargs.js';
 import { type BakeCommandName, bakeCommands, bakeEpilogue, bakeUsage } from './options.js';
+
+/** As the references of images for containers may begin. */
+const DOCKER = 'docker://';
 
 /** Values by the options' and arguments' names. */
 export type BakeArguments = Readonly<Record<string, unknown>>;
@@ -81,6 +87,20 @@ export function pathOf(args: BakeArguments, name: string): string | undefined {
 export function wordsOf(args: BakeArguments, name: string): string[] {
   const value = args[name];
   return (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String);
+}
+
+/**
+ * `--authfile` and `--tls-verify`
+ * @throws {SandboxError} `usage`, and what a path throws
+ */
+export function registryOf(args: BakeArguments): RegistryOptions {
+  return parseRegistryOptions((name) => textOf(args, name), usageError);
+}
+
+/** @throws {SandboxError} `reference-invalid`, `digest-invalid` */
+export function referenceOf(args: BakeArguments): Reference {
+  const word = textOf(args, 'reference') ?? '';
+  return parseReference(word.startsWith(DOCKER) ? word.slice(DOCKER.length) : word);
 }
 
 /** yargs adds the help to its messages, so only the first line counts. */

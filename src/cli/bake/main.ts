@@ -30,6 +30,10 @@ async function dispatch({ command, args }: Exclude<BakeRequest, { print: string 
     case 'diff':
     case 'verify':
       return (await import('./inspect.js'))[command](args);
+    case 'push':
+      return (await import('./push.js')).push(args);
+    case 'pull':
+      return (await import('./pull.js')).pull(args);
     case 'rm':
       return (await import('./store.js')).remove(args);
     case 'prune':

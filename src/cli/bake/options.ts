@@ -1,6 +1,7 @@
 /** The commands and options of virt-sandbox-bake: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
 import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
+import { registryOptions } from '../registry-options.js';
 
 /** One command. */
 export interface BakeCommand {
@@ -51,6 +52,27 @@ export const bakeCommands = {
     describe: 'Unpack an initrd into a directory, and nowhere else',
     options: { json },
   },
+  push: {
+    command: 'push <image> <reference>',
+    describe: 'Put an image with its snapshots into a registry, for other hosts',
+    options: {
+      cold: { type: 'boolean', describe: 'without its snapshots' },
+      sign: { type: 'boolean', describe: 'have cosign sign it, before it has its tag' },
+      'sign-key': text("with --sign: the key, as cosign's --key [cosign asks who you are]"),
+      ...registryOptions,
+      json,
+    },
+  },
+  pull: {
+    command: 'pull <reference>',
+    describe: 'Get an image from a registry, and those of its snapshots that serve on this host',
+    options: {
+      name: text('name of the image in the store', 'n'),
+      cold: { type: 'boolean', describe: 'without its snapshots' },
+      ...registryOptions,
+      json,
+    },
+  },
   diff: { command: 'diff <a> <b>', describe: 'Show where two images or initrds differ', options: { json } },
   verify: {
     command: 'verify [image..]',
@@ -81,10 +103,11 @@ export const bakeUsage = `Usage: virt-sandbox-bake COMMAND [OPTIONS]
 Makes, keeps and inspects the boot images that virt-sandbox boots machines from.`;
 
 export const bakeEpilogue = `An image is given by its name, by its id or the beginning of that, or by a directory with a slash in its path.
-ls, cat, unpack and diff also take any initrd by its path.
+ls, cat, unpack and diff also take any initrd by its path. REFERENCE is [HOST[:PORT]/]NAME[:TAG], of pull also
+with @DIGEST.
 
 Exit status: 0; 1 when verify finds damage or diff a difference; 125 for a failure; 130 or 143 when
-SIGINT or SIGTERM interrupted create.
+SIGINT or SIGTERM interrupted create, push or pull.
 
 Environment: XDG_CACHE_HOME (images), XDG_CONFIG_HOME (profiles), VIRT_SANDBOX_PROFILE (as --profile),
-LIBVIRT_DEFAULT_URI (as --connect).`;
+LIBVIRT_DEFAULT_URI (as --connect), REGISTRY_AUTH_FILE (as --authfile), HTTPS_PROXY, HTTP_PROXY, NO_PROXY.`;

@@ -1,9 +1,9 @@
 /** The command line of virt-sandbox-image, parsed. */
-import { hostPath } from '../../config/path.js';
 import type { RegistryOptions } from '../../oci/registry/options.js';
 import { type Platform, parsePlatform, platformText } from '../../oci-names/platform.js';
 import { type CommandArguments, textOf } from '../command-table.js';
 import { type CommandProgram, type CommandRequest, commandCalled, parseCommand } from '../parse-command.js';
+import { parseRegistryOptions } from '../registry-options.js';
 import { options as sandboxOptions } from '../sandbox-options.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
 import { commandAliases, type ImageCommandName, imageCommands } from './options.js';
@@ -55,12 +55,8 @@ export function platformName(args: ImageArguments): string | undefined {
  * @throws {SandboxError} `usage`, and what a path throws
  */
 export function registryOf(args: ImageArguments, command: ImageCommandName): RegistryOptions {
-  const file = textOf(args, 'authfile');
-  const verify = textOf(args, 'tls-verify') ?? 'true';
-  if (verify !== 'true' && verify !== 'false')
-    throw usageError(`--tls-verify=${verify} is neither true nor false`, command);
-  return {
-    authFile: file === undefined ? undefined : hostPath(file, '--authfile'),
-    tlsVerify: verify !== 'false',
-  };
+  return parseRegistryOptions(
+    (name) => textOf(args, name),
+    (message) => usageError(message, command),
+  );
 }

@@ -1,22 +1,17 @@
 /** The commands and options of virt-sandbox-image, named as podman's: for the parser, the help and the manual page. */
 import { type CommandEntry, flagOption as flag, textOption as text } from '../command-table.js';
+import { registryOptions } from '../registry-options.js';
 
 const json = flag('print JSON');
 const quiet = flag('print names only', 'q');
 const platform = text(
   'the image for this platform, such as linux/arm64 [of this host; of an image that is there: any]',
 );
-const authfile = text("file with the registry's user and password [that of podman login, or of docker login]");
-const tlsVerify = text(
-  'true or false, which takes any certificate, and plain HTTP [true; localhost may have plain HTTP]',
-);
-const registry = { authfile, 'tls-verify': tlsVerify };
-
 export const imageCommands = {
   pull: {
     command: 'pull <image>',
     describe: 'Fetch an image, and make a file system of it',
-    options: { platform, ...registry, quiet: flag('print the digest only, and nothing meanwhile', 'q'), json },
+    options: { platform, ...registryOptions, quiet: flag('print the digest only, and nothing meanwhile', 'q'), json },
   },
   list: {
     command: 'list',
@@ -71,13 +66,13 @@ export const imageCommands = {
     options: {
       username: text('name of the user; without it you are asked', 'u'),
       'password-stdin': flag('read the password from standard input; without it you are asked'),
-      ...registry,
+      ...registryOptions,
     },
   },
   logout: {
     command: 'logout [registry]',
     describe: 'Forget user and password of a registry [docker.io]',
-    options: { authfile },
+    options: { authfile: registryOptions.authfile },
   },
   run: {
     command: 'run <image> [command..]',
@@ -86,7 +81,7 @@ export const imageCommands = {
     options: {
       pull: text('missing, always or never: when the registry is asked for the image [missing]'),
       platform,
-      ...registry,
+      ...registryOptions,
     },
   },
 } as const satisfies Record<string, CommandEntry>;
