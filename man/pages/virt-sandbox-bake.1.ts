@@ -9,7 +9,7 @@ export const virtSandboxBake: Program = {
   usage: '*COMMAND* [*OPTIONS*]',
   description: [
     'Makes, keeps and inspects the boot images that virt-sandbox(1) boots machines from. virt-sandbox makes an image whenever it needs one. Use virt-sandbox-bake to make an image ahead, to save a snapshot with it, to ship it, or to see what is in it.',
-    'An *image* is given by its name, by its id or the beginning of that, or by a directory with a slash in its path. `ls`, `cat`, `unpack` and `diff` also take any initrd by its path.',
+    'An *image* is given by its name, by its id or the beginning of that, or by a directory with a slash in its path. `ls`, `cat`, `unpack` and `diff` also take any initrd by its path. A *reference* is the name of an image in a registry, as [*HOST*[`:`*PORT*]`/`]*NAME*[`:`*TAG*]; `pull` also takes *NAME*`@`*DIGEST*.',
   ],
   options: {},
   commands: bakeCommands,
@@ -44,6 +44,15 @@ export const virtSandboxBake: Program = {
     'older-than': { value: 'AGE' },
     'common-init': { value: 'WHERE', complete: { words: ['host', 'guest'] } },
     node: { value: 'FILE', complete: 'file' },
+    'sign-key': {
+      value: 'KEY',
+      complete: 'file',
+      text: [
+        'With `--sign`: the private key, a file or what else cosign takes for its `--key`. cosign has the password of a file from COSIGN_PASSWORD, or asks for it. Without a key, cosign asks who you are, and writes the signature to a public log.',
+      ],
+    },
+    authfile: { value: 'FILE', complete: 'file' },
+    'tls-verify': { value: 'true|false', complete: { words: ['true', 'false'] } },
   },
   runs: 'nothing',
   argument: 'directory',
@@ -56,7 +65,7 @@ export const virtSandboxBake: Program = {
             ['`0`', 'Success.'],
             ['`1`', '`verify` found damage, or `diff` found a difference.'],
             ['`125`', 'A failure. One line on standard error says what happened and what to do.'],
-            ['`130`, `143`', 'SIGINT or SIGTERM interrupted `create`. Nothing is left behind.'],
+            ['`130`, `143`', 'SIGINT or SIGTERM interrupted `create`, `push` or `pull`. Nothing is left behind.'],
           ],
         },
       ],
@@ -68,6 +77,8 @@ export const virtSandboxBake: Program = {
           terms: [
             ['LIBVIRT_DEFAULT_URI', 'The default for `--connect`.'],
             ['VIRT_SANDBOX_PROFILE', 'The default for `--profile`.'],
+            ['REGISTRY_AUTH_FILE', 'The default for `--authfile`.'],
+            ['HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'How a registry is reached.'],
             [
               'XDG_CACHE_HOME, XDG_CONFIG_HOME',
               'The directories of the store and of profiles, instead of those below.',
@@ -102,6 +113,11 @@ export const virtSandboxBake: Program = {
         },
         'An image with all that a certain sandbox needs:',
         { block: "virt-sandbox-bake create --for '--disk file:data=data.img -N dhcp'" },
+        'An image with its snapshots, for another host:',
+        {
+          block:
+            'virt-sandbox-bake create --warm --name web\nvirt-sandbox-bake push web registry.example/boot/web:1\nvirt-sandbox-bake pull registry.example/boot/web:1 --name web',
+        },
         'The contents of another initrd:',
         { block: 'virt-sandbox-bake ls /boot/initrd.img-$(uname -r)' },
       ],
