@@ -65,7 +65,10 @@ export const virtSandboxBake: Program = {
             ['`0`', 'Success.'],
             ['`1`', '`verify` found damage, or `diff` found a difference.'],
             ['`125`', 'A failure. One line on standard error says what happened and what to do.'],
-            ['`130`, `143`', 'SIGINT or SIGTERM interrupted `create`, `push` or `pull`. Nothing is left behind.'],
+            [
+              '`130`, `143`',
+              'SIGINT or SIGTERM interrupted `create`, `push` or `pull`. Nothing half-made is left; what a pull has whole stays.',
+            ],
           ],
         },
       ],

@@ -23,7 +23,9 @@ export async function push(args: BakeArguments): Promise<number> {
   const progress = progressLine('virt-sandbox-bake');
   return untilSignal(
     (signal) =>
-      pushImage(called, reference, { ...options, signal, onProgress: progress.show }).finally(() => progress.clear()),
+      pushImage(called, reference, { ...options, signal, onProgress: progress.show, onSigning: progress.hide }).finally(
+        progress.clear,
+      ),
     async (pushed) => {
       const result = { reference: referenceText(reference), ...pushed };
       if (args['json'] === true) await printJson(result);

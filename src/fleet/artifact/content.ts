@@ -4,12 +4,16 @@ import { open } from 'node:fs/promises';
 import { packZstdStream } from '../../compression/zstd-pack-stream.js';
 import { CHUNK_BYTES, isZero, readFully, SparseDigest } from '../../image/snapshot/digest.js';
 import { nextData } from '../../image/snapshot/extents.js';
-import { openRegular } from '../../util/regular-files.js';
+import { isSystemError } from '../../util/errors.js';
+import { fileProblem, openRegular, UnreadableFile } from '../../util/regular-files.js';
 import { createContentFile } from '../../util/selinux.js';
 import { writeAll } from '../../util/write-all.js';
 
 /** docs/decisions/0079-boot-images-in-registries.md */
 const LEVEL = 3;
+
+/** File systems have holes of whole blocks, and a guest leaves whole pages empty. */
+const BLOCK_BYTES = 4096;
 
 /** How a file is named by its content: SHA-256 of all bytes, or the digest of a sparse file. */
 export type DigestKind = 'whole' | 'sparse';
@@ -52,11 +56,12 @@ export interface Packed {
 
 /**
  * Packs a regular file into a new one, as one frame of Zstandard.
- * @throws {UnreadableFile} it is no regular file
+ * @throws {UnreadableFile} it is no regular file, or cannot be read
  * @throws {SandboxError} `zstd-missing`
- * @throws the error of a system call; the signal's reason
+ * @throws the error of a system call on the new file; the signal's reason
  */
 export async function packFile(from: string, to: string, kind: DigestKind, signal?: AbortSignal): Promise<Packed> {
+  signal?.throwIfAborted();
   const digest = new ContentDigest(kind);
   const chunks = async function* () {
     for await (const chunk of chunksOf(from)) {
@@ -82,18 +87,18 @@ export async function packFile(from: string, to: string, kind: DigestKind, signa
 
 /** The chunks of a file, in order. Holes are not read. */
 async function* chunksOf(path: string): AsyncGenerator<Buffer> {
-  const file = await openRegular(path);
+  const file = await openRegular(path).catch(throwUnreadable);
   try {
     const { size } = await file.stat();
     const zeros = Buffer.alloc(CHUNK_BYTES);
-    let data: number | undefined = 0;
+    let data = nextData(file.fd, 0);
     for (let position = 0; position < size; position += CHUNK_BYTES) {
       const end = Math.min(position + CHUNK_BYTES, size);
       if (data !== undefined && data < position) data = nextData(file.fd, position);
       if (data === undefined || data >= end) yield zeros.subarray(0, end - position);
       else {
         const chunk = Buffer.allocUnsafe(end - position);
-        const length = await readFully(file, chunk, position);
+        const length = await readFully(file, chunk, position).catch(throwUnreadable);
         yield chunk.subarray(0, length);
         // It has become shorter, and its digest says so.
         if (length < chunk.length) return;
@@ -104,8 +109,12 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
+function throwUnreadable(error: unknown): never {
+  throw isSystemError(error) ? new UnreadableFile(fileProblem(error), { cause: error }) : error;
+}
+
 /**
- * Writes a new file for machines to read. Chunks of zeros become holes.
+ * Writes a new file for machines to read. Blocks of zeros become holes.
  * @param pieces of any length
  * @throws what `pieces` throws; the error of a system call
  */
@@ -118,7 +127,7 @@ export async function writeContent(pieces: AsyncIterable<Uint8Array>, to: string
     let position = 0;
     for await (const chunk of inChunks(pieces)) {
       digest.update(chunk);
-      if (!isZero(chunk)) await writeAll(file, chunk, position);
+      for (const [start, end] of dataIn(chunk)) await writeAll(file, chunk.subarray(start, end), position + start);
       position += chunk.length;
     }
     await file.truncate(position);
@@ -126,6 +135,20 @@ export async function writeContent(pieces: AsyncIterable<Uint8Array>, to: string
     await file.close();
   }
   return digest.finish();
+}
+
+/** From where to where there is something else than blocks of zeros. */
+function* dataIn(chunk: Buffer): Generator<readonly [start: number, end: number]> {
+  if (isZero(chunk)) return;
+  let start: number | undefined;
+  for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
+    if (!isZero(chunk.subarray(at, at + BLOCK_BYTES))) start ??= at;
+    else if (start !== undefined) {
+      yield [start, at];
+      start = undefined;
+    }
+  }
+  if (start !== undefined) yield [start, chunk.length];
 }
 
 /** The same bytes in pieces of {@link CHUNK_BYTES}; the last one may have fewer. A piece is good until the next. */

@@ -103,12 +103,15 @@ export function snapshotAnnotations({
  */
 export function parseArtifact({ bytes, mediaType }: DocumentBytes, which: string): readonly Descriptor[] {
   const value = orInvalid(which, () => parseBounded(bytes, which));
+  if (value === undefined) throw artifactInvalid(which, 'its manifest is no JSON');
   const own = v.safeParse(v.object({ mediaType: v.nullish(text), artifactType: v.nullish(text) }), value);
   const inside = own.success ? (own.output.mediaType ?? undefined) : undefined;
   const type = own.success ? (own.output.artifactType ?? undefined) : undefined;
   if ((inside ?? mediaType) === OCI_INDEX) throw other(which, 'a list of images');
   if (inside !== undefined && mediaType !== undefined && inside !== mediaType)
     throw artifactInvalid(which, `its media type is ${quoted(mediaType)} to its sender and ${quoted(inside)} inside`);
+  if ((inside ?? mediaType ?? OCI_MANIFEST) !== OCI_MANIFEST)
+    throw other(which, `something of type ${quoted(inside ?? mediaType ?? '')}`);
   if (type === undefined) throw other(which, own.success ? 'an image for containers' : 'something else');
   if (type.startsWith(`${NAME}.v`) && type !== ARTIFACT_TYPE) throw newer(which, type);
   if (type !== ARTIFACT_TYPE) throw other(which, `an artifact of type ${quoted(type)}`);

@@ -23,7 +23,10 @@ export interface FetchOptions {
  */
 export async function* fetchFile(layer: ArtifactLayer, most: number, options: FetchOptions): AsyncGenerator<Buffer> {
   const { source, signal } = options;
-  const blob = checkedBlob(layer, options);
+  let failure: unknown;
+  const blob = checkedBlob(layer, options, (error) => {
+    failure = error;
+  });
   // Without its `return`: what is wrong with a file that does not unpack is known at its end.
   const kept = { [Symbol.asyncIterator]: () => ({ next: () => blob.next() }) };
   const content = unpackZstdStream(kept);
@@ -32,7 +35,7 @@ export async function* fetchFile(layer: ArtifactLayer, most: number, options: Fe
     for (;;) {
       throwIfAborted(signal);
       const { done, value } = await content.next().catch(async (error: unknown) => {
-        if (error instanceof SandboxError) throw error;
+        if (error === failure || error instanceof SandboxError) throw error;
         while ((await blob.next()).done !== true);
         throw artifactInvalid(source.name, `its ${layer.path} cannot be unpacked (${messageOf(error)})`, error);
       });
@@ -60,17 +63,24 @@ export async function fetchText(layer: ArtifactLayer, most: number, options: Fet
 async function* checkedBlob(
   { path, descriptor }: ArtifactLayer,
   { source, signal, onBytes }: FetchOptions,
+  /** Gets what the source throws. */
+  onFailure: (error: unknown) => void,
 ): AsyncGenerator<Uint8Array> {
   const { digest, size } = descriptor;
   const which = `${path} of ${source.name}`;
   const check = new DigestCheck(digest);
   let length = 0;
-  for await (const piece of source.blob(descriptor, 0, signal)) {
-    length += piece.length;
-    if (length > size) throw sizeWrong(which, size, 'the registry sent more');
-    check.update(piece);
-    onBytes?.(piece.length);
-    yield piece;
+  try {
+    for await (const piece of source.blob(descriptor, 0, signal)) {
+      length += piece.length;
+      if (length > size) throw sizeWrong(which, size, 'the registry sent more');
+      check.update(piece);
+      onBytes?.(piece.length);
+      yield piece;
+    }
+  } catch (error) {
+    onFailure(error);
+    throw error;
   }
   if (length < size)
     throw imageError('blob-truncated', `${which} stops after ${length} of ${size} bytes`, 'pull it again');

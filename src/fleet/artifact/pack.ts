@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import { INITRD_NAME, MANIFEST_NAME, manifestText } from '../../image/manifest.js';
 import {
   isOwnSnapshot,
-  recordText,
   SNAPSHOT_MEMORY,
   SNAPSHOT_RECORD,
   SNAPSHOT_STATE,
   type Snapshot,
+  type SnapshotRecord,
+  snapshotRecordText,
 } from '../../image/snapshot/record.js';
 import type { OpenedImage } from '../../image/store/import.js';
 import type { StoredContent } from '../../oci/registry/push-target.js';
 import { imageError } from '../../oci-names/errors.js';
-import { isSystemError, type SandboxError } from '../../util/errors.js';
+import type { SandboxError } from '../../util/errors.js';
 import { UnreadableFile } from '../../util/regular-files.js';
 import { type DigestKind, type Packed, packFile } from './content.js';
 import { type PackedFile, snapshotAnnotations } from './document.js';
@@ -34,9 +35,9 @@ export interface PackOptions {
 /**
  * Packs an image and its snapshots.
  * @param workspace An empty directory, in which the packed files stay.
- * @throws {SandboxError} `image-damaged`, `snapshot-damaged`: a file is not what it was; `snapshot-not-safe`: somebody
- *   else may change it; `snapshots-too-many`; `zstd-missing`
- * @throws the error of a system call; the signal's reason
+ * @throws {SandboxError} `image-damaged`, `snapshot-damaged`: a file is not what it was; `file-unreadable`;
+ *   `snapshot-not-safe`: somebody else may change it; `snapshots-too-many`; `zstd-missing`
+ * @throws the error of a system call on the workspace; the signal's reason
  */
 export async function packImage(
   { directory, manifest }: OpenedImage,
@@ -58,7 +59,7 @@ export async function packImage(
     onFile?.(path);
     const to = join(workspace, String(layers.length));
     const packed = await packFile(from, to, kind, signal).catch((error: unknown) => {
-      throw error instanceof UnreadableFile || isSystemError(error, 'ENOENT') ? damaged() : error;
+      throw error instanceof UnreadableFile ? unreadable(from, error) : error;
     });
     if (expected !== undefined && packed.content.digest !== expected) throw damaged();
     layers.push({ path, annotations, ...describe(packed, to) });
@@ -78,9 +79,7 @@ export async function packImage(
     const path = snapshotPath(number);
     const damaged = () => snapshotDamaged(from);
     const recordFile = join(workspace, `${number}.json`);
-    const recorded = recordText(join(from, SNAPSHOT_RECORD));
-    if (recorded === undefined) throw damaged();
-    await writeFile(recordFile, recorded, { mode: 0o600 });
+    await writeFile(recordFile, snapshotRecordText(recordForOthers(record)), { mode: 0o600 });
     await add(`${path}/${SNAPSHOT_RECORD}`, recordFile, 'whole', undefined, damaged, snapshotAnnotations(record));
     for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
       const expected = record.files.find((file) => file.name === name)?.digest ?? '';
@@ -93,6 +92,22 @@ export async function packImage(
 function describe({ digest, size }: Packed, path: string): Pick<PackedLayer, 'digest' | 'size' | 'content'> {
   const named = `sha256:${digest}`;
   return { digest: named, size, content: { digest: named, size, open: () => createReadStream(path) } };
+}
+
+/**
+ * What of a record means something on another host. So the same machine has the same record, whichever store it is
+ * pushed from, and nothing is told of the files and users of this host.
+ */
+export function recordForOthers({ format: _format, ...record }: SnapshotRecord): Omit<SnapshotRecord, 'format'> {
+  const { host, needs = {}, profile } = record;
+  return {
+    ...record,
+    // The identity of a program is that of its file, and its content is what counts elsewhere.
+    host: Object.fromEntries(Object.entries(host).map(([name, fact]) => [name, needs[name]?.sha256 ?? fact])),
+    profile: profile?.includes('/') ? undefined : profile,
+    owner: 0,
+    files: record.files.map((file) => ({ ...file, identity: '' })),
+  };
 }
 
 function refuseSnapshots(snapshots: readonly Snapshot[]): void {
@@ -111,6 +126,15 @@ function refuseSnapshots(snapshots: readonly Snapshot[]): void {
     );
 }
 
+function unreadable(path: string, { message, cause }: UnreadableFile): SandboxError {
+  return imageError(
+    'file-unreadable',
+    `${path} ${message}`,
+    'push again, as a user who may read it; if it is damaged, bake the image anew, or remove the snapshot',
+    cause,
+  );
+}
+
 function imageDamaged(path: string): SandboxError {
   return imageError(
     'image-damaged',
@@ -119,7 +143,7 @@ function imageDamaged(path: string): SandboxError {
   );
 }
 
-function snapshotDamaged(directory: string): SandboxError {
+export function snapshotDamaged(directory: string): SandboxError {
   return imageError(
     'snapshot-damaged',
     `the snapshot ${directory} is not what it was when it was saved`,

@@ -18,6 +18,7 @@ import {
 } from '../../image/snapshot/record.js';
 import { isReadyRecord } from '../../image/snapshot/record-check.js';
 import type { OpenedImage } from '../../image/store/import.js';
+import { quoted } from '../../oci-names/errors.js';
 import { loadProfile } from '../../profile/load.js';
 import { RATE_FACT, snapshotHost } from '../../sandbox/snapshot/host.js';
 import { problemText, staleness } from '../../sandbox/snapshot/validity.js';
@@ -36,7 +37,7 @@ export interface PulledSnapshots {
 
 export interface PulledSnapshot {
   readonly directory: string;
-  /** Whether the store did not have it. */
+  /** Whether it has come now. False: the store has one of the same machine that serves, perhaps another one. */
   readonly fresh: boolean;
 }
 
@@ -78,9 +79,13 @@ async function obstacleOf(
     return `it has ${record.memory / 2 ** 20} MiB of memory, and this host ${Math.floor(totalmem() / 2 ** 20)} MiB`;
   const kvm = record.acceleration === 'kvm' ? kvmObstacle() : undefined;
   if (kvm !== undefined) return `it is of KVM, and ${kvm}`;
+  if (record.sets.join() !== manifest.sets.join()) return 'its record is of another boot image';
+  const unsaid = Object.keys(host).find((fact) => fact !== RATE_FACT && record.host[fact] === undefined);
+  if (unsaid !== undefined) return `its record does not have ${unsaid}`;
   // A path of another host means nothing here.
   const named = record.profile?.includes('/') ? undefined : record.profile;
   const profile = named === undefined ? undefined : await ignoreSandboxError(loadProfile(named));
+  if (named !== undefined && profile === undefined) return `there is no profile ${quoted(named)} on this host`;
   const problem = await staleness(record, profile, host);
   return problem && `it ${problemText(problem)}`;
 }
@@ -95,7 +100,8 @@ async function pullSnapshot(
     options: { signal, onProgress },
   }: { host: Readonly<Record<string, string>>; fetching: FetchOptions; options: SnapshotPullOptions },
 ): Promise<PulledSnapshot> {
-  const there = sameSnapshot(directory, record);
+  const find = () => servingSnapshot(directory, record, host);
+  const there = await find();
   if (there !== undefined) return { directory: there, fresh: false };
   // It is that of a libvirtd of root's too.
   const group = qemuGroup('embedded', record.acceleration);
@@ -114,9 +120,23 @@ async function pullSnapshot(
     };
     await take(layers.memory, SNAPSHOT_MEMORY, record.memory, record.memory);
     await take(layers.state, SNAPSHOT_STATE, MOST_STATE);
+    // Another pull may have been quicker.
+    const meanwhile = await find();
+    if (meanwhile !== undefined) throw new AlreadyThere(meanwhile);
     return factsHere(record, host);
   };
-  return { directory: (await publishSnapshot(directory, save, signal)).directory, fresh: true };
+  try {
+    return { directory: (await publishSnapshot(directory, save, signal)).directory, fresh: true };
+  } catch (error) {
+    if (!(error instanceof AlreadyThere)) throw error;
+    return { directory: error.directory, fresh: false };
+  }
+}
+
+class AlreadyThere extends Error {
+  constructor(readonly directory: string) {
+    super();
+  }
 }
 
 /** The facts of a snapshot that was found to serve here: with those of this host, whose next change is noticed. */
@@ -133,14 +153,19 @@ function factsHere(
   };
 }
 
-/** The directory of a whole snapshot with the same files. */
-function sameSnapshot(imageDirectory: string, { machine, files }: SnapshotRecord): string | undefined {
-  const digests = (of: SnapshotRecord['files']) => of.map(({ digest }) => digest).join();
-  return snapshotsOf(imageDirectory).find(
-    (one) =>
-      one.record.machine === machine &&
-      digests(one.record.files) === digests(files) &&
-      isOwnSnapshot(one) &&
-      changedFiles(one).length === 0,
-  )?.directory;
+/**
+ * The directory of a snapshot of the same machine that serves here: one that a pull would replace with what is as good.
+ * It may be this host's own.
+ */
+async function servingSnapshot(
+  imageDirectory: string,
+  { machine, image }: SnapshotRecord,
+  host: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  for (const one of snapshotsOf(imageDirectory)) {
+    const { record, directory } = one;
+    if (record.machine !== machine || record.image !== image || !isOwnSnapshot(one)) continue;
+    if (changedFiles(one).length === 0 && (await staleness(record, undefined, host)) === undefined) return directory;
+  }
+  return undefined;
 }

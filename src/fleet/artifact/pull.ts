@@ -67,11 +67,12 @@ export async function pullBootImage(reference: Reference, options: PullOptions):
       options.onProgress?.(`Pulling ${file.name}`);
       await fetchBootFile(files, file, to, fetching);
     });
-    if (name !== undefined) await nameImage(store, name, manifest.id);
     const directory = join(store, manifest.id);
     const pulled = options.withSnapshots
       ? await pullSnapshots({ directory, manifest }, files.snapshots, fetching, options)
       : { snapshots: [], left: [] };
+    // Last: it names what was pulled as a whole.
+    if (name !== undefined) await nameImage(store, name, manifest.id);
     return { id: manifest.id, directory, manifest, digest: document.digest, fresh, received, ...pulled };
   } catch (error) {
     if (signal?.aborted && !(error instanceof SandboxError)) throw abortedError(error);

@@ -1,8 +1,9 @@
 /** Pushes a boot image to a registry, as an artifact with one layer for each file. The tag moves last. */
-import { importSnapshots } from '../../image/snapshot/import.js';
-import { type Snapshot, snapshotsOf } from '../../image/snapshot/record.js';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSnapshot, SNAPSHOT_RECORD, type Snapshot, snapshotDirectoriesOf } from '../../image/snapshot/record.js';
 import type { OpenedImage } from '../../image/store/import.js';
-import { type ImageRef, imageRef } from '../../image/store/open.js';
+import { imageRef } from '../../image/store/open.js';
 import { openRef, storedId } from '../../image/store/open-image.js';
 import { makeStore, storeError } from '../../image/store/store.js';
 import { sweepWorkspaces, withWorkspace } from '../../image/store/workspace.js';
@@ -12,9 +13,8 @@ import type { RegistryOptions } from '../../oci/registry/options.js';
 import { PushTarget } from '../../oci/registry/push-target.js';
 import { digestOf } from '../../oci-names/digest.js';
 import type { Reference } from '../../oci-names/reference.js';
-import { qemuGroup } from '../../sandbox/state/qemu-user.js';
 import { artifactBytes, EMPTY_CONFIG } from './document.js';
-import { type PackedLayer, packImage } from './pack.js';
+import { type PackedLayer, packImage, snapshotDamaged } from './pack.js';
 import { requireCosign, type Signing, signArtifact } from './sign.js';
 
 export interface PushOptions {
@@ -27,6 +27,8 @@ export interface PushOptions {
   readonly signal?: AbortSignal | undefined;
   /** Gets what is done now, for people. */
   readonly onProgress?: ((message: string) => void) | undefined;
+  /** Called before cosign has the terminal: it may ask something. */
+  readonly onSigning?: (() => void) | undefined;
 }
 
 export interface PushedImage {
@@ -50,13 +52,14 @@ export interface PushedImage {
  */
 export async function pushImage(called: string, reference: Reference, options: PushOptions): Promise<PushedImage> {
   const { store, registry, signing, signal } = options;
-  if (signing !== undefined) await requireCosign();
+  if (signing !== undefined) await requireCosign(signing);
   const target = new PushTarget(reference, registry);
   try {
     const ref = imageRef(called, store);
     const image = await openRef(ref, store);
-    const snapshots = options.withSnapshots ? await snapshotsFor(ref, image, store) : [];
-    return await packed(options, image, snapshots, async (layers) => {
+    const from = storedId(ref, store) === undefined ? ref.directory : image.directory;
+    const snapshots = options.withSnapshots ? snapshotsIn(from, image) : [];
+    return await withPacked(options, image, snapshots, async (layers, workspace) => {
       const size = layers.reduce((sum, layer) => sum + layer.size, 0);
       let sent = 0;
       for (const { path, content } of layers) {
@@ -74,8 +77,8 @@ export async function pushImage(called: string, reference: Reference, options: P
       );
       if (signing !== undefined) {
         const digest = await target.storeUntagged(bytes, OCI_MANIFEST, signal);
-        options.onProgress?.('Signing with cosign');
-        await signArtifact(reference, digest, signing, { registry, signal });
+        options.onSigning?.();
+        await signArtifact(target.location, digest, signing, { registry, workspace, signal });
       }
       const digest = await target.storeManifest(bytes, OCI_MANIFEST, signal);
       const directories = snapshots.map(({ directory }) => directory);
@@ -86,35 +89,48 @@ export async function pushImage(called: string, reference: Reference, options: P
   }
 }
 
-async function snapshotsFor(ref: ImageRef, image: OpenedImage, store: string): Promise<readonly Snapshot[]> {
-  if (storedId(ref, store) !== undefined)
-    return snapshotsOf(image.directory).filter(({ record }) => record.image === image.manifest.id);
-  // The copies serve starts too, so QEMU's group reads them.
-  const { snapshots } = await importSnapshots(ref.directory, image, {
-    serves: () => true,
-    readers: ({ acceleration }) => qemuGroup('embedded', acceleration),
+/**
+ * The image's snapshots in a directory, which may be one outside of the store. Nothing of them is copied: their content
+ * is compared while it is packed.
+ * @throws {SandboxError} `snapshot-damaged`: the record of one cannot be read
+ */
+function snapshotsIn(directory: string, { manifest }: OpenedImage): readonly Snapshot[] {
+  return snapshotDirectoriesOf(directory).flatMap((one) => {
+    const snapshot = readSnapshot(one);
+    // A retired one has no record.
+    if (snapshot === undefined && existsSync(join(one, SNAPSHOT_RECORD))) throw snapshotDamaged(one);
+    return snapshot?.record.image === manifest.id ? [snapshot] : [];
   });
-  return snapshots;
 }
 
-/** Packs the image, and uses the layers until they are removed. */
-async function packed<T>(
+/** Packs the image into a workspace, and uses the layers until that is removed. */
+async function withPacked<T>(
   { store, signal, onProgress }: PushOptions,
   image: OpenedImage,
   snapshots: readonly Snapshot[],
-  use: (layers: readonly PackedLayer[]) => Promise<T>,
+  use: (layers: readonly PackedLayer[], workspace: string) => Promise<T>,
 ): Promise<T> {
   try {
     makeStore(store);
     await sweepWorkspaces(store);
     return await withWorkspace(store, async (workspace) => {
       const onFile = (path: string) => onProgress?.(`Packing ${path}`);
-      return use(await packImage(image, snapshots, workspace, { signal, onFile }));
+      return use(await packImage(image, snapshots, workspace, { signal, onFile }), workspace);
     });
   } catch (error) {
     if (signal?.aborted) throw abortedError(error);
-    throw storeError(error, store);
+    throw storeError(error, store, mostPacked(image, snapshots));
   }
+}
+
+/** Bytes that the packed files hardly exceed: what the files take of the disk. */
+function mostPacked({ directory, manifest }: OpenedImage, snapshots: readonly Snapshot[]): number {
+  const paths = [
+    ...manifest.files.map(({ name }) => join(directory, name)),
+    ...snapshots.flatMap((one) => one.record.files.map(({ name }) => join(one.directory, name))),
+  ];
+  const blocks = paths.map((path) => statSync(path, { throwIfNoEntry: false })?.blocks ?? 0);
+  return blocks.reduce((sum, count) => sum + count * 512, 0);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

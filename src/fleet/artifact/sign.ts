@@ -1,16 +1,16 @@
 /** Signs a pushed artifact with cosign, which keeps the signature in the same repository. */
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { abortedError } from '../../oci/cancel.js';
 import { findCredentials } from '../../oci/registry/auth-files.js';
 import type { Credentials } from '../../oci/registry/credentials.js';
 import type { RegistryOptions } from '../../oci/registry/options.js';
+import type { PushLocation } from '../../oci/registry/push-target.js';
 import type { Digest } from '../../oci-names/digest.js';
-import { imageError, shown } from '../../oci-names/errors.js';
-import { DOCKER_HUB, type Reference, referenceText } from '../../oci-names/reference.js';
-import { isSystemError } from '../../util/errors.js';
+import { imageError, quoted } from '../../oci-names/errors.js';
+import { DOCKER_HUB } from '../../oci-names/reference.js';
+import { escapeLines, isSystemError, oneLine, SHOWN_CHARACTERS } from '../../util/errors.js';
 
 export interface Signing {
   /** Path or URI of a private key, as cosign takes it. Undefined: cosign asks for the user's identity. */
@@ -18,74 +18,102 @@ export interface Signing {
 }
 
 /**
- * Refuses before anything is sent.
- * @throws {SandboxError} `cosign-missing`
+ * Refuses before anything is packed.
+ * @throws {SandboxError} `cosign-missing`, `cosign-key-missing`
  */
-export async function requireCosign(): Promise<void> {
+export async function requireCosign({ key }: Signing): Promise<void> {
   try {
-    await execa('cosign', ['version'], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore', reject: true });
+    await execa('cosign', ['version'], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw imageError(
+        'cosign-missing',
+        'cosign is not installed, and --sign needs it',
+        'install it (Debian: cosign), or leave out --sign',
+        error,
+      );
+  }
+  if (key === undefined || key.includes('://')) return;
+  try {
+    await stat(key);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
     throw imageError(
-      'cosign-missing',
-      'cosign is not installed, and --sign needs it',
-      'install it (Debian: cosign), or leave out --sign',
+      'cosign-key-missing',
+      `the key ${quoted(key)} is not there (${error.code})`,
+      'make one with cosign generate-key-pair, or name another with --sign-key',
+      error,
+    );
+  }
+}
+
+export interface SignOptions {
+  readonly registry: RegistryOptions;
+  /** A directory for files that are removed with it. */
+  readonly workspace: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Signs by digest. A signature with a key is not put into the public log, which has all names.
+ * @throws {SandboxError} `cosign-failed`, `aborted`; those of reading credentials
+ * @throws the error of a system call on the workspace
+ */
+export async function signArtifact(
+  location: PushLocation,
+  digest: Digest,
+  { key }: Signing,
+  { registry, workspace, signal }: SignOptions,
+): Promise<void> {
+  const named = `${location.registry}/${location.repository}@${digest}`;
+  const insecure = location.isVerified ? [] : ['--allow-insecure-registry', '--allow-http-registry'];
+  const ofKey = key === undefined ? [] : ['--key', key, '--tlog-upload=false'];
+  const config = await configFor(location, registry, workspace, signal);
+  const cosign = execa('cosign', ['sign', '--yes', ...ofKey, ...insecure, named], {
+    env: { ...(registry.environment ?? process.env), DOCKER_CONFIG: config },
+    extendEnv: false,
+    stdin: 'inherit',
+    stdout: 'ignore',
+    stderr: 'pipe',
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
+  // It asks there for a password, or to visit a page.
+  if (process.stdin.isTTY)
+    cosign.stderr.on('data', (words: Buffer) => process.stderr.write(escapeLines(words.toString('utf8'))));
+  try {
+    await cosign;
+  } catch (error) {
+    if (signal?.aborted) throw abortedError(error);
+    const words = lastWords(error);
+    const remedy = /decrypt|password/i.test(words)
+      ? 'set COSIGN_PASSWORD to the password of the key'
+      : `see what it says of the same by hand: cosign sign${key === undefined ? '' : ' --key KEY'}`;
+    throw imageError(
+      'cosign-failed',
+      `cosign does not sign ${named}: ${words}`,
+      `${remedy}; the tag has not moved, so push again`,
       error,
     );
   }
 }
 
 /**
- * Signs by digest. A signature with a key is not put into the public log, which has all names.
- * @throws {SandboxError} `cosign-failed`, `aborted`; those of reading credentials
+ * A directory with the registry's credentials as Docker has them: cosign reads those alone, and a login may be
+ * elsewhere.
  */
-export async function signArtifact(
-  reference: Reference,
-  digest: Digest,
-  { key }: Signing,
-  { registry: options, signal }: { readonly registry: RegistryOptions; readonly signal: AbortSignal | undefined },
-): Promise<void> {
-  const named = referenceText({ ...reference, tag: undefined, digest });
-  const insecure = options.tlsVerify === false ? ['--allow-insecure-registry', '--allow-http-registry'] : [];
-  const ofKey = key === undefined ? [] : ['--key', key, '--tlog-upload=false'];
-  const config = await mkdtemp(join(tmpdir(), 'virt-sandbox-cosign-'));
-  try {
-    await chmod(config, 0o700);
-    await writeCredentials(reference, options, config, signal);
-    await execa('cosign', ['sign', '--yes', ...ofKey, ...insecure, named], {
-      env: { ...(options.environment ?? process.env), DOCKER_CONFIG: config },
-      extendEnv: false,
-      stdin: 'inherit',
-      stdout: 'ignore',
-      stderr: 'pipe',
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    });
-  } catch (error) {
-    if (signal?.aborted) throw abortedError(error);
-    if (isSystemError(error) && !('stderr' in error)) throw error;
-    throw imageError(
-      'cosign-failed',
-      `cosign does not sign ${named}: ${lastWords(error)}`,
-      'set COSIGN_PASSWORD for a key with a password; nothing has the tag yet, so push again',
-      error,
-    );
-  } finally {
-    await rm(config, { recursive: true, force: true });
-  }
-}
-
-/** cosign reads Docker's file alone, and a login may be elsewhere. */
-async function writeCredentials(
-  { registry, repository }: Reference,
-  options: RegistryOptions,
-  config: string,
+async function configFor(
+  { registry, repository }: PushLocation,
+  { authFile, environment = process.env }: RegistryOptions,
+  workspace: string,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const { authFile, environment = process.env } = options;
+): Promise<string> {
   const found = await findCredentials(registry, repository, { authFile, environment, signal });
-  if (found === undefined) return;
+  const directory = join(workspace, 'cosign');
+  await mkdir(directory, { mode: 0o700 });
   const name = registry === DOCKER_HUB ? 'https://index.docker.io/v1/' : registry;
-  await writeFile(join(config, 'config.json'), JSON.stringify({ auths: { [name]: authOf(found) } }), { mode: 0o600 });
+  const content = JSON.stringify({ auths: found === undefined ? {} : { [name]: authOf(found) } });
+  await writeFile(join(directory, 'config.json'), content, { mode: 0o600 });
+  return directory;
 }
 
 /** As Docker's file has it. */
@@ -94,8 +122,11 @@ function authOf(found: Credentials): Record<string, string> {
   return { auth: Buffer.from(`${found.user}:${found.password}`).toString('base64') };
 }
 
+/** The end of what it said: the cause comes last in its chains of errors. */
 function lastWords(error: unknown): string {
   const text = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  const line = text.split('\n').findLast((one) => one.trim() !== '');
-  return shown(line ?? (error instanceof Error ? error.message : String(error)));
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const line = lines.findLast((one) => one.startsWith('Error')) ?? lines.at(-1) ?? '';
+  const words = oneLine(line === '' && error instanceof Error ? error.message : line);
+  return words.length <= SHOWN_CHARACTERS / 2 ? words : `…${words.slice(-SHOWN_CHARACTERS / 2)}`;
 }

@@ -4,7 +4,7 @@ import { imageError } from '../../oci-names/errors.js';
 import { type Reference, referenceText } from '../../oci-names/reference.js';
 import type { Endpoint } from './endpoint.js';
 import { Endpoints } from './endpoints.js';
-import { locationsOf } from './location.js';
+import { locationsOf, parseLocation } from './location.js';
 import type { RegistryOptions } from './options.js';
 
 /** Something with a digest, whose bytes can be had any number of times. */
@@ -15,8 +15,17 @@ export interface StoredContent {
   readonly open: () => AsyncIterable<Uint8Array>;
 }
 
+/** Where something is put: as the reference says, or elsewhere as registries.conf does. */
+export interface PushLocation {
+  readonly registry: string;
+  readonly repository: string;
+  /** Whether certificates are checked. */
+  readonly isVerified: boolean;
+}
+
 export class PushTarget {
   readonly name: string;
+  readonly location: PushLocation;
   readonly #endpoints: Endpoints;
   readonly #registry: Endpoint;
 
@@ -35,6 +44,8 @@ export class PushTarget {
     this.#endpoints = new Endpoints(options);
     const { registry, rest } = locationsOf(reference, options.environment ?? process.env);
     this.#registry = this.#endpoints.at(registry, rest, { access: 'pull,push' });
+    const isVerified = options.tlsVerify !== false && !registry.isInsecure;
+    this.location = { ...parseLocation(registry.location, rest), isVerified };
   }
 
   /**
