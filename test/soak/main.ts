@@ -7,6 +7,7 @@ import { builders } from './builders.js';
 import { clock } from './clock.js';
 import { damage } from './damage.js';
 import { detached } from './detached.js';
+import { fleet } from './fleet.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
@@ -36,6 +37,7 @@ const SCENARIOS: readonly Scenario[] = [
   starts,
   builders,
   images,
+  fleet,
   damage,
   shortage,
   shares,
