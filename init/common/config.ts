@@ -257,6 +257,13 @@ export interface GuestConfig {
   readonly lateDevices?: boolean;
   /** PCI addresses of the slots with this sandbox's disks and interfaces, on a restored machine: `0000:00:07.0`. */
   readonly slots?: readonly string[] | undefined;
+  /**
+   * The machine is saved with its root, in which /sys is read-only: one that can be written to goes with what the init
+   * keeps, for the slots of those who go on from it. Default: false.
+   */
+  readonly keepsSys?: true | undefined;
+  /** The machine was saved so. Default: false. */
+  readonly hasKeptSys?: true | undefined;
   /** Undefined: no interface but lo. */
   readonly network: GuestNetwork | undefined;
   /** Undefined: the home directory, or / if that does not exist. */

@@ -9,6 +9,7 @@ import {
   MNT_DETACH,
   MS_BIND,
   MS_NODEV,
+  MS_NOEXEC,
   MS_NOSUID,
   MS_NOSYMFOLLOW,
   mountOf,
@@ -53,11 +54,11 @@ const LAYERS_FLAGS = MS_NODEV | MS_NOSUID;
 const NOBODYS = 0xfffffffe;
 
 /** What is laid over the root, and whether the application has capabilities. */
-type OverlayOptions = Pick<GuestConfig, 'privileged' | 'ociRoot'> & { readonly overlay: GuestOverlay };
+type OverlayOptions = Pick<GuestConfig, 'privileged' | 'ociRoot' | 'keepsSys'> & { readonly overlay: GuestOverlay };
 
 /** @param lower the call that mounts the root as it is at {@link LOWER_ROOT} */
 export function overlayCalls(
-  { overlay, privileged, ociRoot = false }: OverlayOptions,
+  { overlay, privileged, ociRoot = false, keepsSys }: OverlayOptions,
   lower: PlannedCall,
   devices: Devices,
 ): PlannedCall[] {
@@ -74,8 +75,18 @@ export function overlayCalls(
     call(mountOf('overlay', NEW_ROOT, 'overlay', flags, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
     // For virt-sandbox-ctl diff. What the host keeps it reads itself.
     ...(overlay.type === 'virtiofs' ? [] : [call({ op: 'keep', path: directory })]),
+    ...(keepsSys ? sysCalls(`${OVERLAY}/sys`) : []),
     // Nobody inside finds a path to them, but through the init's descriptor, with all capabilities.
     call({ op: 'unmount', path: OVERLAY, flags: MNT_DETACH }),
+  ];
+}
+
+/** The second one that the init keeps. */
+function sysCalls(path: string): PlannedCall[] {
+  return [
+    call({ op: 'mkdir', path, mode: 0o700 }),
+    call(mountOf('sysfs', path, 'sysfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
+    call({ op: 'keep', path }),
   ];
 }
 

@@ -44,6 +44,21 @@ export const virtSandboxBake: Program = {
     'older-than': { value: 'AGE' },
     'common-init': { value: 'WHERE', complete: { words: ['host', 'guest'] } },
     node: { value: 'FILE', complete: 'file' },
+    root: { value: 'IMAGE' },
+    prepare: {
+      value: 'COMMAND',
+      text: [
+        'With `--warm` and `--name`: a command for `sh -c` that runs in the machine, whose root is that of `--root`, before it is saved. The machine is saved when it has ended with status 0. A sandbox with `--image` *NAME* and the same root goes on from there.',
+      ],
+    },
+    ready: {
+      value: 'file:PATH|line:TEXT',
+      text: [
+        'With `--prepare`: the machine is saved when the file *PATH* is there inside, or when the command has written the line *TEXT*, and the command runs on in each sandbox.',
+      ],
+    },
+    notify: { value: 'SIGNAL' },
+    'prepare-timeout': { value: 'TIME' },
     'sign-key': {
       value: 'KEY',
       complete: 'file',

@@ -77,9 +77,17 @@ export class Channel implements Guest {
   /**
    * Connects to a guest from a snapshot. It was saved after its handshake with another host, while it waited for
    * packets.
+   * @param processes that run in it already, by the guest's numbers. Nothing is wanted of them
    */
-  static resume(transport: Duplex): Channel {
+  static resume(transport: Duplex, processes: readonly number[] = []): Channel {
     const channel = new Channel(transport);
+    for (const number of processes) {
+      const process = channel.#newProcess();
+      // What nobody reads would be waited with.
+      process.stdout.resume();
+      process.stderr.resume();
+      channel.#processes.add(process, number);
+    }
     mark('qemu.channel');
     channel.#watchTransport(() => {});
     transport.on('data', (bytes: Buffer) => channel.#receive(bytes));

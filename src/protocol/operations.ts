@@ -139,7 +139,7 @@ export type Operation =
       /** MapFlag bits. */
       readonly flags: number;
     }
-  /** Holds a directory open as KEPT_FD of wire.ts, also when no path leads to it any more. */
+  /** Holds a directory open as KEPT_FD of wire.ts, a second one as KEPT_SECOND_FD, also when no path leads there. */
   | { readonly op: 'keep'; readonly path: string };
 
 export type OperationName = Operation['op'];

@@ -29,8 +29,9 @@ export const MAX_PROCESSES = 256;
 /** The longest time limit of a process, in milliseconds: a u32. */
 export const MAX_TIME_LIMIT = 0xffff_ffff;
 
-/** The init's descriptor of the directory of KEEP. */
+/** The init's descriptor of the directory of the first KEEP, and of a second one. */
 export const KEPT_FD = 100;
+export const KEPT_SECOND_FD = 101;
 
 /** Name of the virtio-serial port that carries the channel. */
 export const CHANNEL_NAME = 'org.virt-sandbox.channel.0';

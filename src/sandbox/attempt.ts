@@ -3,6 +3,7 @@
  * nothing is left.
  */
 import type { GuestConfig } from '../../init/common/config.js';
+import { detachSlots } from '../../init/common/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -16,7 +17,7 @@ import { makeFreshDirectories } from './devices/mounts.js';
 import { prepareOverlay } from './devices/overlay-server.js';
 import { makeRootServer } from './devices/root-server.js';
 import { makeShellDirectory } from './devices/shell.js';
-import { sharesMemory } from './devices/slots.js';
+import { allSlots, sharesMemory } from './devices/slots.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import { partsOfDomain, rootShareOf } from './domain-parts.js';
 import { failureReason } from './failure-reason.js';
@@ -200,6 +201,7 @@ export class Attempt {
     const prepared = this.#prepared;
     if (prepared.platform === 'machine') {
       this.#qemu = new QemuRights(prepared, path, this.#sharesUser);
+      await prepared.saving?.makeFiles(this.#qemu.user);
       makeRootServer(rootShareOf(prepared), path);
     } else if (!this.#guest.privileged) {
       this.#guest = {
@@ -241,7 +243,9 @@ export class Attempt {
     const reads = this.#prepared.devices.disks.some(({ readOnly, keepsOwner }) => readOnly && keepsOwner !== true);
     const loading = loadMachine(transports.monitor, snapshot, sharing, reads);
     loading.catch(() => {});
-    const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
+    const { process } = snapshot.record.prepared ?? {};
+    const transport = await run.within(transports.channel(run.domain), transports.awaited);
+    const channel = Channel.resume(transport, process === undefined ? [] : [process]);
     const monitor = await run.within(loading, 'QEMU loading the snapshot');
     this.#isLoaded = true;
     this.#hold(monitor);
@@ -296,7 +300,10 @@ export class Attempt {
       return startInGuest(answering);
     }
     const stop = { name, stateDirectory: state.path, ended: gone };
-    this.#guest = await runPlan({ ...answering, hiding: this.#hiding, stop, onScreen: await this.#pictureWatch() });
+    if (prepared.platform === 'machine' && prepared.saving) await detachSlots(channel, allSlots(prepared.saving.slots));
+    const restored = this.#snapshot?.record.prepared;
+    const onScreen = await this.#pictureWatch();
+    this.#guest = await runPlan({ ...answering, hiding: this.#hiding, restored, stop, onScreen });
   }
 
   /** Only for starts that are measured. */

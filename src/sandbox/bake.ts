@@ -1,7 +1,6 @@
 /** Bakes snapshots: boots a machine until its init waits for the first operation, and saves it. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
-import { truncate } from 'node:fs/promises';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { detachSlots } from '../../init/common/slots.js';
@@ -19,7 +18,7 @@ import { Monitor } from '../libvirt/monitor.js';
 import { profileCalled } from '../profile/load.js';
 import { Channel } from '../protocol/channel.js';
 import type { GuestReady } from '../protocol/ready.js';
-import { messageOf, SandboxError } from '../util/errors.js';
+import { SandboxError } from '../util/errors.js';
 import { confineQemu, gapsOfWall, type Rule } from './devices/qemu-wall.js';
 import { makeRootServer, savedRoot, serverError, withSockets } from './devices/root-server.js';
 import { isRoot } from './devices/shares.js';
@@ -27,12 +26,10 @@ import { allSlots } from './devices/slots.js';
 import { rootShareOf } from './domain-parts.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
-import { snapshotHost } from './snapshot/host.js';
+import { factsOfSaved, makeSavedFiles, saveState } from './save-machine.js';
 import { hostNeeds } from './snapshot/host-needs.js';
 import { clearMemory, dropZeros } from './snapshot/lean-memory.js';
-import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } from './snapshot/machine.js';
-import { readyRecord } from './snapshot/ready.js';
-import { migrationEnd, setCapabilities } from './snapshot/restore.js';
+import { type SnapshotShape, savedMachine } from './snapshot/machine.js';
 import { DomainRun } from './start/domain-run.js';
 import { type BootFiles, copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { ShareWatch, watchedShares } from './start/share-watch.js';
@@ -86,8 +83,16 @@ async function bakePrepared(
   return publishSnapshot(directoryFor(machine, prepared, options), (made) => baker.save(made), options.signal);
 }
 
+/** What vacant slots share. */
+export function makeEmpty(directory: string): string {
+  const empty = join(directory, SNAPSHOT_EMPTY);
+  mkdirSync(empty);
+  chmodSync(empty, 0o555);
+  return empty;
+}
+
 /** Where the snapshot is kept: with its boot image. A named directory stays outside the store, which has a copy. */
-function directoryFor({ image }: SandboxConfig, prepared: PreparedMachine, options: LaunchOptions): string {
+export function directoryFor({ image }: SandboxConfig, prepared: PreparedMachine, options: LaunchOptions): string {
   const named = options.image ?? image;
   return named === undefined ? prepared.image.directory : imageRef(named).directory;
 }
@@ -138,11 +143,7 @@ class Baker {
 
   /** Writes the machine's memory and state into `directory`. */
   async save(directory: string): Promise<SnapshotFacts> {
-    const { image, connection, acceleration } = this.#prepared;
-    const { memory, vcpus, slots } = this.#shape;
-    const empty = join(directory, SNAPSHOT_EMPTY);
-    mkdirSync(empty);
-    chmodSync(empty, 0o555);
+    const empty = makeEmpty(directory);
     this.#options.onProgress?.('Booting the machine that is to be saved');
     let dropping: Promise<void> | undefined;
     // The machine boots meanwhile.
@@ -155,33 +156,7 @@ class Baker {
       return saved;
     });
     await dropping;
-    return {
-      image: image.id,
-      sets: image.manifest.sets,
-      memory,
-      vcpus,
-      acceleration,
-      slots,
-      root: this.#shape.root,
-      screen: this.#shape.screen,
-      machine: machineSignature(this.#shape),
-      kernelArguments: savedCommandLine(this.#shape),
-      profile: this.#profile,
-      host: await snapshotHost(connection),
-      needs: await needs,
-      owner: process.geteuid?.() ?? 0,
-      ready: readyRecord(ready),
-    };
-  }
-
-  /** Makes the files that QEMU writes to. They are the group's to read when the machine is saved: publish.ts. */
-  async #makeFiles(directory: string, user: QemuUser | undefined): Promise<void> {
-    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
-      const path = join(directory, name);
-      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
-      if (user) chownSync(path, user.uid, user.gid);
-    }
-    await truncate(join(directory, SNAPSHOT_MEMORY), this.#shape.memory);
+    return factsOfSaved(this.#prepared, { shape: this.#shape, profile: this.#profile, ready, needs: await needs });
   }
 
   async #bootAndSave(transports: Transports, transport: Duplex, directory: string): Promise<GuestReady> {
@@ -192,22 +167,7 @@ class Baker {
     await detachSlots(channel, allSlots(this.#shape.slots));
     if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
     this.#options.onProgress?.('Saving the machine');
-    const monitor = new Monitor(await transports.monitor);
-    try {
-      const ended = migrationEnd(monitor);
-      ended.catch(() => {});
-      await setCapabilities(monitor);
-      await monitor.execute('migrate', { uri: `file:${join(directory, SNAPSHOT_STATE)}` });
-      await ended;
-    } catch (error) {
-      throw new SandboxError({
-        stage: 'image',
-        code: 'warm-save-failed',
-        message: `QEMU cannot save the machine: ${messageOf(error)}`,
-        remedy: 'see that its version is 8.2 or later, and that the store has room',
-        cause: error,
-      });
-    }
+    await saveState(new Monitor(await transports.monitor), directory);
     return ready;
   }
 
@@ -225,7 +185,7 @@ class Baker {
     try {
       const state = run.claim();
       const user = qemuUser(state.path, connection.kind, { acceleration, isShared: false });
-      await this.#makeFiles(directory, user);
+      await makeSavedFiles(directory, this.#shape.memory, user);
       makeRootServer(this.#root, state.path);
       const transports = await run.open({ monitored: true, owner: user?.uid });
       const given = isKernelGivenAway(connection.kind, user);
@@ -280,7 +240,7 @@ class Baker {
   }
 }
 
-function abortedError(cause: unknown): SandboxError {
+export function abortedError(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'aborted',
@@ -290,7 +250,7 @@ function abortedError(cause: unknown): SandboxError {
   });
 }
 
-function containerError(uri: string): SandboxError {
+export function containerError(uri: string): SandboxError {
   return new SandboxError({
     stage: 'config',
     code: 'warm-container',

@@ -72,6 +72,14 @@ export class EndWatch {
     await this.exited.catch(() => {});
   }
 
+  /** Ends a machine that is paused for good, and of which nothing is wanted any more. */
+  async discard(): Promise<void> {
+    this.#stopping = true;
+    this.#isSynced = true;
+    this.#sandbox.launched.channel.destroy();
+    await this.exited.catch(() => {});
+  }
+
   async #watch(): Promise<ProcessExit> {
     const { launched } = this.#sandbox;
     let status: ProcessExit | undefined;

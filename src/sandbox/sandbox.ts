@@ -266,6 +266,14 @@ export class Sandbox extends Session implements AsyncDisposable {
     await this.#end.stopSynced();
   }
 
+  /**
+   * Ends it where its machine is paused for good.
+   * @internal
+   */
+  async discard(): Promise<void> {
+    await this.#end.discard();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

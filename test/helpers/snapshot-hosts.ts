@@ -96,7 +96,7 @@ export class SnapshotHost {
   /** Saves a fake snapshot, with the record of a real one except for `change`. */
   async save(image: BootImage, change: Change = () => ({})): Promise<Snapshot> {
     const shape = await defaultShape();
-    const { profile: _profile, ...fields } = shape;
+    const { profile: _profile, prepared: _none, ...fields } = shape;
     const facts: SnapshotFacts = {
       image: image.id,
       ...fields,

@@ -75,11 +75,11 @@ int op_keep(struct call *call)
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Not dup3(2), which would close what has the number. */
 	kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, VS_KEPT_FD);
-	if (kept != VS_KEPT_FD) {
+	if (kept != VS_KEPT_FD && kept != VS_KEPT_SECOND_FD) {
 		error = call_fail(call, kept < 0 ? errno : EBUSY, "keep(%s)", path);
 		fd_close(&kept);
 	}
-	is_kept = is_kept || error == 0;
+	is_kept = is_kept || (error == 0 && kept == VS_KEPT_FD);
 	fd_close(&fd);
 	return error;
 }

@@ -85,8 +85,9 @@ static void set_up_descriptors(const struct child *child)
 	if (child->follows)
 		hand_on_report();
 	/* Before it loses its capabilities, and others may look into it: /proc/PID/fd leads to what the init keeps. */
-	if (report_end != VS_KEPT_FD)
-		(void)close(VS_KEPT_FD);
+	for (int kept = VS_KEPT_FD; kept <= VS_KEPT_SECOND_FD; kept++)
+		if (report_end != kept)
+			(void)close(kept);
 	/* Descriptors opened here are close-on-exec already; this covers those that this process inherited. */
 	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX,
 		      CLOSE_RANGE_CLOEXEC);

@@ -17,6 +17,7 @@
 #define VS_OUTPUT_WINDOW_BYTES 1048576
 #define VS_MAX_PROCESSES 256
 #define VS_KEPT_FD 100
+#define VS_KEPT_SECOND_FD 101
 
 #define VS_CHANNEL_NAME "org.virt-sandbox.channel.0"
 #define VS_SHELL_NAME "org.virt-sandbox.shell.0"

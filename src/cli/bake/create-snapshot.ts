@@ -4,6 +4,8 @@ import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
 import { bakeSnapshot } from '../../sandbox/bake.js';
+import { bakePrepared } from '../../sandbox/bake-prepared.js';
+import type { Preparation } from '../../sandbox/preparation.js';
 import type { Observers } from '../../sandbox/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
@@ -22,22 +24,32 @@ export interface SnapshotResult {
   readonly rootFs: '9p' | 'virtiofs';
 }
 
+interface SnapshotOf extends Pick<ForSandbox, 'config' | 'described' | 'request'> {
+  /** What runs in the machine before it is saved; undefined: nothing. */
+  readonly preparation: Preparation | undefined;
+}
+
 /**
  * @param directory of the boot image
  * @throws {SandboxError} as {@link bakeSnapshot}; with exit status 128+N if signal N cancelled it
  */
 export async function createSnapshot(
   args: BakeArguments,
-  { config, request }: Pick<ForSandbox, 'config' | 'request'>,
+  { config, described, request, preparation }: SnapshotOf,
   slots: Slots,
   directory: string,
   observers: Pick<Observers, 'onProgress' | 'onFallback'>,
 ): Promise<SnapshotResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
-  const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
+  const kernel = { version: undefined, path: undefined, modulesPath: undefined };
   const start = cancelOnSignal();
   const options = { ...observers, image: directory, connect, profile: request.profile, signal: start.abort };
-  const baked = await bakeSnapshot(machine, slots, options)
+  const name = textOf(args, 'name') ?? '';
+  const baking =
+    preparation === undefined
+      ? bakeSnapshot({ ...config, kernel }, slots, options)
+      : bakePrepared({ ...described, kernel }, preparation, { name, slots }, options);
+  const baked = await baking
     .catch((error: unknown) => {
       throw start.signal === undefined ? error : endedBy(start.signal, error);
     })

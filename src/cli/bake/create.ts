@@ -2,6 +2,7 @@
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../../config/parsers/slots.js';
 import { type CreatedImage, type CreateOptions, createImage } from '../../image/create-ahead.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/manifest.js';
+import type { Preparation } from '../../sandbox/preparation.js';
 import { moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
 import { SandboxError } from '../../util/errors.js';
@@ -11,11 +12,15 @@ import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, pathOf, textOf, usageError, wordsOf } from './arguments.js';
 import { createSnapshot, type SnapshotResult } from './create-snapshot.js';
 import { type ForSandbox, readFor } from './for-sandbox.js';
+import { preparationOf } from './preparation.js';
 
 export async function create(args: BakeArguments): Promise<number> {
   const withSnapshot = args['warm'] === true;
-  for (const name of withSnapshot ? [] : ['slots', 'connect'])
+  for (const name of withSnapshot ? [] : ['slots', 'connect', 'prepare'])
     if (args[name] !== undefined) throw usageError(`--${name} goes with --warm`);
+  const preparation = preparationOf(args);
+  if (preparation !== undefined && textOf(args, 'common-init') === 'guest')
+    throw usageError('--prepare needs the common init in the host, and --common-init puts it into the guest');
   const progress = progressLine('virt-sandbox-bake');
   try {
     const wanted = await readFor(args);
@@ -31,7 +36,7 @@ export async function create(args: BakeArguments): Promise<number> {
     const slots = slotsOf(args, wanted);
     if (wanted.obstacle !== undefined)
       progress.note(`warning: a sandbox with the options of --for will boot cold, because ${wanted.obstacle}`);
-    const { image, snapshot } = await createWithSnapshot(args, wanted, slots, progress);
+    const { image, snapshot } = await createWithSnapshot(args, wanted, slots, progress, preparation);
     progress.clear();
     await report(args, image, snapshot);
     return 0;
@@ -73,16 +78,15 @@ async function createWithSnapshot(
   wanted: ForSandbox,
   slots: Slots,
   progress: ProgressLine,
+  preparation: Preparation | undefined,
 ): Promise<{ readonly image: CreatedImage; readonly snapshot: SnapshotResult | undefined }> {
   let snapshot: SnapshotResult | undefined;
   const createWith = (sets: readonly string[]) =>
     createImage({
       ...imageOptions(args, wanted, [...wanted.sets, ...sets], progress.show, forced),
       complete: async (directory) => {
-        snapshot = await createSnapshot(args, wanted, slots, directory, {
-          onProgress: progress.show,
-          onFallback: progress.note,
-        });
+        const observers = { onProgress: progress.show, onFallback: progress.note };
+        snapshot = await createSnapshot(args, { ...wanted, preparation }, slots, directory, observers);
       },
     });
   const sets = setsOfSlots(slots);

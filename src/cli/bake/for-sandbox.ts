@@ -21,6 +21,8 @@ import { type BakeArguments, pathOf, textOf, usageError } from './arguments.js';
 /** A sandbox, and what its image needs. */
 export interface ForSandbox {
   readonly config: SandboxConfig;
+  /** The same with its own root. */
+  readonly described: SandboxConfig;
   /** Its options, with the profile that was chosen. */
   readonly request: Arguments;
   readonly kernel: KernelSelection;
@@ -43,7 +45,8 @@ export interface ForSandbox {
  */
 export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const line = textOf(args, 'for');
-  const request = parseArguments(splitWords(line ?? ''));
+  const asked = textOf(args, 'root');
+  const request = parseArguments([...(asked === undefined ? [] : ['--root', asked]), ...splitWords(line ?? '')]);
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command, image, config: file } = request.run;
   const connect = textOf(args, 'connect') ?? request.run.connect;
@@ -65,6 +68,7 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const devices = await prepareDevices(config, { name: config.name ?? '', kind, root });
   return {
     config,
+    described: described.config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
     kernel,
     has9p,

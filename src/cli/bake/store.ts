@@ -56,9 +56,9 @@ async function withStates<T extends SnapshotOwner & { readonly warm: readonly St
 }
 
 /** What a sandbox must ask for to fit, then the size on disk: `512 MiB, mounts=4, root over virtiofs, 68.6 MB`. */
-function snapshotText({ memory, slots, root, screen, size: bytes, ...state }: JudgedSnapshot): string {
+function snapshotText({ memory, slots, root, screen, prepared, size: bytes, ...state }: JudgedSnapshot): string {
   const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
-  return `${mebibytes(memory)}, ${devicesText({ slots, root, screen })}, ${size(bytes)}${trouble}`;
+  return `${mebibytes(memory)}, ${devicesText({ slots, root, screen, prepared })}, ${size(bytes)}${trouble}`;
 }
 
 function stateText(state: SnapshotState): string {
@@ -135,6 +135,7 @@ function snapshotRow({
   slots,
   root,
   screen,
+  prepared,
   size: bytes,
   ...state
 }: JudgedSnapshot): string[] {
@@ -143,7 +144,7 @@ function snapshotRow({
     mebibytes(memory),
     String(vcpus),
     acceleration,
-    devicesText({ slots, root, screen }),
+    devicesText({ slots, root, screen, prepared }),
     size(bytes),
     stateText(state),
   ];

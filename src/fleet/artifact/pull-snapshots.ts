@@ -42,6 +42,8 @@ export interface PulledSnapshot {
 }
 
 interface SnapshotPullOptions {
+  /** The name that the image gets, by which programs in its snapshots are found then. */
+  readonly name: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((message: string) => void) | undefined;
 }
@@ -58,12 +60,17 @@ export async function pullSnapshots(
   if (layers.length === 0) return { snapshots, left };
   const host = await snapshotHost();
   for (const one of layers) {
-    const record = parseRecord(await fetchText(one.record, MOST_RECORD, fetching));
+    const record = named(parseRecord(await fetchText(one.record, MOST_RECORD, fetching)), options.name);
     const reason = await obstacleOf(record, image, host);
     if (record === undefined || reason !== undefined) left.push({ path: one.path, reason: reason ?? '' });
     else snapshots.push(await pullSnapshot(image, one, record, { host, fetching, options }));
   }
   return { snapshots, left };
+}
+
+function named(record: SnapshotRecord | undefined, name: string | undefined): SnapshotRecord | undefined {
+  if (record?.prepared === undefined || name === undefined) return record;
+  return { ...record, prepared: { ...record.prepared, name } };
 }
 
 /** Why a snapshot does not serve on this host, by its record alone; undefined: it does. */
@@ -159,12 +166,13 @@ function factsHere(
  */
 async function servingSnapshot(
   imageDirectory: string,
-  { machine, image }: SnapshotRecord,
+  { machine, image, prepared }: SnapshotRecord,
   host: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
   for (const one of snapshotsOf(imageDirectory)) {
     const { record, directory } = one;
     if (record.machine !== machine || record.image !== image || !isOwnSnapshot(one)) continue;
+    if (JSON.stringify(record.prepared) !== JSON.stringify(prepared)) continue;
     if (changedFiles(one).length === 0 && (await staleness(record, undefined, host)) === undefined) return directory;
   }
   return undefined;

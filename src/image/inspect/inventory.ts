@@ -31,7 +31,7 @@ export interface StoredImage {
 export interface StoredSnapshot
   extends Pick<
     SnapshotRecord,
-    'memory' | 'vcpus' | 'acceleration' | 'slots' | 'root' | 'screen' | 'kernelArguments' | 'needs'
+    'memory' | 'vcpus' | 'acceleration' | 'slots' | 'root' | 'screen' | 'prepared' | 'kernelArguments' | 'needs'
   > {
   readonly directory: string;
   /** Disk space, in bytes. */
@@ -41,8 +41,12 @@ export interface StoredSnapshot
 /** Every snapshot of the image in a directory, valid or stale. */
 export function storedSnapshots(imageDirectory: string): StoredSnapshot[] {
   return snapshotsOf(imageDirectory).map(({ directory, record }) => {
-    const { memory, vcpus, acceleration, slots, root, screen, kernelArguments, needs } = record;
-    const served = { ...(root === undefined ? {} : { root }), ...(screen === undefined ? {} : { screen }) };
+    const { memory, vcpus, acceleration, slots, root, screen, prepared, kernelArguments, needs } = record;
+    const served = {
+      ...(root === undefined ? {} : { root }),
+      ...(screen === undefined ? {} : { screen }),
+      ...(prepared === undefined ? {} : { prepared }),
+    };
     return {
       directory,
       memory,

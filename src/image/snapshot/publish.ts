@@ -84,9 +84,13 @@ async function isFull(directory: string): Promise<boolean> {
 }
 
 /** The name that snapshots of the same kind of machine share. */
-function nameOf({ machine, memory, vcpus, acceleration, slots, root, screen }: SnapshotFacts): string {
+function nameOf({ machine, memory, vcpus, acceleration, slots, root, screen, prepared }: SnapshotFacts): string {
   // One for 9p replaces that of a version that knew no other.
-  const others = [...(root === undefined ? [] : [root]), ...(screen === undefined ? [] : [screen])];
+  const others = [
+    ...(root === undefined ? [] : [root]),
+    ...(screen === undefined ? [] : [screen]),
+    ...(prepared === undefined ? [] : [prepared.name, prepared.root]),
+  ];
   const kind = [machine, memory, vcpus, acceleration, slots, ...others];
   return sha256(JSON.stringify(kind)).slice(0, 16);
 }

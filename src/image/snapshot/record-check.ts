@@ -28,6 +28,7 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
     SLOT_KINDS.every((kind) => isSize(slots[kind]) && (slots[kind] as number) <= MOST_SLOTS) &&
     (value['root'] === undefined || value['root'] === 'virtiofs') &&
     (value['screen'] === undefined || isScreen(value['screen'])) &&
+    (value['prepared'] === undefined || isPrepared(value['prepared'])) &&
     isText(machine) &&
     isTextOrNothing(value['kernelArguments']) &&
     isTextOrNothing(value['profile']) &&
@@ -43,6 +44,14 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
 
 function isScreen(value: unknown): boolean {
   return isRecord(value) && isSize(value['width']) && isSize(value['height']);
+}
+
+function isPrepared(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['name', 'root', 'command'].every((key) => isText(value[key])) &&
+    ['process', 'notify'].every((key) => value[key] === undefined || isSize(value[key]))
+  );
 }
 
 function isNeed(value: unknown): boolean {

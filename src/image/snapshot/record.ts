@@ -57,6 +57,20 @@ export interface HostNeed {
   readonly sha256?: string;
 }
 
+/** What was done in a machine before it was saved. */
+export interface PreparedFacts {
+  /** The name of the image that starts from it name: without it nobody gets programs that they did not ask for. */
+  readonly name: string;
+  /** Of its root, and how that was set up: sandbox/snapshot/prepared.ts */
+  readonly root: string;
+  /** For people. */
+  readonly command: string;
+  /** The guest's number of the process that still runs; undefined: it has ended. */
+  readonly process?: number | undefined;
+  /** The signal by which that process is told that it was restored; undefined: none. */
+  readonly notify?: number | undefined;
+}
+
 /** Describes a snapshot. It is valid only for a sandbox and a host that match it exactly. */
 export interface SnapshotRecord {
   readonly format: number;
@@ -73,6 +87,8 @@ export interface SnapshotRecord {
   readonly root?: 'virtiofs' | undefined;
   /** The machine has a screen of this size, with its drivers. Undefined: none. */
   readonly screen?: ScreenSize | undefined;
+  /** Its root is mounted, and programs have run. Undefined: its init waits for the first operation. */
+  readonly prepared?: PreparedFacts | undefined;
   /** Hash of the domain's XML, without the parts that differ between sandboxes. */
   readonly machine: string;
   /** Arguments of its kernel, for people; the hash covers them too. Undefined in a record of an earlier version. */
@@ -96,11 +112,17 @@ export interface Snapshot {
   readonly record: SnapshotRecord;
 }
 
-/** The devices that it has for a sandbox, for people: `mounts=4, root over virtiofs, screen 1280x800`. */
-export function devicesText({ slots, root, screen }: Pick<SnapshotRecord, 'slots' | 'root' | 'screen'>): string {
+/** What it has for a sandbox, for people: `mounts=4, root over virtiofs, screen 1280x800, programs of web`. */
+export function devicesText({
+  slots,
+  root,
+  screen,
+  prepared,
+}: Pick<SnapshotRecord, 'slots' | 'root' | 'screen' | 'prepared'>): string {
   const ofRoot = root === undefined ? [] : [`root over ${root}`];
   const ofScreen = screen === undefined ? [] : [`screen ${screen.width}x${screen.height}`];
-  return [slotsText(slots), ...ofRoot, ...ofScreen].join(', ');
+  const ofPrograms = prepared === undefined ? [] : [`programs of ${prepared.name}`];
+  return [slotsText(slots), ...ofRoot, ...ofScreen, ...ofPrograms].join(', ');
 }
 
 /** The bytes of warm.json: the record's hash, then the record. */

@@ -1,5 +1,6 @@
 /** Turns a sandbox into the XML of a virtual machine. src/domain/ has the XML of each kind of device. */
 import { join } from 'node:path';
+import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { diskElements } from '../../domain/disks.js';
@@ -9,7 +10,7 @@ import { monitorArguments } from '../../domain/monitor.js';
 import { processorArguments } from '../../domain/processors.js';
 import { ownerLabel, uuidForLabels } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
-import { restoredMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
+import { restoredMachineArguments, savedMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
 import { machineTuning, numaCells } from '../../domain/tuning.js';
 import type { Element } from '../../domain/xml.js';
 import type { BootImage } from '../../image/resolve.js';
@@ -28,6 +29,17 @@ import { type SlottedDevices, sharesMemory } from './slots.js';
 /** A snapshot to restore, and the slots that the sandbox's devices go into. */
 export type SlottedSnapshot = Snapshot & { readonly slotted: SlottedDevices };
 
+/** A machine that boots to be saved with its root and programs, and the slots that its devices go into. */
+export interface SavingMachine {
+  /** Where its memory and state are kept. */
+  readonly directory: string;
+  readonly slots: Slots;
+  readonly slotted: SlottedDevices;
+  readonly commandLine: string;
+  /** Makes the files that QEMU writes to. */
+  readonly makeFiles: (user: QemuUser | undefined) => Promise<void>;
+}
+
 /** What the XML of a machine is made of, besides the config. */
 export interface MachineParts {
   readonly platform: 'machine';
@@ -40,6 +52,8 @@ export interface MachineParts {
   readonly securityLabels: readonly Element[];
   /** Undefined: the machine boots. */
   readonly snapshot: SlottedSnapshot | undefined;
+  /** Undefined: it is not saved. */
+  readonly saving?: SavingMachine | undefined;
 }
 
 /** What confines QEMU on the host. Empty for a sandbox that is not going to be started. */
@@ -64,7 +78,7 @@ export function domainXml(
   { user, givesDisks, emulator }: Confinement = {},
 ): string {
   if (parts.platform === 'container') return containerDomainXml(config, parts, options);
-  const { name, image, acceleration, profile, devices, securityLabels, snapshot } = parts;
+  const { name, image, acceleration, profile, devices, securityLabels, snapshot, saving } = parts;
   const shell = devices.shell && shellElements(devices.shell, sockets);
   const channelSocket = join(sockets, 'channel');
   const machine: MachineOptions = {
@@ -103,7 +117,21 @@ export function domainXml(
     consoleSocket: join(sockets, 'console'),
     emulator,
   };
+  if (saving) return machineXml(saved(machine, saving));
   return machineXml(snapshot ? restored(machine, snapshot, sockets) : machine);
+}
+
+/** The same machine, with memory that is kept. */
+function saved(machine: MachineOptions, { directory, slots, slotted, commandLine }: SavingMachine): MachineOptions {
+  const memory = savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: machine.memory });
+  return {
+    ...machine,
+    commandLine,
+    ownMemory: true,
+    shares: slotted.shares,
+    slots,
+    qemuArguments: [...machine.qemuArguments, ...memory],
+  };
 }
 
 /** The same machine, restored from a snapshot. */

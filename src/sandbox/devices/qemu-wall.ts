@@ -10,6 +10,7 @@ import { furtherFile, standsAlone } from '../../disk-image/stands-alone.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import type { Emulator } from '../../domain/machine.js';
 import { isVirtiofs } from '../../domain/shares.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../image/snapshot/record.js';
 import { allowanceFor, isForbidden } from '../../libvirt/app-armor.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
@@ -18,7 +19,7 @@ import { readIfThere } from '../../util/small-files.js';
 import type { Observers } from '../types.js';
 import { emulatorDirectory } from './emulator.js';
 import { canEnter } from './home.js';
-import type { MachineParts } from './machine-options.js';
+import type { MachineParts, SavingMachine } from './machine-options.js';
 import { OVERLAY_SERIAL } from './overlay.js';
 import { refuseFurtherFile } from './overlay-image.js';
 import { rootLink } from './root-view.js';
@@ -127,7 +128,7 @@ function forbidden(program: string): string {
  * What QEMU may do for a sandbox.
  * @throws {SandboxError} `overlay-image-names-file`
  */
-export function sandboxRules({ name, image, devices, snapshot }: Omit<MachineParts, 'acceleration'>): Rule[] {
+export function sandboxRules({ name, image, devices, snapshot, saving }: Omit<MachineParts, 'acceleration'>): Rule[] {
   const { shares, disks, interfaces, shell } = devices;
   // What was one file when it was checked. QEMU must not be let through to another one now.
   for (const { serial, source } of disks) if (serial === OVERLAY_SERIAL) refuseFurtherFile(source);
@@ -137,6 +138,7 @@ export function sandboxRules({ name, image, devices, snapshot }: Omit<MachinePar
     ...(hasView ? [['root', rootLink(name)] as const] : []),
     // A snapshot has the directory that vacant slots have, too.
     ...(snapshot ? [snapshot.directory] : [image.kernel, image.initrd]).map((path) => ['read', path] as const),
+    ...(saving ? savingRules(saving) : []),
     ...served.map(({ directory, readOnly }) => [readOnly ? 'read' : 'write', directory] as const),
     ...disks.map(({ source, isBlock, readOnly }) => [accessOf(isBlock, readOnly), source] as const),
     ...(disks.every(standsAlone) ? [] : [['read-all'] as const]),
@@ -144,6 +146,14 @@ export function sandboxRules({ name, image, devices, snapshot }: Omit<MachinePar
     // What passt serves comes by a socket that is connected.
     ...(interfaces.some(({ passt }) => passt === undefined) ? ownNetwork() : []),
     ...(shell?.hasConsole ? TERMINALS : []),
+  ];
+}
+
+/** It writes to two files only, and serves the empty directory. */
+function savingRules({ directory }: SavingMachine): Rule[] {
+  return [
+    ['read', directory],
+    ...[SNAPSHOT_MEMORY, SNAPSHOT_STATE].map((file) => ['write', join(directory, file)] as const),
   ];
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { slotNames } from '../../domain/slots.js';
-import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/record.js';
+import { SNAPSHOT_EMPTY, type Snapshot, type SnapshotRecord } from '../../image/snapshot/record.js';
 import type { Devices } from './devices.js';
 import { isRoot, ROOT_TAG, shareTag } from './shares.js';
 
@@ -17,7 +17,15 @@ export interface SlottedDevices {
   readonly taken: readonly string[];
 }
 
-export function slotDevices({ directory, record: { slots, root } }: Snapshot, devices: Devices): SlottedDevices {
+export function slotDevices(
+  {
+    directory,
+    record: { slots, root, prepared },
+  }: Pick<Snapshot, 'directory'> & {
+    readonly record: Pick<SnapshotRecord, 'slots' | 'root' | 'prepared'>;
+  },
+  devices: Devices,
+): SlottedDevices {
   const { shares, disks, interfaces } = devices;
   const names = slotNames(1 + slots.mounts, slots);
   const isLate = (share: Share) => isVirtiofs(share) && !(isRoot(share) && root === 'virtiofs');
@@ -28,7 +36,11 @@ export function slotDevices({ directory, record: { slots, root } }: Snapshot, de
       join(directory, SNAPSHOT_EMPTY),
     ),
     lateShares: shares.filter(isLate),
-    taken: [...names.disks.slice(0, disks.length), ...names.networks.slice(0, interfaces.length)],
+    // That of a root that is mounted has its driver.
+    taken: [
+      ...names.disks.slice(prepared === undefined ? 0 : 1, disks.length),
+      ...names.networks.slice(0, interfaces.length),
+    ],
   };
 }
 

@@ -13,7 +13,9 @@ import { unlessAborted } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
 import { isRoot } from '../devices/shares.js';
 import { neededSlots } from '../devices/slots.js';
+import { guestConfig } from '../setup/guest-config.js';
 import { findSnapshots, type SnapshotOffer, selectSnapshot } from '../snapshot/find.js';
+import { rootKey } from '../snapshot/prepared.js';
 import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
 import { BootImages } from './boot-images.js';
@@ -40,6 +42,8 @@ export async function chooseMachine(
     virtiofsRoot: served.some(isRoot),
     late: served.filter((share) => !isRoot(share)).length,
     screen: devices.screen,
+    named: options.image ?? config.image,
+    preparedRoot: rootKey(config, guestConfig(config, { name: '', devices })),
   };
   const images = new BootImages(config, profile, options, debugShell);
   const request = { config, devices, profile, needs, images, options, kind: connection.kind };

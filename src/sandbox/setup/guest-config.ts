@@ -6,7 +6,7 @@ import { lateProcessors } from '../../domain/processors.js';
 import type { Profile } from '../../profile/types.js';
 import type { Devices } from '../devices/devices.js';
 import { onlyDevice } from '../devices/disks.js';
-import type { SlottedSnapshot } from '../devices/machine-options.js';
+import type { SavingMachine, SlottedSnapshot } from '../devices/machine-options.js';
 import type { LaunchOptions } from '../types.js';
 
 /** What the guest's config is made of, besides the sandbox's config. */
@@ -17,11 +17,12 @@ export interface GuestParts {
   readonly profile?: Pick<Profile, 'qemuArguments'> | undefined;
   readonly acceleration?: 'kvm' | 'tcg' | undefined;
   readonly snapshot?: SlottedSnapshot | undefined;
+  readonly saving?: Pick<SavingMachine, 'slotted'> | undefined;
 }
 
 export function guestConfig(
   config: SandboxConfig,
-  { name, devices, profile, acceleration, snapshot }: GuestParts,
+  { name, devices, profile, acceleration, snapshot, saving }: GuestParts,
   { terminal, timeLimit }: Pick<LaunchOptions, 'terminal' | 'timeLimit'> = {},
 ): GuestConfig {
   return {
@@ -30,7 +31,9 @@ export function guestConfig(
     lateProcessors: acceleration ? lateProcessors(config.vcpus, acceleration) : 0,
     hostname: hostnameOf(name),
     lateDevices: snapshot !== undefined && snapshot.slotted.lateShares.length > 0,
-    slots: snapshot?.slotted.taken,
+    slots: (snapshot ?? saving)?.slotted.taken,
+    keepsSys: saving === undefined ? undefined : true,
+    hasKeptSys: snapshot?.record.prepared === undefined ? undefined : true,
     identity: config.identity,
     privileged: config.privileged === true,
     ociRoot: config.root.type === 'image' || undefined,

@@ -8,10 +8,12 @@ import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { findDevices } from '../../../init/common/disks.js';
 import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
+import { stepsLeft } from '../../../init/common/prepared.js';
 import { SESSIONS_STEP } from '../../../init/common/shell.js';
 import type { Step } from '../../../init/common/step.js';
 import { rootDirectoryOf } from '../../config/root.js';
 import type { SandboxConfig } from '../../config/types.js';
+import type { PreparedFacts } from '../../image/snapshot/record.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
@@ -23,6 +25,7 @@ import type { LaunchOptions, Stop } from '../types.js';
 import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SCREEN_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
 import { copyInside, guestIncludes } from './includes.js';
+import { tellRestored } from './restored.js';
 import { spawnError, stepError } from './step-errors.js';
 
 /** A guest that answers, and what to set up in it. */
@@ -37,6 +40,8 @@ export interface Answering {
   readonly stop: Omit<Stop, 'step'>;
   /** Is called when programs can be shown on the screen, and none is. */
   readonly onScreen?: (() => Promise<void>) | undefined;
+  /** Set if the machine was saved with its root and programs. */
+  readonly restored?: PreparedFacts | undefined;
   /** What a container hides, if it does. */
   readonly hiding?: Hiding | undefined;
 }
@@ -63,7 +68,8 @@ export async function runPlan(answering: Answering): Promise<GuestConfig> {
   }
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
-  const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
+  const wholeNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
+  const planNow = () => (answering.restored === undefined ? wholeNow() : stepsLeft(wholeNow()));
   const firstSteps = await stopBeforePlan(answering, planNow, clock);
   const network = guest.network === undefined ? undefined : await import('./network.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
@@ -96,9 +102,12 @@ export async function runPlan(answering: Answering): Promise<GuestConfig> {
   driving.catch(() => {});
   const naming = nameHost(answering, guest);
   naming.catch(() => {});
+  const telling = answering.restored && tellRestored(channel, answering.restored);
+  telling?.catch(() => {});
   await setClock(plan, clock, driving, options);
   mark('clock.done');
   await tellLacks(naming, driving, options);
+  await telling;
   const shown = await followPlan(answering, guest, driving, names);
   if (!hasApplication(guest)) {
     await driving;
@@ -250,10 +259,12 @@ function looksAtDevices({ guest: { slots = [], devices, network }, options }: An
  * The files that say what the host of an OCI image is called.
  * @returns sentences on those that could not be set
  */
-async function nameHost({ channel }: Answering, guest: GuestConfig): Promise<string[]> {
+async function nameHost({ channel, restored }: Answering, guest: GuestConfig): Promise<string[]> {
   if (!guest.ociRoot) return [];
-  const { setUpHostFiles } = await import('../../../init/common/oci-root.js');
-  return setUpHostFiles(channel, guest);
+  const { renewHostFiles, setUpHostFiles } = await import('../../../init/common/oci-root.js');
+  if (restored === undefined) return setUpHostFiles(channel, guest);
+  await renewHostFiles(channel, guest);
+  return [];
 }
 
 /** What is behind a step that failed has been skipped, and is no lack. */

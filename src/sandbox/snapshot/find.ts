@@ -119,7 +119,7 @@ export async function selectSnapshot(
 
 /**
  * Snapshots of the right size with enough slots, or why there are none. Those of exactly this machine come first, then
- * those with the device of the root, then those with the fewest slots, then those with the fewest module sets: each other set costs a lookup of its image.
+ * those with their root mounted, those with the device of the root, then those with the fewest slots, then those with the fewest module sets: each other set costs a lookup of its image.
  */
 function rankSnapshots(
   { config, devices, needs, profile, options }: SnapshotRequest,
@@ -136,6 +136,7 @@ function rankSnapshots(
     .filter(({ record }) => isSized(record, config))
     .sort(
       ({ record: a }, { record: b }) =>
+        Number(b.prepared !== undefined) - Number(a.prepared !== undefined) ||
         Number(b.root === 'virtiofs') - Number(a.root === 'virtiofs') ||
         countOfSlots(a.slots) - countOfSlots(b.slots) ||
         a.sets.length - b.sets.length,
@@ -148,7 +149,9 @@ function rankSnapshots(
     candidates.filter(({ record }) => isOfMachine(record, profile) === fits),
   );
   if (candidates.length > 0) return { candidates: [...(fitting ?? []), ...(others ?? [])], reason: '' };
-  return none(`the snapshot ${most.directory} ${lackOf(most.record, needs)}`);
+  // Of several, what is wrong with the one that was meant.
+  const meant = sized.find(({ record }) => needs.named !== undefined && record.prepared?.name === needs.named) ?? most;
+  return none(`the snapshot ${meant.directory} ${lackOf(meant.record, needs)}`);
 }
 
 /** The first valid candidate: of this boot image, or of another that is what would be built now. */

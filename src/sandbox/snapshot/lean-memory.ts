@@ -8,12 +8,23 @@ import { findInPath } from '../../util/programs.js';
 const CLEARED_MEBIBYTES = 16;
 
 /** Clears free memory, which would be saved too: a boot leaves 6 to 8 MB of data in it. Skipped if memory is scarce. */
-export async function clearMemory(channel: Channel): Promise<void> {
+export async function clearMemory(channel: Channel, mebibytes = CLEARED_MEBIBYTES): Promise<void> {
   try {
-    await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
+    await channel.call({ op: 'clearMemory', mebibytes }, { tolerate: true });
   } catch (error) {
     if (!(error instanceof OperationError) || error.errno !== constants.errno.ENOMEM) throw error;
   }
+}
+
+/**
+ * Clears half of what is free, which is what the init does at most: the pages that were freed last, so those of programs
+ * that have ended. What is cached of files stays.
+ */
+export async function clearFree(channel: Channel): Promise<void> {
+  const { value } = await channel.call({ op: 'readFile', path: '/proc/meminfo', limit: 4096 });
+  const free = Number(/^MemFree:\s+(\d+) kB$/m.exec(Buffer.from(value).toString('latin1'))?.[1] ?? 0) / 1024;
+  const mebibytes = Math.floor(free / 2) - 1;
+  if (mebibytes > 0) await clearMemory(channel, mebibytes);
 }
 
 /** Punches holes for zero pages, so they take no space on the disk. */

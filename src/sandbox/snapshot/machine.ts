@@ -25,6 +25,8 @@ export interface SnapshotShape {
   readonly root?: 'virtiofs' | undefined;
   /** Undefined: none. */
   readonly screen?: ScreenSize | undefined;
+  /** Of the root that is mounted in it: prepared.ts. Undefined: none is. */
+  readonly prepared?: string | undefined;
   /** The module sets of its boot image. */
   readonly sets: readonly string[];
 }
@@ -77,10 +79,10 @@ const SIGNATURES = new WeakMap<Profile, Map<string, string>>();
  * @param commandLine default: the arguments that such a machine would get now
  */
 export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
-  const { profile, memory, vcpus, acceleration, slots, root, screen } = wanted;
+  const { profile, memory, vcpus, acceleration, slots, root, screen, prepared } = wanted;
   const known = SIGNATURES.get(profile) ?? new Map<string, string>();
   SIGNATURES.set(profile, known);
-  const key = JSON.stringify([memory, vcpus, acceleration, slots, root, screen, commandLine]);
+  const key = JSON.stringify([memory, vcpus, acceleration, slots, root, screen, prepared, commandLine]);
   const signature = known.get(key) ?? newSignature(wanted, commandLine);
   known.set(key, signature);
   return signature;
@@ -101,7 +103,9 @@ function newSignature(wanted: SnapshotShape, commandLine: string): string {
   const uuid = '00000000-0000-0000-0000-000000000000';
   const paths: Paths = { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' };
   const root = wanted.root === undefined ? undefined : SOME_ROOT;
-  return sha256(machineXml({ ...savedMachine(shape, '/empty', paths, root), commandLine }));
+  const xml = machineXml({ ...savedMachine(shape, '/empty', paths, root), commandLine });
+  // A version that knows no such machines takes none of them.
+  return sha256(wanted.prepared === undefined ? xml : `${xml}\nprepared: ${wanted.prepared}`);
 }
 
 /** Why no snapshot can serve this sandbox, whatever its slots. */

@@ -16,6 +16,10 @@ export interface SnapshotNeeds {
   readonly late: number;
   /** Undefined: none. */
   readonly screen?: ScreenSize | undefined;
+  /** What one with its root mounted must be: prepared.ts. Undefined: none can serve. */
+  readonly preparedRoot?: string | undefined;
+  /** The image that was named, whose programs it may have. */
+  readonly named?: string | undefined;
 }
 
 /** The module sets that slots need. A disk may have a file system to mount. */
@@ -50,13 +54,29 @@ function lackOfScreen(there: ScreenSize | undefined, needed: ScreenSize | undefi
   return isSame ? undefined : `has a screen of ${there.width}x${there.height}`;
 }
 
+/** Programs run in it already: it serves those who name it, and have the same root. */
+function lackOfPrepared(
+  { prepared }: Pick<SnapshotRecord, 'prepared'>,
+  { preparedRoot, named, slots }: SnapshotNeeds,
+): string | undefined {
+  if (prepared === undefined) return undefined;
+  const isNamed = named === prepared.name || named?.includes('/') === true;
+  if (!isNamed) return `has programs in it, and serves those who name ${prepared.name}`;
+  // What asks for addresses is gone with the initramfs.
+  if (slots.networks > 0) return 'has its root mounted, and takes no network';
+  if (slots.disks > 1) return 'has its root mounted, and takes no other disk';
+  return preparedRoot === prepared.root ? undefined : 'has another root mounted, or one with other rights';
+}
+
 /**
  * What a snapshot lacks, `has no slot for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
  */
 export function lackOf(
-  record: Pick<SnapshotRecord, 'slots' | 'sets' | 'root' | 'screen'>,
+  record: Pick<SnapshotRecord, 'slots' | 'sets' | 'root' | 'screen' | 'prepared'>,
   needs: SnapshotNeeds,
 ): string | undefined {
+  const other = lackOfPrepared(record, needs);
+  if (other !== undefined) return other;
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;

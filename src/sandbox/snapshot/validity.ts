@@ -65,10 +65,10 @@ function stale(changed: readonly string[]): SnapshotProblem {
 }
 
 function shapeOf(
-  { memory, vcpus, acceleration, slots, root, screen, sets }: SnapshotRecord,
+  { memory, vcpus, acceleration, slots, root, screen, sets, prepared }: SnapshotRecord,
   profile: Profile,
 ): SnapshotShape {
-  return { memory, vcpus, acceleration, profile, slots, root, screen, sets };
+  return { memory, vcpus, acceleration, profile, slots, root, screen, sets, prepared: prepared?.root };
 }
 
 function changedMachine(record: SnapshotRecord, profile: Profile): string[] {

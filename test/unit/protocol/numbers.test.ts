@@ -47,6 +47,7 @@ test('the native init has the numbers of wire.ts', async () => {
     ['OUTPUT_WINDOW_BYTES', wire.OUTPUT_WINDOW_BYTES],
     ['MAX_PROCESSES', wire.MAX_PROCESSES],
     ['KEPT_FD', wire.KEPT_FD],
+    ['KEPT_SECOND_FD', wire.KEPT_SECOND_FD],
     ['CHANNEL_NAME', wire.CHANNEL_NAME],
     ['SHELL_NAME', wire.SHELL_NAME],
     ...GROUPS.flatMap(([prefix, members]) => group(prefix, members)),

@@ -5,7 +5,7 @@ import { chownSync, mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileS
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { CallFlag, KEPT_FD, Proc } from '../../../../src/protocol/wire.js';
+import { CallFlag, KEPT_FD, KEPT_SECOND_FD, Proc } from '../../../../src/protocol/wire.js';
 import { FullDisk } from '../../../helpers/full-disk.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { LEAVE, layerDirectory, layerRecord, whiteout } from '../../../helpers/layer-records.js';
@@ -94,19 +94,27 @@ describe('keep', { skip }, () => {
 
   test('closes nothing that has its number', async (t) => {
     const programs = await Programs.start(t);
-    for (const name of ['one', 'two']) mkdirSync(programs.path(name));
-    writeFileSync(programs.path('one/file'), '');
+    for (const name of ['one', 'two', 'three']) mkdirSync(programs.path(name));
+    for (const file of ['one/file', 'two/a', 'two/b']) writeFileSync(programs.path(file), '');
     await programs.guest.ok(Proc.KEEP, str(programs.path('one')));
-    await programs.guest.fails(constants.errno.EBUSY, Proc.KEEP, str(programs.path('two')), CallFlag.TOLERATE);
-    const said = await programs.run(['list', `/proc/${programs.guest.process.pid}/fd/${KEPT_FD}`]);
-    assert.equal(recordsIn(said).length, 1);
+    await programs.guest.ok(Proc.KEEP, str(programs.path('two')));
+    await programs.guest.fails(constants.errno.EBUSY, Proc.KEEP, str(programs.path('three')), CallFlag.TOLERATE);
+    for (const [fd, count] of [
+      [KEPT_FD, 1],
+      [KEPT_SECOND_FD, 2],
+    ]) {
+      const said = await programs.run(['list', `/proc/${programs.guest.process.pid}/fd/${fd}`]);
+      assert.equal(recordsIn(said).length, count);
+    }
   });
 
   test('is nothing that a program has', async (t) => {
     const programs = await Programs.start(t);
     mkdirSync(programs.path('kept'));
     await programs.guest.ok(Proc.KEEP, str(programs.path('kept')));
-    await programs.fails(constants.errno.ENOENT, ['list', `/proc/self/fd/${KEPT_FD}/`]);
+    await programs.guest.ok(Proc.KEEP, str(programs.path('kept')));
+    for (const fd of [KEPT_FD, KEPT_SECOND_FD])
+      await programs.fails(constants.errno.ENOENT, ['list', `/proc/self/fd/${fd}/`]);
   });
 
   test('tells of what a file system could not write, also if it was lost before', async (t) => {
