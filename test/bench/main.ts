@@ -15,6 +15,7 @@ import { imagesRows } from './images.js';
 import { poolRows, poolShellAlone, takesRows } from './pool.js';
 import { poolKvmRows } from './pool-kvm.js';
 import { portRows } from './ports.js';
+import { preparedRows } from './prepared.js';
 import { rootRows } from './roots.js';
 import type { Row } from './row.js';
 import { screenRows } from './screens.js';
@@ -42,10 +43,11 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
   screens: screenRows,
+  prepared: preparedRows,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['disks', 'data', 'images', 'roots', 'takes', 'pool-kvm', 'pool-shell', 'screens'];
+const SEPARATE = ['disks', 'data', 'images', 'roots', 'takes', 'pool-kvm', 'pool-shell', 'screens', 'prepared'];
 
 const DEFAULTS = { runs: '7', scale: '1', minutes: 'Infinity' };
 /** In an emulated machine everything takes many times as long. */
